@@ -1,0 +1,48 @@
+// Tunables of a host by name: "net.inet.tcp.rfc1323", "kern.maxclusters".
+//
+// Lives here:  SysctlTable.
+// Called by:   every room at boot (Add), kernel/host, uapi and tools (Get, Set).
+// Owns:        names; the variables stay the room's own.
+// Units:       as each name's manual page says.
+// Source:      sysctl(2), sysctl(3).
+#ifndef SOCKBED_KERNEL_SCHED_SYSCTL_H_
+#define SOCKBED_KERNEL_SCHED_SYSCTL_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sockbed {
+
+class SysctlTable {
+ public:
+  struct Node {
+    int64_t* value;           // the room's variable, borrowed
+    int64_t min = INT64_MIN;  // a value outside [min, max] is refused with EINVAL
+    int64_t max = INT64_MAX;
+    // Called with the new value before it is stored; its errno refuses the change. May be empty.
+    std::function<int(int64_t)> check;
+  };
+
+  // Adds a tunable. REQUIRES: the name is new.
+  void Add(std::string name, Node node);
+  // Makes `alias` another name of `name`. REQUIRES: `name` exists.
+  void AddAlias(std::string alias, const std::string& name);
+
+  // Errors: ENOENT (no such name).
+  [[nodiscard]] int Get(std::string_view name, int64_t* value) const;
+  // Errors: ENOENT, EINVAL (out of range), or what the node's check answers.
+  [[nodiscard]] int Set(std::string_view name, int64_t value);
+
+  std::vector<std::string> Names() const;  // sorted
+
+ private:
+  std::map<std::string, Node, std::less<>> nodes_;
+};
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_SCHED_SYSCTL_H_

@@ -1,0 +1,88 @@
+// The event queue: what happens next, in exact order of (time, order of scheduling).
+//
+// Lives here:  Event, EventQueue.
+// Called by:   Machine (the loop); timers and packets schedule through Machine::Schedule.
+// May touch:   nothing but kassert.h and time.h.
+// Owns:        nothing. An Event is a field of the thing that waits (a packet, a timeout); whoever
+//              owns that thing cancels the event before it dies.
+// Units:       virtual nanoseconds.
+// Invariants:  1. No pending event is earlier than base_, the time of the last one taken.
+//              2. A pending event stands on the level of the highest digit in which its time differs
+//                 from base_, in the slot of that digit. Hence all events of one level-0 slot have one
+//                 time, and a list's order is the order of scheduling.
+//              3. occupied_[level] has bit s set exactly when list s of that level is not empty.
+// Cost:        schedule and cancel O(1); taking O(1) amortised (an event moves down at most once per
+//              level). Measured in tests/bench at 1 k, 100 k and 1 M pending.
+#ifndef SOCKBED_KERNEL_SIM_EVENT_QUEUE_H_
+#define SOCKBED_KERNEL_SIM_EVENT_QUEUE_H_
+
+#include <array>
+#include <cstdint>
+
+#include "kernel/sim/context.h"
+#include "kernel/sim/time.h"
+
+namespace sockbed {
+
+// Something that will happen. Intrusive: embed it, set `handler`, and schedule it.
+struct Event {
+  // Runs in interrupt context on the event's host; the event is no longer pending, so the handler may
+  // schedule it again or free what holds it.
+  using Handler = void (*)(Event* self);
+
+  Handler handler = nullptr;
+  HostBase* host = nullptr;  // entered before the handler runs; set by Machine::Schedule
+  SimTime when = 0;
+  TraceId cause = 0;         // the record that scheduled it; set by Machine::Schedule
+  Event* next = nullptr;     // neighbours in its slot's ring; null when not pending
+  Event* prev = nullptr;
+  uint16_t slot = 0;         // level * kSlots + digit; [d]
+  HostId host_id = 0;
+
+  bool pending() const { return next != nullptr; }
+};
+
+class EventQueue {
+ public:
+  EventQueue();
+  EventQueue(const EventQueue&) = delete;
+  EventQueue& operator=(const EventQueue&) = delete;
+
+  // Inserts `event` at `event->when`. Borrows it until it is taken or removed.
+  // REQUIRES: not pending; event->when is not before the last event taken.
+  void Insert(Event* event);
+
+  // Takes a pending event out. REQUIRES: pending.
+  void Remove(Event* event);
+
+  // Removes and returns the first event, or null when there is none or it is later than `limit`.
+  Event* TakeFirst(SimTime limit);
+
+  // The time of the first event, or kForever. Const in effect; may move events down the levels.
+  SimTime NextTime();
+
+  // How many pending events share the time of the first one, and the n-th of them in order of
+  // scheduling. For choosing among events of one instant. REQUIRES: n < CountAtFirstTime().
+  int CountAtFirstTime();
+  Event* TakeAtFirstTime(int n);
+
+  int64_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+
+ private:
+  static constexpr int kDigitBits = 6;
+  static constexpr int kSlots = 1 << kDigitBits;
+  static constexpr int kLevels = (63 + kDigitBits - 1) / kDigitBits;
+
+  // The slot that holds the first events, after moving them down to level 0; null when empty.
+  Event* FirstSlot();
+
+  SimTime base_ = 0;
+  int64_t size_ = 0;
+  std::array<uint64_t, kLevels> occupied_{};
+  std::array<Event, kLevels * kSlots> rings_;  // ring heads: only next and prev are used
+};
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_SIM_EVENT_QUEUE_H_

@@ -1,0 +1,157 @@
+// The machine: one clock, one event queue, the fibers, and the loop that runs them.
+//
+// Lives here:  Machine, MachineScope, Emit.
+// Called by:   sched (processes, sleeping), net (packets as events), host (the simulation).
+// May touch:   the rest of sim/. Knows nothing of networking, hosts or processes beyond their ids.
+// Context:     Run is called from outside; all else from inside (see each).
+// Owns:        its Context, Trace, StackPool; borrows Choices and the fault plan.
+// Invariants:  1. Virtual time moves only when no fiber is ready.
+//              2. Handlers of events run in interrupt context: Here().process is null, nothing may sleep.
+//              3. The same Options and the same program give the same trace, to the byte.
+#ifndef SOCKBED_KERNEL_SIM_MACHINE_H_
+#define SOCKBED_KERNEL_SIM_MACHINE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "kernel/sim/choices.h"
+#include "kernel/sim/context.h"
+#include "kernel/sim/event_queue.h"
+#include "kernel/sim/fiber.h"
+#include "kernel/sim/time.h"
+#include "kernel/sim/trace.h"
+
+namespace sockbed {
+
+namespace fault {
+class Plan;
+}
+
+class Machine {
+ public:
+  struct Options {
+    uint64_t seed = 1;
+    Choices* choices = nullptr;        // borrowed; null: SeededFaults of the seed
+    fault::Plan* fault_plan = nullptr;  // borrowed; null: nothing fails
+    SimTime quantum_ns = 10 * kMicrosecond;  // virtual time a process may use before the clock moves on
+  };
+
+  explicit Machine(const Options& options);
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  enum class End : uint8_t {
+    kQuiescent,  // no fiber is ready and no event is pending
+    kDeadline,   // the next event lies after the deadline; the clock stands at the deadline
+    kStopped,    // Stop was called
+  };
+
+  // Runs ready fibers and events in order until one of the ends. `progress`, if set, is called every
+  // few thousand events from outside any context: it may look and call Stop, nothing else.
+  End Run(SimTime deadline = kForever, const std::function<void()>& progress = nullptr);
+
+  // Makes Run return before the next fiber or event. From anywhere on this thread, or from a
+  // signal handler.
+  void Stop() { stop_ = 1; }
+
+  SimTime now() const { return context_.now; }
+  uint64_t seed() const { return options_.seed; }
+  Choices& choices() { return *choices_; }
+  fault::Plan* fault_plan() { return options_.fault_plan; }
+  Trace& trace() { return trace_; }
+  Context& context() { return context_; }
+  uint64_t events_run() const { return events_run_; }
+
+  // --- Events. ---
+
+  // Schedules `event` at virtual time `when` on the current host, caused by what runs now. Borrows it
+  // until it has run. An event in the past is our mistake. REQUIRES: not pending.
+  void Schedule(Event* event, SimTime when);
+  void ScheduleAfter(Event* event, SimTime delay_ns) { Schedule(event, context_.now + delay_ns); }
+  // Takes it back; harmless when not pending.
+  void Cancel(Event* event);
+
+  // --- Fibers. ---
+
+  // Gives `fiber` a stack and makes it ready; it will run entry(arg). Borrows the fiber until it has ended.
+  void StartFiber(Fiber* fiber, Fiber::Entry entry, void* arg, size_t stack_bytes = kFiberStackBytes);
+
+  // Makes a suspended fiber ready, at the tail of the ready queue. It resumes with the current cause.
+  // REQUIRES: suspended.
+  void MakeReady(Fiber* fiber);
+
+  // Stops the running fiber until MakeReady; others run meanwhile. Everything read before may have
+  // changed. REQUIRES: in a fiber.
+  void Suspend();
+
+  // Goes to the tail of the ready queue.
+  void Yield();
+
+  // Charges the running fiber `ns` of virtual time. Once a quantum has gathered, the fiber is suspended
+  // until the clock has moved on by what it was charged. REQUIRES: in a fiber.
+  void Charge(SimTime ns);
+
+  // The running fiber, or null in interrupt context.
+  Fiber* running() { return running_; }
+
+  // Registers a hook for all switches of this machine; borrows it for the machine's life.
+  void AddSwitchHook(SwitchHook* hook);
+
+ private:
+  friend class MachineScope;
+  friend class FiberSwitch;
+
+  Fiber* TakeReady();
+  void RunReady();              // runs fibers until none is ready
+  void RunEvent(Event* event);
+  Event* NextEvent(SimTime deadline);
+  void SwitchTo(Fiber* next);   // next == null: back to the event loop
+  void CallHooks(Fiber* from, Fiber* to);
+
+  Options options_;
+  SeededFaults default_choices_;
+  Choices* choices_;
+  Context context_;
+  Trace trace_;
+  EventQueue events_;
+  StackPool stacks_;
+  Fiber* ready_head_ = nullptr;
+  Fiber* ready_tail_ = nullptr;
+  uint32_t ready_count_ = 0;
+  Fiber* running_ = nullptr;
+  void* loop_stack_pointer_ = nullptr;
+  uint64_t events_run_ = 0;
+  uint64_t picks_ = 0;          // ordinal of scheduling choices
+  uint64_t stacks_made_ = 0;
+  std::array<SwitchHook*, kSwitchHooksMax> hooks_{};
+  int hook_count_ = 0;
+  volatile int stop_ = 0;       // volatile: a signal handler may set it
+};
+
+// Installs a machine as this thread's current one, for set-up and tear-down outside Run.
+class MachineScope {
+ public:
+  explicit MachineScope(Machine& machine);
+  ~MachineScope();
+  MachineScope(const MachineScope&) = delete;
+  MachineScope& operator=(const MachineScope&) = delete;
+
+ private:
+  Context* const saved_;  // null, or the same machine's: scopes of one machine nest
+};
+
+// Adds a record to the current machine's trace, on the current host and process; returns its id.
+inline TraceId Emit(Room room, uint8_t type, uint64_t object = 0, uint64_t a0 = 0, uint64_t a1 = 0,
+                    uint64_t a2 = 0) {
+  return Here().machine->trace().Append(room, type, object, a0, a1, a2);
+}
+
+// The machine's clock, from anywhere inside a simulation.
+inline SimTime Now() { return Here().now; }
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_SIM_MACHINE_H_
