@@ -1,0 +1,107 @@
+// The socket buffer: records of mbufs, counted, bounded, locked, waited for.
+//
+// Lives here:  struct sockbuf; the sb* functions.
+// Called by:   sosend and soreceive; protocols append to so_rcv and drop from so_snd.
+// May touch:   mbuf, sched, sim.
+// Context:     appending and dropping anywhere; functions marked [sleeps] need a process.
+// Owns:        the chains in sb_mb.
+// Units:       bytes; sb_timeo in ticks.
+// Invariants:  I1-I11 of sbcheck:
+//              1. sb_mb, sb_mbtail, sb_lastrecord are all null or none.    2. Empty means all counts 0.
+//              3. sb_cc is the sum of m_len.    4. sb_datacc leaves out MT_CONTROL and MT_SONAME.
+//              5. sb_mbcnt is the sum of MSIZE + ext_size.    6, 7. the tails are the tails.
+//              8. m_nextpkt only in a record's first mbuf.    9. M_EOR only on a record's last mbuf.
+//              10. A stream buffer is one record.    11. sb_lowat <= sb_hiwat.
+// Source:      OpenBSD 4.9 sys/kern/uipc_socket2.c, sys/sys/socketvar.h.
+#ifndef SOCKBED_KERNEL_SOCKET_SOCKBUF_H_
+#define SOCKBED_KERNEL_SOCKET_SOCKBUF_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernel/mbuf/mbuf.h"
+#include "kernel/sched/selinfo.h"
+
+namespace sockbed {
+
+struct socket;
+
+inline constexpr int SB_LOCK = 0x01;    // one reader or writer holds it
+inline constexpr int SB_WANT = 0x02;    // somebody waits for the lock
+inline constexpr int SB_WAIT = 0x04;    // somebody waits for data or space
+inline constexpr int SB_SEL = 0x08;     // a poller is recorded
+inline constexpr int SB_ASYNC = 0x10;   // SIGIO wanted
+inline constexpr int SB_SPLICE = 0x20;  // part of a splice
+inline constexpr int SB_NOINTR = 0x40;  // waits ignore signals
+inline constexpr int SB_KNOTE = 0x80;   // a knote is attached
+
+struct sockbuf {
+  uint64_t sb_cc = 0;              // all bytes: data, names, control
+  uint64_t sb_datacc = 0;          // bytes of data; what FIONREAD reports
+  uint64_t sb_hiwat = 0;           // limit of sb_cc
+  uint64_t sb_wat = 0;             // the limit asked for, before automatic growth
+  uint64_t sb_mbcnt = 0;           // storage charged
+  uint64_t sb_mbmax = 0;           // limit of sb_mbcnt
+  int64_t sb_lowat = 0;            // low-water mark
+  mbuf* sb_mb = nullptr;           // first mbuf of the first record; owns
+  mbuf* sb_mbtail = nullptr;       // last mbuf of the last record; [d]
+  mbuf* sb_lastrecord = nullptr;   // first mbuf of the last record; [d]
+  selinfo sb_sel;
+  int sb_flags = 0;                // SB_*
+  int sb_timeo = 0;                // limit of sbwait, 0: none
+};
+
+// Room left, negative when overcommitted: limits are advisory to those who do not ask.
+inline int64_t sbspace(const sockbuf* sb) {
+  return std::min(static_cast<int64_t>(sb->sb_hiwat) - static_cast<int64_t>(sb->sb_cc),
+                  static_cast<int64_t>(sb->sb_mbmax) - static_cast<int64_t>(sb->sb_mbcnt));
+}
+// Whether a change of the buffer concerns anybody.
+inline bool sb_notify(const sockbuf* sb) {
+  return (sb->sb_flags & (SB_WAIT | SB_SEL | SB_ASYNC | SB_SPLICE | SB_KNOTE)) != 0;
+}
+
+// Sets the limits for `cc` bytes. Returns 1 on failure (0, or above kern.sbmax), 0 on success.
+int sbreserve(sockbuf* sb, uint64_t cc);
+// Reserves both buffers. Errors: ENOBUFS.
+[[nodiscard]] int soreserve(socket* so, uint64_t sndcc, uint64_t rcvcc);
+// Errors: ENOBUFS when `cnt` exceeds `default_cnt` while mbufs are scarce.
+[[nodiscard]] int sbcheckreserve(uint64_t cnt, uint64_t default_cnt);
+
+// Appenders take the chain and never wake anybody: the protocol calls sorwakeup or sowwakeup afterwards.
+void sbappend(sockbuf* sb, MbufPtr m);          // new record only behind M_EOR
+void sbappendstream(sockbuf* sb, MbufPtr m);    // bytes; REQUIRES one record
+void sbappendrecord(sockbuf* sb, MbufPtr m);    // always a new record
+void sbinsertoob(sockbuf* sb, MbufPtr m);       // before all records that are not out of band
+// These two check the space and return 1, or 0 having taken nothing (the arguments stay the caller's).
+int sbappendaddr(sockbuf* sb, const sockaddr* sa, socklen_t salen, MbufPtr& m, MbufPtr& control);
+int sbappendcontrol(sockbuf* sb, MbufPtr& m, MbufPtr& control);
+
+// Drops `len` bytes from the front, across records. REQUIRES: that many are there.
+void sbdrop(sockbuf* sb, int64_t len);
+void sbdroprecord(sockbuf* sb);                 // the first record, if any
+void sbflush(sockbuf* sb);                      // everything; REQUIRES: not locked
+void sbrelease(sockbuf* sb);                    // everything, and the limits
+
+// Accounting of one mbuf that enters or leaves; for those who unlink by hand (soreceive, unix).
+void sballoc(sockbuf* sb, const mbuf* m);
+void sbfree(sockbuf* sb, const mbuf* m);
+// After the first mbuf of the buffer has changed: repairs the tails.
+void sb_empty_fixup(sockbuf* sb);
+
+// Locks the buffer for a whole call. [sleeps] "netlck". Errors: EWOULDBLOCK (`wait` false and held), EINTR,
+// kERESTART; on error the lock is not held.
+[[nodiscard]] int sblock(sockbuf* sb, bool wait);
+void sbunlock(sockbuf* sb);
+// Waits for a change. [sleeps] "netio". Errors: EWOULDBLOCK (sb_timeo), EINTR, kERESTART.
+[[nodiscard]] int sbwait(sockbuf* sb);
+
+// A control message of `size` bytes of data, or null (too big, no mbuf). Never waits.
+MbufPtr sbcreatecontrol(const void* data, size_t size, int type, int level);
+
+// Walks the whole buffer and asserts I1-I11.
+void sbcheck(const sockbuf* sb);
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_SOCKET_SOCKBUF_H_
