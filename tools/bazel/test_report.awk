@@ -92,7 +92,7 @@ function report_program(key,    label, bad, log_file) {
   log_file = log_of[key]
   printf "\n%s %s", status_of[key] == "TIMEOUT" ? "TIMED OUT" : "FAILED", label
   if (shard_of[key] > 1 || (label, 2) in sharded) printf " (shard %d)", shard_of[key]
-  sub(/.*\/testlogs\//, "bazel-testlogs/", log_file)
+  sub(/.*\/testlogs\//, ".bazel/testlogs/", log_file)
   printf ", log: %s\n", log_file
   show_log(log_of[key])
 }
@@ -127,7 +127,7 @@ END {
     ++failed
   }
   if (status && !failed) {
-    print status == 4 ? "\nno tests among the targets" : "\nthe build broke off (see above)"
+    print status == 4 ? "\nno tests among the targets" : "\nBazel stopped with errors (see above)"
     ++cases
     ++failed
   }
