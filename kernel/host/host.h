@@ -1,0 +1,138 @@
+// A host: a booted kernel with its addresses, its tunables, its console and its processes.
+//
+// Lives here:  Host, HostOptions, ProgramOptions, KernParams, ProcessRecord, ConsoleLine.
+// Called by:   tests and tools (through Simulation), uapi (tunables, names, console).
+// May touch:   every room of the kernel.
+// Context:     from outside a run, or from inside one (a program may spawn another).
+// Owns:        the storage of its rooms (HostBase); the sched room owns its processes.
+// Units:       virtual nanoseconds.
+#ifndef SOCKBED_KERNEL_HOST_HOST_H_
+#define SOCKBED_KERNEL_HOST_HOST_H_
+
+#include <netinet/in.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "kernel/sched/host_local.h"
+#include "kernel/sched/proc.h"
+#include "kernel/sim/time.h"
+
+namespace sockbed {
+
+class Simulation;
+
+struct HostOptions {
+  size_t stack_bytes = kFiberStackBytes;  // of each program, unless it asks for its own
+  SimTime clock_offset = 0;               // how far its wall clock is ahead of the others'
+};
+
+struct ProgramOptions {
+  bool daemon = false;      // serves for ever: at the end of a run it is expected to be asleep
+  SimTime start_at = 0;     // virtual time; the past means now
+  ucred cred = {};          // whose process it is: the superuser's by default
+  size_t stack_bytes = 0;   // 0: the host's default
+};
+
+// What the system calls of a host obey: sysctl names in brackets. uapi reads them.
+struct KernParams {
+  int64_t maxfilesperproc = 1024;  // [kern.maxfilesperproc] descriptors of a process; else EMFILE
+  int64_t connect_later = 0;       // [kern.connect_mode] 0: as OpenBSD 4.9; 1: as later releases
+  int64_t poll_hup = 0;            // [kern.poll_hup] 1: poll reports POLLHUP, as later releases
+  int64_t syscall_ns = 200;        // [kern.syscall_ns] virtual time that a system call takes
+};
+
+// One process as the end of a run sees it.
+struct ProcessRecord {
+  HostId host = 0;
+  std::string host_name;
+  pid_t pid = 0;
+  std::string name;
+  bool daemon = false;
+  bool exited = false;      // by itself or by a signal, before tear-down
+  int status = 0;           // as wait(2) encodes it; of an exited process
+  SimTime exit_time = 0;
+};
+
+// One line that a simulated program printed.
+struct ConsoleLine {
+  SimTime time;
+  HostId host;
+  pid_t pid;
+  std::string host_name;
+  std::string process;
+  std::string text;         // without the newline
+};
+
+// One address of a host.
+struct HostAddress {
+  std::string interface;    // "lo0", "eth0"
+  in_addr address;
+  int prefix_len;
+};
+
+class Host : public HostBase {
+ public:
+  // Made by Simulation::AddHost only.
+  Host(Simulation& simulation, HostId id, std::string name, const HostOptions& options);
+
+  // Starts a program: `main` is an int() or void() callable; its result is the exit status, or 0.
+  // Returns its process id.
+  template <typename Main>
+  pid_t Spawn(std::string program, Main main, const ProgramOptions& options = {}) {
+    if constexpr (std::is_void_v<std::invoke_result_t<Main&>>) {
+      return SpawnProgram(
+          std::move(program),
+          [main = std::move(main)]() mutable {
+            main();
+            return 0;
+          },
+          options);
+    } else {
+      return SpawnProgram(std::move(program), std::move(main), options);
+    }
+  }
+
+  // Its first address that is not loopback; 127.0.0.1 before it has a link.
+  in_addr address() const;
+  // The same with a port (host byte order), ready for bind and connect.
+  sockaddr_in address(uint16_t port) const;
+  const std::vector<HostAddress>& addresses() const { return addresses_; }
+
+  // A tunable by its sysctl name; each room's README lists them. Panics on an unknown name or a
+  // value out of range: set-up by a test is code. Tools use `sysctls`, which answers an errno.
+  void SetSysctl(std::string_view sysctl, int64_t value);
+  int64_t GetSysctl(std::string_view sysctl) const;
+
+  // What the host's wall clock shows now, in nanoseconds since 1970.
+  int64_t wall_clock_ns() const;
+
+  // Prints a line of the current process on the console.
+  void Say(std::string_view line);
+
+  KernParams kern;
+  Simulation& simulation() const { return simulation_; }
+
+ private:
+  friend class Simulation;
+
+  pid_t SpawnProgram(std::string program, std::function<int()> main, const ProgramOptions& options);
+
+  Simulation& simulation_;
+  const HostOptions options_;
+  std::vector<HostAddress> addresses_;
+  std::vector<pid_t> daemons_;            // in order of pid
+  std::vector<ProcessRecord> exits_;      // in order of exit
+};
+
+// The host of the running code. REQUIRES: on a host.
+inline Host& CurrentHost() { return static_cast<Host&>(*Here().host); }
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_HOST_HOST_H_

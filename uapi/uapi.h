@@ -1,0 +1,165 @@
+// The system calls: what a simulated program may ask of its kernel.
+//
+// Lives here:  every call with its POSIX signature; and what only a simulation has: Print, spawn.
+// Called by:   simulated programs; //uapi:posix (the C library's names), bio, ssl.
+// May touch:   host, socket, sched, sim. Never a protocol.
+// Context:     a simulated process. Elsewhere (interrupt context, outside a run) a call panics.
+// Units:       as POSIX has them; every interval is virtual time.
+// Invariants:  1. A call returns -1 and sets errno, or sets errno to 0: a BIO takes a result of 0 with
+//                 a stale errno for "try again".
+//              2. ERESTART never leaves.
+// Source:      OpenBSD sys/kern/{uipc_syscalls,sys_generic,kern_descrip,kern_time,kern_sig}.c and the
+//              manual pages of section 2; getaddrinfo(3).
+// Differs:     numbers and layouts are the host ABI's. A call charges its process kern.syscall_ns.
+#ifndef SOCKBED_UAPI_UAPI_H_
+#define SOCKBED_UAPI_UAPI_H_
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include <functional>
+#include <string>
+
+namespace sockbed::uapi {
+
+// --- Sockets. Each may also fail with EBADF, ENOTSOCK, and EFAULT (null pointer with a length). ---
+
+// SOCK_NONBLOCK and SOCK_CLOEXEC may be or'ed into `type`.
+// Errors: EMFILE, ENFILE, EPROTONOSUPPORT, EPROTOTYPE, EACCES, ENOBUFS.
+int socket(int domain, int type, int protocol);
+// Errors: as socket, and EOPNOTSUPP (the family has no pairs).
+int socketpair(int domain, int type, int protocol, int sv[2]);
+// Errors: EINVAL, EADDRINUSE, EADDRNOTAVAIL, EACCES, EAFNOSUPPORT.
+int bind(int fd, const sockaddr* name, socklen_t len);
+// Errors: EOPNOTSUPP, EINVAL.
+int listen(int fd, int backlog);
+// [sleeps] "netacc". `len` may be null only if `name` is. Errors: EINVAL (not listening),
+// EWOULDBLOCK, ECONNABORTED, EINTR, EMFILE, ENFILE.
+int accept(int fd, sockaddr* name, socklen_t* len);
+// The same with flags for the new descriptor: SOCK_NONBLOCK, SOCK_CLOEXEC.
+int accept4(int fd, sockaddr* name, socklen_t* len, int flags);
+// [sleeps] "netcon". Errors: EINPROGRESS, EALREADY, EISCONN, EINTR, EOPNOTSUPP (listening),
+// EADDRNOTAVAIL, EADDRINUSE, EAFNOSUPPORT, EINVAL, EACCES; ECONNREFUSED, ETIMEDOUT, ENETUNREACH,
+// EHOSTUNREACH, ECONNRESET.
+int connect(int fd, const sockaddr* name, socklen_t len);
+// Errors: EINVAL (how).
+int shutdown(int fd, int how);
+int getsockname(int fd, sockaddr* name, socklen_t* len);
+// Errors: ENOTCONN.
+int getpeername(int fd, sockaddr* name, socklen_t* len);
+// Errors: ENOPROTOOPT, EINVAL, EDOM, ENOBUFS, EPERM, ENOTCONN, EOPNOTSUPP.
+int getsockopt(int fd, int level, int name, void* value, socklen_t* len);
+int setsockopt(int fd, int level, int name, const void* value, socklen_t len);
+
+// --- Data. A call cut short by a signal or a time limit after some bytes returns their count. ---
+
+// [sleep] "netio". Errors: EWOULDBLOCK, EMSGSIZE, ENOTCONN, EDESTADDRREQ, EISCONN, EPIPE (with
+// SIGPIPE unless MSG_NOSIGNAL), the socket's pending error, EINVAL, ENOBUFS, EINTR, EOPNOTSUPP, EACCES.
+ssize_t send(int fd, const void* data, size_t len, int flags);
+ssize_t sendto(int fd, const void* data, size_t len, int flags, const sockaddr* to,
+               socklen_t tolen);
+ssize_t sendmsg(int fd, const msghdr* msg, int flags);
+// [sleep] "netio". Errors: EWOULDBLOCK, ENOTCONN, the socket's pending error, EINVAL, EOPNOTSUPP,
+// EINTR, EMSGSIZE (too many vectors).
+ssize_t recv(int fd, void* data, size_t len, int flags);
+ssize_t recvfrom(int fd, void* data, size_t len, int flags, sockaddr* from, socklen_t* fromlen);
+ssize_t recvmsg(int fd, msghdr* msg, int flags);
+ssize_t read(int fd, void* data, size_t len);
+ssize_t readv(int fd, const iovec* iov, int count);
+ssize_t write(int fd, const void* data, size_t len);
+ssize_t writev(int fd, const iovec* iov, int count);
+// Errors: ESPIPE (nothing here is seekable), EBADF.
+ssize_t pread(int fd, void* data, size_t len, off_t offset);
+ssize_t pwrite(int fd, const void* data, size_t len, off_t offset);
+off_t lseek(int fd, off_t offset, int whence);
+
+// --- Descriptors. 0, 1 and 2 are the host's console. ---
+
+// The descriptor is gone whatever the result. [sleeps] "netcls" with SO_LINGER.
+// Errors: EBADF, EWOULDBLOCK (linger expired), EINTR, the protocol's.
+int close(int fd);
+int dup(int fd);                  // Errors: EBADF, EMFILE.
+int dup2(int fd, int to);         // Errors: EBADF.
+// F_GETFL, F_SETFL (O_NONBLOCK, O_ASYNC), F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC, F_GETOWN,
+// F_SETOWN. Errors: EBADF, EMFILE, EINVAL (another command, a bad argument).
+int fcntl(int fd, int cmd, long arg = 0);
+// FIONBIO, FIOASYNC, FIONREAD, SIOCATMARK, SIOCSPGRP, SIOCGPGRP, FIOSETOWN, FIOGETOWN, FIOCLEX,
+// FIONCLEX. Errors: EBADF, ENOTTY, EOPNOTSUPP.
+int ioctl(int fd, unsigned long request, void* arg);
+int fstat(int fd, struct stat* st);
+
+// --- Waiting for several. [sleep] "poll", "select"; a signal ends them with EINTR, always. ---
+
+// Errors: EINVAL (count beyond the descriptor limit; a limit below -1), EINTR.
+int poll(pollfd* fds, nfds_t count, int timeout_ms);
+// `mask`, if set, replaces the signal mask while it waits. Errors: also EINVAL (a bad limit).
+int ppoll(pollfd* fds, nfds_t count, const timespec* limit, const sigset_t* mask);
+// Errors: EBADF (a bit that is not open), EINVAL (negative count, a bad limit), EINTR.
+int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* limit);
+
+// --- Time. The wall clock is the boot epoch, plus virtual time, plus the host's offset. ---
+
+time_t time(time_t* result);
+int gettimeofday(timeval* tv, void* tz);
+// CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME and their _COARSE and _RAW forms. Errors: EINVAL.
+int clock_gettime(clockid_t clock, timespec* ts);
+int clock_getres(clockid_t clock, timespec* ts);
+// [sleep] "nanslp": at least the interval, on tick boundaries. Errors: EINTR (see `rest`), EINVAL.
+int nanosleep(const timespec* interval, timespec* rest);
+// The same until a time of a clock, with TIMER_ABSTIME. Returns the errno itself.
+int clock_nanosleep(clockid_t clock, int flags, const timespec* t, timespec* rest);
+unsigned sleep(unsigned seconds);  // returns the seconds left
+int usleep(useconds_t usec);
+
+// --- Processes and signals. ---
+
+pid_t getpid();
+pid_t getppid();
+uid_t getuid();
+uid_t geteuid();
+gid_t getgid();
+gid_t getegid();
+[[noreturn]] void exit(int status);
+[[noreturn]] void _exit(int status);
+// Errors: ESRCH, EPERM, EINVAL. pid 0 is the caller's process group, -pgid another.
+int kill(pid_t pid, int signo);
+// [sleeps] "wait". WNOHANG. Errors: ECHILD, EINTR, EINVAL.
+pid_t waitpid(pid_t pid, int* status, int options);
+// SA_RESTART is obeyed, SA_SIGINFO gets a siginfo_t with the number only; other flags: EINVAL.
+int sigaction(int signo, const struct sigaction* act, struct sigaction* old);
+int sigprocmask(int how, const sigset_t* set, sigset_t* old);
+
+// A child of the calling process, which runs `main` with a copy of its descriptors: a fork(2).
+pid_t spawn(const char* name, std::function<int()> main);
+
+// --- Names and randomness. ---
+
+// Host names of the simulation, "localhost", numeric addresses; numeric ports and the services of a
+// small table. Returns 0 or EAI_NONAME, EAI_SERVICE, EAI_FAMILY, EAI_SOCKTYPE, EAI_BADFLAGS, EAI_AGAIN
+// (fault point resolv.fail).
+int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result);
+void freeaddrinfo(addrinfo* list);
+int getnameinfo(const sockaddr* sa, socklen_t len, char* host, socklen_t hostlen, char* service,
+                socklen_t servicelen, int flags);
+int gethostname(char* name, size_t len);
+// The host's "getrandom" stream. Errors: EINVAL (flags), EIO (getentropy beyond 256 bytes).
+ssize_t getrandom(void* data, size_t len, unsigned flags);
+int getentropy(void* data, size_t len);
+
+// --- The console. ---
+
+// Formats and writes to descriptor 1, charging one system call.
+[[gnu::format(printf, 1, 2)]] void Print(const char* format, ...);
+
+}  // namespace sockbed::uapi
+
+#endif  // SOCKBED_UAPI_UAPI_H_
