@@ -28,7 +28,7 @@ struct Context {
   SimTime now = 0;           // moved by the event loop only
   TraceId cause = 0;         // the record that led to what happens now
   HostId host_id = 0;        // of `host`
-  uint16_t unused = 0;
+  bool panicking = false;    // a panic inside a panic prints one line only
   uint32_t pid = 0;          // of `process`; 0 in interrupt context
 };
 

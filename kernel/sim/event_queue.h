@@ -9,8 +9,10 @@
 // Invariants:  1. No pending event is earlier than base_, the time of the last one taken.
 //              2. A pending event stands on the level of the highest digit in which its time differs
 //                 from base_, in the slot of that digit. Hence all events of one level-0 slot have one
-//                 time, and a list's order is the order of scheduling.
-//              3. occupied_[level] has bit s set exactly when list s of that level is not empty.
+//                 time, events of one time stand in one slot, and a list's order is the order of
+//                 scheduling.
+//              3. occupied_[level] has bit s set exactly when list s of that level is not empty, and
+//                 levels_ has bit l set exactly when occupied_[l] is not 0.
 // Cost:        schedule and cancel O(1); taking O(1) amortised (an event moves down at most once per
 //              level). Measured in tests/bench at 1 k, 100 k and 1 M pending.
 #ifndef SOCKBED_KERNEL_SIM_EVENT_QUEUE_H_
@@ -24,8 +26,14 @@
 
 namespace sockbed {
 
+// A place in a slot's ring: an event's, or the head that closes the ring.
+struct EventLink {
+  EventLink* next = nullptr;  // null when not pending
+  EventLink* prev = nullptr;
+};
+
 // Something that will happen. Intrusive: embed it, set `handler`, and schedule it.
-struct Event {
+struct Event : EventLink {
   // Runs in interrupt context on the event's host; the event is no longer pending, so the handler may
   // schedule it again or free what holds it.
   using Handler = void (*)(Event* self);
@@ -34,8 +42,6 @@ struct Event {
   HostBase* host = nullptr;  // entered before the handler runs; set by Machine::Schedule
   SimTime when = 0;
   TraceId cause = 0;         // the record that scheduled it; set by Machine::Schedule
-  Event* next = nullptr;     // neighbours in its slot's ring; null when not pending
-  Event* prev = nullptr;
   uint16_t slot = 0;         // level * kSlots + digit; [d]
   HostId host_id = 0;
 
@@ -58,12 +64,14 @@ class EventQueue {
   // Removes and returns the first event, or null when there is none or it is later than `limit`.
   Event* TakeFirst(SimTime limit);
 
-  // The time of the first event, or kForever. Const in effect; may move events down the levels.
-  SimTime NextTime();
+  // The time of the first event, or kForever. Looks through one slot when its events differ in time.
+  SimTime NextTime() const;
 
-  // How many pending events share the time of the first one, and the n-th of them in order of
-  // scheduling. For choosing among events of one instant. REQUIRES: n < CountAtFirstTime().
-  int CountAtFirstTime();
+  // How many pending events share the time of the first one, counting no further than `most`, and the
+  // n-th of them in order of scheduling: for choosing among events of one instant. Counting moves base_
+  // to that time: nothing may be inserted before it afterwards.
+  // REQUIRES: not empty; n < CountAtFirstTime().
+  int CountAtFirstTime(int most);
   Event* TakeAtFirstTime(int n);
 
   int64_t size() const { return size_; }
@@ -74,13 +82,20 @@ class EventQueue {
   static constexpr int kSlots = 1 << kDigitBits;
   static constexpr int kLevels = (63 + kDigitBits - 1) / kDigitBits;
 
-  // The slot that holds the first events, after moving them down to level 0; null when empty.
-  Event* FirstSlot();
+  // The index of the occupied slot whose events come before all others. REQUIRES: not empty.
+  int FirstSlot() const;
+  // Makes base_ the time of the earliest event of `slot`, the first one, and moves the slot's events down
+  // to where they belong then: the earliest ones to level 0.
+  void Cascade(int slot);
+  void Link(Event* event);
+  void Unlink(Event* event);
+  void MarkEmpty(int slot);
 
   SimTime base_ = 0;
   int64_t size_ = 0;
+  uint32_t levels_ = 0;
   std::array<uint64_t, kLevels> occupied_{};
-  std::array<Event, kLevels * kSlots> rings_;  // ring heads: only next and prev are used
+  std::array<EventLink, kLevels * kSlots> rings_;  // heads
 };
 
 }  // namespace sockbed

@@ -1,32 +1,35 @@
 // Stackful fibers: what lets a simulated process stop in the middle of any call.
 //
-// Lives here:  Fiber, StackPool, SwitchHook. The only user of Boost.Context.
+// Lives here:  Fiber, SwitchHook. The only user of Boost.Context (fiber.cc).
 // Called by:   Machine (switching), sched/ (a proc holds a Fiber).
 // Context:     a fiber runs until it calls Machine::Suspend or its entry returns.
 // Owns:        a Fiber owns its stack from Start until it has ended; stacks come from the Machine's pool.
 // Invariants:  1. A fiber is on the ready queue at most once, and never while it runs.
-//              2. errno and the state of every switch hook belong to the fiber, not to the OS thread.
+//              2. errno, the exceptions being handled and the state of every switch hook belong to the
+//                 fiber, not to the OS thread.
 #ifndef SOCKBED_KERNEL_SIM_FIBER_H_
 #define SOCKBED_KERNEL_SIM_FIBER_H_
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "kernel/sim/context.h"
+#include "kernel/sim/stack_pool.h"
 #include "kernel/sim/time.h"
 
 namespace sockbed {
 
 class Fiber;
 
-// Called at every switch between fibers, before errno is moved: saves what belongs to `from` and
-// restores what belongs to `to` (either may be null: the event loop). Must not sleep.
-// ssl/ moves OpenSSL's error queue here. `slot` is the hook's own index into Fiber::hook_state.
+// Called at every switch between fibers: saves what belongs to `from` and restores what belongs to `to`
+// (either may be null: the event loop). May change errno; must not sleep. ssl/ moves OpenSSL's error queue
+// here. `slot` is the hook's own index into Fiber::hook_state.
 struct SwitchHook {
   void (*switched)(SwitchHook* self, Fiber* from, Fiber* to) = nullptr;
-  void (*ended)(SwitchHook* self, Fiber* fiber) = nullptr;  // the fiber's state can be dropped
+  // The fiber's last moment: what it has in the thread and in its hook_state can be dropped. A last
+  // `switched` from it follows, before the fiber may be destroyed. May be null.
+  void (*ended)(SwitchHook* self, Fiber* fiber) = nullptr;
   int slot = 0;  // given by Machine::AddSwitchHook
 };
 
@@ -59,40 +62,13 @@ class Fiber {
   friend class Machine;
   friend class FiberSwitch;
 
-  void* stack_pointer_ = nullptr;   // Boost.Context's fcontext_t while suspended
-  std::byte* stack_ = nullptr;      // lowest usable address
-  size_t stack_bytes_ = 0;
+  void* stack_pointer_ = nullptr;   // Boost.Context's fcontext_t while it does not run
+  Fiber* ready_next_ = nullptr;
+  State state_ = State::kNew;
+  Stack stack_;
   Entry entry_ = nullptr;
   void* arg_ = nullptr;
-  Fiber* ready_next_ = nullptr;
-  int saved_errno_ = 0;
-  State state_ = State::kNew;
-  void* sanitizer_fake_stack_ = nullptr;
-  unsigned valgrind_stack_id_ = 0;
-};
-
-// Guarded stacks, kept for reuse (last in, first out); tops are spread over cache sets.
-class StackPool {
- public:
-  StackPool() = default;
-  ~StackPool();
-  StackPool(const StackPool&) = delete;
-  StackPool& operator=(const StackPool&) = delete;
-
-  // A stack of at least `bytes` usable bytes above a guard page; returns its lowest usable address and
-  // stores its usable size. Panics when the operating system refuses (out of memory is the real host's).
-  std::byte* Take(size_t bytes, size_t* usable);
-  void Give(std::byte* stack, size_t usable);
-
-  // How far to move the n-th stack's top down so that tops fall into different cache sets.
-  static size_t Colour(uint64_t n);
-
- private:
-  struct Free {
-    std::byte* stack;
-    size_t usable;
-  };
-  std::vector<Free> free_;
+  void* fake_stack_ = nullptr;      // AddressSanitizer's, while suspended
 };
 
 }  // namespace sockbed

@@ -35,7 +35,9 @@ class Machine {
     uint64_t seed = 1;
     Choices* choices = nullptr;        // borrowed; null: SeededFaults of the seed
     fault::Plan* fault_plan = nullptr;  // borrowed; null: nothing fails
+    StackPool* stacks = nullptr;         // borrowed, to keep stacks from run to run; null: its own
     SimTime quantum_ns = 10 * kMicrosecond;  // virtual time a process may use before the clock moves on
+    bool digest = true;                  // false only to measure what the digest costs
   };
 
   explicit Machine(const Options& options);
@@ -53,15 +55,20 @@ class Machine {
   // few thousand events from outside any context: it may look and call Stop, nothing else.
   End Run(SimTime deadline = kForever, const std::function<void()>& progress = nullptr);
 
+  // Runs ready fibers until none is left, and no event: virtual time stands still. For tear-down.
+  // REQUIRES: outside Run.
+  void RunReady();
+
   // Makes Run return before the next fiber or event. From anywhere on this thread, or from a
-  // signal handler.
+  // signal handler. Asked for outside Run, it ends the next Run at once.
   void Stop() { stop_ = 1; }
 
   SimTime now() const { return context_.now; }
   uint64_t seed() const { return options_.seed; }
   Choices& choices() { return *choices_; }
-  fault::Plan* fault_plan() { return options_.fault_plan; }
+  fault::Plan* fault_plan() const { return options_.fault_plan; }
   Trace& trace() { return trace_; }
+  const Trace& trace() const { return trace_; }
   Context& context() { return context_; }
   uint64_t events_run() const { return events_run_; }
 
@@ -84,14 +91,14 @@ class Machine {
   void MakeReady(Fiber* fiber);
 
   // Stops the running fiber until MakeReady; others run meanwhile. Everything read before may have
-  // changed. REQUIRES: in a fiber.
+  // changed. May be called while an exception is handled or unwinds. REQUIRES: in a fiber.
   void Suspend();
 
   // Goes to the tail of the ready queue.
   void Yield();
 
   // Charges the running fiber `ns` of virtual time. Once a quantum has gathered, the fiber is suspended
-  // until the clock has moved on by what it was charged. REQUIRES: in a fiber.
+  // until the clock has moved on by what it was charged, or until MakeReady. REQUIRES: in a fiber.
   void Charge(SimTime ns);
 
   // The running fiber, or null in interrupt context.
@@ -104,31 +111,45 @@ class Machine {
   friend class MachineScope;
   friend class FiberSwitch;
 
-  Fiber* TakeReady();
-  void RunReady();              // runs fibers until none is ready
+  // What of the C++ runtime's per-thread state belongs to the code that runs: see fiber.cc.
+  struct ThreadState;
+
+  void RunUntilNoneReady();
   void RunEvent(Event* event);
   Event* NextEvent(SimTime deadline);
+  uint32_t Choose(Site site, uint32_t n);
+  void LeaveContext();          // no host, no process, no cause
+
+  void PushReady(Fiber* fiber);
+  Fiber* TakeReady();           // null when none is ready or the run is to stop
+  Fiber* ChooseReady();
   void SwitchTo(Fiber* next);   // next == null: back to the event loop
+  [[noreturn]] void EndRunning();
+  void ReapEnded();
   void CallHooks(Fiber* from, Fiber* to);
 
-  Options options_;
+  const Options options_;
   SeededFaults default_choices_;
-  Choices* choices_;
+  Choices* const choices_;
   Context context_;
-  Trace trace_;
-  EventQueue events_;
-  StackPool stacks_;
+  Fiber* running_ = nullptr;
   Fiber* ready_head_ = nullptr;
   Fiber* ready_tail_ = nullptr;
   uint32_t ready_count_ = 0;
-  Fiber* running_ = nullptr;
+  volatile int stop_ = 0;       // volatile: a signal handler may set it
+  int hook_count_ = 0;
+  std::array<SwitchHook*, kSwitchHooksMax> hooks_{};
+  ThreadState* thread_ = nullptr;  // of the thread inside Run
+  Fiber* ended_ = nullptr;      // has left its stack for good; the next to run gives that back
   void* loop_stack_pointer_ = nullptr;
+  void* loop_fake_stack_ = nullptr;
+  Stack loop_stack_;            // known to AddressSanitizer builds only
   uint64_t events_run_ = 0;
   uint64_t picks_ = 0;          // ordinal of scheduling choices
-  uint64_t stacks_made_ = 0;
-  std::array<SwitchHook*, kSwitchHooksMax> hooks_{};
-  int hook_count_ = 0;
-  volatile int stop_ = 0;       // volatile: a signal handler may set it
+  Trace trace_;
+  EventQueue events_;
+  StackPool own_stacks_;
+  StackPool* const stacks_;
 };
 
 // Installs a machine as this thread's current one, for set-up and tear-down outside Run.
@@ -144,6 +165,7 @@ class MachineScope {
 };
 
 // Adds a record to the current machine's trace, on the current host and process; returns its id.
+// REQUIRES: inside a simulation.
 inline TraceId Emit(Room room, uint8_t type, uint64_t object = 0, uint64_t a0 = 0, uint64_t a1 = 0,
                     uint64_t a2 = 0) {
   return Here().machine->trace().Append(room, type, object, a0, a1, a2);

@@ -45,6 +45,7 @@ class Stream {
   uint64_t Next64();
   uint32_t Next32() { return static_cast<uint32_t>(Next64() >> 32); }
   uint64_t NextBelow(uint64_t bound) { return Below(Next64(), bound); }
+  // Fills `out` with whole draws, eight bytes each, little end first; the last one may be cut short.
   void Fill(std::span<std::byte> out);
 
  private:

@@ -2,11 +2,14 @@
 //
 // Lives here:  Site, its names and meanings.
 // Called by:   whoever draws (random.h), fires (fault.h) or chooses (choices.h).
-// Invariants:  1. A site's name never changes its meaning: recorded decisions carry the name.
-//              2. Names are "room.what", lower case.
+// Invariants:  1. A site's name never changes its meaning: recorded decisions carry the name, and what
+//                 is drawn at a site is keyed by it, so the table may be reordered and grow anywhere.
+//              2. Names are "room.what", lower case, each used once.
 #ifndef SOCKBED_KERNEL_SIM_SITES_H_
 #define SOCKBED_KERNEL_SIM_SITES_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -59,13 +62,29 @@ enum class Site : uint16_t {
 
 enum class SiteKind : uint8_t { kChoice, kFault, kStream };
 
+// What a site's draws are keyed by: FNV-1a over its name.
+constexpr uint64_t SiteKey(std::string_view name) {
+  uint64_t key = 0xcbf29ce484222325;
+  for (const char c : name) key = (key ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return key;
+}
+
 struct SiteInfo {
   std::string_view name;
   SiteKind kind;
   std::string_view meaning;
+  uint64_t key;
 };
 
-const SiteInfo& InfoOf(Site site);
+inline constexpr size_t kSiteCount = static_cast<size_t>(Site::kCount);
+inline constexpr std::array<SiteInfo, kSiteCount> kSites = {{
+#define SOCKBED_SITE_INFO(constant, name, kind, meaning) \
+  {name, SiteKind::kind, meaning, SiteKey(name)},
+    SOCKBED_SITES(SOCKBED_SITE_INFO)
+#undef SOCKBED_SITE_INFO
+}};
+
+constexpr const SiteInfo& InfoOf(Site site) { return kSites[static_cast<size_t>(site)]; }
 
 // The site of that name, or nothing.
 std::optional<Site> FindSite(std::string_view name);

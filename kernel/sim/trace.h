@@ -1,24 +1,26 @@
 // The trace: one stream of typed records that says all that happened, and the digest of it.
 //
-// Lives here:  Record, EventType tables, Trace, Emit. No layer prints: layers emit.
+// Lives here:  Record, EventType tables, Trace. No layer prints: layers emit.
 // Called by:   every room (Emit); tools and tests read (TraceSink, digest()).
 // May touch:   xxHash, context.h.
 // Context:     any; never sleeps.
 // Invariants:  1. Ids count from 1 without gaps; a record's cause is smaller than its id.
 //              2. A record holds no address and nothing that differs between equal runs.
-//              3. The digest covers every record in order, whether or not a sink listens.
+//              3. The digest covers every record in order, whether or not a sink listens. It is the sum,
+//                 per 64-bit half, of the records' own XXH3 hashes; as each record holds its id, the sum
+//                 fixes their order too, and the sums of all hosts and rooms add up to the whole.
 #ifndef SOCKBED_KERNEL_SIM_TRACE_H_
 #define SOCKBED_KERNEL_SIM_TRACE_H_
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "kernel/sim/context.h"
+#include "kernel/sim/time.h"
 
 namespace sockbed {
 
@@ -43,8 +45,9 @@ static_assert(sizeof(Record) == 64);
 
 // How a type of record reads. `format` is text with {o}, {0}, {1}, {2} for object and arguments; after a
 // colon the way to show it: {0:x} hexadecimal, {0:d} signed, {0:s} up to 8 characters (PackText), {0:e} an
-// errno's name, {0:t} nanoseconds as seconds, {0:h} / {0:l} the upper / lower 32 bits, {0:a} an IPv4
-// address and port (PackEndpoint), {0:@name} and {0:|name} a value or a set of flags of a table.
+// errno's name, {0:t} nanoseconds as seconds, {0:h} / {0:l} the upper / lower 32 bits (shown as what
+// follows says: {0:hx}), {0:a} an IPv4 address and port (PackEndpoint), {0:@name} and {0:|name} a value or
+// a set of flags of a table. {{ and }} are braces.
 struct EventType {
   const char* name;    // kdump-like verb: "CALL", "SLEEP", "OUT"
   const char* format;
@@ -85,7 +88,7 @@ struct Digest {
   std::string ToString() const;  // 32 hexadecimal digits
 };
 
-// Receives every record, in order of id, in batches.
+// Receives every record, in order of id, in batches. Must not emit.
 class TraceSink {
  public:
   virtual ~TraceSink() = default;
@@ -94,57 +97,73 @@ class TraceSink {
 
 class Trace {
  public:
-  Trace();
-  ~Trace();
+  Trace() = default;
   Trace(const Trace&) = delete;
   Trace& operator=(const Trace&) = delete;
 
-  // Tells how `room`'s records read. Called once per room at boot; borrows constant tables.
+  // Tells how `room`'s records read. Called once per room at boot; borrows constant tables. A format that
+  // does not parse is our mistake.
   void Describe(Room room, const RoomTypes& types);
+  // What Format calls host `id`; without it "h<id>".
+  void NameHost(HostId id, std::string name);
 
-  // Adds a record and returns its id.
-  TraceId Append(Room room, uint8_t type, uint64_t object, uint64_t a0, uint64_t a1, uint64_t a2);
+  // Adds a record of what happens Here() and returns its id.
+  TraceId Append(Room room, uint8_t type, uint64_t object, uint64_t a0, uint64_t a1, uint64_t a2) {
+    const Context& here = Here();
+    const TraceId id = ++last_id_;
+    batch_[used_] = {here.now, id, here.cause, type, room, here.host_id, here.pid, object, {a0, a1, a2}};
+    if (++used_ == kBatchRecords) EndBatch();
+    return id;
+  }
 
   // Delivers records to `sink` from now on (null: to nobody). Borrows it.
   void set_sink(TraceSink* sink);
   // Hands what is buffered to the sink.
   void Flush();
 
-  // The digest of everything so far: the fold of all lanes. Rolling: equal at one point means that
-  // all before was equal.
+  // The digest of everything so far. Rolling: equal at one point means that all before was equal.
   Digest digest();
   // The digest of one host's records of one room.
   Digest digest(HostId host, Room room);
   // Digests after every kCheckpointRecords records: two runs are compared by bisecting these.
   std::span<const Digest> checkpoints() const { return checkpoints_; }
   static constexpr uint64_t kCheckpointRecords = 1024;
+  // For measuring what digests cost: without them all digests stay zero. REQUIRES: nothing appended yet.
+  void DisableDigest();
 
   TraceId last_id() const { return last_id_; }
 
-  // The record as one line of text without its newline: time, host, process, verb, what.
+  // The record as one line of text without its newline: time, id, host, process, room, verb, what, cause.
   std::string Format(const Record& record) const;
-  // The last few records of every lane, in order: for panics.
+  // The last few records, in order: for panics.
   std::vector<Record> Recent() const;
 
  private:
-  // One host's records of one room: hashed eight at a time into a rolling digest.
-  struct Lane {
-    static constexpr int kRecords = 8;
-    std::array<Record, kRecords> records{};
-    int used = 0;
-    Digest digest;
-  };
-  Lane& LaneOf(HostId host, Room room);
-  void Roll(Lane& lane);
-  void Checkpoint();
+  static constexpr uint64_t kBatchRecords = 64;
+  static_assert(kCheckpointRecords % kBatchRecords == 0);
+  static constexpr size_t kRooms = static_cast<size_t>(Room::kCount);
 
+  void EndBatch();
+  void Hash();  // all records appended but not hashed yet
+
+  // Records go round in here: record `id` stands at (id - 1) % kBatchRecords. Hashed and delivered in
+  // batches, so that the common Append is eight stores.
+  alignas(64) std::array<Record, kBatchRecords> batch_;
   TraceId last_id_ = 0;
+  uint64_t used_ = 0;
+  uint64_t hashed_ = 0;     // how many of batch_'s used records the digests cover
+  uint64_t delivered_ = 0;  // how many of them the sink has seen
   TraceSink* sink_ = nullptr;
-  std::vector<std::unique_ptr<Lane>> lanes_;  // by host * rooms + room; null until used
-  std::vector<Record> batch_;                 // for the sink
+  bool digest_on_ = true;
+  Digest total_;
+  std::vector<Digest> lanes_;  // by host * kRooms + room
   std::vector<Digest> checkpoints_;
-  std::array<RoomTypes, static_cast<size_t>(Room::kCount)> rooms_{};
+  std::array<RoomTypes, kRooms> rooms_{};
+  std::vector<std::string> host_names_;
 };
+
+// "1.234567890": nanoseconds as seconds.
+std::string SecondsText(SimTime ns);
 
 }  // namespace sockbed
 

@@ -1,0 +1,7 @@
+#include "kernel/sim/context.h"
+
+namespace sockbed {
+
+constinit thread_local Context* current_context = nullptr;
+
+}  // namespace sockbed

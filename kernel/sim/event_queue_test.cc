@@ -1,0 +1,181 @@
+#include "kernel/sim/event_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "kernel/sim/random.h"
+
+namespace sockbed {
+namespace {
+
+// An event that knows the order in which it was scheduled.
+struct Numbered : Event {
+  uint64_t number = 0;
+};
+
+Numbered* Take(EventQueue& queue, SimTime limit = kForever) {
+  return static_cast<Numbered*>(queue.TakeFirst(limit));
+}
+
+TEST(EventQueueTest, IsEmptyAtFirst) {
+  EventQueue queue;
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.TakeFirst(kForever), nullptr);
+  EXPECT_EQ(queue.NextTime(), kForever);
+}
+
+TEST(EventQueueTest, TakesInOrderOfTime) {
+  EventQueue queue;
+  std::vector<SimTime> times = {0, 1, 63, 64, 65, 4095, 4096, kSecond, 1 << 30, kForever - 1};
+  std::vector<Numbered> events(times.size());
+  for (size_t i = 0; i < times.size(); ++i) {
+    const size_t at = i * 7 % times.size();
+    events[at].when = times[at];
+    queue.Insert(&events[at]);
+  }
+  for (const SimTime when : times) {
+    EXPECT_EQ(queue.NextTime(), when);
+    Event* event = queue.TakeFirst(kForever);
+    ASSERT_NE(event, nullptr);
+    EXPECT_EQ(event->when, when);
+    EXPECT_FALSE(event->pending());
+  }
+  EXPECT_TRUE(queue.empty());
+}
+
+// Events of one time may reach their common slot directly or from above.
+TEST(EventQueueTest, KeepsOrderOfSchedulingAcrossLevels) {
+  EventQueue queue;
+  Numbered far[3], step;
+  far[0].when = far[1].when = far[2].when = 1'000'000;
+  step.when = 999'999;
+  queue.Insert(&far[0]);
+  queue.Insert(&step);
+  queue.Insert(&far[1]);
+  EXPECT_EQ(Take(queue), &step);
+  queue.Insert(&far[2]);
+  EXPECT_EQ(Take(queue), &far[0]);
+  EXPECT_EQ(Take(queue), &far[1]);
+  EXPECT_EQ(Take(queue), &far[2]);
+}
+
+TEST(EventQueueTest, LeavesWhatIsLaterThanTheLimit) {
+  EventQueue queue;
+  Numbered early, late, later;
+  late.when = 5000;
+  later.when = 5001;
+  queue.Insert(&late);
+  queue.Insert(&later);
+  EXPECT_EQ(queue.TakeFirst(4999), nullptr);
+  early.when = 100;  // still allowed: nothing was taken
+  queue.Insert(&early);
+  EXPECT_EQ(Take(queue, 4999), &early);
+  EXPECT_EQ(queue.TakeFirst(4999), nullptr);
+  EXPECT_EQ(Take(queue, 5000), &late);
+  EXPECT_EQ(queue.size(), 1);
+}
+
+TEST(EventQueueTest, OffersTheEventsOfOneInstant) {
+  EventQueue queue;
+  std::vector<Numbered> events(5);
+  for (Numbered& event : events) {
+    event.when = 70'000;
+    queue.Insert(&event);
+  }
+  events[4].when = 70'001;  // moved below
+  queue.Remove(&events[4]);
+  queue.Insert(&events[4]);
+  EXPECT_EQ(queue.CountAtFirstTime(100), 4);
+  EXPECT_EQ(queue.CountAtFirstTime(3), 3);
+  EXPECT_EQ(queue.TakeAtFirstTime(2), &events[2]);
+  EXPECT_EQ(queue.TakeAtFirstTime(2), &events[3]);
+  EXPECT_EQ(queue.CountAtFirstTime(100), 2);
+  EXPECT_EQ(Take(queue), &events[0]);
+  EXPECT_EQ(Take(queue), &events[1]);
+  EXPECT_EQ(Take(queue), &events[4]);
+}
+
+TEST(EventQueueDeathTest, RefusesThePastAndScheduledEvents) {
+  EventQueue queue;
+  Numbered event, past;
+  event.when = 10;
+  queue.Insert(&event);
+  EXPECT_DEATH(queue.Insert(&event), "!event->pending");
+  Take(queue);
+  past.when = 9;
+  EXPECT_DEATH(queue.Insert(&past), "event->when >= base_");
+  EXPECT_DEATH(queue.Remove(&past), "event->pending");
+}
+
+// The wheel against a sorted list that is too simple to be wrong.
+class EventQueueModelTest : public testing::TestWithParam<int> {
+ protected:
+  void Schedule(Numbered* event, SimTime when) {
+    event->when = when;
+    event->number = ++number_;
+    queue_.Insert(event);
+    model_.emplace(when, event);  // a multimap keeps equal keys in order of insertion
+  }
+  void Cancel(Numbered* event) {
+    queue_.Remove(event);
+    auto [from, to] = model_.equal_range(event->when);
+    model_.erase(std::find_if(from, to, [&](const auto& pair) { return pair.second == event; }));
+  }
+  // Delays of all magnitudes; few distinct ones, so that times coincide.
+  SimTime RandomTime() {
+    const int shift = static_cast<int>(random_.NextBelow(10) * 6);
+    const SimTime when = now_ + static_cast<SimTime>(random_.NextBelow(4) << shift);
+    return random_.NextBelow(2) == 0 ? when : when & -(SimTime{1} << shift) & kForever;
+  }
+  void TakeAndCompare() {
+    Numbered* event = Take(queue_);
+    ASSERT_EQ(event, model_.begin()->second) << "seed " << GetParam();
+    now_ = event->when;
+    model_.erase(model_.begin());
+  }
+
+  EventQueue queue_;
+  std::multimap<SimTime, Numbered*> model_;
+  Stream random_{static_cast<uint64_t>(GetParam()), Site::kProgram, 0, 0};
+  SimTime now_ = 0;
+  uint64_t number_ = 0;
+};
+
+TEST_P(EventQueueModelTest, TakesWhatAnOrderedMapWould) {
+  std::vector<Numbered> events(300);
+  for (int step = 0; step < 20'000; ++step) {
+    Numbered* event = &events[random_.NextBelow(events.size())];
+    const SimTime when = std::max(now_, RandomTime());
+    switch (random_.NextBelow(5)) {
+      case 0:
+      case 1:
+        if (!event->pending() && when >= now_) Schedule(event, when);
+        break;
+      case 2:
+        if (event->pending()) {  // a timer that moves
+          Cancel(event);
+          Schedule(event, when);
+        }
+        break;
+      case 3:
+        if (event->pending()) Cancel(event);
+        break;
+      default:
+        if (!model_.empty()) TakeAndCompare();
+    }
+    ASSERT_EQ(queue_.size(), static_cast<int64_t>(model_.size()));
+    ASSERT_EQ(queue_.NextTime(), model_.empty() ? kForever : model_.begin()->first);
+    if (HasFatalFailure()) return;
+  }
+  while (!model_.empty() && !HasFatalFailure()) TakeAndCompare();
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, EventQueueModelTest, testing::Range(1, 21));
+
+}  // namespace
+}  // namespace sockbed

@@ -1,0 +1,138 @@
+#include "kernel/sim/machine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernel/sim/kassert.h"
+#include "kernel/sim/sim_trace.h"
+
+namespace sockbed {
+namespace {
+
+// How many alternatives a choice offers at most: the first so many of those that are ready.
+constexpr uint32_t kChoiceWidth = 256;
+constexpr uint64_t kProgressEvents = 4096;
+
+// Ends the sleep that Machine::Charge makes of charged time. Lives on the sleeper's stack.
+struct ChargeEvent : Event {
+  Fiber* fiber;
+};
+
+}  // namespace
+
+Machine::Machine(const Options& options)
+    : options_(options),
+      default_choices_(options.seed),
+      choices_(options.choices != nullptr ? options.choices : &default_choices_),
+      stacks_(options.stacks != nullptr ? options.stacks : &own_stacks_) {
+  context_.machine = this;
+  if (!options.digest) trace_.DisableDigest();
+  trace_.Describe(Room::kSim, SimRoomTypes());
+  // Not a MachineScope: a machine may be made while another one is installed.
+  Context* const saved = std::exchange(current_context, &context_);
+  Emit(Room::kSim, kSimBoot, 0, options.seed);
+  current_context = saved;
+}
+
+Machine::~Machine() { KASSERT(running_ == nullptr && ready_count_ == 0); }
+
+Machine::End Machine::Run(SimTime deadline, const std::function<void()>& progress) {
+  KASSERT(running_ == nullptr);
+  KASSERT(deadline >= context_.now);
+  MachineScope scope(*this);
+  const Context saved = context_;
+  End end = End::kStopped;
+  for (;;) {
+    RunUntilNoneReady();
+    if (stop_ != 0) break;
+    Event* const event = NextEvent(deadline);
+    if (event == nullptr) {
+      end = events_.empty() ? End::kQuiescent : End::kDeadline;
+      break;
+    }
+    RunEvent(event);
+    if (progress && events_run_ % kProgressEvents == 0) {
+      LeaveContext();
+      progress();
+    }
+  }
+  if (end == End::kStopped) stop_ = 0;
+  if (end == End::kDeadline) context_.now = deadline;
+  const SimTime now = context_.now;
+  context_ = saved;
+  context_.now = now;
+  return end;
+}
+
+void Machine::Schedule(Event* event, SimTime when) {
+  KASSERT(when >= context_.now);
+  event->when = when;
+  event->host = context_.host;
+  event->host_id = context_.host_id;
+  event->cause = context_.cause;
+  events_.Insert(event);
+}
+
+void Machine::Cancel(Event* event) {
+  if (event->pending()) events_.Remove(event);
+}
+
+void Machine::Charge(SimTime ns) {
+  KASSERT(running_ != nullptr && ns >= 0);
+  Fiber* const self = running_;
+  self->charged_ns += ns;
+  if (self->charged_ns < options_.quantum_ns) return;
+  ChargeEvent event;
+  event.fiber = self;
+  event.handler = [](Event* e) {
+    Here().machine->MakeReady(static_cast<ChargeEvent*>(e)->fiber);
+  };
+  ScheduleAfter(&event, std::exchange(self->charged_ns, 0));
+  Suspend();
+  Cancel(&event);  // still pending when something else made the fiber ready
+}
+
+Event* Machine::NextEvent(SimTime deadline) {
+  if (!choices_->picks()) return events_.TakeFirst(deadline);
+  if (events_.NextTime() > deadline || events_.empty()) return nullptr;
+  LeaveContext();
+  const int n = events_.CountAtFirstTime(kChoiceWidth);
+  return events_.TakeAtFirstTime(n < 2 ? 0 : static_cast<int>(Choose(Site::kEventNext, n)));
+}
+
+void Machine::RunEvent(Event* event) {
+  ++events_run_;
+  context_.now = event->when;
+  context_.host = event->host;
+  context_.host_id = event->host_id;
+  context_.process = nullptr;
+  context_.pid = 0;
+  context_.cause = event->cause;
+  event->handler(event);
+}
+
+uint32_t Machine::Choose(Site site, uint32_t n) {
+  n = std::min(n, kChoiceWidth);
+  const DecisionName name = {.site = site, .host = 0, .object = 0, .ordinal = picks_++};
+  const uint32_t answer = choices_->Pick(name, n);
+  KASSERT(answer < n);
+  Emit(Room::kSim, kSimPick, name.ordinal, static_cast<uint64_t>(site), answer, n);
+  return answer;
+}
+
+void Machine::LeaveContext() {
+  context_.host = nullptr;
+  context_.host_id = 0;
+  context_.process = nullptr;
+  context_.pid = 0;
+  context_.cause = 0;
+}
+
+MachineScope::MachineScope(Machine& machine) : saved_(current_context) {
+  KASSERT(saved_ == nullptr || saved_ == &machine.context_);
+  current_context = &machine.context_;
+}
+
+MachineScope::~MachineScope() { current_context = saved_; }
+
+}  // namespace sockbed

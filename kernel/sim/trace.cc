@@ -1,0 +1,102 @@
+#include "kernel/sim/trace.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "kernel/sim/kassert.h"
+
+namespace sockbed {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "records are hashed as they stand");
+static_assert(std::has_unique_object_representations_v<Record>, "records are hashed as they stand");
+
+constexpr uint64_t kRecentRecords = 16;
+
+void Add(Digest* digest, const XXH128_hash_t& hash) {
+  digest->high += hash.high64;
+  digest->low += hash.low64;
+}
+
+void AppendHex(std::string* text, uint64_t word) {
+  for (int shift = 60; shift >= 0; shift -= 4) *text += "0123456789abcdef"[word >> shift & 0xf];
+}
+
+}  // namespace
+
+std::string Digest::ToString() const {
+  std::string text;
+  AppendHex(&text, high);
+  AppendHex(&text, low);
+  return text;
+}
+
+void Trace::NameHost(HostId id, std::string name) {
+  if (id >= host_names_.size()) host_names_.resize(size_t{id} + 1);
+  host_names_[id] = std::move(name);
+}
+
+void Trace::set_sink(TraceSink* sink) {
+  Flush();
+  sink_ = sink;
+}
+
+void Trace::Flush() {
+  const std::span<const Record> fresh(&batch_[delivered_], used_ - delivered_);
+  delivered_ = used_;
+  if (sink_ == nullptr || fresh.empty()) return;
+  const TraceId last_id = last_id_;
+  sink_->Consume(fresh);
+  KASSERT(last_id == last_id_);
+}
+
+Digest Trace::digest() {
+  Hash();
+  return total_;
+}
+
+Digest Trace::digest(HostId host, Room room) {
+  Hash();
+  const size_t lane = host * kRooms + static_cast<size_t>(room);
+  return lane < lanes_.size() ? lanes_[lane] : Digest{};
+}
+
+void Trace::DisableDigest() {
+  KASSERT(last_id_ == 0);
+  digest_on_ = false;
+}
+
+std::vector<Record> Trace::Recent() const {
+  std::vector<Record> records;
+  const TraceId count = std::min(last_id_, kRecentRecords);
+  for (TraceId id = last_id_ - count + 1; id <= last_id_; ++id) {
+    records.push_back(batch_[(id - 1) % kBatchRecords]);
+  }
+  return records;
+}
+
+void Trace::EndBatch() {
+  Hash();
+  Flush();
+  used_ = hashed_ = delivered_ = 0;
+  if (digest_on_ && last_id_ % kCheckpointRecords == 0) checkpoints_.push_back(total_);
+}
+
+void Trace::Hash() {
+  const uint64_t from = std::exchange(hashed_, used_);
+  if (!digest_on_) return;
+  for (uint64_t i = from; i < used_; ++i) {
+    const Record& record = batch_[i];
+    const size_t lane = record.host * kRooms + static_cast<size_t>(record.room);
+    if (lane >= lanes_.size()) lanes_.resize((record.host + size_t{1}) * kRooms);
+    const XXH128_hash_t hash = XXH3_128bits(&record, sizeof(record));
+    Add(&lanes_[lane], hash);
+    Add(&total_, hash);
+  }
+}
+
+}  // namespace sockbed
