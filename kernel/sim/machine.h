@@ -20,6 +20,7 @@
 #include "kernel/sim/context.h"
 #include "kernel/sim/event_queue.h"
 #include "kernel/sim/fiber.h"
+#include "kernel/sim/machine_local.h"
 #include "kernel/sim/time.h"
 #include "kernel/sim/trace.h"
 
@@ -36,6 +37,7 @@ class Machine {
     Choices* choices = nullptr;        // borrowed; null: SeededFaults of the seed
     fault::Plan* fault_plan = nullptr;  // borrowed; null: nothing fails
     StackPool* stacks = nullptr;         // borrowed, to keep stacks from run to run; null: its own
+    MachineStore* store = nullptr;       // borrowed, by one machine at a time; null: its own
     SimTime quantum_ns = 10 * kMicrosecond;  // virtual time a process may use before the clock moves on
     bool digest = true;                  // false only to measure what the digest costs
   };
@@ -70,6 +72,7 @@ class Machine {
   Trace& trace() { return trace_; }
   const Trace& trace() const { return trace_; }
   Context& context() { return context_; }
+  MachineStore& store() { return *store_; }
   uint64_t events_run() const { return events_run_; }
 
   // --- Events. ---
@@ -129,6 +132,8 @@ class Machine {
   void CallHooks(Fiber* from, Fiber* to);
 
   const Options options_;
+  MachineStore own_store_;
+  MachineStore* store_ = options_.store != nullptr ? options_.store : &own_store_;
   SeededFaults default_choices_;
   Choices* const choices_;
   Context context_;
