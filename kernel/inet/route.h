@@ -1,0 +1,122 @@
+// Routes: which interface, next hop and source address a destination has.
+//
+// Lives here:  struct rtentry, struct rtable, struct route (the cache in a pcb), rt_* and rtalloc.
+// Called by:   inet throughout; tcp (the route's MTU); kernel/host and tools (rt_add ... of
+//              scenarios).
+// May touch:   net, sched, sim.
+// Context:     any; never sleeps.
+// Owns:        the table owns its entries; a struct route borrows one and knows when it has gone
+//              stale.
+// Units:       addresses in network order; times in virtual ns.
+// Invariants:  1. Two entries of one table differ in destination, length or priority.
+//              2. Whatever adds, removes or re-flags an entry moves rt_generation: a cache of an
+//              older
+//                 generation is never followed.
+//              3. A dynamic entry has a running timer.
+// Source:      OpenBSD sys/net/route.c, rtable.c; route(4).
+// Differs:     no reference counts and no routing socket: changes are trace records.
+#ifndef SOCKBED_KERNEL_INET_ROUTE_H_
+#define SOCKBED_KERNEL_INET_ROUTE_H_
+
+#include <netinet/in.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "kernel/net/if.h"
+#include "kernel/sched/timeout.h"
+
+namespace sockbed {
+
+struct in_ifaddr;
+
+inline constexpr uint32_t RTF_UP = 0x1;
+inline constexpr uint32_t RTF_GATEWAY = 0x2;       // via another router
+inline constexpr uint32_t RTF_HOST = 0x4;
+inline constexpr uint32_t RTF_REJECT = 0x8;        // refused with an error
+inline constexpr uint32_t RTF_DYNAMIC = 0x10;      // made by an ICMP message
+inline constexpr uint32_t RTF_MODIFIED = 0x20;
+inline constexpr uint32_t RTF_CLONING = 0x100;     // on-link
+inline constexpr uint32_t RTF_STATIC = 0x800;      // made by hand
+inline constexpr uint32_t RTF_BLACKHOLE = 0x1000;  // dropped in silence
+inline constexpr uint32_t RTF_LOCAL = 0x200000;    // an address of this host
+inline constexpr uint32_t RTF_BROADCAST = 0x400000;
+inline constexpr uint32_t RTF_CONNECTED = 0x800000;
+
+inline constexpr uint8_t RTP_LOCAL = 1;            // the lower, the better
+inline constexpr uint8_t RTP_CONNECTED = 4;
+inline constexpr uint8_t RTP_STATIC = 8;
+inline constexpr uint8_t RTP_DEFAULT = 56;
+
+inline constexpr uint32_t RTV_MTU = 0x1;           // rt_locks: no path MTU discovery
+
+struct rtentry {
+  in_addr rt_dest{};               // [I] the prefix; bits beyond rt_plen are 0
+  uint8_t rt_plen = 0;             // [I] 0 .. 32
+  uint8_t rt_priority = RTP_DEFAULT;  // [I]
+  uint32_t rt_flags = 0;           // RTF_*
+  in_addr rt_gateway{};            // next hop, with RTF_GATEWAY
+  ifnet* rt_ifp = nullptr;         // [I] the way out
+  in_ifaddr* rt_ifa = nullptr;     // the address to send from; lives longer than the route
+  uint32_t rt_mtu = 0;             // 0: the interface's
+  uint32_t rt_locks = 0;           // RTV_*
+  SimTime rt_expire = 0;           // of what ICMP has told; 0: never
+  uint64_t rt_use = 0;             // packets sent along
+  uint64_t rt_id = 0;              // [I] for the trace
+  timeout rt_timer;                // for rt_expire
+};
+
+// The MTU towards a destination.
+inline uint32_t rt_path_mtu(const rtentry* rt) {
+  return rt->rt_mtu != 0 ? rt->rt_mtu : rt->rt_ifp->if_mtu;
+}
+
+// A remembered look-up. A plain value, all zero when empty.
+struct route {
+  rtentry* ro_rt = nullptr;        // valid only through rtalloc
+  uint64_t ro_generation = 0;
+  in_addr ro_dst{};
+};
+
+// What a caller of rt_add gives. Exactly one of gateway and ifp may be left out: an interface alone
+// means on-link; a gateway alone finds its interface through the table.
+struct RouteSpec {
+  in_addr dest{};
+  uint8_t plen = 32;
+  uint8_t priority = RTP_STATIC;
+  uint32_t flags = RTF_STATIC;     // further RTF_*; UP, HOST and GATEWAY are derived
+  in_addr gateway{};
+  ifnet* ifp = nullptr;
+  in_ifaddr* ifa = nullptr;        // null: an address of the interface
+  uint32_t mtu = 0;
+};
+
+// All on the current host's table.
+
+// Adds a route. Errors: EINVAL (length, neither gateway nor interface), EEXIST, ENETUNREACH (the
+// gateway is not on a link), EADDRNOTAVAIL (the interface has no address).
+[[nodiscard]] int rt_add(const RouteSpec& spec, rtentry** made = nullptr);
+// Removes one. Errors: ESRCH.
+[[nodiscard]] int rt_delete(in_addr dest, uint8_t plen, uint8_t priority);
+// The entry of exactly that prefix and priority (0: the best one), or null. Borrowed.
+rtentry* rt_get(in_addr dest, uint8_t plen, uint8_t priority = 0);
+// Sets an entry's MTU; 0 means the interface's. Errors: EINVAL (below 68 or beyond the
+// interface's).
+[[nodiscard]] int rt_set_mtu(rtentry* rt, uint32_t mtu);
+
+// The most specific route to `dst` that is up, or null. Borrowed until the table changes.
+rtentry* rt_match(in_addr dst);
+
+// The same through a cache: looks only if `ro` is stale or for another destination. Borrowed
+//                           likewise.
+rtentry* rtalloc(route* ro, in_addr dst);
+// Forgets what is cached.
+inline void rtfree(route* ro) { *ro = route{}; }
+
+// Visits all entries: most specific last, in order of address. The visitor changes nothing.
+void rt_foreach(const std::function<void(const rtentry&)>& visit);
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_INET_ROUTE_H_

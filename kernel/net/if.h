@@ -1,0 +1,181 @@
+// Interfaces: where packets leave a host and arrive at it.
+//
+// Lives here:  struct ifnet, ifqueue, if_data; if_attach and kin; the table of address families.
+// Called by:   inet (if_output, if_byindex), links and lo0 (if_input), kernel/host, tools
+//              (counters).
+// May touch:   mbuf, sched, sim. Never an address: families keep their own lists and are reached
+//              through the table that they fill at boot.
+// Context:     if_output anywhere; if_input in interrupt context.
+// Owns:        the host's list owns every interface; a family's table is constant and borrowed.
+// Units:       bytes and packets.
+// Invariants:  1. if_index counts from 1 per host and is never used twice; 0 is "none".
+//              2. if_output and if_input consume the packet on every path.
+//              3. A packet dropped here has moved exactly one counter and left one record.
+// Source:      OpenBSD sys/net/if.h, if_var.h, if.c, ifq.h.
+// Differs:     flags keep BSD's numbers. One priority per queue: nothing in this kernel sets
+//              another.
+#ifndef SOCKBED_KERNEL_NET_IF_H_
+#define SOCKBED_KERNEL_NET_IF_H_
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernel/mbuf/mbuf.h"
+#include "kernel/sched/host_local.h"
+#include "kernel/sim/trace.h"
+
+namespace sockbed {
+
+// if_flags.
+inline constexpr int IFF_UP = 0x1;             // wanted up
+inline constexpr int IFF_BROADCAST = 0x2;
+inline constexpr int IFF_LOOPBACK = 0x8;
+inline constexpr int IFF_POINTOPOINT = 0x10;
+inline constexpr int IFF_RUNNING = 0x40;       // able to carry packets
+inline constexpr int IFF_NOARP = 0x80;
+inline constexpr int IFF_PROMISC = 0x100;
+inline constexpr int IFF_SIMPLEX = 0x800;      // does not hear its own transmissions
+inline constexpr int IFF_MULTICAST = 0x8000;
+
+// if_capabilities: what may be left to the interface.
+inline constexpr int IFCAP_CSUM_IPv4 = 0x01;   // the IPv4 header checksum
+inline constexpr int IFCAP_CSUM_TCPv4 = 0x02;
+inline constexpr int IFCAP_CSUM_UDPv4 = 0x04;  // and ICMP's
+inline constexpr int IFCAP_CSUM_TCPv6 = 0x80;
+inline constexpr int IFCAP_CSUM_UDPv6 = 0x100;
+inline constexpr int IFCAP_TSOv4 = 0x1000;     // cutting a TCP packet into segments of ph_mss
+inline constexpr int IFCAP_TSOv6 = 0x2000;
+inline constexpr int IFCAP_LRO = 0x4000;       // hands joined segments up
+inline constexpr int IFCAP_CSUM_ALL = IFCAP_CSUM_IPv4 | IFCAP_CSUM_TCPv4 | IFCAP_CSUM_UDPv4 |
+                                      IFCAP_CSUM_TCPv6 | IFCAP_CSUM_UDPv6;
+
+inline constexpr int IFQ_MAXLEN = 256;         // packets in a transmit queue
+inline constexpr int kInputQueueMax = 2048;    // packets waiting on lo0
+
+struct if_data {
+  uint64_t ifi_ipackets = 0;
+  uint64_t ifi_opackets = 0;
+  uint64_t ifi_ibytes = 0;
+  uint64_t ifi_obytes = 0;
+  uint64_t ifi_ierrors = 0;
+  uint64_t ifi_oerrors = 0;   // refused: the interface was down, or the packet looped too often
+  uint64_t ifi_imcasts = 0;
+  uint64_t ifi_omcasts = 0;
+  uint64_t ifi_iqdrops = 0;   // the input queue was full
+  uint64_t ifi_oqdrops = 0;   // the transmit queue was full
+  uint64_t ifi_noproto = 0;   // of a family that this host does not know
+  uint64_t ifi_collisions = 0;
+};
+
+// A transmit queue. When a packet enters, the instant at which its transmission begins is known, so
+// the queue holds those instants and no packets: a packet is queued while its instant lies ahead.
+class ifqueue {
+ public:
+  int ifq_maxlen = IFQ_MAXLEN;  // packets waiting, the one being sent not counted
+
+  // Packets that wait at `now`. Forgets those whose transmission has begun.
+  int ifq_len(SimTime now);
+  bool ifq_full(SimTime now) { return ifq_len(now) >= ifq_maxlen; }
+  // Adds a packet whose transmission begins at `start`. REQUIRES: not full; not before the last
+  // one's.
+  void ifq_enqueue(SimTime start);
+  void ifq_purge() { head_ = tail_; }
+
+ private:
+  std::vector<SimTime> starts_;  // a ring, sized at first use
+  uint32_t head_ = 0, tail_ = 0;  // counts since the beginning
+};
+
+struct ifnet {
+  HostBase* if_host = nullptr;   // [I]
+  std::string if_xname;          // [I] "lo0", "link1"
+  uint32_t if_index = 0;         // [I]
+  int if_flags = 0;              // IFF_*
+  int if_capabilities = 0;       // IFCAP_*
+  uint32_t if_mtu = 1500;
+  void* if_softc = nullptr;      // the driver's
+  if_data if_counters;
+  ifqueue if_snd;
+
+  // Sends a packet to `dst` on this interface: the next hop's address, of which a point-to-point
+  // interface reads only the family. Takes m, borrows dst. Called through if_output below.
+  int (*if_output)(ifnet* ifp, MbufPtr m, const sockaddr* dst) = nullptr;
+};
+
+inline bool if_is_up(const ifnet* ifp) {
+  return (ifp->if_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+}
+
+// What an address family offers to interfaces. Constant; filled by the family's room.
+struct if_family {
+  // A packet of this family has arrived. Takes m.
+  void (*input)(ifnet* ifp, MbufPtr m);
+  // Computes the checksums that were left to the interface (M_*_CSUM_OUT), and clears those flags.
+  // Borrows; the first mbuf holds the network header. Called where somebody looks at the bytes.
+  void (*finish_checksums)(mbuf* m);
+  // The interface went down or came up (routes lose or regain RTF_UP).
+  void (*link_state)(ifnet* ifp);
+};
+
+struct NetHost {
+  static constexpr HostSlot kHostSlot = HostSlot::kNet;
+  explicit NetHost(HostBase& host_in) : host(&host_in) {}
+  ~NetHost();
+
+  HostBase* host;
+  std::vector<std::unique_ptr<ifnet>> interfaces;  // [if_index - 1]; null once detached
+  std::array<const if_family*, AF_MAX> families{};
+};
+
+// Tells how this room's records read. Once per machine.
+void net_describe(Trace& trace);
+// Makes the host's NetHost with lo0 (index 1), up. REQUIRES: inside a MachineScope.
+void net_boot(HostBase& host);
+// Frees what waits on lo0. Before the host's counts are checked; links are halted by their owner.
+void net_halt(HostBase& host);
+
+// Takes the packets of `family` from now on. The table must outlive the host.
+void if_register_family(HostBase& host, int family, const if_family* ops);
+
+// Makes an interface of `host`, down; the driver sets the rest. The host owns it.
+ifnet* if_attach(HostBase& host, std::string name);
+// Removes it: down first (routes go), then freed. REQUIRES: nothing of it is on its way.
+void if_detach(ifnet* ifp);
+
+// The interface of that index, name; null when there is none. And lo0.
+ifnet* if_byindex(HostBase& host, uint32_t index);
+ifnet* if_byname(HostBase& host, std::string_view name);
+inline ifnet* if_loopback(HostBase& host) { return if_byindex(host, 1); }
+
+// Sets or clears IFF_UP and tells the families. Idempotent.
+void if_up(ifnet* ifp);
+void if_down(ifnet* ifp);
+
+// Sends m, of dst's family. Takes m, borrows dst. Errors: ENETDOWN (not up and running), ENOBUFS
+// (the queue is full), ELOOP (lo0), EAFNOSUPPORT. Packets that a link loses are no error.
+[[nodiscard]] int if_output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
+
+// Hands a packet that has arrived to its family (m_pkthdr.ph_family). Takes m. Sets ph_ifidx and
+// counts. REQUIRES: interrupt context of ifp's host.
+void if_input(ifnet* ifp, MbufPtr m);
+
+// Computes whatever checksums are pending in m, by its family. Borrows.
+void if_finish_checksums(ifnet* ifp, mbuf* m);
+
+// Turns what was left to the interface into its verdict: a pending checksum is as good as verified,
+//                                                        since
+// nothing has touched the bytes. The OUT flag stays, for whoever sends or shows the packet again.
+void if_accept_checksums(mbuf* m);
+
+// The packet in which an event rides (pkthdr::ph_event).
+mbuf* if_packet_of(Event* event);
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_NET_IF_H_
