@@ -53,7 +53,7 @@ struct inpcb {
   uint32_t inp_hash = 0;             // of the 4-tuple, while connected [d]
   inpcb* inp_hash_next = nullptr;
   void* inp_ppcb = nullptr;          // the protocol's own block
-  socket* inp_socket = nullptr;      // null once the socket has let go
+  socket* inp_socket = nullptr;      // [I] lives as long as its pcb
   inpcbtable* inp_table = nullptr;   // [I]
   inpport* inp_port = nullptr;       // that of inp_lport
   inpcb* inp_port_next = nullptr;    // others of this local port, newest first
@@ -138,8 +138,7 @@ void in_setpeeraddr(const inpcb* inp, mbuf* nam);
 [[nodiscard]] int in_pcbconnect(inpcb* inp, const mbuf* nam);
 
 // Sets all four of an unconnected pcb: a connection accepted on behalf of a listener, whose port it
-//                                      shares.
-// Errors: EADDRINUSE.
+// shares. Errors: EADDRINUSE.
 [[nodiscard]] int in_pcbset_addr(inpcb* inp, in_addr faddr, in_port_t fport, in_addr laddr,
                                  in_port_t lport);
 

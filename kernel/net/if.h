@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "kernel/mbuf/mbuf.h"
+#include "kernel/mbuf/mbuf_list.h"
 #include "kernel/sched/host_local.h"
 #include "kernel/sim/trace.h"
 
@@ -85,11 +86,10 @@ class ifqueue {
   // Adds a packet whose transmission begins at `start`. REQUIRES: not full; not before the last
   // one's.
   void ifq_enqueue(SimTime start);
-  void ifq_purge() { head_ = tail_; }
 
  private:
-  std::vector<SimTime> starts_;  // a ring, sized at first use
-  uint32_t head_ = 0, tail_ = 0;  // counts since the beginning
+  std::vector<SimTime> starts_;   // a ring of 2^n, grown as needed
+  uint64_t head_ = 0, tail_ = 0;  // counts of packets taken off and put on
 };
 
 struct ifnet {
@@ -131,6 +131,7 @@ struct NetHost {
   HostBase* host;
   std::vector<std::unique_ptr<ifnet>> interfaces;  // [if_index - 1]; null once detached
   std::array<const if_family*, AF_MAX> families{};
+  mbuf_list loop_queue;          // packets on lo0
 };
 
 // Tells how this room's records read. Once per machine.
@@ -158,7 +159,7 @@ void if_up(ifnet* ifp);
 void if_down(ifnet* ifp);
 
 // Sends m, of dst's family. Takes m, borrows dst. Errors: ENETDOWN (not up and running), ENOBUFS
-// (the queue is full), ELOOP (lo0), EAFNOSUPPORT. Packets that a link loses are no error.
+// (the queue is full), ELOOP (lo0). Packets that a link loses are no error.
 [[nodiscard]] int if_output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
 
 // Hands a packet that has arrived to its family (m_pkthdr.ph_family). Takes m. Sets ph_ifidx and
@@ -169,8 +170,7 @@ void if_input(ifnet* ifp, MbufPtr m);
 void if_finish_checksums(ifnet* ifp, mbuf* m);
 
 // Turns what was left to the interface into its verdict: a pending checksum is as good as verified,
-//                                                        since
-// nothing has touched the bytes. The OUT flag stays, for whoever sends or shows the packet again.
+// since nothing will have touched the bytes. The OUT flag stays, for whoever shows the bytes later.
 void if_accept_checksums(mbuf* m);
 
 // The packet in which an event rides (pkthdr::ph_event).

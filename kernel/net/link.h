@@ -26,6 +26,7 @@
 
 #include "kernel/mbuf/mbuf_list.h"
 #include "kernel/net/if.h"
+#include "kernel/net/net_trace.h"
 #include "kernel/net/tap.h"
 #include "kernel/sim/choices.h"
 
@@ -61,8 +62,8 @@ struct LinkCounters {
 
 class Link {
  public:
-  // Joins two hosts: attaches an interface "link<n>" to each, n the first number free on both, up.
-  // `number` names the link in decisions, records and taps: a counter of the simulation, from 1.
+  // Joins two hosts: attaches an interface "link<number>" to each, up. `number` names the link in
+  // decisions, records and taps: a counter of the simulation, from 1.
   // REQUIRES: inside a MachineScope; the hosts are booted and differ.
   Link(HostBase& a, HostBase& b, uint32_t number, const LinkOptions& options);
   ~Link();
@@ -109,12 +110,21 @@ class Link {
   };
   struct Fate;
 
+  // What is drawn for one packet under the site link.random.
+  enum class DrawOf : uint8_t { kJitter, kDelay, kBit, kCount };
+
   static int Output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
-  static void Deliver(Event* event);
+  static int Refuse(Direction& d, MbufPtr m, uint64_t number);
   static SimTime Depart(Direction& d, SimTime starts, int bytes);
-  static Fate DrawFate(Direction& d, const mbuf* m, uint64_t number);
-  static void Send(Direction& d, MbufPtr m, SimTime arrives, bool held_back);
+  static Fate DrawFate(Direction& d, uint64_t number);
+  static uint64_t DrawBelow(const Direction& d, uint64_t number, DrawOf what, uint64_t bound);
+  static void Carry(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, const Fate& fate);
+  static void NoteFate(Direction& d, uint64_t number, int bytes, SimTime arrives, const Fate& fate);
   static MbufPtr Corrupt(Direction& d, MbufPtr m, uint64_t number);
+  static void Send(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, bool held_back);
+  static void Drop(Direction& d, NetDrop why, uint64_t* counter, uint64_t number, int bytes);
+  static void Deliver(Event* event);
+  static MbufPtr TakeHeldBack(Direction& d, const mbuf* wanted);
   void Tell(const Direction& d, PacketFate fate, uint64_t number, SimTime departs, mbuf* m);
 
   const uint32_t number_;

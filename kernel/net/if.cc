@@ -1,0 +1,161 @@
+#include "kernel/net/if.h"
+
+#include <errno.h>
+
+#include <algorithm>
+#include <cstddef>
+
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/net/if_private.h"
+#include "kernel/net/loop.h"
+#include "kernel/net/net_trace.h"
+#include "kernel/sim/machine.h"
+
+namespace sockbed {
+
+int ifqueue::ifq_len(SimTime now) {
+  while (head_ != tail_ && starts_[head_ & (starts_.size() - 1)] <= now) ++head_;
+  return static_cast<int>(tail_ - head_);
+}
+
+void ifqueue::ifq_enqueue(SimTime start) {
+  if (tail_ - head_ == starts_.size()) {
+    std::vector<SimTime> larger(std::max<size_t>(16, 2 * starts_.size()));
+    for (uint64_t i = head_; i != tail_; ++i) {
+      larger[i & (larger.size() - 1)] = starts_[i & (starts_.size() - 1)];
+    }
+    starts_ = std::move(larger);
+  }
+  KASSERT(head_ == tail_ || starts_[(tail_ - 1) & (starts_.size() - 1)] <= start);
+  starts_[tail_++ & (starts_.size() - 1)] = start;
+}
+
+NetHost::~NetHost() { KASSERT(ml_empty(&loop_queue)); }
+
+void net_boot(HostBase& host) {
+  HostLocal<NetHost>::Make(host, host);
+  loop_attach(host);
+}
+
+void net_halt(HostBase& host) {
+  HostScope scope(host);
+  loop_halt(host);
+}
+
+void if_register_family(HostBase& host, int family, const if_family* ops) {
+  NetHost& net = HostLocal<NetHost>::Of(host);
+  KASSERT(family > 0 && family < AF_MAX);
+  KASSERT(net.families[family] == nullptr);
+  net.families[family] = ops;
+}
+
+ifnet* if_attach(HostBase& host, std::string name) {
+  NetHost& net = HostLocal<NetHost>::Of(host);
+  KASSERT(if_byname(host, name) == nullptr);
+  auto ifp = std::make_unique<ifnet>();
+  ifp->if_host = &host;
+  ifp->if_xname = std::move(name);
+  ifp->if_index = static_cast<uint32_t>(net.interfaces.size()) + 1;
+  net.interfaces.push_back(std::move(ifp));
+  return net.interfaces.back().get();
+}
+
+void if_detach(ifnet* ifp) {
+  if_down(ifp);
+  HostLocal<NetHost>::Of(*ifp->if_host).interfaces[ifp->if_index - 1].reset();
+}
+
+ifnet* if_byindex(HostBase& host, uint32_t index) {
+  NetHost& net = HostLocal<NetHost>::Of(host);
+  return index >= 1 && index <= net.interfaces.size() ? net.interfaces[index - 1].get() : nullptr;
+}
+
+ifnet* if_byname(HostBase& host, std::string_view name) {
+  for (const std::unique_ptr<ifnet>& ifp : HostLocal<NetHost>::Of(host).interfaces) {
+    if (ifp != nullptr && ifp->if_xname == name) return ifp.get();
+  }
+  return nullptr;
+}
+
+void if_setflags(ifnet* ifp, int flags) {
+  if (flags == ifp->if_flags) return;
+  HostScope scope(*ifp->if_host);
+  ifp->if_flags = flags;
+  Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kState), ifp->if_index,
+       PackText(ifp->if_xname), static_cast<uint64_t>(flags));
+  for (const if_family* family : HostLocal<NetHost>::Of(*ifp->if_host).families) {
+    if (family != nullptr) family->link_state(ifp);
+  }
+}
+
+void if_up(ifnet* ifp) { if_setflags(ifp, ifp->if_flags | IFF_UP); }
+void if_down(ifnet* ifp) { if_setflags(ifp, ifp->if_flags & ~IFF_UP); }
+
+void if_drop(ifnet* ifp, NetDrop why, uint64_t* counter, MbufPtr m) {
+  ++*counter;
+  Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kIfDrop), ifp->if_index,
+       static_cast<uint64_t>(m->m_pkthdr.len), static_cast<uint64_t>(why));
+}
+
+int if_output(ifnet* ifp, MbufPtr m, const sockaddr* dst) {
+  KASSERT((m->m_flags & M_PKTHDR) != 0);
+  if (__builtin_expect(!if_is_up(ifp), 0)) {
+    if_drop(ifp, NetDrop::kDown, &ifp->if_counters.ifi_oerrors, std::move(m));
+    return ENETDOWN;
+  }
+  m->m_pkthdr.ph_family = static_cast<uint8_t>(dst->sa_family);
+  return ifp->if_output(ifp, std::move(m), dst);
+}
+
+void if_input(ifnet* ifp, MbufPtr m) {
+  KASSERT(Here().host == ifp->if_host && Here().process == nullptr);
+  m->m_pkthdr.ph_ifidx = ifp->if_index;
+  ++ifp->if_counters.ifi_ipackets;
+  ifp->if_counters.ifi_ibytes += static_cast<uint64_t>(m->m_pkthdr.len);
+  const if_family* family =
+      HostLocal<NetHost>::Of(*ifp->if_host).families[m->m_pkthdr.ph_family];
+  if (family == nullptr) {
+    if_drop(ifp, NetDrop::kNoFamily, &ifp->if_counters.ifi_noproto, std::move(m));
+    return;
+  }
+  family->input(ifp, std::move(m));
+}
+
+void if_accept_checksums(mbuf* m) {
+  constexpr struct {
+    uint16_t pending, verified;
+  } kVerdicts[] = {{M_IPV4_CSUM_OUT, M_IPV4_CSUM_IN_OK},
+                   {M_TCP_CSUM_OUT, M_TCP_CSUM_IN_OK},
+                   {M_UDP_CSUM_OUT, M_UDP_CSUM_IN_OK},
+                   {M_ICMP_CSUM_OUT, M_ICMP_CSUM_IN_OK}};
+  uint16_t& flags = m->m_pkthdr.csum_flags;
+  for (const auto& [pending, verified] : kVerdicts) {
+    if ((flags & pending) != 0) flags |= verified;
+  }
+}
+
+void if_finish_checksums(ifnet* ifp, mbuf* m) {
+  const if_family* family =
+      HostLocal<NetHost>::Of(*ifp->if_host).families[m->m_pkthdr.ph_family];
+  if (family != nullptr) family->finish_checksums(m);
+}
+
+MbufPtr if_take_turn(mbuf_list* queue, Event* event) {
+  Event* first = &MBUF_LIST_FIRST(queue)->m_pkthdr.ph_event;
+  if (first != event) {
+    KASSERT(first->when == Now());
+    Here().machine->Cancel(first);
+    const TraceId cause = event->cause;
+    Here().machine->ScheduleAfter(event, 0);
+    event->cause = cause;
+    Here().cause = first->cause;
+  }
+  return ml_dequeue(queue);
+}
+
+mbuf* if_packet_of(Event* event) {
+  return reinterpret_cast<mbuf*>(reinterpret_cast<char*>(event) -
+                                 offsetof(mbuf, m_pkthdr.ph_event));
+}
+
+}  // namespace sockbed

@@ -1,0 +1,313 @@
+#include "kernel/net/link.h"
+
+#include <errno.h>
+
+#include <algorithm>
+
+#include "kernel/mbuf/chain.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/net/if_private.h"
+#include "kernel/net/net_trace.h"
+#include "kernel/sim/fault.h"
+#include "kernel/sim/machine.h"
+
+namespace sockbed {
+
+namespace {
+
+// The longest extra time of a packet that a fault plan delays (site link.delay).
+constexpr SimTime kFaultDelayMax = 100 * kMillisecond;
+
+// All verdicts and all pending work: what a packet whose bytes have changed may not keep.
+constexpr uint16_t kChecksumFlags =
+    M_IPV4_CSUM_OUT | M_TCP_CSUM_OUT | M_UDP_CSUM_OUT | M_ICMP_CSUM_OUT | M_IPV4_CSUM_IN_OK |
+    M_TCP_CSUM_IN_OK | M_UDP_CSUM_IN_OK | M_ICMP_CSUM_IN_OK;
+
+uint64_t PackPacket(uint64_t number, int bytes) {
+  return PackPair(static_cast<uint32_t>(number), static_cast<uint32_t>(bytes));
+}
+
+}  // namespace
+
+// What chance and the fault plan hold for one packet.
+struct Link::Fate {
+  bool lost = false;
+  bool duplicated = false;
+  bool reordered = false;
+  bool corrupted = false;
+  bool delayed = false;
+  SimTime extra_ns = 0;
+
+  bool eventful() const { return duplicated || reordered || corrupted || delayed; }
+  PacketFate tapped() const {
+    if (lost) return PacketFate::kDroppedByLoss;
+    if (corrupted) return PacketFate::kCorrupted;
+    if (duplicated) return PacketFate::kDuplicated;
+    return reordered ? PacketFate::kReordered : PacketFate::kSent;
+  }
+};
+
+Link::Link(HostBase& a, HostBase& b, uint32_t number, const LinkOptions& options)
+    : number_(number) {
+  KASSERT(&a != &b && number > 0);
+  const std::array<HostBase*, 2> hosts = {&a, &b};
+  for (uint8_t i = 0; i < 2; ++i) {
+    ifnet* ifp = if_attach(*hosts[i], "link" + std::to_string(number));
+    ifp->if_capabilities = IFCAP_CSUM_ALL;
+    ifp->if_output = &Link::Output;
+    ifp->if_softc = &directions_[i];
+    directions_[i].link = this;
+    directions_[i].from = ifp;
+    directions_[1 - i].to = ifp;
+    directions_[i].id = 2 * number + i;
+    directions_[i].index = i;
+    set_options(i, options);
+  }
+  for (const Direction& d : directions_) {
+    if_setflags(d.from, IFF_UP | IFF_RUNNING | IFF_POINTOPOINT | IFF_MULTICAST);
+  }
+}
+
+Link::~Link() {
+  Halt();
+  for (const Direction& d : directions_) if_detach(d.from);
+}
+
+void Link::set_options(int direction, const LinkOptions& options) {
+  KASSERT(options.latency_ns >= 0 && options.jitter_ns >= 0 && options.reorder_delay_ns >= 0);
+  Direction& d = directions_[direction];
+  d.options = options;
+  d.faults = (options.loss | options.duplicate | options.reorder | options.corrupt) != 0 ||
+             options.jitter_ns != 0;
+  d.from->if_mtu = options.mtu;
+  d.from->if_snd.ifq_maxlen = options.queue_len;
+}
+
+void Link::SetConnected(bool connected) {
+  for (const Direction& d : directions_) {
+    const int flags = d.from->if_flags;
+    if_setflags(d.from, connected ? flags | IFF_RUNNING : flags & ~IFF_RUNNING);
+  }
+}
+
+void Link::AddTap(PacketTap* tap) { taps_.push_back(tap); }
+
+void Link::RemoveTap(PacketTap* tap) { std::erase(taps_, tap); }
+
+void Link::Halt() {
+  for (Direction& d : directions_) {
+    HostScope scope(*d.from->if_host);
+    for (mbuf_list* list : {&d.on_way, &d.held_back}) {
+      while (MbufPtr m = ml_dequeue(list)) Here().machine->Cancel(&m->m_pkthdr.ph_event);
+    }
+  }
+}
+
+// When the last bit of a packet leaves whose first one does at `starts`. What a nanosecond cannot
+// express is carried over to the next packet, so that a busy link keeps its rate exactly.
+SimTime Link::Depart(Direction& d, SimTime starts, int bytes) {
+  const uint64_t rate = d.options.rate_bps;
+  if (starts > d.busy_until) d.busy_fraction = 0;
+  const uint64_t work = static_cast<uint64_t>(bytes) * 8 * kSecond + d.busy_fraction;
+  d.busy_until = starts + static_cast<SimTime>(work / rate);
+  d.busy_fraction = work % rate;
+  return d.busy_until;
+}
+
+Link::Fate Link::DrawFate(Direction& d, uint64_t number) {
+  Machine& machine = *Here().machine;
+  const HostId host = d.from->if_host->id;
+  const LinkOptions& options = d.options;
+  auto happens = [&](Site site, Chance chance) {
+    const bool fails = fault::Fires(site, d.id);  // every packet is a visit, whatever chance says
+    return (chance != 0 && machine.choices().Happens({site, host, d.id, number}, chance)) || fails;
+  };
+  Fate fate;
+  fate.lost = happens(Site::kLinkDrop, options.loss);
+  if (fate.lost) return fate;
+  fate.duplicated = happens(Site::kLinkDuplicate, options.duplicate);
+  fate.reordered = happens(Site::kLinkReorder, options.reorder);
+  fate.corrupted = happens(Site::kLinkCorrupt, options.corrupt);
+  fate.delayed = happens(Site::kLinkDelay, 0);
+  if (options.jitter_ns != 0) {
+    fate.extra_ns += static_cast<SimTime>(
+        DrawBelow(d, number, DrawOf::kJitter, static_cast<uint64_t>(options.jitter_ns) + 1));
+  }
+  if (fate.delayed) {
+    fate.extra_ns +=
+        1 + static_cast<SimTime>(
+                DrawBelow(d, number, DrawOf::kDelay, kFaultDelayMax));
+  }
+  return fate;
+}
+
+uint64_t Link::DrawBelow(const Direction& d, uint64_t number, DrawOf what, uint64_t bound) {
+  const uint64_t ordinal =
+      number * static_cast<uint64_t>(DrawOf::kCount) + static_cast<uint64_t>(what);
+  return Below(Draw(Here().machine->seed(),
+                    {Site::kLinkRandom, d.from->if_host->id, d.id, ordinal}),
+               bound);
+}
+
+int Link::Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
+  Direction& d = *static_cast<Direction*>(ifp->if_softc);
+  const SimTime now = Now();
+  const uint64_t number = ++d.next_number;
+  const int bytes = m->m_pkthdr.len;
+  ++d.counters.packets;
+  d.counters.bytes += static_cast<uint64_t>(bytes);
+
+  SimTime starts = now;
+  if (d.busy_until > now) {
+    if (ifp->if_snd.ifq_full(now)) return Refuse(d, std::move(m), number);
+    starts = d.busy_until;
+    ifp->if_snd.ifq_enqueue(starts);
+  }
+  const SimTime departs = d.options.rate_bps == 0 ? starts : Depart(d, starts, bytes);
+  if_count_output(ifp, m.get());
+  if_accept_checksums(m.get());
+
+  Fate fate;
+  if (d.faults || __builtin_expect(Here().machine->fault_plan() != nullptr, 0)) {
+    fate = DrawFate(d, number);
+  }
+  d.link->Tell(d, fate.tapped(), number, starts, m.get());
+  if (fate.lost) {
+    Drop(d, NetDrop::kLoss, &d.counters.dropped_loss, number, bytes);
+    return 0;
+  }
+  Carry(d, std::move(m), number, departs + d.options.latency_ns, fate);
+  return 0;
+}
+
+int Link::Refuse(Direction& d, MbufPtr m, uint64_t number) {
+  ++d.counters.dropped_queue;
+  d.link->Tell(d, PacketFate::kDroppedByQueue, number, Now(), m.get());
+  Drop(d, NetDrop::kQueue, &d.from->if_counters.ifi_oqdrops, number, m->m_pkthdr.len);
+  return ENOBUFS;
+}
+
+// Puts a packet on its way, with its duplicate behind it.
+void Link::Carry(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, const Fate& fate) {
+  arrives += fate.extra_ns;
+  if (fate.reordered) {
+    arrives += d.options.reorder_delay_ns;
+  } else {
+    arrives = d.last_arrival = std::max(arrives, d.last_arrival);
+  }
+  if (__builtin_expect(!fate.eventful(), 1)) {
+    Send(d, std::move(m), number, arrives, false);
+    return;
+  }
+  const int bytes = m->m_pkthdr.len;
+  NoteFate(d, number, bytes, arrives, fate);
+  MbufPtr twin;
+  if (fate.duplicated) twin = m_copym(m.get(), 0, M_COPYALL, M_DONTWAIT);
+  if (fate.corrupted) m = Corrupt(d, std::move(m), number);
+  const int lost = (m == nullptr ? 1 : 0) + (fate.duplicated && twin == nullptr ? 1 : 0);
+  for (int i = 0; i < lost; ++i) {
+    Drop(d, NetDrop::kMemory, &d.counters.dropped_memory, number, bytes);
+  }
+  if (m != nullptr) Send(d, std::move(m), number, arrives, fate.reordered);
+  if (twin != nullptr) Send(d, std::move(twin), number, arrives, fate.reordered);
+}
+
+void Link::NoteFate(Direction& d, uint64_t number, int bytes, SimTime arrives, const Fate& fate) {
+  const struct {
+    bool befell;
+    Site site;
+    uint64_t* counter;
+  } kinds[] = {{fate.duplicated, Site::kLinkDuplicate, &d.counters.duplicated},
+               {fate.reordered, Site::kLinkReorder, &d.counters.reordered},
+               {fate.corrupted, Site::kLinkCorrupt, &d.counters.corrupted},
+               {fate.delayed, Site::kLinkDelay, &d.counters.delayed}};
+  for (const auto& kind : kinds) {
+    if (!kind.befell) continue;
+    ++*kind.counter;
+    Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kFault), d.id, PackPacket(number, bytes),
+         static_cast<uint64_t>(kind.site), static_cast<uint64_t>(arrives));
+  }
+}
+
+void Link::Drop(Direction& d, NetDrop why, uint64_t* counter, uint64_t number, int bytes) {
+  ++*counter;
+  Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kLinkDrop), d.id, PackPacket(number, bytes),
+       static_cast<uint64_t>(why));
+}
+
+// A private copy with one bit flipped, which the receiver has to find: its checksums are right for
+// the bytes that were sent, and nobody vouches for them. Null: no memory.
+MbufPtr Link::Corrupt(Direction& d, MbufPtr m, uint64_t number) {
+  if_finish_checksums(d.from, m.get());
+  MbufPtr copy = m_dup_pkt(m.get(), max_linkhdr, M_DONTWAIT);
+  if (copy == nullptr) return nullptr;
+  const uint64_t bit = DrawBelow(d, number, DrawOf::kBit, static_cast<uint64_t>(copy->m_len) * 8);
+  copy->m_data[bit / 8] = static_cast<char>(copy->m_data[bit / 8] ^ (1 << (bit % 8)));
+  copy->m_pkthdr.csum_flags &= static_cast<uint16_t>(~kChecksumFlags);
+  return copy;
+}
+
+void Link::Send(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, bool held_back) {
+  const TraceId sent = Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kOut), d.id,
+                            PackPacket(number, m->m_pkthdr.len), static_cast<uint64_t>(arrives));
+  pkthdr& header = m->m_pkthdr;
+  header.ph_cause = sent;
+  header.ph_cookie = &d;
+  header.ph_timestamp = static_cast<int64_t>(number);  // until it arrives
+  header.ph_event.handler = &Link::Deliver;
+  Here().machine->Schedule(&header.ph_event, arrives);
+  header.ph_event.cause = sent;
+  header.ph_event.host = d.to->if_host;
+  header.ph_event.host_id = d.to->if_host->id;
+  if (held_back) {
+    m->m_flags |= M_LINK0;
+    ml_enqueue(&d.held_back, std::move(m));
+  } else {
+    m->m_flags &= static_cast<uint16_t>(~M_LINK0);
+    ml_enqueue(&d.on_way, std::move(m));
+  }
+}
+
+// Takes one packet out of the midst of the few that are held back.
+MbufPtr Link::TakeHeldBack(Direction& d, const mbuf* wanted) {
+  MbufPtr found;
+  for (uint32_t n = ml_len(&d.held_back); n > 0; --n) {
+    MbufPtr m = ml_dequeue(&d.held_back);
+    if (m.get() == wanted) {
+      found = std::move(m);
+    } else {
+      ml_enqueue(&d.held_back, std::move(m));
+    }
+  }
+  KASSERT(found != nullptr);
+  return found;
+}
+
+void Link::Deliver(Event* event) {
+  const mbuf* due = if_packet_of(event);
+  Direction& d = *static_cast<Direction*>(due->m_pkthdr.ph_cookie);
+  MbufPtr m = (due->m_flags & M_LINK0) != 0 ? TakeHeldBack(d, due) : if_take_turn(&d.on_way, event);
+  const uint64_t number = static_cast<uint64_t>(m->m_pkthdr.ph_timestamp);
+  m->m_pkthdr.ph_timestamp = Now();
+  m->m_pkthdr.csum_flags |= M_TIMESTAMP;
+  m_transfer(m.get());
+  if (!if_is_up(d.to)) {
+    ++d.counters.dropped_down;
+    if_drop(d.to, NetDrop::kDown, &d.to->if_counters.ifi_ierrors, std::move(m));
+    return;
+  }
+  ++d.counters.delivered;
+  d.link->Tell(d, PacketFate::kDelivered, number, Now(), m.get());
+  if_input(d.to, std::move(m));
+}
+
+void Link::Tell(const Direction& d, PacketFate fate, uint64_t number, SimTime departs, mbuf* m) {
+  if (taps_.empty()) return;
+  if_finish_checksums(d.from, m);
+  TappedPacket tapped = {.link = number_, .direction = d.index, .fate = fate,
+                         .family = m->m_pkthdr.ph_family, .number = number, .time = Now(),
+                         .departs = departs, .packet = m};
+  for (PacketTap* tap : taps_) tap->OnPacket(tapped);
+}
+
+}  // namespace sockbed

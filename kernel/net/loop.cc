@@ -1,0 +1,65 @@
+#include "kernel/net/loop.h"
+
+#include <errno.h>
+
+#include "kernel/net/if.h"
+#include "kernel/net/if_private.h"
+#include "kernel/net/net_trace.h"
+#include "kernel/sim/machine.h"
+
+namespace sockbed {
+
+namespace {
+
+void loop_input(Event* event) {
+  NetHost& net = HostLocal<NetHost>::Get();
+  if_input(if_loopback(*net.host), if_take_turn(&net.loop_queue, event));
+}
+
+// if_output of lo0. Checksums that are pending stay so, and count as verified: they are never
+// computed.
+int looutput(ifnet* ifp, MbufPtr m, const sockaddr*) {
+  NetHost& net = HostLocal<NetHost>::Of(*ifp->if_host);
+  if (m->m_pkthdr.ph_loopcnt >= M_MAXLOOP) {
+    if_drop(ifp, NetDrop::kLoops, &ifp->if_counters.ifi_oerrors, std::move(m));
+    return ELOOP;
+  }
+  if (ml_len(&net.loop_queue) >= kInputQueueMax) {
+    if_drop(ifp, NetDrop::kLoopQueue, &ifp->if_counters.ifi_iqdrops, std::move(m));
+    return ENOBUFS;
+  }
+  ++m->m_pkthdr.ph_loopcnt;
+  m->m_flags |= M_LOOP;
+  if_accept_checksums(m.get());
+  if_count_output(ifp, m.get());
+
+  const TraceId sent = Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kLoop), ifp->if_index,
+                            static_cast<uint64_t>(m->m_pkthdr.len));
+  m->m_pkthdr.ph_cause = sent;
+  Event& event = m->m_pkthdr.ph_event;
+  event.handler = loop_input;
+  Here().machine->ScheduleAfter(&event, 0);
+  event.cause = sent;
+  ml_enqueue(&net.loop_queue, std::move(m));
+  return 0;
+}
+
+}  // namespace
+
+void loop_attach(HostBase& host) {
+  ifnet* ifp = if_attach(host, "lo0");
+  KASSERT(ifp->if_index == 1);
+  ifp->if_mtu = kLoopMtu;
+  ifp->if_flags = IFF_UP | IFF_RUNNING | IFF_LOOPBACK | IFF_MULTICAST;
+  ifp->if_capabilities = IFCAP_CSUM_ALL | IFCAP_TSOv4 | IFCAP_TSOv6 | IFCAP_LRO;
+  ifp->if_output = looutput;
+}
+
+void loop_halt(HostBase& host) {
+  NetHost& net = HostLocal<NetHost>::Of(host);
+  while (MbufPtr m = ml_dequeue(&net.loop_queue)) {
+    Here().machine->Cancel(&m->m_pkthdr.ph_event);
+  }
+}
+
+}  // namespace sockbed

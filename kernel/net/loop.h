@@ -1,0 +1,25 @@
+// lo0: what a host sends to itself comes back through the event queue, never by recursion.
+//
+// Lives here:  attaching lo0 and emptying it.
+// Called by:   net_boot, net_halt.
+// Owns:        packets wait in NetHost::loop_queue.
+// Invariants:  packets come back in the order in which they were sent, at the same instant.
+// Source:      OpenBSD sys/net/if_loop.c, if_input_local in sys/net/if.c; lo(4).
+// Differs:     routes that reject or swallow are handled by ip_output, which knows routes.
+#ifndef SOCKBED_KERNEL_NET_LOOP_H_
+#define SOCKBED_KERNEL_NET_LOOP_H_
+
+#include "kernel/sched/host_local.h"
+
+namespace sockbed {
+
+inline constexpr uint32_t kLoopMtu = 32768;
+
+// Makes lo0, up. REQUIRES: it is the host's first interface.
+void loop_attach(HostBase& host);
+// Frees what waits. REQUIRES: on `host`.
+void loop_halt(HostBase& host);
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_NET_LOOP_H_
