@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/net/if_private.h"
@@ -25,6 +28,16 @@ constexpr uint16_t kChecksumFlags =
 
 uint64_t PackPacket(uint64_t number, int bytes) {
   return PackPair(static_cast<uint32_t>(number), static_cast<uint32_t>(bytes));
+}
+
+// Of all bytes of a packet, wherever its mbufs are cut.
+uint64_t HashOfBytes(const mbuf* m) {
+  XXH3_state_t state;
+  XXH3_64bits_reset(&state);
+  for (; m != nullptr; m = m->m_next) {
+    XXH3_64bits_update(&state, m->m_data, static_cast<size_t>(m->m_len));
+  }
+  return XXH3_64bits_digest(&state);
 }
 
 }  // namespace
@@ -302,8 +315,13 @@ void Link::Deliver(Event* event) {
 }
 
 void Link::Tell(const Direction& d, PacketFate fate, uint64_t number, SimTime departs, mbuf* m) {
-  if (taps_.empty()) return;
+  const bool check = Here().machine->checking() && fate != PacketFate::kDelivered;
+  if (taps_.empty() && !check) return;
   if_finish_checksums(d.from, m);
+  if (check) {
+    Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kBytes), d.id,
+         PackPacket(number, m->m_pkthdr.len), HashOfBytes(m));
+  }
   TappedPacket tapped = {.link = number_, .direction = d.index, .fate = fate,
                          .family = m->m_pkthdr.ph_family, .number = number, .time = Now(),
                          .departs = departs, .packet = m};

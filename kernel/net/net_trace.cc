@@ -15,6 +15,7 @@ constexpr EventType kTypes[] = {
     {"LOOP", "interface {o}: {0} bytes"},
     {"DROP", "interface {o}: {0} bytes: {1:@why}"},
     {"IFACE", "{0:s}: {1:|ifflags}"},
+    {"BYTES", "link direction {o}: packet {0:h}, {0:l} bytes, hash {1:x}"},
 };
 
 constexpr ValueName kDrops[] = {

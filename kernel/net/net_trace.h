@@ -18,6 +18,7 @@ enum class NetRecord : uint8_t {
   kLoop,      // (bytes) sent on lo0; the cause of its arrival
   kIfDrop,    // (bytes, NetDrop)
   kState,     // (name, flags) the interface went up or down
+  kBytes,     // (packet, XXH3 of its bytes) in checking runs: what is about to be handed to a link
 };
 
 enum class NetDrop : uint8_t {

@@ -40,6 +40,7 @@ class Machine {
     MachineStore* store = nullptr;       // borrowed, by one machine at a time; null: its own
     SimTime quantum_ns = 10 * kMicrosecond;  // virtual time a process may use before the clock moves on
     bool digest = true;                  // false only to measure what the digest costs
+    bool check = false;                  // a checking run: payload goes into trace and digest too
   };
 
   explicit Machine(const Options& options);
@@ -69,6 +70,7 @@ class Machine {
   uint64_t seed() const { return options_.seed; }
   Choices& choices() { return *choices_; }
   fault::Plan* fault_plan() const { return options_.fault_plan; }
+  bool checking() const { return options_.check; }
   Trace& trace() { return trace_; }
   const Trace& trace() const { return trace_; }
   Context& context() { return context_; }
