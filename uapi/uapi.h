@@ -5,11 +5,11 @@
 // May touch:   host, socket, sched, sim. Never a protocol.
 // Context:     a simulated process. Elsewhere (interrupt context, outside a run) a call panics.
 // Units:       as POSIX has them; every interval is virtual time.
-// Invariants:  1. A call returns -1 and sets errno, or sets errno to 0: a BIO takes a result of 0 with
-//                 a stale errno for "try again".
+// Invariants:  1. A call returns -1 and sets errno, or sets errno to 0: a BIO takes a result of 0
+//                 with a stale errno for "try again".
 //              2. ERESTART never leaves.
-// Source:      OpenBSD sys/kern/{uipc_syscalls,sys_generic,kern_descrip,kern_time,kern_sig}.c and the
-//              manual pages of section 2; getaddrinfo(3).
+// Source:      OpenBSD sys/kern/{uipc_syscalls,sys_generic,kern_descrip,kern_time,kern_sig}.c and
+//              the manual pages of section 2; getaddrinfo(3).
 // Differs:     numbers and layouts are the host ABI's. A call charges its process kern.syscall_ns.
 #ifndef SOCKBED_UAPI_UAPI_H_
 #define SOCKBED_UAPI_UAPI_H_
@@ -31,7 +31,7 @@
 
 namespace sockbed::uapi {
 
-// --- Sockets. Each may also fail with EBADF, ENOTSOCK, and EFAULT (null pointer with a length). ---
+// --- Sockets. Each may also fail with EBADF, ENOTSOCK, EFAULT (null pointer with a length). ---
 
 // SOCK_NONBLOCK and SOCK_CLOEXEC may be or'ed into `type`.
 // Errors: EMFILE, ENFILE, EPROTONOSUPPORT, EPROTOTYPE, EACCES, ENOBUFS.
@@ -63,7 +63,8 @@ int setsockopt(int fd, int level, int name, const void* value, socklen_t len);
 // --- Data. A call cut short by a signal or a time limit after some bytes returns their count. ---
 
 // [sleep] "netio". Errors: EWOULDBLOCK, EMSGSIZE, ENOTCONN, EDESTADDRREQ, EISCONN, EPIPE (with
-// SIGPIPE unless MSG_NOSIGNAL), the socket's pending error, EINVAL, ENOBUFS, EINTR, EOPNOTSUPP, EACCES.
+// SIGPIPE unless MSG_NOSIGNAL), the socket's pending error, EINVAL, ENOBUFS,
+// EINTR, EOPNOTSUPP, EACCES.
 ssize_t send(int fd, const void* data, size_t len, int flags);
 ssize_t sendto(int fd, const void* data, size_t len, int flags, const sockaddr* to,
                socklen_t tolen);
@@ -144,8 +145,8 @@ pid_t spawn(const char* name, std::function<int()> main);
 // --- Names and randomness. ---
 
 // Host names of the simulation, "localhost", numeric addresses; numeric ports and the services of a
-// small table. Returns 0 or EAI_NONAME, EAI_SERVICE, EAI_FAMILY, EAI_SOCKTYPE, EAI_BADFLAGS, EAI_AGAIN
-// (fault point resolv.fail).
+// small table. Returns 0 or EAI_NONAME, EAI_SERVICE, EAI_FAMILY, EAI_SOCKTYPE, EAI_BADFLAGS,
+// EAI_AGAIN (fault point resolv.fail).
 int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result);
 void freeaddrinfo(addrinfo* list);
 int getnameinfo(const sockaddr* sa, socklen_t len, char* host, socklen_t hostlen, char* service,

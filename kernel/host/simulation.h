@@ -6,8 +6,8 @@
 // Context:     set-up and Run from outside any process; AddHost and Connect before the first run.
 // Owns:        the machine, the hosts and the links; borrows what Machine::Options names.
 // Invariants:  1. The same options, the same calls and the same programs give the same digest.
-//              2. After Finish every live count of every host is zero, or RunResult::leaks says which
-//                 is not.
+//              2. After Finish every live count of every host is zero, or
+//                 RunResult::leaks says which is not.
 //
 //   Simulation sim({.seed = 7});
 //   Host& server = sim.AddHost("server");

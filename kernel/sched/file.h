@@ -54,10 +54,12 @@ struct file {
   file* f_prev = nullptr;
 };
 
-// A new file with one reference, on the current host's list. Errors: ENFILE (kern.maxfiles reached).
+// A new file with one reference, on the current host's list. Errors: ENFILE
+// (kern.maxfiles reached).
 [[nodiscard]] int falloc_file(file** fp);
 inline void FREF(file* fp) { ++fp->f_count; }
-// Drops a reference; the last one closes the file and returns fo_close's errno. [sleeps] if it is the last.
+// Drops a reference; the last one closes the file and returns fo_close's errno.
+// [sleeps] if it is the last.
 int FRELE(file* fp);
 
 }  // namespace sockbed

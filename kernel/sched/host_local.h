@@ -50,7 +50,8 @@ struct HostBase {
   std::array<Slot, static_cast<size_t>(HostSlot::kCount)> slots;
 };
 
-// Access to T, the per-host state of one room. T names its slot: static constexpr HostSlot kHostSlot.
+// Access to T, the per-host state of one room. T names its slot: static
+// constexpr HostSlot kHostSlot.
 template <typename T>
 class HostLocal {
  public:

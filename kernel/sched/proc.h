@@ -90,12 +90,12 @@ struct proc {
 // The running process, or null in interrupt context.
 inline proc* curproc() { return Here().process; }
 
-// Thrown to unwind a process that exits or is killed inside a call, so that what its frames own is freed.
-// Caught in the process's first frame only; a program's own catch (...) must rethrow.
+// Thrown to unwind a process that exits or is killed inside a call, so that what its frames own is
+// freed. Caught in the process's first frame only; a program's own catch (...) must rethrow.
 struct proc_unwind {};
 
-// What other rooms do when a process ends, in its own context, in order of registration: uapi closes
-// descriptors. May sleep.
+// What other rooms do when a process ends, in its own context, in order of registration: uapi
+// closes descriptors. May sleep.
 using ProcExitHook = void (*)(proc* p);
 
 struct SpawnOptions {
@@ -107,14 +107,16 @@ struct SpawnOptions {
   size_t stack_bytes = kFiberStackBytes;
 };
 
-// Makes a process on the current host; it first runs from the machine's loop. Returns it (the table owns).
+// Makes a process on the current host; it first runs from the machine's loop. Returns
+// it (the table owns).
 proc* proc_spawn(SpawnOptions options);
 
 // Ends the current process with `status`. Does not return: unwinds.
 [[noreturn]] void proc_exit(int status);
 
-// Waits for a child (pid > 0) or any child (-1) of the current process; stores the status as wait(2)
-// encodes it. [sleeps] "wait". Errors: ECHILD, EINTR; with `nohang`, *child = 0 if none has ended.
+// Waits for a child (pid > 0) or any child (-1) of the current process; stores the status
+// as wait(2) encodes it. [sleeps] "wait". Errors: ECHILD, EINTR; with `nohang`, *child =
+// 0 if none has ended.
 [[nodiscard]] int proc_wait(pid_t pid, bool nohang, pid_t* child, int* status);
 
 // The process of that number on the current host, or null.
@@ -126,8 +128,8 @@ void proc_foreach(HostBase& host, const std::function<void(proc*)>& visit);
 // Registers `hook` for all processes of `host`.
 void proc_at_exit(HostBase& host, ProcExitHook hook);
 
-// Kills and unwinds every process of `host`, however it sleeps, running the machine's ready fibers until
-// they are gone; virtual time does not move. For tear-down. REQUIRES: outside Machine::Run.
+// Kills and unwinds every process of `host`, however it sleeps, running the machine's ready fibers
+// until they are gone; virtual time does not move. For tear-down. REQUIRES: outside Machine::Run.
 void proc_killall(HostBase& host);
 
 }  // namespace sockbed

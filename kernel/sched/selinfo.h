@@ -4,7 +4,8 @@
 // Called by:   socket and pipes (selwakeup), fo_poll (selrecord), uapi (selwait).
 // Owns:        entries are fields of the sleeping call's own records; both ends unlink.
 // Source:      OpenBSD sys/kern/sys_generic.c; selrecord(9).
-// Differs:     a list of waiting processes in order of registration, instead of one id and a collision flag.
+// Differs:     a list of waiting processes in order of registration, instead of one id
+//              and a collision flag.
 #ifndef SOCKBED_KERNEL_SCHED_SELINFO_H_
 #define SOCKBED_KERNEL_SCHED_SELINFO_H_
 
@@ -27,8 +28,9 @@ void selrecord(proc* p, selinfo* sip);
 // Wakes everybody recorded, in order of registration, and forgets them.
 void selwakeup(selinfo* sip);
 
-// The sleep of select(2) and poll(2): until a recorded file wakes `p` or `timo` ticks have passed (0: no
-// limit). [sleeps] `wmesg` is "select" or "poll". Returns as tsleep does. Afterwards `p` is recorded nowhere.
+// The sleep of select(2) and poll(2): until a recorded file wakes `p` or `timo` ticks have passed
+// (0: no limit). [sleeps] `wmesg` is "select" or "poll". Returns as tsleep does. Afterwards `p`
+// is recorded nowhere.
 [[nodiscard]] int selwait(proc* p, const char* wmesg, int timo);
 
 // Forgets all of p's records: the scan found something, or the process ends.

@@ -1,12 +1,13 @@
 // Signals: posting, deciding, delivering.
 //
 // Lives here:  psignal, CURSIG, postsig and kin.
-// Called by:   synch.h (PCATCH), socket (SIGIO, SIGURG, SIGPIPE through uapi), uapi (kill, return to user).
+// Called by:   synch.h (PCATCH), socket (SIGIO, SIGURG, SIGPIPE through uapi), uapi
+//              (kill, return to user).
 // Context:     posting anywhere; delivery in the process itself, on return to user mode.
 // Invariants:  SIGKILL and SIGSTOP are never caught, blocked or ignored.
 // Source:      OpenBSD sys/kern/kern_sig.c; sigaction(2).
-// Differs:     a handler is a callback on the process's fiber, run before the system call's result is handed
-//              over; it may itself make system calls.
+// Differs:     a handler is a callback on the process's fiber, run before the system call's result
+//              is handed over; it may itself make system calls.
 #ifndef SOCKBED_KERNEL_SCHED_SIGNAL_H_
 #define SOCKBED_KERNEL_SCHED_SIGNAL_H_
 
@@ -14,11 +15,12 @@
 
 namespace sockbed {
 
-// Posts `signo`. A process in a PCATCH sleep is made runnable unless the signal is blocked or ignored.
+// Posts `signo`. A process in a PCATCH sleep is made runnable unless the signal
+// is blocked or ignored.
 void psignal(proc* p, int signo);
 
-// Posts to a process (pgid > 0) or a process group (pgid < 0) if the ids allow it: the sender's uid or
-// euid is 0 or equals the target's real, saved or effective uid. Others are skipped silently.
+// Posts to a process (pgid > 0) or a process group (pgid < 0) if the ids allow it: the sender's uid
+// or euid is 0 or equals the target's real, saved or effective uid. Others are skipped silently.
 void csignal(pid_t pgid, int signo, uid_t uid, uid_t euid);
 
 // The lowest-numbered signal that `p` must act on now, or 0.

@@ -30,12 +30,13 @@ inline constexpr int PCATCH = 0x100;      // signals end the sleep
 inline constexpr int PNORELOCK = 0x200;   // msleep: leave the lock released
 inline constexpr uint64_t INFSLP = UINT64_MAX;
 
-// Sleeps until wakeup(ident), `timo` ticks have passed (0: no limit), or with PCATCH a signal. [sleeps]
-// Returns 0 (woken), EWOULDBLOCK (timeout), EINTR or kERESTART (signal; outranks both).
+// Sleeps until wakeup(ident), `timo` ticks have passed (0: no limit), or with PCATCH a signal.
+// [sleeps] Returns 0 (woken), EWOULDBLOCK (timeout), EINTR or kERESTART (signal; outranks both).
 // REQUIRES: ident != null; a process; wmesg is a literal of at most 7 characters.
 [[nodiscard]] int tsleep(const volatile void* ident, int priority, const char* wmesg, int timo);
 // The same with a limit in nanoseconds, INFSLP for none. [sleeps]
-[[nodiscard]] int tsleep_nsec(const volatile void* ident, int priority, const char* wmesg, uint64_t nsecs);
+[[nodiscard]] int tsleep_nsec(const volatile void* ident, int priority, const char* wmesg,
+                              uint64_t nsecs);
 
 // Nobody wakes this: tsleep on it is a pure delay. A constant, for its address only.
 extern const int nowake;
@@ -57,19 +58,23 @@ void rw_exit_read(rwlock* rwl);
 
 // tsleep that releases the lock once queued and takes it again before returning. [sleeps]
 // REQUIRES: held by the caller. PNORELOCK leaves a mutex released.
-[[nodiscard]] int msleep(const volatile void* ident, mutex* mtx, int priority, const char* wmesg, int timo);
-[[nodiscard]] int msleep_nsec(const volatile void* ident, mutex* mtx, int priority, const char* wmesg,
-                              uint64_t nsecs);
-[[nodiscard]] int rwsleep(const volatile void* ident, rwlock* rwl, int priority, const char* wmesg, int timo);
-[[nodiscard]] int rwsleep_nsec(const volatile void* ident, rwlock* rwl, int priority, const char* wmesg,
-                               uint64_t nsecs);
+[[nodiscard]] int msleep(const volatile void* ident, mutex* mtx, int priority, const char* wmesg,
+                         int timo);
+[[nodiscard]] int msleep_nsec(const volatile void* ident, mutex* mtx, int priority,
+                              const char* wmesg, uint64_t nsecs);
+[[nodiscard]] int rwsleep(const volatile void* ident, rwlock* rwl, int priority, const char* wmesg,
+                          int timo);
+[[nodiscard]] int rwsleep_nsec(const volatile void* ident, rwlock* rwl, int priority,
+                               const char* wmesg, uint64_t nsecs);
 
-// Makes the first n sleepers on `ident` of the current host runnable, all if n < 0. No sleeper: no effect.
+// Makes the first n sleepers on `ident` of the current host runnable, all if n < 0.
+// No sleeper: no effect.
 void wakeup_n(const volatile void* ident, int n);
 inline void wakeup(const volatile void* ident) { wakeup_n(ident, -1); }
 inline void wakeup_one(const volatile void* ident) { wakeup_n(ident, 1); }
 
-// Takes `p` off its sleep queue and makes it runnable; tsleep then looks for signals. No-op if awake.
+// Takes `p` off its sleep queue and makes it runnable; tsleep then looks for
+// signals. No-op if awake.
 void unsleep(proc* p);
 
 // One line of "who sleeps, on what, since when".

@@ -2,13 +2,15 @@
 //
 // Lives here:  struct timeout and the timeout_* functions; hz and ticks.
 // Called by:   tsleep, protocols, socket splicing. Timers of finer grain use a sim Event directly.
-// Context:     fn runs in interrupt context of the host that armed the timeout; it must not sleep, may wake,
-//              post signals, and arm or delete any timeout, its own included.
+// Context:     fn runs in interrupt context of the host that armed the timeout; it must not sleep,
+//              may wake, post signals, and arm or delete any timeout, its own included.
 // Owns:        nothing: whoever holds the struct deletes the timeout before it dies.
 // Units:       ticks of 1/hz s on tick boundaries of virtual time; the timeout_add_* forms convert.
-// Invariants:  due timeouts of one tick run in the order of their latest timeout_add, before any process.
+// Invariants:  due timeouts of one tick run in the order of their latest
+//              timeout_add, before any process.
 // Source:      OpenBSD sys/kern/kern_timeout.c; timeout(9).
-// Differs:     order of equal deadlines is fixed (the original's depends on when its wheel cascades).
+// Differs:     order of equal deadlines is fixed (the original's depends on when
+//              its wheel cascades).
 #ifndef SOCKBED_KERNEL_SCHED_TIMEOUT_H_
 #define SOCKBED_KERNEL_SCHED_TIMEOUT_H_
 
@@ -35,10 +37,11 @@ struct timeout {
 // Initialises. REQUIRES: not pending.
 void timeout_set(timeout* to, void (*fn)(void*), void* arg);
 
-// Runs fn(arg) when ticks() has advanced by `to_ticks` (0: at the next tick). A pending timeout is moved.
-// Returns 1 if newly scheduled, 0 if it was pending. A negative count panics.
+// Runs fn(arg) when ticks() has advanced by `to_ticks` (0: at the next tick). A pending timeout is
+// moved. Returns 1 if newly scheduled, 0 if it was pending. A negative count panics.
 int timeout_add(timeout* to, int to_ticks);
-// The same with other units: rounded down to ticks, but at least 1 tick unless 0; capped at INT_MAX ticks.
+// The same with other units: rounded down to ticks, but at least 1 tick unless 0;
+// capped at INT_MAX ticks.
 int timeout_add_sec(timeout* to, int secs);
 int timeout_add_msec(timeout* to, int msecs);
 int timeout_add_usec(timeout* to, int usecs);

@@ -25,7 +25,8 @@ struct uio {
   enum uio_rw uio_rw = UIO_READ;
 };
 
-// Moves up to n bytes between `cp` and the uio, advancing it. Errors: EFAULT (bytes before are moved).
+// Moves up to n bytes between `cp` and the uio, advancing it. Errors: EFAULT
+// (bytes before are moved).
 [[nodiscard]] int uiomove(void* cp, size_t n, uio* uio);
 
 }  // namespace sockbed

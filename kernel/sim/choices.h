@@ -2,9 +2,11 @@
 //
 // Lives here:  Choices and its ready-made answers.
 // Called by:   Machine (which process, which event), fault::Fires, links.
-// Invariants:  1. An answer may depend on the name and on the answerer's own state, on nothing else.
+// Invariants:  1. An answer may depend on the name and on the answerer's own
+//                 state, on nothing else.
 //              2. 0 and false are the defaults: FIFO, and "nothing goes wrong".
-// Recorded and exhaustive exploration, sweeping and minimising are further answers to these two questions.
+// Recorded and exhaustive exploration, sweeping and minimising are further answers to
+// these two questions.
 #ifndef SOCKBED_KERNEL_SIM_CHOICES_H_
 #define SOCKBED_KERNEL_SIM_CHOICES_H_
 

@@ -23,7 +23,8 @@ TEST(ChoicesTest, CertaintyIsCertain) {
   for (int i = 0; i < 1000; ++i) EXPECT_TRUE(choices.Happens(Drop(i), kAlways));
 }
 
-// A plan with twice the loss drops all that the first one dropped: what a sweep over rates relies on.
+// A plan with twice the loss drops all that the first one dropped: what a sweep
+// over rates relies on.
 TEST(ChoicesTest, ALargerChanceIncludesTheSmaller) {
   SeededFaults choices(9);
   for (int i = 0; i < 1000; ++i) {

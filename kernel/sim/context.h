@@ -1,4 +1,5 @@
-// Where the code that runs now stands: which machine, which host, which process, and because of what.
+// Where the code that runs now stands: which machine, which host, which process,
+// and because of what.
 //
 // Lives here:  Context and the one thread_local pointer to it.
 // Called by:   every room, through Here() and the accessors of sched/.

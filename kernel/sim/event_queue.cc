@@ -86,8 +86,9 @@ int EventQueue::FirstSlot() const {
   return level * kSlots + std::countr_zero(occupied_[level]);
 }
 
-// The slot's events agree with the earliest of them in all digits from this level up, so each moves to a
-// lower level; and what stands in other slots differs from the new base_ where it differed from the old.
+// The slot's events agree with the earliest of them in all digits from this level up, so each
+// moves to a lower level; and what stands in other slots differs from the new base_ where it
+// differed from the old.
 void EventQueue::Cascade(int slot) {
   EventLink* const ring = &rings_[slot];
   base_ = EarliestOf(ring);

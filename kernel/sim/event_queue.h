@@ -7,14 +7,14 @@
 //              owns that thing cancels the event before it dies.
 // Units:       virtual nanoseconds.
 // Invariants:  1. No pending event is earlier than base_, the time of the last one taken.
-//              2. A pending event stands on the level of the highest digit in which its time differs
-//                 from base_, in the slot of that digit. Hence all events of one level-0 slot have one
-//                 time, events of one time stand in one slot, and a list's order is the order of
-//                 scheduling.
-//              3. occupied_[level] has bit s set exactly when list s of that level is not empty, and
-//                 levels_ has bit l set exactly when occupied_[l] is not 0.
-// Cost:        schedule and cancel O(1); taking O(1) amortised (an event moves down at most once per
-//              level). Measured in tests/bench at 1 k, 100 k and 1 M pending.
+//              2. A pending event stands on the level of the highest digit in which its time
+//                 differs from base_, in the slot of that digit. Hence all events of one level-0
+//                 slot have one time, events of one time stand in one slot, and a list's order is
+//                 the order of scheduling.
+//              3. occupied_[level] has bit s set exactly when list s of that level is not empty,
+//                 and levels_ has bit l set exactly when occupied_[l] is not 0.
+// Cost:        schedule and cancel O(1); taking O(1) amortised (an event moves down at most once
+//              per level). Measured in tests/bench at 1 k, 100 k and 1 M pending.
 #ifndef SOCKBED_KERNEL_SIM_EVENT_QUEUE_H_
 #define SOCKBED_KERNEL_SIM_EVENT_QUEUE_H_
 
@@ -34,8 +34,8 @@ struct EventLink {
 
 // Something that will happen. Intrusive: embed it, set `handler`, and schedule it.
 struct Event : EventLink {
-  // Runs in interrupt context on the event's host; the event is no longer pending, so the handler may
-  // schedule it again or free what holds it.
+  // Runs in interrupt context on the event's host; the event is no longer pending, so the handler
+  // may schedule it again or free what holds it.
   using Handler = void (*)(Event* self);
 
   Handler handler = nullptr;
@@ -64,12 +64,13 @@ class EventQueue {
   // Removes and returns the first event, or null when there is none or it is later than `limit`.
   Event* TakeFirst(SimTime limit);
 
-  // The time of the first event, or kForever. Looks through one slot when its events differ in time.
+  // The time of the first event, or kForever. Looks through one slot when its
+  // events differ in time.
   SimTime NextTime() const;
 
-  // How many pending events share the time of the first one, counting no further than `most`, and the
-  // n-th of them in order of scheduling: for choosing among events of one instant. Counting moves base_
-  // to that time: nothing may be inserted before it afterwards.
+  // How many pending events share the time of the first one, counting no further than `most`, and
+  // the n-th of them in order of scheduling: for choosing among events of one instant. Counting
+  // moves base_ to that time: nothing may be inserted before it afterwards.
   // REQUIRES: not empty; n < CountAtFirstTime().
   int CountAtFirstTime(int most);
   Event* TakeAtFirstTime(int n);
@@ -84,8 +85,8 @@ class EventQueue {
 
   // The index of the occupied slot whose events come before all others. REQUIRES: not empty.
   int FirstSlot() const;
-  // Makes base_ the time of the earliest event of `slot`, the first one, and moves the slot's events down
-  // to where they belong then: the earliest ones to level 0.
+  // Makes base_ the time of the earliest event of `slot`, the first one, and moves the slot's
+  // events down to where they belong then: the earliest ones to level 0.
   void Cascade(int slot);
   void Link(Event* event);
   void Unlink(Event* event);

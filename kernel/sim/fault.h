@@ -16,8 +16,8 @@
 
 namespace sockbed::fault {
 
-// One line of a plan: `site` fails on `host` (0: every host) with probability `chance`, or exactly at the
-// `only_ordinal`-th time it is reached there (counted from 1; 0: at any time).
+// One line of a plan: `site` fails on `host` (0: every host) with probability `chance`, or exactly
+// at the `only_ordinal`-th time it is reached there (counted from 1; 0: at any time).
 struct Rule {
   Site site;
   HostId host = 0;
@@ -44,7 +44,8 @@ class Plan {
   std::vector<Counters> visits_;  // by host
 };
 
-// Whether the thing that may fail here fails now. `object` names which (a counter, never an address).
+// Whether the thing that may fail here fails now. `object` names which (a
+// counter, never an address).
 inline bool Fires(Site site, uint64_t object = 0) {
   Context& here = Here();
   Plan* plan = here.machine->fault_plan();

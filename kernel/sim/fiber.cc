@@ -21,9 +21,9 @@ using boost::context::detail::transfer_t;
 
 }  // namespace
 
-// The exceptions in flight, as the Itanium C++ ABI (2.2.2) lays out __cxa_eh_globals. The runtime keeps
-// them per OS thread; here each fiber has its own, since it may sleep in a catch block or in a destructor
-// that unwinding runs.
+// The exceptions in flight, as the Itanium C++ ABI (2.2.2) lays out __cxa_eh_globals. The runtime
+// keeps them per OS thread; here each fiber has its own, since it may sleep in a catch block or in
+// a destructor that unwinding runs.
 struct Machine::ThreadState {
   void* caught_exceptions = nullptr;
   unsigned int uncaught_exceptions = 0;
@@ -32,8 +32,8 @@ struct Machine::ThreadState {
 // A fiber's first frame, and what else only the switch may see.
 class FiberSwitch {
  public:
-  // The first thing on a stack that was jumped to: notes where the other side stands, and lets go of it
-  // if it has ended. `fake_stack` is what the sanitizer kept for this stack.
+  // The first thing on a stack that was jumped to: notes where the other side stands, and lets go
+  // of it if it has ended. `fake_stack` is what the sanitizer kept for this stack.
   static void Arrive(Machine& machine, const transfer_t& transfer, void* fake_stack) {
     *static_cast<fcontext_t*>(transfer.data) = transfer.fctx;
     const bool from_loop = transfer.data == &machine.loop_stack_pointer_;
@@ -146,8 +146,8 @@ Fiber* Machine::ChooseReady() {
   return chosen;
 }
 
-// Everything that belongs to who runs now is kept in this frame, on its own stack, and put back when some
-// later switch comes back to it.
+// Everything that belongs to who runs now is kept in this frame, on its own stack, and put back
+// when some later switch comes back to it.
 void Machine::SwitchTo(Fiber* next) {
   Fiber* const from = running_;
   if (from == next) {  // yielded, and nobody else is ready
@@ -171,7 +171,8 @@ void Machine::SwitchTo(Fiber* next) {
   }
   void** const stack_pointer = from != nullptr ? &from->stack_pointer_ : &loop_stack_pointer_;
   void** const fake_stack = from != nullptr ? &from->fake_stack_ : &loop_fake_stack_;
-  BeforeSwitch(from != nullptr && from == ended_ ? nullptr : fake_stack, next != nullptr ? next->stack_ : loop_stack_);
+  BeforeSwitch(from != nullptr && from == ended_ ? nullptr : fake_stack,
+               next != nullptr ? next->stack_ : loop_stack_);
   const transfer_t transfer = jump_fcontext(to, stack_pointer);
   FiberSwitch::Arrive(*this, transfer, *fake_stack);
   *thread_ = saved_thread;

@@ -3,10 +3,11 @@
 // Lives here:  Fiber, SwitchHook. The only user of Boost.Context (fiber.cc).
 // Called by:   Machine (switching), sched/ (a proc holds a Fiber).
 // Context:     a fiber runs until it calls Machine::Suspend or its entry returns.
-// Owns:        a Fiber owns its stack from Start until it has ended; stacks come from the Machine's pool.
+// Owns:        a Fiber owns its stack from Start until it has ended; stacks come
+//              from the Machine's pool.
 // Invariants:  1. A fiber is on the ready queue at most once, and never while it runs.
-//              2. errno, the exceptions being handled and the state of every switch hook belong to the
-//                 fiber, not to the OS thread.
+//              2. errno, the exceptions being handled and the state of every switch hook belong to
+//                 the fiber, not to the OS thread.
 #ifndef SOCKBED_KERNEL_SIM_FIBER_H_
 #define SOCKBED_KERNEL_SIM_FIBER_H_
 
@@ -22,9 +23,9 @@ namespace sockbed {
 
 class Fiber;
 
-// Called at every switch between fibers: saves what belongs to `from` and restores what belongs to `to`
-// (either may be null: the event loop). May change errno; must not sleep. ssl/ moves OpenSSL's error queue
-// here. `slot` is the hook's own index into Fiber::hook_state.
+// Called at every switch between fibers: saves what belongs to `from` and restores what belongs to
+// `to` (either may be null: the event loop). May change errno; must not sleep. ssl/ moves OpenSSL's
+// error queue here. `slot` is the hook's own index into Fiber::hook_state.
 struct SwitchHook {
   void (*switched)(SwitchHook* self, Fiber* from, Fiber* to) = nullptr;
   // The fiber's last moment: what it has in the thread and in its hook_state can be dropped. A last

@@ -77,8 +77,8 @@ TEST(FiberTest, ThrowsAndCatchesByItself) {
   EXPECT_EQ(caught, "xx");
 }
 
-// Two fibers sleep inside a catch block and wake in the order that would mix up the runtime's stack of
-// caught exceptions, if they shared it.
+// Two fibers sleep inside a catch block and wake in the order that would mix up the runtime's stack
+// of caught exceptions, if they shared it.
 TEST(FiberTest, MaySleepInACatchBlock) {
   Machine machine({});
   std::string rethrown;
@@ -144,8 +144,11 @@ struct RecordingHook : SwitchHook {
   RecordingHook() {
     switched = [](SwitchHook* self, Fiber* from, Fiber* to) {
       auto* hook = static_cast<RecordingHook*>(self);
-      if (from != nullptr) from->hook_state[hook->slot] = reinterpret_cast<void*>(hook->thread_state);
-      hook->thread_state = to != nullptr ? reinterpret_cast<intptr_t>(to->hook_state[hook->slot]) : 0;
+      if (from != nullptr) {
+        from->hook_state[hook->slot] = reinterpret_cast<void*>(hook->thread_state);
+      }
+      hook->thread_state =
+          to != nullptr ? reinterpret_cast<intptr_t>(to->hook_state[hook->slot]) : 0;
       ++hook->switches;
       errno = EDOM;
     };

@@ -2,8 +2,8 @@
 //
 // Lives here:  KASSERT, KPANIC.
 // Called by:   every room, for what only our own mistake can cause. Bad input is an error instead.
-// Context:     any. Prints expression, host, process, virtual time, seed and the last trace lines on
-//              stderr, then aborts.
+// Context:     any. Prints expression, host, process, virtual time, seed and the last trace lines
+//              on stderr, then aborts.
 #ifndef SOCKBED_KERNEL_SIM_KASSERT_H_
 #define SOCKBED_KERNEL_SIM_KASSERT_H_
 

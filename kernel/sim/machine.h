@@ -6,7 +6,8 @@
 // Context:     Run is called from outside; all else from inside (see each).
 // Owns:        its Context, Trace, StackPool; borrows Choices and the fault plan.
 // Invariants:  1. Virtual time moves only when no fiber is ready.
-//              2. Handlers of events run in interrupt context: Here().process is null, nothing may sleep.
+//              2. Handlers of events run in interrupt context: Here().process is
+//                 null, nothing may sleep.
 //              3. The same Options and the same program give the same trace, to the byte.
 #ifndef SOCKBED_KERNEL_SIM_MACHINE_H_
 #define SOCKBED_KERNEL_SIM_MACHINE_H_
@@ -38,7 +39,8 @@ class Machine {
     fault::Plan* fault_plan = nullptr;  // borrowed; null: nothing fails
     StackPool* stacks = nullptr;         // borrowed, to keep stacks from run to run; null: its own
     MachineStore* store = nullptr;       // borrowed, by one machine at a time; null: its own
-    SimTime quantum_ns = 10 * kMicrosecond;  // virtual time a process may use before the clock moves on
+    // Virtual time a process may use before the clock moves on.
+    SimTime quantum_ns = 10 * kMicrosecond;
     bool digest = true;                  // false only to measure what the digest costs
     bool check = false;                  // a checking run: payload goes into trace and digest too
   };
@@ -54,8 +56,8 @@ class Machine {
     kStopped,    // Stop was called
   };
 
-  // Runs ready fibers and events in order until one of the ends. `progress`, if set, is called every
-  // few thousand events from outside any context: it may look and call Stop, nothing else.
+  // Runs ready fibers and events in order until one of the ends. `progress`, if set, is called
+  // every few thousand events from outside any context: it may look and call Stop, nothing else.
   End Run(SimTime deadline = kForever, const std::function<void()>& progress = nullptr);
 
   // Runs ready fibers until none is left, and no event: virtual time stands still. For tear-down.
@@ -79,8 +81,8 @@ class Machine {
 
   // --- Events. ---
 
-  // Schedules `event` at virtual time `when` on the current host, caused by what runs now. Borrows it
-  // until it has run. An event in the past is our mistake. REQUIRES: not pending.
+  // Schedules `event` at virtual time `when` on the current host, caused by what runs now. Borrows
+  // it until it has run. An event in the past is our mistake. REQUIRES: not pending.
   void Schedule(Event* event, SimTime when);
   void ScheduleAfter(Event* event, SimTime delay_ns) { Schedule(event, context_.now + delay_ns); }
   // Takes it back; harmless when not pending.
@@ -88,10 +90,13 @@ class Machine {
 
   // --- Fibers. ---
 
-  // Gives `fiber` a stack and makes it ready; it will run entry(arg). Borrows the fiber until it has ended.
-  void StartFiber(Fiber* fiber, Fiber::Entry entry, void* arg, size_t stack_bytes = kFiberStackBytes);
+  // Gives `fiber` a stack and makes it ready; it will run entry(arg). Borrows the
+  // fiber until it has ended.
+  void StartFiber(Fiber* fiber, Fiber::Entry entry, void* arg,
+                  size_t stack_bytes = kFiberStackBytes);
 
-  // Makes a suspended fiber ready, at the tail of the ready queue. It resumes with the current cause.
+  // Makes a suspended fiber ready, at the tail of the ready queue. It resumes
+  // with the current cause.
   // REQUIRES: suspended.
   void MakeReady(Fiber* fiber);
 
@@ -102,8 +107,9 @@ class Machine {
   // Goes to the tail of the ready queue.
   void Yield();
 
-  // Charges the running fiber `ns` of virtual time. Once a quantum has gathered, the fiber is suspended
-  // until the clock has moved on by what it was charged, or until MakeReady. REQUIRES: in a fiber.
+  // Charges the running fiber `ns` of virtual time. Once a quantum has gathered, the fiber is
+  // suspended until the clock has moved on by what it was charged, or until MakeReady.
+  // REQUIRES: in a fiber.
   void Charge(SimTime ns);
 
   // The running fiber, or null in interrupt context.

@@ -24,16 +24,16 @@
 
 namespace sockbed {
 
-// Before a switch onto `to`. `fake_stack` keeps what belongs to the stack being left; null if that is left
-// for good.
+// Before a switch onto `to`. `fake_stack` keeps what belongs to the stack being left; null if
+// that is left for good.
 inline void BeforeSwitch([[maybe_unused]] void** fake_stack, [[maybe_unused]] const Stack& to) {
 #ifdef SOCKBED_ASAN
   __sanitizer_start_switch_fiber(fake_stack, to.low, to.bytes);
 #endif
 }
 
-// After it, on the new stack: `fake_stack` is what was kept when that was left (null at first entry).
-// `from` receives the stack left behind, if not null.
+// After it, on the new stack: `fake_stack` is what was kept when that was left (null at first
+// entry). `from` receives the stack left behind, if not null.
 inline void AfterSwitch([[maybe_unused]] void* fake_stack, [[maybe_unused]] Stack* from) {
 #ifdef SOCKBED_ASAN
   const void* low = nullptr;

@@ -1,9 +1,11 @@
-// The table of sites: every place where chance or a fault may enter a run, with what it means there.
+// The table of sites: every place where chance or a fault may enter a run, with
+// what it means there.
 //
 // Lives here:  Site, its names and meanings.
 // Called by:   whoever draws (random.h), fires (fault.h) or chooses (choices.h).
-// Invariants:  1. A site's name never changes its meaning: recorded decisions carry the name, and what
-//                 is drawn at a site is keyed by it, so the table may be reordered and grow anywhere.
+// Invariants:  1. A site's name never changes its meaning: recorded decisions carry the
+//                 name, and what is drawn at a site is keyed by it, so the table may be
+//                 reordered and grow anywhere.
 //              2. Names are "room.what", lower case, each used once.
 #ifndef SOCKBED_KERNEL_SIM_SITES_H_
 #define SOCKBED_KERNEL_SIM_SITES_H_
@@ -16,8 +18,8 @@
 
 namespace sockbed {
 
-// X(constant, name, kind, meaning). Kinds: choice (one of n legal orders), fault (something that may
-// fail in life; also what a link's loss rate asks), stream (a named sequence of random values).
+// X(constant, name, kind, meaning). Kinds: choice (one of n legal orders), fault (something that
+// may fail in life; also what a link's loss rate asks), stream (a named sequence of random values).
 #define SOCKBED_SITES(X)                                                                          \
   X(kRunNext, "sched.next", kChoice, "which runnable process runs next")                          \
   X(kEventNext, "sim.next", kChoice, "which of several events of one instant comes first")        \

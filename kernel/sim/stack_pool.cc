@@ -15,8 +15,8 @@ constexpr size_t kPage = 4096;
 constexpr size_t kLine = 64;
 constexpr size_t kColours = 32;
 
-// Makes a page untouchable without splitting the mapping, of which a process may have only 65530 pieces
-// (vm.max_map_count). Linux 6.13 and later; others answer EINVAL.
+// Makes a page untouchable without splitting the mapping, of which a process may have only 65530
+// pieces (vm.max_map_count). Linux 6.13 and later; others answer EINVAL.
 constexpr int kMadvGuardInstall = 102;
 
 void Guard(std::byte* page) {

@@ -33,8 +33,8 @@ class StackPool {
   Stack Take(size_t bytes);
   void Give(const Stack& stack);
 
-  // How far the n-th stack's top is moved down, so that the tops of many stacks, all at one place of
-  // their pages, do not compete for the same few sets of the cache. Less than a page.
+  // How far the n-th stack's top is moved down, so that the tops of many stacks, all at one place
+  // of their pages, do not compete for the same few sets of the cache. Less than a page.
   static size_t Colour(uint64_t n);
 
  private:

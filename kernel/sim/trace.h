@@ -6,9 +6,10 @@
 // Context:     any; never sleeps.
 // Invariants:  1. Ids count from 1 without gaps; a record's cause is smaller than its id.
 //              2. A record holds no address and nothing that differs between equal runs.
-//              3. The digest covers every record in order, whether or not a sink listens. It is the sum,
-//                 per 64-bit half, of the records' own XXH3 hashes; as each record holds its id, the sum
-//                 fixes their order too, and the sums of all hosts and rooms add up to the whole.
+//              3. The digest covers every record in order, whether or not a sink listens. It is
+//                 the sum, per 64-bit half, of the records' own XXH3 hashes; as each record
+//                 holds its id, the sum fixes their order too, and the sums of all hosts and
+//                 rooms add up to the whole.
 #ifndef SOCKBED_KERNEL_SIM_TRACE_H_
 #define SOCKBED_KERNEL_SIM_TRACE_H_
 
@@ -26,7 +27,8 @@ namespace sockbed {
 
 // The rooms, in the order of their layers.
 enum class Room : uint8_t {
-  kSim, kSched, kMbuf, kSocket, kUnix, kNet, kInet, kUdp, kTcp, kHost, kUapi, kBio, kSsl, kProgram, kCount
+  kSim, kSched, kMbuf, kSocket, kUnix, kNet, kInet, kUdp, kTcp, kHost, kUapi, kBio, kSsl,
+  kProgram, kCount
 };
 
 // One thing that happened. 64 bytes, hashed as they stand.
@@ -43,11 +45,11 @@ struct Record {
 };
 static_assert(sizeof(Record) == 64);
 
-// How a type of record reads. `format` is text with {o}, {0}, {1}, {2} for object and arguments; after a
-// colon the way to show it: {0:x} hexadecimal, {0:d} signed, {0:s} up to 8 characters (PackText), {0:e} an
-// errno's name, {0:t} nanoseconds as seconds, {0:h} / {0:l} the upper / lower 32 bits (shown as what
-// follows says: {0:hx}), {0:a} an IPv4 address and port (PackEndpoint), {0:@name} and {0:|name} a value or
-// a set of flags of a table. {{ and }} are braces.
+// How a type of record reads. `format` is text with {o}, {0}, {1}, {2} for object and arguments;
+// after a colon the way to show it: {0:x} hexadecimal, {0:d} signed, {0:s} up to 8 characters
+// (PackText), {0:e} an errno's name, {0:t} nanoseconds as seconds, {0:h} / {0:l} the upper / lower
+// 32 bits (shown as what follows says: {0:hx}), {0:a} an IPv4 address and port (PackEndpoint),
+// {0:@name} and {0:|name} a value or a set of flags of a table. {{ and }} are braces.
 struct EventType {
   const char* name;    // kdump-like verb: "CALL", "SLEEP", "OUT"
   const char* format;
@@ -101,8 +103,8 @@ class Trace {
   Trace(const Trace&) = delete;
   Trace& operator=(const Trace&) = delete;
 
-  // Tells how `room`'s records read. Called once per room at boot; borrows constant tables. A format that
-  // does not parse is our mistake.
+  // Tells how `room`'s records read. Called once per room at boot; borrows constant tables. A
+  // format that does not parse is our mistake.
   void Describe(Room room, const RoomTypes& types);
   // What Format calls host `id`; without it "h<id>".
   void NameHost(HostId id, std::string name);
@@ -111,7 +113,8 @@ class Trace {
   TraceId Append(Room room, uint8_t type, uint64_t object, uint64_t a0, uint64_t a1, uint64_t a2) {
     const Context& here = Here();
     const TraceId id = ++last_id_;
-    batch_[used_] = {here.now, id, here.cause, type, room, here.host_id, here.pid, object, {a0, a1, a2}};
+    batch_[used_] = {here.now,     id,       here.cause, type,        room,
+                     here.host_id, here.pid, object,     {a0, a1, a2}};
     if (++used_ == kBatchRecords) EndBatch();
     return id;
   }
@@ -128,12 +131,14 @@ class Trace {
   // Digests after every kCheckpointRecords records: two runs are compared by bisecting these.
   std::span<const Digest> checkpoints() const { return checkpoints_; }
   static constexpr uint64_t kCheckpointRecords = 1024;
-  // For measuring what digests cost: without them all digests stay zero. REQUIRES: nothing appended yet.
+  // For measuring what digests cost: without them all digests stay zero. REQUIRES:
+  // nothing appended yet.
   void DisableDigest();
 
   TraceId last_id() const { return last_id_; }
 
-  // The record as one line of text without its newline: time, id, host, process, room, verb, what, cause.
+  // The record as one line of text without its newline: time, id, host, process,
+  // room, verb, what, cause.
   std::string Format(const Record& record) const;
   // The last few records, in order: for panics.
   std::vector<Record> Recent() const;
@@ -146,8 +151,8 @@ class Trace {
   void EndBatch();
   void Hash();  // all records appended but not hashed yet
 
-  // Records go round in here: record `id` stands at (id - 1) % kBatchRecords. Hashed and delivered in
-  // batches, so that the common Append is eight stores.
+  // Records go round in here: record `id` stands at (id - 1) % kBatchRecords. Hashed and delivered
+  // in batches, so that the common Append is eight stores.
   alignas(64) std::array<Record, kBatchRecords> batch_;
   TraceId last_id_ = 0;
   uint64_t used_ = 0;

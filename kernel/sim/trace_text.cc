@@ -85,7 +85,8 @@ std::string Unpacked(uint64_t value) {
 
 std::string ErrnoText(int64_t error) {
   if (error == 0) return "0";
-  const char* name = error > 0 && error <= INT32_MAX ? strerrorname_np(static_cast<int>(error)) : nullptr;
+  const char* name =
+      error > 0 && error <= INT32_MAX ? strerrorname_np(static_cast<int>(error)) : nullptr;
   return name != nullptr ? name : std::to_string(error);
 }
 
@@ -187,7 +188,8 @@ std::string Trace::Format(const Record& record) const {
     std::string_view format = type.format;
     while (!format.empty()) {
       const Piece piece = *TakePiece(&format);
-      line += piece.value < 0 ? std::string(piece.text) : Shown(types, values[piece.value], piece.way);
+      line +=
+          piece.value < 0 ? std::string(piece.text) : Shown(types, values[piece.value], piece.way);
     }
   } else {
     line += "type " + std::to_string(record.type);

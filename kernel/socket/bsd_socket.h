@@ -1,9 +1,11 @@
 // Socket constants that only BSD has. All others come from the host's <sys/socket.h>.
 //
-// Lives here:  SS_*, PR_*, PRU-era limits, BSD-only SO_* and MSG_* numbers, sizes and their relations.
+// Lives here:  SS_*, PR_*, PRU-era limits, BSD-only SO_* and MSG_* numbers, sizes
+//              and their relations.
 // Called by:   socket and every room above it.
 // Source:      OpenBSD sys/sys/{socket,socketvar,protosw}.h.
-// Differs:     numbers that the host's headers define are the host's, so that unmodified programs link.
+// Differs:     numbers that the host's headers define are the host's, so that
+//              unmodified programs link.
 #ifndef SOCKBED_KERNEL_SOCKET_BSD_SOCKET_H_
 #define SOCKBED_KERNEL_SOCKET_BSD_SOCKET_H_
 
@@ -67,7 +69,7 @@ inline constexpr int somaxconn_default = 128;  // kern.somaxconn
 inline constexpr int sominconn_default = 80;   // kern.sominconn
 inline constexpr uint64_t sb_max_default = 256 * 1024;  // kern.sbmax
 inline constexpr int kSockAddrMax = 255;       // longest address a call may pass
-inline constexpr int kOptionMax = 2048;        // longest option value or control buffer: one cluster
+inline constexpr int kOptionMax = 2048;  // longest option value or control buffer: one cluster
 
 }  // namespace sockbed
 

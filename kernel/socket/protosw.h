@@ -1,12 +1,14 @@
 // The protocol switch: the only way from a socket down to its protocol.
 //
 // Lives here:  struct protosw, struct pr_usrreqs, struct domain, and the look-ups.
-// Called by:   socket (requests); kernel/host fills the host's domain list at boot with const tables.
-// Context:     requests run in process context except rcvd, abort and detach, which may run in interrupt
-//              context too; none of them sleeps.
+// Called by:   socket (requests); kernel/host fills the host's domain list at
+//              boot with const tables.
+// Context:     requests run in process context except rcvd, abort and detach, which may run in
+//              interrupt context too; none of them sleeps.
 // Owns:        a request consumes m and control on every path; nam belongs to the caller.
 // Source:      OpenBSD sys/sys/{protosw,domain}.h, sys/kern/uipc_domain.c.
-// Differs:     a table of functions per protocol (as later OpenBSD) instead of one switch over PRU_*.
+// Differs:     a table of functions per protocol (as later OpenBSD) instead of
+//              one switch over PRU_*.
 #ifndef SOCKBED_KERNEL_SOCKET_PROTOSW_H_
 #define SOCKBED_KERNEL_SOCKET_PROTOSW_H_
 
@@ -26,8 +28,8 @@ struct domain;
 
 enum prc_setopt { PRCO_GETOPT, PRCO_SETOPT };
 
-// What every protocol answers. A null entry means EOPNOTSUPP. `nam` is an MT_SONAME mbuf: its m_len is the
-// address's length; where it is filled, the function sets m_len.
+// What every protocol answers. A null entry means EOPNOTSUPP. `nam` is an MT_SONAME mbuf: its m_len
+// is the address's length; where it is filled, the function sets m_len.
 struct pr_usrreqs {
   // Reserves the buffers unless they are, makes the pcb. Errors: ENOBUFS, EISCONN, EACCES.
   int (*pru_attach)(socket* so, int proto);
@@ -57,7 +59,8 @@ struct protosw {
   int pr_protocol;              // IPPROTO_* or PF_UNIX
   int pr_flags;                 // PR_*
   const pr_usrreqs* pr_usrreqs;
-  // Options of a level other than SOL_SOCKET; borrows m: reads it (SET) or fills it and its m_len (GET).
+  // Options of a level other than SOL_SOCKET; borrows m: reads it (SET) or fills it
+  // and its m_len (GET).
   // Errors: ENOPROTOOPT, EINVAL, ...
   int (*pr_ctloutput)(prc_setopt op, socket* so, int level, int optname, mbuf* m);
 };
@@ -65,7 +68,8 @@ struct protosw {
 struct domain {
   int dom_family;               // AF_*
   const char* dom_name;
-  // Turns open files in flight into descriptors of curproc, in place. Null: no rights in this family.
+  // Turns open files in flight into descriptors of curproc, in place. Null: no
+  // rights in this family.
   int (*dom_externalize)(mbuf* rights, socklen_t controllen, int flags);
   // Closes the files in flight held by the control mbufs of a chain.
   void (*dom_dispose)(mbuf* m);
@@ -78,8 +82,8 @@ using DomainList = std::vector<const domain*>;
 // Adds a family to `host`. The table must outlive it.
 void domain_register(HostBase& host, const domain* dom);
 
-// The first entry of that type; the entry of that number and type, or for SOCK_RAW the wildcard entry
-// (protocol 0). Null when there is none, or the family is unknown.
+// The first entry of that type; the entry of that number and type, or for SOCK_RAW the wildcard
+// entry (protocol 0). Null when there is none, or the family is unknown.
 const protosw* pffindtype(int family, int type);
 const protosw* pffindproto(int family, int protocol, int type);
 

@@ -7,10 +7,12 @@
 // Owns:        the chains in sb_mb.
 // Units:       bytes; sb_timeo in ticks.
 // Invariants:  I1-I11 of sbcheck:
-//              1. sb_mb, sb_mbtail, sb_lastrecord are all null or none.    2. Empty means all counts 0.
+//              1. sb_mb, sb_mbtail, sb_lastrecord are all null or none.
+//              2. Empty means all counts 0.
 //              3. sb_cc is the sum of m_len.    4. sb_datacc leaves out MT_CONTROL and MT_SONAME.
 //              5. sb_mbcnt is the sum of MSIZE + ext_size.    6, 7. the tails are the tails.
-//              8. m_nextpkt only in a record's first mbuf.    9. M_EOR only on a record's last mbuf.
+//              8. m_nextpkt only in a record's first mbuf.
+//              9. M_EOR only on a record's last mbuf.
 //              10. A stream buffer is one record.    11. sb_lowat <= sb_hiwat.
 // Source:      OpenBSD 4.9 sys/kern/uipc_socket2.c, sys/sys/socketvar.h.
 #ifndef SOCKBED_KERNEL_SOCKET_SOCKBUF_H_
@@ -68,12 +70,14 @@ int sbreserve(sockbuf* sb, uint64_t cc);
 // Errors: ENOBUFS when `cnt` exceeds `default_cnt` while mbufs are scarce.
 [[nodiscard]] int sbcheckreserve(uint64_t cnt, uint64_t default_cnt);
 
-// Appenders take the chain and never wake anybody: the protocol calls sorwakeup or sowwakeup afterwards.
+// Appenders take the chain and never wake anybody: the protocol calls sorwakeup or
+// sowwakeup afterwards.
 void sbappend(sockbuf* sb, MbufPtr m);          // new record only behind M_EOR
 void sbappendstream(sockbuf* sb, MbufPtr m);    // bytes; REQUIRES one record
 void sbappendrecord(sockbuf* sb, MbufPtr m);    // always a new record
 void sbinsertoob(sockbuf* sb, MbufPtr m);       // before all records that are not out of band
-// These two check the space and return 1, or 0 having taken nothing (the arguments stay the caller's).
+// These two check the space and return 1, or 0 having taken nothing (the
+// arguments stay the caller's).
 int sbappendaddr(sockbuf* sb, const sockaddr* sa, socklen_t salen, MbufPtr& m, MbufPtr& control);
 int sbappendcontrol(sockbuf* sb, MbufPtr& m, MbufPtr& control);
 
@@ -89,8 +93,8 @@ void sbfree(sockbuf* sb, const mbuf* m);
 // After the first mbuf of the buffer has changed: repairs the tails.
 void sb_empty_fixup(sockbuf* sb);
 
-// Locks the buffer for a whole call. [sleeps] "netlck". Errors: EWOULDBLOCK (`wait` false and held), EINTR,
-// kERESTART; on error the lock is not held.
+// Locks the buffer for a whole call. [sleeps] "netlck". Errors: EWOULDBLOCK (`wait` false and
+// held), EINTR, kERESTART; on error the lock is not held.
 [[nodiscard]] int sblock(sockbuf* sb, bool wait);
 void sbunlock(sockbuf* sb);
 // Waits for a change. [sleeps] "netio". Errors: EWOULDBLOCK (sb_timeo), EINTR, kERESTART.

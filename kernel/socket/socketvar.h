@@ -1,17 +1,19 @@
 // The socket: what a process holds, what a protocol serves.
 //
 // Lives here:  struct socket and the so*() functions; the per-host state of the room.
-// Called by:   uapi and in-kernel consumers (so* of socreate(9)); protocols (soisconnected, sonewconn, sorwakeup).
+// Called by:   uapi and in-kernel consumers (so* of socreate(9)); protocols (soisconnected,
+//              sonewconn, sorwakeup).
 // May touch:   mbuf, sched, sim. Never a protocol: those are reached through so_proto.
 // Context:     process or interrupt; functions marked [sleeps] need a process.
 // Owns:        so_rcv and so_snd own their chains; so_pcb is the protocol's; so_head borrows.
 // Units:       so_linger in seconds.
-// Invariants:  1. A socket is freed exactly when it has no pcb and SS_NOFDREF is set, and no accept queue
-//                 holds it (so_q0 lets go, so_q does not).
+// Invariants:  1. A socket is freed exactly when it has no pcb and SS_NOFDREF is set, and no accept
+//                 queue holds it (so_q0 lets go, so_q does not).
 //              2. Of the four connection bits only these sets occur: none; CONNECTING; CONNECTED;
 //                 CONNECTED|DISCONNECTING; DISCONNECTING; DISCONNECTED.
 //              3. so_error is reported once: by send, receive, SO_ERROR, connect or accept.
-// Source:      OpenBSD 4.9 sys/sys/socketvar.h, sys/kern/uipc_socket.c, uipc_socket2.c; socreate(9).
+// Source:      OpenBSD 4.9 sys/sys/socketvar.h, sys/kern/uipc_socket.c,
+//              uipc_socket2.c; socreate(9).
 // Differs:     so_id numbers sockets for the trace; addresses never do.
 #ifndef SOCKBED_KERNEL_SOCKET_SOCKETVAR_H_
 #define SOCKBED_KERNEL_SOCKET_SOCKETVAR_H_
@@ -89,19 +91,21 @@ struct socket {
 [[nodiscard]] int soshutdown(socket* so, int how);
 // Closes. [sleeps] "netcls" with SO_LINGER.
 void soclose(socket* so);
-// The same with the errno that close(2) reports: EWOULDBLOCK (linger expired), EINTR, the protocol's.
+// The same with the errno that close(2) reports: EWOULDBLOCK (linger expired),
+// EINTR, the protocol's.
 int soclose_error(socket* so);
 void soabort(socket* so);
 void sofree(socket* so);
 void sorflush(socket* so);            // [sleeps] waits for the lock of so_rcv, if held
 
-// Sends uio or top (exactly one is set). `top` and `control` are taken on every path; addr is borrowed.
-// [sleeps] "netio", "netlck". Errors: EPIPE, so_error, ENOTCONN, EDESTADDRREQ, EMSGSIZE, EWOULDBLOCK, EINVAL,
-// EINTR, kERESTART, EFAULT, and the protocol's.
+// Sends uio or top (exactly one is set). `top` and `control` are taken on every path; addr is
+// borrowed. [sleeps] "netio", "netlck". Errors: EPIPE, so_error, ENOTCONN, EDESTADDRREQ, EMSGSIZE,
+// EWOULDBLOCK, EINVAL, EINTR, kERESTART, EFAULT, and the protocol's.
 [[nodiscard]] int sosend(socket* so, mbuf* addr, uio* uio, mbuf* top, mbuf* control, int flags);
 // Receives into uio, or as a chain into *mp0. *paddr, *mp0, *controlp become the caller's. [sleeps]
 // Errors: ENOTCONN, so_error, EWOULDBLOCK, EINTR, kERESTART, EFAULT, and the protocol's (MSG_OOB).
-[[nodiscard]] int soreceive(socket* so, mbuf** paddr, uio* uio, mbuf** mp0, mbuf** controlp, int* flagsp);
+[[nodiscard]] int soreceive(socket* so, mbuf** paddr, uio* uio, mbuf** mp0, mbuf** controlp,
+                            int* flagsp);
 // The same with the room for externalised rights, as recvmsg needs it.
 [[nodiscard]] int soreceive_limit(socket* so, mbuf** paddr, uio* uio, mbuf** mp0, mbuf** controlp,
                                   int* flagsp, socklen_t controllen);
@@ -119,7 +123,8 @@ void soisdisconnecting(socket* so);
 void soisdisconnected(socket* so);
 void socantsendmore(socket* so);
 void socantrcvmore(socket* so);
-// A socket for a new connection of listener `head`, on so_q0 (connstatus 0) or so_q; null when refused.
+// A socket for a new connection of listener `head`, on so_q0 (connstatus 0) or
+// so_q; null when refused.
 socket* sonewconn(socket* head, int connstatus);
 void soqinsque(socket* head, socket* so, int q);  // q: 0 so_q0, 1 so_q
 int soqremque(socket* so, int q);                 // 1 if it was on that queue
