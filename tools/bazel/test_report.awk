@@ -1,5 +1,5 @@
-# Reads the event file of one `bazel test` (JSON, an event per line) and the test.xml files it names;
-# prints what failed and why, what was skipped, and at the very end "N passed, N failed".
+# Reads the event file of one `bazel test` (JSON, an event per line) and the test.xml files that it
+# names; prints what failed and why, what was skipped, and at the end "N passed, N failed".
 # Set from outside: status, Bazel's own exit status.
 
 # The value of the first "key":"value" in an event.
@@ -86,7 +86,7 @@ function report_program(key,    label, bad, log_file) {
   seen[label] = 1
   bad = count_cases(label, xml_of[key])
   if (status_of[key] == "PASSED") return
-  # A program may fail after its last case (a leak found at exit), or before it could write a result.
+  # A program may fail after its last case (a leak found at exit) or before it could say so.
   if (!bad) { ++cases; bad = 1 }
   failed += bad
   log_file = log_of[key]
