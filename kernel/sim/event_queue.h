@@ -68,6 +68,9 @@ class EventQueue {
   // events differ in time.
   SimTime NextTime() const;
 
+  // Whether an event is pending at `now`. REQUIRES: the last event taken was at `now`.
+  bool AnyMoreAt(SimTime now) const { return (occupied_[0] >> (now % kSlots) & 1) != 0; }
+
   // How many pending events share the time of the first one, counting no further than `most`, and
   // the n-th of them in order of scheduling: for choosing among events of one instant. Counting
   // moves base_ to that time: nothing may be inserted before it afterwards.

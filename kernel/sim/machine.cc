@@ -42,8 +42,9 @@ Machine::End Machine::Run(SimTime deadline, const std::function<void()>& progres
   MachineScope scope(*this);
   const Context saved = context_;
   End end = End::kStopped;
+  bool instant_over = true;
   for (;;) {
-    RunUntilNoneReady();
+    if (instant_over) RunUntilNoneReady();
     if (stop_ != 0) break;
     Event* const event = NextEvent(deadline);
     if (event == nullptr) {
@@ -51,6 +52,7 @@ Machine::End Machine::Run(SimTime deadline, const std::function<void()>& progres
       break;
     }
     RunEvent(event);
+    instant_over = !events_.AnyMoreAt(context_.now);
     if (progress && events_run_ % kProgressEvents == 0) {
       LeaveContext();
       progress();

@@ -8,7 +8,9 @@
 // Invariants:  1. Virtual time moves only when no fiber is ready.
 //              2. Handlers of events run in interrupt context: Here().process is
 //                 null, nothing may sleep.
-//              3. The same Options and the same program give the same trace, to the byte.
+//              3. Events pending for one instant all run before any fiber that they make ready:
+//                 interrupts come before processes.
+//              4. The same Options and the same program give the same trace, to the byte.
 #ifndef SOCKBED_KERNEL_SIM_MACHINE_H_
 #define SOCKBED_KERNEL_SIM_MACHINE_H_
 

@@ -70,6 +70,26 @@ TEST(MachineTest, RunsAllReadyFibersBeforeTheNextEvent) {
   EXPECT_EQ(order, "1234e");
 }
 
+TEST(MachineTest, RunsAllEventsOfAnInstantBeforeTheFibersTheyMakeReady) {
+  for (const bool picks : {false, true}) {
+    SeededOrder order_of_all(1);
+    Machine machine({.choices = picks ? &order_of_all : nullptr});
+    std::string order;
+    Program program(machine, [&] {
+      machine.Suspend();
+      order += "f";
+    });
+    Action first([&] { machine.MakeReady(&program.fiber); });
+    Action second([&] { order += "e"; });
+    Action next([&] { order += "n"; });
+    machine.Schedule(&first, 4096);
+    machine.Schedule(&second, 4096);
+    machine.Schedule(&next, 4097);
+    machine.Run();
+    EXPECT_EQ(order, "efn");
+  }
+}
+
 TEST(MachineTest, ShowsEventsInInterruptContextOfTheirHost) {
   Machine machine({});
   HostId host = 0;
