@@ -45,22 +45,25 @@ struct file {
   const fileops* f_ops = nullptr;  // [I]
   void* f_data = nullptr;          // the socket, pipe ...; f_ops knows
   FileType f_type = FileType::kSocket;
-  int f_flag = 0;                  // F*
-  int f_count = 0;                 // references: descriptors, running calls, messages in flight
-  int f_msgcount = 0;              // of these, messages in flight
-  uint64_t f_id = 0;               // [I] counts from 1 per host, in order of creation
-  ucred f_cred;                    // of the opener
-  file* f_next = nullptr;          // the host's list of open files, in order of creation
+  int f_flag = 0;          // F*
+  int f_count = 0;         // references: descriptors, running calls, messages in flight
+  int f_msgcount = 0;      // of these, messages in flight
+  uint64_t f_id = 0;       // [I] counts from 1 per host, in order of creation
+  ucred f_cred;            // of the opener
+  file* f_next = nullptr;  // the host's list of open files, in order of creation
   file* f_prev = nullptr;
 };
 
-// A new file with one reference, on the current host's list. Errors: ENFILE
-// (kern.maxfiles reached).
+// A new file with one reference, on the current host's list. Errors: ENFILE (kern.maxfiles
+// reached).
 [[nodiscard]] int falloc_file(file** fp);
 inline void FREF(file* fp) { ++fp->f_count; }
-// Drops a reference; the last one closes the file and returns fo_close's errno.
-// [sleeps] if it is the last.
+// Drops a reference; the last one closes the file, unless it has no f_ops yet, and returns
+// fo_close's errno. [sleeps] if it is the last.
 int FRELE(file* fp);
+
+// The current host's oldest open file, or null; f_next leads to the others.
+file* file_first();
 
 }  // namespace sockbed
 

@@ -22,7 +22,19 @@ namespace sockbed {
 
 // One slot per room, in boot order.
 enum class HostSlot : uint8_t {
-  kSched, kMbuf, kSocket, kUnix, kNet, kInet, kUdp, kTcp, kUapi, kBio, kSsl, kProgram, kCount
+  kSched,
+  kMbuf,
+  kSocket,
+  kUnix,
+  kNet,
+  kInet,
+  kUdp,
+  kTcp,
+  kUapi,
+  kBio,
+  kSsl,
+  kProgram,
+  kCount
 };
 
 // A count that must be back to zero when the host ends: mbufs, clusters, sockets, pcbs, timeouts.
@@ -38,7 +50,7 @@ struct HostBase {
   HostBase(const HostBase&) = delete;
   HostBase& operator=(const HostBase&) = delete;
 
-  const HostId id;                     // counts from 1 in order of creation
+  const HostId id;  // counts from 1 in order of creation
   const std::string name;
   SysctlTable sysctls;                 // each room adds its own at boot
   std::vector<LiveCount> live_counts;  // each room adds its own at boot

@@ -3,11 +3,16 @@
 // Lives here:  struct proc, struct ucred, process creation, exit and wait; priorities.
 // Called by:   kernel/host (Spawn), uapi (exit, wait, kill), everybody (curproc()).
 // May touch:   sim, the rest of sched.
-// Owns:        the host's process table owns every proc until it is waited for or the host ends.
+// Context:     process or interrupt; functions marked [sleeps] need a process.
+// Owns:        the host's process table owns every proc until it is waited for, or has ended when
+//              nobody waits for it, or the host ends.
 // Invariants:  1. curproc() is on no queue; a sleeping proc is on exactly one sleep queue.
 //              2. p_wchan != null exactly while it is on a sleep queue.
+//              3. A child stands in exactly one of its parent's lists: p_children until it has
+//                 ended, then p_zombies until it is waited for.
 // Source:      OpenBSD sys/sys/proc.h, sys/kern/kern_{fork,exit}.c.
-// Differs:     one thread per process; a killed process unwinds its stack (see proc_unwind).
+// Differs:     one thread per process; a killed process unwinds its stack (see proc_unwind);
+//              orphans are reaped at once (there is no init).
 #ifndef SOCKBED_KERNEL_SCHED_PROC_H_
 #define SOCKBED_KERNEL_SCHED_PROC_H_
 
@@ -17,6 +22,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "kernel/sched/host_local.h"
@@ -42,56 +48,86 @@ inline bool suser(const ucred& cred) { return cred.cr_uid == 0; }
 struct sigact {
   enum class Kind : uint8_t { kDefault, kIgnore, kCatch };
   Kind kind = Kind::kDefault;
-  bool restart = false;                    // SA_RESTART
-  std::function<void(int)> handler;        // kCatch only
-  uint64_t mask = 0;                       // blocked while the handler runs
+  bool restart = false;              // SA_RESTART
+  std::function<void(int)> handler;  // kCatch only
+  uint64_t mask = 0;                 // blocked while the handler runs
 };
 
-inline constexpr int kSignals = 64;        // the host ABI's numbers, 1 .. 63
+inline constexpr int kSignals = 64;  // the host ABI's numbers, 1 .. 63
 constexpr uint64_t SigBit(int signo) { return uint64_t{1} << (signo - 1); }
+
+// What the signals a process catches do; made when it first catches one.
+using sigacts = std::array<sigact, kSignals>;
+
+struct selrec;  // "this process scanned that file": selinfo.h
 
 enum class ProcState : uint8_t { kRunnable, kRunning, kSleeping, kStopped, kZombie };
 
 struct proc {
-  HostBase* p_host = nullptr;              // [I]
-  pid_t p_pid = 0;                         // [I] counts from 1 per host
-  pid_t p_ppid = 0;                        // 0: nobody waits for it
-  pid_t p_pgid = 0;
-  std::string p_comm;                      // [I] the name it was spawned with
-  ucred p_ucred;
+  // Sleeping (synch.h): with p_siglist one cache line, all that a sleep without a limit touches.
   ProcState p_stat = ProcState::kRunnable;
-  bool p_exiting = false;                  // set once; signals no longer matter
-
-  // Sleeping (synch.h).
-  const volatile void* p_wchan = nullptr;  // ident slept on
-  const char* p_wmesg = nullptr;           // why; at most 7 characters are shown
-  SimTime p_slptime = 0;                   // when it went to sleep
   uint8_t p_priority = 0;
-  bool p_sintr = false;                    // the sleep has PCATCH
+  bool p_sintr = false;  // the sleep has PCATCH
   bool p_timedout = false;
-  timeout p_sleep_to;
-  proc* p_slpq_next = nullptr;
+  uint16_t p_refused = 0;                  // sleeps refused in a row, for a signal or tear-down
+  bool p_exiting = false;                  // set once; signals no longer matter
+  bool p_unwound = false;                  // its frames are gone; exit hooks run
+  const volatile void* p_wchan = nullptr;  // ident slept on
+  const char* p_wmesg = nullptr;           // why: of the sleep it is in, or of the last one
+  SimTime p_slptime = 0;                   // when it went to sleep
+  proc* p_slpq_next = nullptr;             // sleepers on one ident (sleepq.h)
   proc* p_slpq_prev = nullptr;
+  proc* p_slpq_chain = nullptr;
 
   // Signals (signal.h).
-  uint64_t p_siglist = 0;                  // pending
-  uint64_t p_sigmask = 0;                  // blocked
-  std::array<sigact, kSignals> p_sigacts;
+  uint64_t p_siglist = 0;              // pending
+  uint64_t p_sigmask = 0;              // blocked
+  uint64_t p_sigignore = 0;            // set to be ignored
+  uint64_t p_sigcatch = 0;             // set to be caught; [d] kCatch in p_sigacts
+  std::unique_ptr<sigacts> p_sigacts;  // null until a signal is caught
+
+  // Who it is.
+  HostBase* p_host = nullptr;  // [I]
+  pid_t p_pid = 0;             // [I] counts from 1 per host
+  pid_t p_ppid = 0;            // 0: nobody waits for it
+  pid_t p_pgid = 0;
+  size_t p_stack_bytes = 0;  // [I]
+  ucred p_ucred;
+  std::string p_comm;  // [I] the name it was spawned with
 
   // Exit status: as wait(2) sees it.
-  int p_xexit = 0;                         // value of exit(), if not signalled
-  int p_xsig = 0;                          // the signal that ended it, or 0
+  int p_xexit = 0;                       // value of exit(), if not signalled
+  int p_xsig = 0;                        // the signal that ended it, or 0
+  std::unique_ptr<std::string> p_xwhat;  // what() of the exception that ended it, or null
 
-  filedesc* p_fd = nullptr;                // uapi's; freed by its exit hook
-  std::function<int()> p_main;
+  // Family and table.
+  proc* p_children = nullptr;  // not ended, newest first
+  proc* p_zombies = nullptr;   // ended, in order of ending
+  proc* p_zombies_last = nullptr;
+  proc* p_sib_next = nullptr;
+  proc* p_sib_prev = nullptr;
+  proc* p_list_next = nullptr;  // all of the host, in order of pid
+  proc* p_list_prev = nullptr;
+  proc* p_hash_next = nullptr;  // by pid
+
+  selrec* p_selrecs = nullptr;  // files recorded by the current scan (selinfo.h)
+  bool p_selwoken = false;      // one of them became ready before the sleep
+  filedesc* p_fd = nullptr;     // uapi's; freed by its exit hook
+  std::function<int()> p_main;  // until it is started; then on its own stack
+  timeout p_sleep_to;           // limits the sleep; before that, starts the process
   Fiber p_fiber;
 };
+
+// Two sleeping processes and their touched stack pages are to fit 12 KiB (PERFORMANCE.md P7).
+static_assert(sizeof(proc) <= 768);
 
 // The running process, or null in interrupt context.
 inline proc* curproc() { return Here().process; }
 
 // Thrown to unwind a process that exits or is killed inside a call, so that what its frames own is
-// freed. Caught in the process's first frame only; a program's own catch (...) must rethrow.
+// freed. Caught in the process's first frame only; a program's own catch (...) must rethrow. Thrown
+// by proc_exit and on return to user mode (userret), never while another exception is in flight; so
+// what a destructor calls on its normal way out should not return through userret.
 struct proc_unwind {};
 
 // What other rooms do when a process ends, in its own context, in order of registration: uapi
@@ -100,24 +136,30 @@ using ProcExitHook = void (*)(proc* p);
 
 struct SpawnOptions {
   std::string name;
-  std::function<int()> main;               // its result is the exit status
+  std::function<int()> main;  // its result is the exit status
   ucred cred;
-  SimTime start_at = 0;                    // virtual time; the past means now
-  pid_t parent = 0;
+  SimTime start_at = 0;  // virtual time; the past means now
+  pid_t parent = 0;      // who waits for it, gives it its group, and gets SIGCHLD
   size_t stack_bytes = kFiberStackBytes;
 };
 
-// Makes a process on the current host; it first runs from the machine's loop. Returns
-// it (the table owns).
+// Makes a process on the current host; it first runs from the machine's loop. Returns it (the table
+// owns). An exception that leaves `main` ends the process as SIGABRT would. REQUIRES: a parent, if
+// given, lives.
 proc* proc_spawn(SpawnOptions options);
 
 // Ends the current process with `status`. Does not return: unwinds.
 [[noreturn]] void proc_exit(int status);
 
-// Waits for a child (pid > 0) or any child (-1) of the current process; stores the status
-// as wait(2) encodes it. [sleeps] "wait". Errors: ECHILD, EINTR; with `nohang`, *child =
-// 0 if none has ended.
+// Waits for a child (pid > 0), any (-1), one of the own group (0) or of group -pid (< -1) of the
+// current process; stores its number and its status as wait(2) encodes it. [sleeps] "wait". Errors:
+// ECHILD (no such child), EINTR and kERESTART (signal); with `nohang`, *child = 0 if none has
+// ended.
 [[nodiscard]] int proc_wait(pid_t pid, bool nohang, pid_t* child, int* status);
+
+// How `p` ended, as wait(2) encodes it: the exit value in the second byte, or the signal in the
+// first. For exit hooks, and for who keeps a record of exits.
+int proc_status(const proc* p);
 
 // The process of that number on the current host, or null.
 proc* pfind(pid_t pid);
@@ -129,7 +171,9 @@ void proc_foreach(HostBase& host, const std::function<void(proc*)>& visit);
 void proc_at_exit(HostBase& host, ProcExitHook hook);
 
 // Kills and unwinds every process of `host`, however it sleeps, running the machine's ready fibers
-// until they are gone; virtual time does not move. For tear-down. REQUIRES: outside Machine::Run.
+// until they are gone; virtual time does not move. From here on every sleep on `host` is refused
+// with EINTR, and no process can be made. For tear-down. REQUIRES: inside a MachineScope, outside
+// Machine::Run.
 void proc_killall(HostBase& host);
 
 }  // namespace sockbed

@@ -1,40 +1,60 @@
 // Signals: posting, deciding, delivering.
 //
 // Lives here:  psignal, CURSIG, postsig and kin.
-// Called by:   synch.h (PCATCH), socket (SIGIO, SIGURG, SIGPIPE through uapi), uapi
-//              (kill, return to user).
+// Called by:   synch.h (PCATCH), socket (SIGIO, SIGURG, SIGPIPE through uapi), uapi (kill, return
+//              to user).
 // Context:     posting anywhere; delivery in the process itself, on return to user mode.
 // Invariants:  SIGKILL and SIGSTOP are never caught, blocked or ignored.
 // Source:      OpenBSD sys/kern/kern_sig.c; sigaction(2).
 // Differs:     a handler is a callback on the process's fiber, run before the system call's result
-//              is handed over; it may itself make system calls.
+//              is handed over; it may itself make system calls. A stop or continue does not signal
+//              the parent.
 #ifndef SOCKBED_KERNEL_SCHED_SIGNAL_H_
 #define SOCKBED_KERNEL_SCHED_SIGNAL_H_
 
 #include "kernel/sched/proc.h"
+#include "kernel/sim/kassert.h"
 
 namespace sockbed {
 
-// Posts `signo`. A process in a PCATCH sleep is made runnable unless the signal
-// is blocked or ignored.
+// What acting on a signal does to the process, besides stopping it. Shown in the trace.
+enum class SignalDeed : uint8_t { kTerminate, kHandler };
+
+// Posts `signo`: remembered until `p` acts on it, unless ignored. A process in a PCATCH sleep is
+// made runnable, or stopped, at once if the signal is not blocked; SIGCONT and SIGKILL set a
+// stopped one going.
 void psignal(proc* p, int signo);
 
-// Posts to a process (pgid > 0) or a process group (pgid < 0) if the ids allow it: the sender's uid
-// or euid is 0 or equals the target's real, saved or effective uid. Others are skipped silently.
+// Posts to a process (pgid > 0) or a process group (pgid < 0) of the current host if the ids allow
+// it: the sender's euid is 0, or its uid or euid equals the target's real, saved or effective uid.
+// Others are skipped silently.
 void csignal(pid_t pgid, int signo, uid_t uid, uid_t euid);
 
 // The lowest-numbered signal that `p` must act on now, or 0.
 int CURSIG(const proc* p);
 
+// The same for curproc, which is stopped here if that is what the signal does. [sleeps] while
+// stopped.
+int issignal(proc* p);
+
 // What a PCATCH sleep that was ended by `signo` returns: EINTR or kERESTART.
 int sigerror(const proc* p, int signo);
 
-// Acts on all pending signals of curproc: runs handlers, or unwinds the process if one is fatal.
-// Called on return to user mode. May not return (proc_unwind).
-void userret();
+// Acts on all pending signals of curproc: runs handlers, stops it, or unwinds it if one is fatal.
+// Called on return to user mode. [sleeps] May not return (proc_unwind). While an exception unwinds
+// the process nothing is delivered.
+void userret_slow();
+inline void userret() {
+  proc* const p = curproc();
+  KASSERT(p != nullptr && p->p_wchan == nullptr);
+  p->p_refused = 0;
+  if (p->p_siglist != 0 || p->p_exiting || Here().machine->fault_plan() != nullptr) userret_slow();
+}
 
 // Sets what `signo` does. Errors: EINVAL (bad number; SIGKILL, SIGSTOP).
 [[nodiscard]] int sigaction_set(proc* p, int signo, sigact act);
+// What it does now. REQUIRES: a good number.
+sigact sigaction_get(const proc* p, int signo);
 
 }  // namespace sockbed
 

@@ -23,15 +23,15 @@
 
 namespace sockbed {
 
-inline constexpr int hz = 100;                            // ticks per second
-inline constexpr SimTime kTickNs = kSecond / hz;          // 10 ms
+inline constexpr int hz = 100;                    // ticks per second
+inline constexpr SimTime kTickNs = kSecond / hz;  // 10 ms
 inline int64_t ticks() { return Now() / kTickNs; }
 
 struct timeout {
-  Event to_event;                     // pending while the timeout is
+  Event to_event;  // pending while the timeout is
   void (*to_func)(void*) = nullptr;
   void* to_arg = nullptr;
-  bool to_triggered = false;          // has started to run since the last add or del
+  bool to_triggered = false;  // has started to run since the last add or del
 };
 
 // Initialises. REQUIRES: not pending.

@@ -21,7 +21,7 @@ enum uio_rw { UIO_READ, UIO_WRITE };  // READ: kernel to user
 struct uio {
   iovec* uio_iov = nullptr;  // borrowed, consumed as it goes
   int uio_iovcnt = 0;
-  size_t uio_resid = 0;      // bytes left
+  size_t uio_resid = 0;  // bytes left
   enum uio_rw uio_rw = UIO_READ;
 };
 

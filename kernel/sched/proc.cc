@@ -1,0 +1,324 @@
+#include "kernel/sched/proc.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <exception>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "kernel/sched/sched.h"
+#include "kernel/sched/sched_host.h"
+#include "kernel/sched/sched_trace.h"
+#include "kernel/sched/signal.h"
+#include "kernel/sched/synch.h"
+
+namespace sockbed {
+namespace {
+
+constexpr int kTearDownRoundsMax = 1'000'000;
+
+// The n-th eight characters of a text, as one argument of a record.
+uint64_t PackPart(std::string_view text, size_t n) {
+  return PackText(text.substr(std::min(text.size(), 8 * n), 8));
+}
+
+// --- The table. ---
+
+void Enlist(SchedHost& sched, proc* p) {
+  p->p_list_prev = sched.procs_last;
+  (sched.procs_last != nullptr ? sched.procs_last->p_list_next : sched.procs_first) = p;
+  sched.procs_last = p;
+  sched.by_pid.Insert(sched.by_pid.Find(SchedHost::ByPid::Key(p)), p);
+  ++sched.nprocs;
+}
+
+// Takes an ended process out of the table; it is freed by Sweep.
+void Bury(SchedHost& sched, proc* p) {
+  (p->p_list_prev != nullptr ? p->p_list_prev->p_list_next : sched.procs_first) = p->p_list_next;
+  (p->p_list_next != nullptr ? p->p_list_next->p_list_prev : sched.procs_last) = p->p_list_prev;
+  sched.by_pid.Remove(sched.by_pid.Find(SchedHost::ByPid::Key(p)));
+  --sched.nprocs;
+  p->p_list_next = sched.dead;
+  sched.dead = p;
+}
+
+// Frees the dead, but for the one that still runs the last of its own code.
+void Sweep(SchedHost& sched) {
+  for (proc** link = &sched.dead; *link != nullptr;) {
+    proc* const p = *link;
+    if (p->p_fiber.state() == Fiber::State::kEnded) {
+      *link = p->p_list_next;
+      delete p;
+    } else {
+      link = &p->p_list_next;
+    }
+  }
+}
+
+// --- The family. ---
+
+void AddChild(proc* parent, proc* child) {
+  child->p_sib_next = parent->p_children;
+  if (parent->p_children != nullptr) parent->p_children->p_sib_prev = child;
+  parent->p_children = child;
+}
+
+void RemoveChild(proc* parent, proc* child) {
+  (child->p_sib_prev != nullptr ? child->p_sib_prev->p_sib_next : parent->p_children) =
+      child->p_sib_next;
+  if (child->p_sib_next != nullptr) child->p_sib_next->p_sib_prev = child->p_sib_prev;
+  child->p_sib_next = child->p_sib_prev = nullptr;
+}
+
+void AddZombie(proc* parent, proc* child) {
+  child->p_sib_prev = parent->p_zombies_last;
+  (parent->p_zombies_last != nullptr ? parent->p_zombies_last->p_sib_next : parent->p_zombies) =
+      child;
+  parent->p_zombies_last = child;
+}
+
+void RemoveZombie(proc* parent, proc* child) {
+  (child->p_sib_prev != nullptr ? child->p_sib_prev->p_sib_next : parent->p_zombies) =
+      child->p_sib_next;
+  (child->p_sib_next != nullptr ? child->p_sib_next->p_sib_prev : parent->p_zombies_last) =
+      child->p_sib_prev;
+}
+
+// Whether proc_wait(pid) of `parent` is about `child`.
+bool Waits(const proc* parent, pid_t pid, const proc* child) {
+  if (pid == -1) return true;
+  if (pid > 0) return child->p_pid == pid;
+  return child->p_pgid == (pid == 0 ? parent->p_pgid : -pid);
+}
+
+// The first in a list of siblings that proc_wait(pid) is about, or null.
+proc* FirstOf(const proc* parent, pid_t pid, proc* siblings) {
+  while (siblings != nullptr && !Waits(parent, pid, siblings)) siblings = siblings->p_sib_next;
+  return siblings;
+}
+
+// --- The life of a process. ---
+
+// An exception has left the program.
+void Abort(proc* p, std::string_view what) {
+  EmitSched(SchedEvent::kThrow, static_cast<uint64_t>(p->p_pid), PackPart(what, 0),
+            PackPart(what, 1), PackPart(what, 2));
+  p->p_xwhat = std::make_unique<std::string>(what);
+  p->p_xsig = SIGABRT;
+}
+
+// Runs the program to its end, of whichever kind. What its frames own is gone afterwards.
+void RunProgram(proc* p) {
+  const std::function<int()> main = std::exchange(p->p_main, nullptr);
+  try {
+    userret();  // it may have been killed before it first ran
+    p->p_xexit = main();
+  } catch (const proc_unwind&) {
+    KASSERT(p->p_exiting);
+  } catch (const std::exception& error) {
+    Abort(p, error.what());
+  } catch (...) {
+    Abort(p, "not a std::exception");
+  }
+  p->p_exiting = true;
+}
+
+// Leaves the children to nobody.
+void Disown(SchedHost& sched, proc* p) {
+  for (proc* child = p->p_children; child != nullptr; child = child->p_sib_next) child->p_ppid = 0;
+  while (proc* child = p->p_zombies) {
+    RemoveZombie(p, child);
+    Bury(sched, child);
+  }
+}
+
+// The process has ended but for the return from its fiber: tells the parent, or is buried at once.
+void BecomeZombie(proc* p) {
+  SchedHost& sched = SchedOf(p);
+  KASSERT(p->p_wchan == nullptr && !timeout_pending(&p->p_sleep_to));
+  selclear(p);
+  p->p_siglist = 0;
+  p->p_stat = ProcState::kZombie;
+  Disown(sched, p);
+  const CauseScope cause(EmitSched(SchedEvent::kExit, static_cast<uint64_t>(p->p_pid),
+                                   static_cast<uint64_t>(int64_t{p->p_xexit}),
+                                   static_cast<uint64_t>(p->p_xsig)));
+  if (p->p_ppid == 0) return Bury(sched, p);
+  proc* const parent = pfind(p->p_ppid);
+  RemoveChild(parent, p);
+  if ((parent->p_sigignore & SigBit(SIGCHLD)) != 0) {  // it does not want to know
+    Bury(sched, p);
+  } else {
+    AddZombie(parent, p);
+    psignal(parent, SIGCHLD);
+  }
+  wakeup(parent);
+}
+
+// The first frame of every process.
+void ProcessEntry(void* arg) {
+  proc* const p = static_cast<proc*>(arg);
+  p->p_stat = ProcState::kRunning;
+  EmitSched(SchedEvent::kStart, static_cast<uint64_t>(p->p_pid));
+  RunProgram(p);
+  p->p_unwound = true;
+  for (const ProcExitHook hook : SchedOf(p).exit_hooks) hook(p);
+  BecomeZombie(p);
+}
+
+void Start(proc* p) {
+  timeout_set(&p->p_sleep_to, endtsleep, p);
+  Here().machine->StartFiber(&p->p_fiber, ProcessEntry, p, p->p_stack_bytes);
+}
+
+// The event of p_sleep_to, which a process that has not started needs for nothing else: to the
+// nanosecond.
+void StartByEvent(Event* event) {
+  Start(static_cast<proc*>(reinterpret_cast<timeout*>(event)->to_arg));
+}
+
+void StartAt(proc* p, SimTime when) {
+  if (when <= Now()) return Start(p);
+  p->p_sleep_to.to_arg = p;
+  p->p_sleep_to.to_event.handler = StartByEvent;
+  Here().machine->Schedule(&p->p_sleep_to.to_event, when);
+}
+
+void JoinParent(proc* p, pid_t ppid) {
+  proc* const parent = pfind(ppid);
+  KASSERT(parent != nullptr && parent->p_stat != ProcState::kZombie);
+  p->p_ppid = ppid;
+  p->p_pgid = parent->p_pgid;
+  AddChild(parent, p);
+}
+
+// Sets a process going that is to end, whatever it waits for.
+void Expel(proc* p) {
+  if (p->p_stat == ProcState::kZombie) return;
+  psignal(p, SIGKILL);
+  if (p->p_fiber.state() == Fiber::State::kNew) {
+    Here().machine->Cancel(&p->p_sleep_to.to_event);
+    Start(p);
+  } else if (p->p_wchan != nullptr) {
+    unsleep(p);
+  } else if (p->p_fiber.state() == Fiber::State::kSuspended) {
+    Here().machine->MakeReady(&p->p_fiber);  // it waits for the clock, which has stopped
+  }
+}
+
+}  // namespace
+
+proc* proc_spawn(SpawnOptions options) {
+  SchedHost& sched = Sched();
+  KASSERT(!sched.tearing_down);
+  KASSERT(options.main != nullptr);
+  Sweep(sched);
+  HostBase* const host = Here().host;
+  proc* const p = new proc;
+  p->p_host = host;
+  p->p_pid = ++sched.last_pid;
+  p->p_pgid = p->p_pid;
+  p->p_comm = std::move(options.name);
+  p->p_ucred = options.cred;
+  p->p_main = std::move(options.main);
+  p->p_stack_bytes = options.stack_bytes;
+  p->p_fiber.host = host;
+  p->p_fiber.host_id = host->id;
+  p->p_fiber.process = p;
+  p->p_fiber.pid = static_cast<uint32_t>(p->p_pid);
+  Enlist(sched, p);
+  if (options.parent != 0) JoinParent(p, options.parent);
+  const CauseScope cause(EmitSched(SchedEvent::kSpawn, static_cast<uint64_t>(p->p_pid),
+                                   PackPart(p->p_comm, 0), PackPart(p->p_comm, 1),
+                                   static_cast<uint64_t>(p->p_ppid)));
+  StartAt(p, options.start_at);
+  return p;
+}
+
+void proc_exit(int status) {
+  proc* const p = curproc();
+  KASSERT(p != nullptr && !p->p_unwound);
+  if (!p->p_exiting) p->p_xexit = status;
+  proc_unwind_now();
+}
+
+void proc_unwind_now() {
+  curproc()->p_exiting = true;
+  throw proc_unwind{};
+}
+
+int proc_wait(pid_t pid, bool nohang, pid_t* child, int* status) {
+  proc* const p = curproc();
+  KASSERT(p != nullptr);
+  for (;;) {
+    if (proc* zombie = FirstOf(p, pid, p->p_zombies)) {
+      *child = zombie->p_pid;
+      *status = proc_status(zombie);
+      EmitSched(SchedEvent::kWait, static_cast<uint64_t>(zombie->p_pid));
+      RemoveZombie(p, zombie);
+      Bury(SchedOf(p), zombie);
+      return 0;
+    }
+    if (FirstOf(p, pid, p->p_children) == nullptr) return ECHILD;
+    if (nohang) {
+      *child = 0;
+      return 0;
+    }
+    if (const int error = tsleep(p, PWAIT | PCATCH, "wait", 0)) return error;
+  }
+}
+
+int proc_status(const proc* p) { return p->p_xsig != 0 ? p->p_xsig : (p->p_xexit & 0xff) << 8; }
+
+proc* pfind(pid_t pid) { return *Sched().by_pid.Find(static_cast<uint64_t>(pid)); }
+
+void proc_foreach(HostBase& host, const std::function<void(proc*)>& visit) {
+  proc* next = HostLocal<SchedHost>::Of(host).procs_first;
+  while (proc* p = next) {
+    next = p->p_list_next;
+    visit(p);
+  }
+}
+
+void proc_at_exit(HostBase& host, ProcExitHook hook) {
+  HostLocal<SchedHost>::Of(host).exit_hooks.push_back(hook);
+}
+
+void proc_killall(HostBase& host) {
+  const HostScope scope(host);
+  SchedHost& sched = Sched();
+  sched.tearing_down = true;
+  // More than one round only for processes that use up a quantum on their way out.
+  for (int round = 0; sched.nprocs > 0; ++round) {
+    if (round > kTearDownRoundsMax) KPANIC("a process that is torn down does not end");
+    proc_foreach(host, Expel);
+    Here().machine->RunReady();
+  }
+  Sweep(sched);
+}
+
+SchedHost::~SchedHost() {
+  KASSERT(nprocs == 0 && timeouts == 0);
+  Sweep(*this);
+  KASSERT(dead == nullptr);
+  while (file* fp = files_first) {  // leaked: "file" in live_counts has told
+    files_first = fp->f_next;
+    delete fp;
+  }
+}
+
+void sched_boot(HostBase& host) {
+  SchedHost& sched = HostLocal<SchedHost>::Make(host);
+  host.live_counts.push_back({"process", &sched.nprocs});
+  host.live_counts.push_back({"file", &sched.nfiles});
+  host.live_counts.push_back({"timeout", &sched.timeouts});
+  const auto read_only = [](int64_t) { return EPERM; };
+  host.sysctls.Add("kern.maxfiles", {.value = &sched.maxfiles, .min = 0});
+  host.sysctls.Add("kern.nfiles", {.value = &sched.nfiles, .check = read_only});
+  host.sysctls.Add("kern.nprocs", {.value = &sched.nprocs, .check = read_only});
+}
+
+}  // namespace sockbed

@@ -1,0 +1,26 @@
+// The room as a whole: what kernel/host calls to have processes on a machine and on a host.
+//
+// Lives here:  sched_describe, sched_boot.
+// Called by:   kernel/host; unit tests of the rooms above.
+// Every room has this pair of functions, <room>_describe(Trace&) and <room>_boot(HostBase&);
+// kernel/host calls all of the first once per machine, and all of the second once per host, in the
+// order of HostSlot.
+#ifndef SOCKBED_KERNEL_SCHED_SCHED_H_
+#define SOCKBED_KERNEL_SCHED_SCHED_H_
+
+#include "kernel/sched/host_local.h"
+#include "kernel/sim/trace.h"
+
+namespace sockbed {
+
+// Tells `trace` how the records of this room read.
+void sched_describe(Trace& trace);
+
+// Gives `host` its process table, sleep queues and open files; adds its sysctls (kern.maxfiles,
+// kern.nfiles, kern.nprocs) and live counts ("process", "file", "timeout"). REQUIRES: the host's
+// first boot function.
+void sched_boot(HostBase& host);
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_SCHED_SCHED_H_

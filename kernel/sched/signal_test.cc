@@ -1,0 +1,346 @@
+// Signals: what ends a sleep, what is delivered when, what stops and continues.
+#include "kernel/sched/signal.h"
+
+#include <errno.h>
+
+#include <string>
+
+#include "kernel/sched/one_host.h"
+#include "kernel/sched/synch.h"
+#include "kernel/sim/fault.h"
+
+namespace sockbed {
+namespace {
+
+class SignalTest : public OneHost {
+ protected:
+  // A process that sleeps once on this, then returns to user mode, noting both.
+  proc* Sleeper(int flags = PCATCH, int timo = 0) {
+    return Spawn("sleeper", [this, flags, timo] {
+      results_.push_back(tsleep(this, PSOCK | flags, "test", timo));
+      userret();
+      order_ += 'u';
+    });
+  }
+
+  // Notes each delivery of `signo` to `p` as `letter`.
+  void Catch(proc* p, int signo, char letter, bool restart = false, uint64_t mask = 0) {
+    EXPECT_EQ(sigaction_set(p, signo,
+                            {.kind = sigact::Kind::kCatch,
+                             .restart = restart,
+                             .handler = [this, letter](int) { order_ += letter; },
+                             .mask = mask}),
+              0);
+  }
+  void Ignore(proc* p, int signo) {
+    EXPECT_EQ(sigaction_set(p, signo, {.kind = sigact::Kind::kIgnore}), 0);
+  }
+
+  // A process that posts once all that were there before it have run.
+  void Killer(proc* target, int signo) {
+    Spawn("killer", [target, signo] { psignal(target, signo); });
+  }
+
+  std::string order_;
+  std::vector<int> results_;
+};
+
+TEST_F(SignalTest, CaughtOneEndsTheSleepWithEintr) {
+  proc* p = Sleeper();
+  Catch(p, SIGUSR1, 'h');
+  Killer(p, SIGUSR1);
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{EINTR});
+  EXPECT_EQ(order_, "hu");  // the handler runs before the result is handed over
+}
+
+TEST_F(SignalTest, HandlerWithRestartEndsTheSleepWithErestart) {
+  proc* p = Sleeper();
+  Catch(p, SIGUSR1, 'h', /*restart=*/true);
+  Killer(p, SIGUSR1);
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{kERESTART});
+}
+
+TEST_F(SignalTest, FatalOneEndsTheSleepWithEintrAndThenTheProcess) {
+  proc* p = Sleeper();
+  Killer(p, SIGTERM);
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{EINTR});
+  EXPECT_EQ(order_, "");
+  EXPECT_EQ(RecordsOf(SchedEvent::kExit).back().args[1], static_cast<uint64_t>(SIGTERM));
+}
+
+TEST_F(SignalTest, WithoutPcatchNoSignalDisturbsTheSleep) {
+  proc* p = Sleeper(/*flags=*/0, /*timo=*/5);
+  Killer(p, SIGKILL);
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{EWOULDBLOCK});
+  EXPECT_EQ(order_, "");  // but it is seen on return to user mode
+}
+
+TEST_F(SignalTest, IgnoredOnesDoNotEndTheSleep) {
+  proc* p = Sleeper(PCATCH, 5);
+  Ignore(p, SIGTERM);
+  for (const int signo : {SIGTERM, SIGURG, SIGIO, SIGCHLD, SIGWINCH, SIGCONT}) Killer(p, signo);
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{EWOULDBLOCK});
+  EXPECT_EQ(order_, "u");
+}
+
+TEST_F(SignalTest, BlockedOneStaysPendingAndTheSleepGoesOn) {
+  proc* p = Sleeper(PCATCH, 5);
+  p->p_sigmask = SigBit(SIGTERM);
+  Killer(p, SIGTERM);
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{EWOULDBLOCK});
+  EXPECT_EQ(order_, "u");
+}
+
+TEST_F(SignalTest, PendingOneEndsTheSleepBeforeItBegins) {
+  Spawn("sleeper", [&] {
+    psignal(curproc(), SIGTERM);
+    results_.push_back(tsleep(this, PSOCK | PCATCH, "test", 5));
+  });
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{EINTR});
+  EXPECT_EQ(machine().now(), 0);
+}
+
+TEST_F(SignalTest, OutranksAWakeupThatHasAlreadyHappened) {
+  proc* p = Sleeper();
+  Catch(p, SIGUSR1, 'h');
+  Spawn("waker", [&] { wakeup_one(this); });
+  Killer(p, SIGUSR1);
+  Spawn("other", [&] {
+    // The wakeup was consumed: this one sleeps on.
+    results_.push_back(tsleep(this, PSOCK, "test", 1));
+  });
+  Run();
+  EXPECT_EQ(results_, (std::vector<int>{EINTR, EWOULDBLOCK}));
+}
+
+TEST_F(SignalTest, OutranksTheLimit) {
+  proc* p = Sleeper(PCATCH, 5);
+  Catch(p, SIGUSR1, 'h');
+  timeout to;
+  timeout_set(
+      &to, [](void* target) { psignal(static_cast<proc*>(target), SIGUSR1); }, p);
+  Spawn("armer", [&] { timeout_add(&to, 5); });  // the same tick, after the limit
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{EINTR});
+}
+
+TEST_F(SignalTest, AreDeliveredLowestNumberFirst) {
+  proc* p = Sleeper();
+  Catch(p, SIGUSR1, '1');
+  Catch(p, SIGUSR2, '2');
+  Catch(p, SIGINT, 'i');
+  Spawn("killer", [p] {
+    for (const int signo : {SIGUSR2, SIGUSR1, SIGINT, SIGINT}) psignal(p, signo);
+  });
+  Run();
+  EXPECT_EQ(order_, "i12u");
+}
+
+TEST_F(SignalTest, HandlerMayMakeCallsThatSleepAndBlocksItsOwnSignal) {
+  Spawn("p", [&] {
+    ASSERT_EQ(sigaction_set(curproc(), SIGUSR1,
+                            {.kind = sigact::Kind::kCatch,
+                             .handler =
+                                 [&](int signo) {
+                                   order_ += '(';
+                                   psignal(curproc(), signo);  // pending until this one returns
+                                   EXPECT_EQ(tsleep(this, PSOCK | PCATCH, "inner", 1), EWOULDBLOCK);
+                                   userret();
+                                   order_ += ')';
+                                   Ignore(curproc(), SIGUSR1);
+                                 }}),
+              0);
+    psignal(curproc(), SIGUSR1);
+    userret();
+    EXPECT_EQ(curproc()->p_sigmask, 0u);
+  });
+  Run();
+  EXPECT_EQ(order_, "()");
+}
+
+TEST_F(SignalTest, MaskOfAHandlerBlocksOthersWhileItRuns) {
+  Spawn("p", [&] {
+    Catch(curproc(), SIGUSR2, '2');
+    ASSERT_EQ(sigaction_set(curproc(), SIGUSR1,
+                            {.kind = sigact::Kind::kCatch,
+                             .handler =
+                                 [&](int) {
+                                   psignal(curproc(), SIGUSR2);
+                                   userret();
+                                   order_ += '1';
+                                 },
+                             .mask = SigBit(SIGUSR2)}),
+              0);
+    psignal(curproc(), SIGUSR1);
+    userret();
+  });
+  Run();
+  EXPECT_EQ(order_, "12");
+}
+
+TEST_F(SignalTest, KillAndStopCannotBeCaughtIgnoredOrBlocked) {
+  proc* p = Sleeper();
+  for (const int signo : {SIGKILL, SIGSTOP, 0, kSignals}) {
+    EXPECT_EQ(sigaction_set(p, signo, {.kind = sigact::Kind::kIgnore}), EINVAL);
+  }
+  p->p_sigmask = ~uint64_t{0};
+  Killer(p, SIGKILL);
+  Run();
+  EXPECT_EQ(order_, "");
+  EXPECT_EQ(RecordsOf(SchedEvent::kExit).back().args[1], static_cast<uint64_t>(SIGKILL));
+}
+
+TEST_F(SignalTest, SettingToIgnoreDropsWhatIsPending) {
+  Spawn("p", [&] {
+    psignal(curproc(), SIGTERM);
+    Ignore(curproc(), SIGTERM);
+    EXPECT_EQ(sigaction_get(curproc(), SIGTERM).kind, sigact::Kind::kIgnore);
+    EXPECT_EQ(sigaction_get(curproc(), SIGINT).kind, sigact::Kind::kDefault);
+    userret();
+    order_ += 'u';
+  });
+  Run();
+  EXPECT_EQ(order_, "u");
+}
+
+TEST_F(SignalTest, StoppedSleeperIsWokenButRunsOnlyWhenContinued) {
+  proc* p = Sleeper();
+  Spawn("shell", [&, p] {
+    psignal(p, SIGSTOP);
+    wakeup(this);
+    (void)tsleep(&nowake, PWAIT, "delay", 3);
+    EXPECT_EQ(order_, "");
+    EXPECT_EQ(p->p_stat, ProcState::kStopped);
+    psignal(p, SIGCONT);
+  });
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{0});
+  EXPECT_EQ(order_, "u");
+  EXPECT_EQ(machine().now(), 3 * kTickNs);
+}
+
+TEST_F(SignalTest, ContinuedSleeperThatWasNotWokenSleepsOn) {
+  proc* p = Sleeper(PCATCH, 5);
+  Killer(p, SIGTSTP);
+  Killer(p, SIGCONT);
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{EWOULDBLOCK});
+  EXPECT_EQ(machine().now(), 5 * kTickNs);
+}
+
+TEST_F(SignalTest, StopPendingBeforeTheSleepStopsFirst) {
+  proc* p = Spawn("p", [&] {
+    psignal(curproc(), SIGSTOP);
+    results_.push_back(tsleep(this, PSOCK | PCATCH, "test", 9));
+  });
+  Spawn("shell", [&, p] {
+    EXPECT_EQ(p->p_stat, ProcState::kStopped);
+    wakeup(this);  // while stopped: it will not sleep at all
+    psignal(p, SIGCONT);
+  });
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{0});
+  EXPECT_EQ(machine().now(), 0);
+}
+
+TEST_F(SignalTest, StopsOnReturnToUserMode) {
+  proc* p = Spawn("p", [&] {
+    psignal(curproc(), SIGTSTP);
+    userret();
+    order_ += 'u';
+  });
+  Run();
+  EXPECT_EQ(order_, "");
+  ASSERT_EQ(sleepers(host()).size(), 1u);
+  EXPECT_EQ(SleeperText(sleepers(host())[0]), "host: process 1 \"p\" stopped since 0.000000000 s");
+  Killer(p, SIGCONT);
+  Run();
+  EXPECT_EQ(order_, "u");
+}
+
+TEST_F(SignalTest, KillEndsAStoppedProcess) {
+  proc* p = Sleeper();
+  Killer(p, SIGSTOP);
+  Killer(p, SIGTERM);  // waits until it is continued
+  Killer(p, SIGKILL);
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{EINTR});
+  EXPECT_EQ(RecordsOf(SchedEvent::kExit).back().args[1], static_cast<uint64_t>(SIGKILL));
+}
+
+TEST_F(SignalTest, CaughtContinueRunsItsHandler) {
+  proc* p = Sleeper();
+  Catch(p, SIGCONT, 'c');
+  Killer(p, SIGSTOP);
+  Killer(p, SIGCONT);
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{EINTR});
+  EXPECT_EQ(order_, "cu");
+}
+
+TEST_F(SignalTest, GroupSignalReachesItsMembersWhoseIdsAllow) {
+  const auto member = [&](uid_t uid, pid_t parent) {
+    return SpawnWith({.name = "member",
+                      .main =
+                          [this] {
+                            results_.push_back(tsleep(this, PSOCK | PCATCH, "test", 0));
+                            return 0;
+                          },
+                      .cred = {.cr_uid = uid, .cr_ruid = uid, .cr_svuid = uid},
+                      .parent = parent});
+  };
+  proc* leader = member(100, 0);
+  member(100, leader->p_pid);
+  member(200, leader->p_pid);  // another user's: skipped silently
+  Spawn("killer", [leader] { csignal(-leader->p_pgid, SIGINT, 100, 100); });
+  Run();
+  EXPECT_EQ(results_, (std::vector<int>{EINTR, EINTR}));
+  EXPECT_EQ(sleepers(host()).size(), 1u);
+  Spawn("root", [leader] {
+    csignal(-leader->p_pgid, SIGINT, 5, 0);
+    csignal(12345, SIGINT, 0, 0);  // nobody
+    csignal(0, SIGINT, 0, 0);
+  });
+  Run();
+  EXPECT_EQ(results_.size(), 3u);
+}
+
+TEST_F(SignalTest, FaultKillsOnReturnToUserMode) {
+  fault::Plan plan({{.site = Site::kProcKill, .only_ordinal = 3}});
+  Boot({.fault_plan = &plan});
+  Spawn("p", [&] {
+    for (int call = 0; call < 9; ++call) {
+      userret();
+      order_ += 'u';
+    }
+  });
+  Run();
+  EXPECT_EQ(order_, "u");  // one visit before its first instruction
+}
+
+// A program that works below the system calls has nobody who calls userret for it.
+TEST_F(SignalTest, KernelProgramThatIgnoresTheErrorIsUnwoundInTheEnd) {
+  struct Guard {
+    ~Guard() { *gone = true; }
+    bool* gone;
+  };
+  bool gone = false;
+  proc* p = Spawn("stubborn", [&] {
+    const Guard guard{&gone};
+    for (;;) (void)tsleep(this, PSOCK | PCATCH, "test", 0);
+  });
+  Killer(p, SIGTERM);
+  EXPECT_EQ(Run(), Machine::End::kQuiescent);
+  EXPECT_TRUE(gone);
+  EXPECT_EQ(machine().now(), 0);
+}
+
+}  // namespace
+}  // namespace sockbed

@@ -1,0 +1,61 @@
+#include "kernel/sched/sysctl.h"
+
+#include <errno.h>
+
+#include "gtest/gtest.h"
+#include "kernel/sched/one_host.h"
+
+namespace sockbed {
+namespace {
+
+TEST(SysctlTest, GetsAndSetsTheRoomsVariable) {
+  SysctlTable table;
+  int64_t variable = 5;
+  table.Add("net.inet.ip.ttl", {.value = &variable, .min = 1, .max = 255});
+  int64_t value = 0;
+  EXPECT_EQ(table.Get("net.inet.ip.ttl", &value), 0);
+  EXPECT_EQ(value, 5);
+  EXPECT_EQ(table.Set("net.inet.ip.ttl", 64), 0);
+  EXPECT_EQ(variable, 64);
+}
+
+TEST(SysctlTest, UnknownNameIsEnoent) {
+  SysctlTable table;
+  int64_t value = 0;
+  EXPECT_EQ(table.Get("kern.nothing", &value), ENOENT);
+  EXPECT_EQ(table.Set("kern.nothing", 1), ENOENT);
+}
+
+TEST(SysctlTest, RefusedValueChangesNothing) {
+  SysctlTable table;
+  int64_t variable = 5;
+  table.Add("kern.even", {.value = &variable, .min = 0, .max = 10, .check = [](int64_t value) {
+                            return value % 2 == 0 ? 0 : EBUSY;
+                          }});
+  EXPECT_EQ(table.Set("kern.even", -1), EINVAL);
+  EXPECT_EQ(table.Set("kern.even", 11), EINVAL);
+  EXPECT_EQ(table.Set("kern.even", 7), EBUSY);
+  EXPECT_EQ(variable, 5);
+  EXPECT_EQ(table.Set("kern.even", 8), 0);
+}
+
+TEST(SysctlTest, AliasIsTheSameVariable) {
+  SysctlTable table;
+  int64_t variable = 1;
+  table.Add("net.inet.tcp.rfc1323", {.value = &variable, .max = 1});
+  table.AddAlias("net.inet.tcp.timestamps", "net.inet.tcp.rfc1323");
+  EXPECT_EQ(table.Set("net.inet.tcp.timestamps", 2), EINVAL);
+  EXPECT_EQ(table.Set("net.inet.tcp.timestamps", 0), 0);
+  EXPECT_EQ(variable, 0);
+}
+
+using HostSysctlTest = OneHost;
+
+TEST_F(HostSysctlTest, CountsAreReadOnly) {
+  EXPECT_EQ(host().sysctls.Names(),
+            (std::vector<std::string>{"kern.maxfiles", "kern.nfiles", "kern.nprocs"}));
+  EXPECT_EQ(host().sysctls.Set("kern.nprocs", 0), EPERM);
+}
+
+}  // namespace
+}  // namespace sockbed
