@@ -211,7 +211,30 @@ TEST(Places, AreARoomWithAPageAndARuleForEveryFile) {
   };
   std::string found;
   for (const Finding& f : CheckTree(files)) found += f.path + ":" + f.rule + " ";
-  EXPECT_EQ(found, "kernel/sim/BUILD:room kernel/sim/c.h.in:build tools/net_util.md:name ");
+  EXPECT_EQ(found,
+            "kernel/sim/BUILD:room kernel/sim/BUILD:arrow kernel/sim/c.h.in:build "
+            "tools/net_util.md:name ");
+}
+
+TEST(Places, AnIncludeIsADependency) {
+  const std::string include = "#include \"kernel/sim/a.h\"\n#include <stdio.h>\n";
+  Files files = {
+      {"kernel/sim/BUILD", "hdrs = [\"a.h\"]"},
+      {"kernel/sim/README.md", ""},
+      {"kernel/sim/a.h",
+       "// A.\n// Called by: b.\n#ifndef SOCKBED_KERNEL_SIM_A_H_\n"
+       "#define SOCKBED_KERNEL_SIM_A_H_\n#endif  // SOCKBED_KERNEL_SIM_A_H_\n"},
+      {"kernel/net/BUILD", "srcs = [\"b.cc\"], deps = [\"//kernel/simulator\"]"},
+      {"kernel/net/README.md", ""},
+      {"kernel/net/b.cc", include},
+      {"tests/deps/BUILD", "{\"kernel/sim\": [], \"kernel/net\": []}"},
+      {"tests/deps/README.md", ""},
+  };
+  ASSERT_EQ(CheckTree(files).size(), 1u);
+  EXPECT_EQ(CheckTree(files)[0].path, "kernel/net/b.cc");
+  EXPECT_EQ(CheckTree(files)[0].rule, "include");
+  files["kernel/net/BUILD"] = "srcs = [\"b.cc\"], deps = [\"//kernel/sim:trace\"]";
+  EXPECT_EQ(CheckTree(files).size(), 0u);
 }
 
 TEST(Exceptions, MayOnlyShrink) {

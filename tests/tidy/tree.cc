@@ -82,6 +82,32 @@ bool Mentions(const std::vector<std::string>& literals, const std::string& path)
   });
 }
 
+// A room of the layers: what the arrows of tests/deps are drawn between.
+bool IsRoom(const std::string& folder) {
+  return (folder.starts_with("kernel/") && folder.find('/', 7) == folder.npos) ||
+         folder == "uapi" || folder == "bio" || folder == "ssl";
+}
+
+// An include is a dependency: without its label Bazel may still find the header through others.
+void CheckIncludes(const Files& files, const std::string& path, const std::string& text,
+                   std::vector<Finding>* findings) {
+  const std::string own = NearestWith(files, FolderOf(path), "BUILD");
+  const std::vector<std::string> lines = SplitLines(text);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (!lines[i].starts_with("#include \"")) continue;
+    const std::string header = lines[i].substr(10, lines[i].find('"', 10) - 10);
+    const std::string package = NearestWith(files, FolderOf(header), "BUILD");
+    if (!files.contains(header) || package == own) continue;
+    const std::vector<std::string> labels = Literals(files.at(own + "/BUILD"));
+    const bool named = std::any_of(labels.begin(), labels.end(), [&](const std::string& label) {
+      return label == "//" + package || label.starts_with("//" + package + ":");
+    });
+    if (named) continue;
+    findings->push_back({path, static_cast<int>(i + 1), "include",
+                         "//" + package + " is no dependency in " + own + "/BUILD"});
+  }
+}
+
 // Files that need no rule to be of use: Bazel's own, pages, and commands (no ending).
 bool NeedsNoBuild(const std::string& name) {
   return name == "BUILD" || name.ends_with(".md") || name.ends_with(".BUILD") ||
@@ -95,6 +121,12 @@ void CheckPlace(const Files& files, const std::string& path, std::vector<Finding
   if (NearestWith(files, folder, "WORKSPACE") != "") return;
   if (name == "BUILD" && folder != "" && !files.contains(folder + "/README.md")) {
     findings->push_back({path, 1, "room", "a package has a README.md: one page, one picture"});
+  }
+  if (name == "BUILD" && IsRoom(folder)) {
+    const auto arrows = files.find("tests/deps/BUILD");
+    if (arrows == files.end() || !Mentions(Literals(arrows->second), folder)) {
+      findings->push_back({path, 1, "arrow", "tests/deps/BUILD does not say what it may see"});
+    }
   }
   if (!NeedsNoBuild(name)) {
     const std::string package = NearestWith(files, folder, "BUILD");
@@ -138,6 +170,9 @@ std::vector<Finding> CheckTree(const Files& files) {
     std::vector<Finding> own = CheckFile(path, text, partner);
     std::move(own.begin(), own.end(), std::back_inserter(findings));
     CheckPlace(files, path, &findings);
+    if (path.ends_with(".cc") || path.ends_with(".h")) {
+      CheckIncludes(files, path, text, &findings);
+    }
   }
   return findings;
 }

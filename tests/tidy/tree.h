@@ -23,7 +23,8 @@ using Files = std::map<std::string, std::string>;
 Files ReadTree(const std::filesystem::path& root);
 
 // The findings of CheckFile for every file, and of the rules that need more than one: a package
-// has a README.md, a file is mentioned in its BUILD, a file is named for what it holds.
+// has a README.md, a room its arrows in tests/deps; a file is mentioned in its BUILD, an include is
+// a dependency there; a file is named for what it holds.
 std::vector<Finding> CheckTree(const Files& files);
 
 // A place that may stay as it is. The list may only shrink: `size` is the exact sum of the sizes of
