@@ -46,12 +46,10 @@ void Trace::set_sink(TraceSink* sink) {
 }
 
 void Trace::Flush() {
-  const std::span<const Record> fresh(&batch_[delivered_], used_ - delivered_);
-  delivered_ = used_;
-  if (sink_ == nullptr || fresh.empty()) return;
-  const TraceId last_id = last_id_;
-  sink_->Consume(fresh);
-  KASSERT(last_id == last_id_);
+  const TraceId seen = std::exchange(delivered_id_, last_id_);
+  if (sink_ == nullptr || seen == last_id_) return;
+  sink_->Consume({&batch_[seen % kBatchRecords], last_id_ - seen});
+  KASSERT(delivered_id_ == last_id_);  // a sink that emits would never come to an end
 }
 
 Digest Trace::digest() {
@@ -61,7 +59,7 @@ Digest Trace::digest() {
 
 Digest Trace::digest(HostId host, Room room) {
   Hash();
-  const size_t lane = host * kRooms + static_cast<size_t>(room);
+  const size_t lane = LaneOf(host, room);
   return lane < lanes_.size() ? lanes_[lane] : Digest{};
 }
 
@@ -82,17 +80,18 @@ std::vector<Record> Trace::Recent() const {
 void Trace::EndBatch() {
   Hash();
   Flush();
-  used_ = hashed_ = delivered_ = 0;
   if (digest_on_ && last_id_ % kCheckpointRecords == 0) checkpoints_.push_back(total_);
 }
 
 void Trace::Hash() {
-  const uint64_t from = std::exchange(hashed_, used_);
+  const TraceId hashed = std::exchange(hashed_id_, last_id_);
   if (!digest_on_) return;
-  for (uint64_t i = from; i < used_; ++i) {
-    const Record& record = batch_[i];
-    const size_t lane = record.host * kRooms + static_cast<size_t>(record.room);
-    if (lane >= lanes_.size()) lanes_.resize((record.host + size_t{1}) * kRooms);
+  for (TraceId id = hashed; id < last_id_; ++id) {
+    const Record& record = batch_[id % kBatchRecords];
+    const size_t lane = LaneOf(record.host, record.room);
+    if (lane >= lanes_.size()) [[unlikely]] {
+      lanes_.resize(LaneOf(record.host + 1, Room{}));
+    }
     const XXH128_hash_t hash = XXH3_128bits(&record, sizeof(record));
     Add(&lanes_[lane], hash);
     Add(&total_, hash);

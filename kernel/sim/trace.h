@@ -112,10 +112,11 @@ class Trace {
   // Adds a record of what happens Here() and returns its id.
   TraceId Append(Room room, uint8_t type, uint64_t object, uint64_t a0, uint64_t a1, uint64_t a2) {
     const Context& here = Here();
+    Record& record = batch_[last_id_ % kBatchRecords];
     const TraceId id = ++last_id_;
-    batch_[used_] = {here.now,     id,       here.cause, type,        room,
-                     here.host_id, here.pid, object,     {a0, a1, a2}};
-    if (++used_ == kBatchRecords) EndBatch();
+    record = {here.now,     id,       here.cause, type,        room,
+              here.host_id, here.pid, object,     {a0, a1, a2}};
+    if (id % kBatchRecords == 0) EndBatch();
     return id;
   }
 
@@ -147,21 +148,25 @@ class Trace {
   static constexpr uint64_t kBatchRecords = 64;
   static_assert(kCheckpointRecords % kBatchRecords == 0);
   static constexpr size_t kRooms = static_cast<size_t>(Room::kCount);
+  static constexpr size_t kLanesPerHost = 16;
+  static_assert(kRooms <= kLanesPerHost);
 
   void EndBatch();
-  void Hash();  // all records appended but not hashed yet
+  void Hash();  // whatever is not hashed yet
+  static size_t LaneOf(uint32_t host, Room room) {
+    return host * kLanesPerHost + static_cast<size_t>(room);
+  }
 
-  // Records go round in here: record `id` stands at (id - 1) % kBatchRecords. Hashed and delivered
-  // in batches, so that the common Append is eight stores.
+  // Records go round in here: record `id` stands at (id - 1) % kBatchRecords. They are hashed and
+  // delivered in batches, so that most appends are a few stores.
   alignas(64) std::array<Record, kBatchRecords> batch_;
   TraceId last_id_ = 0;
-  uint64_t used_ = 0;
-  uint64_t hashed_ = 0;     // how many of batch_'s used records the digests cover
-  uint64_t delivered_ = 0;  // how many of them the sink has seen
+  TraceId hashed_id_ = 0;     // the digests cover all up to here
+  TraceId delivered_id_ = 0;  // the sink has seen, or missed, all up to here
   TraceSink* sink_ = nullptr;
   bool digest_on_ = true;
   Digest total_;
-  std::vector<Digest> lanes_;  // by host * kRooms + room
+  std::vector<Digest> lanes_;  // by host * kLanesPerHost + room
   std::vector<Digest> checkpoints_;
   std::array<RoomTypes, kRooms> rooms_{};
   std::vector<std::string> host_names_;
