@@ -22,9 +22,10 @@ struct ChargeEvent : Event {
 
 Machine::Machine(const Options& options)
     : options_(options),
+      store_(options.store != nullptr ? options.store : &own_store_),
+      stacks_(MachineLocal<StackPool>::Of(*store_)),
       default_choices_(options.seed),
-      choices_(options.choices != nullptr ? options.choices : &default_choices_),
-      stacks_(options.stacks != nullptr ? options.stacks : &own_stacks_) {
+      choices_(options.choices != nullptr ? options.choices : &default_choices_) {
   context_.machine = this;
   if (!options.digest) trace_.DisableDigest();
   trace_.Describe(Room::kSim, SimRoomTypes());
@@ -95,7 +96,7 @@ void Machine::Charge(SimTime ns) {
 }
 
 Event* Machine::NextEvent(SimTime deadline) {
-  if (!choices_->picks()) return events_.TakeFirst(deadline);
+  if (!choosing_) return events_.TakeFirst(deadline);
   if (events_.NextTime() > deadline || events_.empty()) return nullptr;
   LeaveContext();
   const int n = events_.CountAtFirstTime(kChoiceWidth);

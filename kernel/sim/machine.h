@@ -4,7 +4,7 @@
 // Called by:   sched (processes, sleeping), net (packets as events), host (the simulation).
 // May touch:   the rest of sim/. Knows nothing of networking, hosts or processes beyond their ids.
 // Context:     Run is called from outside; all else from inside (see each).
-// Owns:        its Context, Trace, StackPool; borrows Choices and the fault plan.
+// Owns:        its Context and Trace; borrows Choices and the fault plan.
 // Invariants:  1. Virtual time moves only when no fiber is ready.
 //              2. Handlers of events run in interrupt context: Here().process is
 //                 null, nothing may sleep.
@@ -37,9 +37,8 @@ class Machine {
  public:
   struct Options {
     uint64_t seed = 1;
-    Choices* choices = nullptr;        // borrowed; null: SeededFaults of the seed
-    fault::Plan* fault_plan = nullptr;  // borrowed; null: nothing fails
-    StackPool* stacks = nullptr;         // borrowed, to keep stacks from run to run; null: its own
+    Choices* choices = nullptr;          // borrowed; null: SeededFaults of the seed
+    fault::Plan* fault_plan = nullptr;   // borrowed; null: nothing fails
     MachineStore* store = nullptr;       // borrowed, by one machine at a time; null: its own
     // Virtual time a process may use before the clock moves on.
     SimTime quantum_ns = 10 * kMicrosecond;
@@ -124,8 +123,7 @@ class Machine {
   friend class MachineScope;
   friend class FiberSwitch;
 
-  // What of the C++ runtime's per-thread state belongs to the code that runs: see fiber.cc.
-  struct ThreadState;
+  struct ExceptionGlobals;  // the C++ runtime's, of one thread: fiber.cc
 
   void RunUntilNoneReady();
   void RunEvent(Event* event);
@@ -133,6 +131,7 @@ class Machine {
   uint32_t Choose(Site site, uint32_t n);
   void LeaveContext();          // no host, no process, no cause
 
+  static void PrefetchStack(const Fiber& fiber);
   void PushReady(Fiber* fiber);
   Fiber* TakeReady();           // null when none is ready or the run is to stop
   Fiber* ChooseReady();
@@ -143,7 +142,8 @@ class Machine {
 
   const Options options_;
   MachineStore own_store_;
-  MachineStore* store_ = options_.store != nullptr ? options_.store : &own_store_;
+  MachineStore* const store_;
+  StackPool& stacks_;           // store_'s
   SeededFaults default_choices_;
   Choices* const choices_;
   Context context_;
@@ -153,8 +153,10 @@ class Machine {
   uint32_t ready_count_ = 0;
   volatile int stop_ = 0;       // volatile: a signal handler may set it
   int hook_count_ = 0;
+  bool choosing_ = false;       // choices_ wants to be asked
   std::array<SwitchHook*, kSwitchHooksMax> hooks_{};
-  ThreadState* thread_ = nullptr;  // of the thread inside Run
+  ExceptionGlobals* exceptions_ = nullptr;  // of the thread inside Run; so is errno_
+  int* errno_ = nullptr;
   Fiber* ended_ = nullptr;      // has left its stack for good; the next to run gives that back
   void* loop_stack_pointer_ = nullptr;
   void* loop_fake_stack_ = nullptr;
@@ -163,8 +165,6 @@ class Machine {
   uint64_t picks_ = 0;          // ordinal of scheduling choices
   Trace trace_;
   EventQueue events_;
-  StackPool own_stacks_;
-  StackPool* const stacks_;
 };
 
 // Installs a machine as this thread's current one, for set-up and tear-down outside Run.

@@ -1,7 +1,8 @@
 // Per-machine storage: what a room keeps for all hosts together, without sim knowing of the room.
 //
 // Lives here:  MachineSlot, MachineStore, MachineLocal<T>.
-// Called by:   rooms whose memory moves between hosts (mbuf: packets cross links).
+// Called by:   Machine (stacks); rooms whose memory moves between hosts (mbuf: packets cross
+//              links).
 // Owns:        a MachineStore owns what stands in its slots. Lent to one machine after another it
 //              carries their pools along, so that a small run touches no fresh page.
 // Invariants:  what is carried over is memory only: no value in it may reach a run.
@@ -15,7 +16,7 @@
 namespace sockbed {
 
 // One slot per room that needs one.
-enum class MachineSlot : uint8_t { kMbuf, kCount };
+enum class MachineSlot : uint8_t { kStacks, kMbuf, kCount };
 
 class MachineStore {
  public:

@@ -1,7 +1,7 @@
 // Stacks for fibers: guarded, kept for reuse, coloured.
 //
 // Lives here:  Stack, StackPool.
-// Called by:   Machine; whoever runs many machines keeps a pool from one to the next.
+// Called by:   Machine, by way of its MachineStore, which keeps the pool from one run to the next.
 // Owns:        every mapping it made; all stacks must be given back before the pool ends.
 // Invariants:  1. Below a stack's lowest byte stands a page that cannot be touched.
 //              2. The stack given back last is taken first: its top is still in the cache.
@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "kernel/sim/machine_local.h"
 
 namespace sockbed {
 
@@ -24,6 +26,8 @@ struct Stack {
 
 class StackPool {
  public:
+  static constexpr MachineSlot kMachineSlot = MachineSlot::kStacks;
+
   StackPool() = default;
   ~StackPool();
   StackPool(const StackPool&) = delete;
