@@ -1,0 +1,50 @@
+// The least that changing stacks can cost: Boost.Context's jump and nothing around it.
+//
+// Lives here:  BareFiber.
+// Called by:   benchmarks only, as the reference for fibers, sleeping and waking.
+#ifndef SOCKBED_KERNEL_SIM_BARE_SWITCH_H_
+#define SOCKBED_KERNEL_SIM_BARE_SWITCH_H_
+
+#include <boost/context/detail/fcontext.hpp>
+
+#include "kernel/sim/stack_pool.h"
+
+namespace sockbed {
+
+// A stack on which `main` runs whenever it is jumped to. `main` never returns; it goes back with
+// Switch, too.
+class BareFiber {
+ public:
+  using Context = boost::context::detail::fcontext_t;
+  // `back` stands for whoever jumped in, and must be kept up to date by Switch(&back).
+  using Main = void (*)(Context back);
+
+  BareFiber(StackPool& pool, Main main) : pool_(pool), stack_(pool.Take(64 * 1024)) {
+    const auto entry = +[](boost::context::detail::transfer_t from) {
+      reinterpret_cast<Main>(from.data)(from.fctx);
+    };
+    const auto first =
+        boost::context::detail::make_fcontext(stack_.top(), stack_.bytes, entry);
+    context_ = boost::context::detail::jump_fcontext(first, reinterpret_cast<void*>(main)).fctx;
+  }
+  ~BareFiber() { pool_.Give(stack_); }
+  BareFiber(const BareFiber&) = delete;
+  BareFiber& operator=(const BareFiber&) = delete;
+
+  // Runs the fiber until it switches back.
+  void Run() { Switch(&context_); }
+
+  // Leaves for `*other` until somebody comes back, and notes where that one stands.
+  static void Switch(Context* other) {
+    *other = boost::context::detail::jump_fcontext(*other, nullptr).fctx;
+  }
+
+ private:
+  StackPool& pool_;
+  const Stack stack_;
+  Context context_;
+};
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_SIM_BARE_SWITCH_H_
