@@ -1,17 +1,18 @@
 // The protocol switch: the only way from a socket down to its protocol.
 //
 // Lives here:  struct protosw, struct pr_usrreqs, struct domain, and the look-ups.
-// Called by:   socket (requests); kernel/host fills the host's domain list at
-//              boot with const tables.
+// Called by:   socket (requests); kernel/host fills the host's domain list at boot with const
+//              tables.
 // Context:     requests run in process context except rcvd, abort and detach, which may run in
 //              interrupt context too; none of them sleeps.
 // Owns:        a request consumes m and control on every path; nam belongs to the caller.
 // Source:      OpenBSD sys/sys/{protosw,domain}.h, sys/kern/uipc_domain.c.
-// Differs:     a table of functions per protocol (as later OpenBSD) instead of
-//              one switch over PRU_*.
+// Differs:     a table of functions per protocol (as later OpenBSD) instead of one switch over
+//              PRU_*.
 #ifndef SOCKBED_KERNEL_SOCKET_PROTOSW_H_
 #define SOCKBED_KERNEL_SOCKET_PROTOSW_H_
 
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <span>
@@ -37,11 +38,11 @@ struct pr_usrreqs {
   int (*pru_detach)(socket* so);
   int (*pru_bind)(socket* so, mbuf* nam, proc* p);
   int (*pru_listen)(socket* so);
-  int (*pru_connect)(socket* so, mbuf* nam);          // soisconnected or soisconnecting
-  int (*pru_accept)(socket* so, mbuf* nam);           // fills the peer's address
+  int (*pru_connect)(socket* so, mbuf* nam);  // soisconnected or soisconnecting
+  int (*pru_accept)(socket* so, mbuf* nam);   // fills the peer's address
   int (*pru_disconnect)(socket* so);
-  int (*pru_shutdown)(socket* so);                    // no more sends
-  void (*pru_rcvd)(socket* so, int flags);            // space was freed
+  int (*pru_shutdown)(socket* so);          // no more sends
+  void (*pru_rcvd)(socket* so, int flags);  // space was freed
   int (*pru_send)(socket* so, MbufPtr m, mbuf* nam, MbufPtr control);
   int (*pru_sendoob)(socket* so, MbufPtr m, mbuf* nam, MbufPtr control);
   int (*pru_rcvoob)(socket* so, mbuf* m, int flags);  // fills one urgent byte; flags: MSG_PEEK
@@ -51,25 +52,27 @@ struct pr_usrreqs {
   int (*pru_sockaddr)(socket* so, mbuf* nam);
   int (*pru_peeraddr)(socket* so, mbuf* nam);
   int (*pru_connect2)(socket* so1, socket* so2);
+  // Who the peer is, for SO_PEERCRED. Errors: ENOTCONN (not known).
+  int (*pru_peereid)(socket* so, ::ucred* id);
 };
 
 struct protosw {
-  int pr_type;                  // SOCK_*
+  int pr_type;  // SOCK_*
   const domain* pr_domain;
-  int pr_protocol;              // IPPROTO_* or PF_UNIX
-  int pr_flags;                 // PR_*
-  const pr_usrreqs* pr_usrreqs;
-  // Options of a level other than SOL_SOCKET; borrows m: reads it (SET) or fills it
-  // and its m_len (GET).
+  int pr_protocol;  // IPPROTO_* or PF_UNIX
+  int pr_flags;     // PR_*
+  const struct pr_usrreqs* pr_usrreqs;
+  // Options of a level other than SOL_SOCKET; borrows m: reads it (SET) or fills it and its m_len
+  // (GET).
   // Errors: ENOPROTOOPT, EINVAL, ...
   int (*pr_ctloutput)(prc_setopt op, socket* so, int level, int optname, mbuf* m);
 };
 
 struct domain {
-  int dom_family;               // AF_*
+  int dom_family;  // AF_*
   const char* dom_name;
-  // Turns open files in flight into descriptors of curproc, in place. Null: no
-  // rights in this family.
+  // Turns open files in flight into descriptors of curproc, in place. Null: no rights in this
+  // family.
   int (*dom_externalize)(mbuf* rights, socklen_t controllen, int flags);
   // Closes the files in flight held by the control mbufs of a chain.
   void (*dom_dispose)(mbuf* m);

@@ -6,17 +6,27 @@
 // Context:     appending and dropping anywhere; functions marked [sleeps] need a process.
 // Owns:        the chains in sb_mb.
 // Units:       bytes; sb_timeo in ticks.
-// Invariants:  I1-I11 of sbcheck:
-//              1. sb_mb, sb_mbtail, sb_lastrecord are all null or none.
-//              2. Empty means all counts 0.
-//              3. sb_cc is the sum of m_len.    4. sb_datacc leaves out MT_CONTROL and MT_SONAME.
-//              5. sb_mbcnt is the sum of MSIZE + ext_size.    6, 7. the tails are the tails.
-//              8. m_nextpkt only in a record's first mbuf.
-//              9. M_EOR only on a record's last mbuf.
-//              10. A stream buffer is one record.    11. sb_lowat <= sb_hiwat.
+// Invariants:  (sbcheck walks the buffer and tests them)
+//              1. sb_mb, sb_mbtail, sb_lastrecord are all null or none is.
+//              2. Empty means that all counts are 0.
+//              3. sb_cc is the sum of m_len.
+//              4. sb_datacc leaves out MT_CONTROL and MT_SONAME.
+//              5. sb_mbcnt is the sum of sb_storage.
+//              6. sb_lastrecord is the record without m_nextpkt.
+//              7. sb_mbtail is its mbuf without m_next.
+//              8. m_nextpkt is set in no mbuf but a record's first.
+//              9. M_EOR is on no mbuf but a record's last.
+//              10. A buffer filled by sbappendstream alone is one record.
+//              11. sb_lowat <= sb_hiwat.
 // Source:      OpenBSD 4.9 sys/kern/uipc_socket2.c, sys/sys/socketvar.h.
+// Differs:     1. A cluster above MCLBYTES is charged as MCLBYTES (sb_storage). Here the segments
+//                 of both hosts share the sender's large clusters, where a driver would have filled
+//                 a small one for each; charging the large one each time would close the window.
+//              2. A stream has no packets: its mbufs lose their packet headers on the way in.
 #ifndef SOCKBED_KERNEL_SOCKET_SOCKBUF_H_
 #define SOCKBED_KERNEL_SOCKET_SOCKBUF_H_
+
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -38,19 +48,19 @@ inline constexpr int SB_NOINTR = 0x40;  // waits ignore signals
 inline constexpr int SB_KNOTE = 0x80;   // a knote is attached
 
 struct sockbuf {
-  uint64_t sb_cc = 0;              // all bytes: data, names, control
-  uint64_t sb_datacc = 0;          // bytes of data; what FIONREAD reports
-  uint64_t sb_hiwat = 0;           // limit of sb_cc
-  uint64_t sb_wat = 0;             // the limit asked for, before automatic growth
-  uint64_t sb_mbcnt = 0;           // storage charged
-  uint64_t sb_mbmax = 0;           // limit of sb_mbcnt
-  int64_t sb_lowat = 0;            // low-water mark
-  mbuf* sb_mb = nullptr;           // first mbuf of the first record; owns
-  mbuf* sb_mbtail = nullptr;       // last mbuf of the last record; [d]
-  mbuf* sb_lastrecord = nullptr;   // first mbuf of the last record; [d]
+  uint64_t sb_cc = 0;             // all bytes: data, names, control
+  uint64_t sb_datacc = 0;         // bytes of data; what FIONREAD reports
+  uint64_t sb_hiwat = 0;          // limit of sb_cc
+  uint64_t sb_wat = 0;            // the limit asked for, before automatic growth
+  uint64_t sb_mbcnt = 0;          // storage charged
+  uint64_t sb_mbmax = 0;          // limit of sb_mbcnt
+  int64_t sb_lowat = 0;           // low-water mark
+  mbuf* sb_mb = nullptr;          // first mbuf of the first record; owns
+  mbuf* sb_mbtail = nullptr;      // last mbuf of the last record; [d]
+  mbuf* sb_lastrecord = nullptr;  // first mbuf of the last record; [d]
   selinfo sb_sel;
-  int sb_flags = 0;                // SB_*
-  int sb_timeo = 0;                // limit of sbwait, 0: none
+  int sb_flags = 0;  // SB_*
+  int sb_timeo = 0;  // limit of sbwait, 0: none
 };
 
 // Room left, negative when overcommitted: limits are advisory to those who do not ask.
@@ -70,28 +80,48 @@ int sbreserve(sockbuf* sb, uint64_t cc);
 // Errors: ENOBUFS when `cnt` exceeds `default_cnt` while mbufs are scarce.
 [[nodiscard]] int sbcheckreserve(uint64_t cnt, uint64_t default_cnt);
 
-// Appenders take the chain and never wake anybody: the protocol calls sorwakeup or
-// sowwakeup afterwards.
-void sbappend(sockbuf* sb, MbufPtr m);          // new record only behind M_EOR
-void sbappendstream(sockbuf* sb, MbufPtr m);    // bytes; REQUIRES one record
-void sbappendrecord(sockbuf* sb, MbufPtr m);    // always a new record
-void sbinsertoob(sockbuf* sb, MbufPtr m);       // before all records that are not out of band
-// These two check the space and return 1, or 0 having taken nothing (the
-// arguments stay the caller's).
+// Appenders take the chain and never wake anybody: the protocol calls sorwakeup or sowwakeup
+// afterwards.
+void sbappend(sockbuf* sb, MbufPtr m);        // new record only behind M_EOR
+void sbappendstream(sockbuf* sb, MbufPtr m);  // bytes; REQUIRES one record
+void sbappendrecord(sockbuf* sb, MbufPtr m);  // always a new record
+void sbinsertoob(sockbuf* sb, MbufPtr m);     // before all records that are not out of band
+// These two check the space and return 1, or 0 having taken nothing (the arguments stay the
+// caller's).
 int sbappendaddr(sockbuf* sb, const sockaddr* sa, socklen_t salen, MbufPtr& m, MbufPtr& control);
 int sbappendcontrol(sockbuf* sb, MbufPtr& m, MbufPtr& control);
 
 // Drops `len` bytes from the front, across records. REQUIRES: that many are there.
 void sbdrop(sockbuf* sb, int64_t len);
-void sbdroprecord(sockbuf* sb);                 // the first record, if any
-void sbflush(sockbuf* sb);                      // everything; REQUIRES: not locked
-void sbrelease(sockbuf* sb);                    // everything, and the limits
+void sbdroprecord(sockbuf* sb);  // the first record, if any
+void sbflush(sockbuf* sb);       // everything; REQUIRES: not locked
+void sbrelease(sockbuf* sb);     // everything, and the limits
 
-// Accounting of one mbuf that enters or leaves; for those who unlink by hand (soreceive, unix).
-void sballoc(sockbuf* sb, const mbuf* m);
-void sbfree(sockbuf* sb, const mbuf* m);
+// What holding `m` costs: MSIZE, and its external storage, of which no more than MCLBYTES counts.
+inline uint64_t sb_storage(const mbuf* m) {
+  uint64_t cost = MSIZE;
+  if ((m->m_flags & M_EXT) != 0) cost += std::min<uint64_t>(m->m_ext.ext_size, MCLBYTES);
+  return cost;
+}
+// Whether its bytes are data, as opposed to a name or a control message.
+inline bool sb_isdata(const mbuf* m) { return m->m_type != MT_CONTROL && m->m_type != MT_SONAME; }
+
+// Accounting of one mbuf that enters or leaves. REQUIRES: m_len as when it was queued.
+inline void sballoc(sockbuf* sb, const mbuf* m) {
+  sb->sb_cc += static_cast<uint64_t>(m->m_len);
+  if (sb_isdata(m)) sb->sb_datacc += static_cast<uint64_t>(m->m_len);
+  sb->sb_mbcnt += sb_storage(m);
+}
+inline void sbfree(sockbuf* sb, const mbuf* m) {
+  sb->sb_cc -= static_cast<uint64_t>(m->m_len);
+  if (sb_isdata(m)) sb->sb_datacc -= static_cast<uint64_t>(m->m_len);
+  sb->sb_mbcnt -= sb_storage(m);
+}
 // After the first mbuf of the buffer has changed: repairs the tails.
 void sb_empty_fixup(sockbuf* sb);
+// Takes the first mbuf of the first record out, alone, accounts for it and repairs the buffer.
+// REQUIRES: not empty.
+MbufPtr sb_takefirst(sockbuf* sb);
 
 // Locks the buffer for a whole call. [sleeps] "netlck". Errors: EWOULDBLOCK (`wait` false and
 // held), EINTR, kERESTART; on error the lock is not held.

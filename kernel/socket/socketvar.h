@@ -12,8 +12,8 @@
 //              2. Of the four connection bits only these sets occur: none; CONNECTING; CONNECTED;
 //                 CONNECTED|DISCONNECTING; DISCONNECTING; DISCONNECTED.
 //              3. so_error is reported once: by send, receive, SO_ERROR, connect or accept.
-// Source:      OpenBSD 4.9 sys/sys/socketvar.h, sys/kern/uipc_socket.c,
-//              uipc_socket2.c; socreate(9).
+// Source:      OpenBSD 4.9 sys/sys/socketvar.h, sys/kern/uipc_socket.c, uipc_socket2.c;
+//              socreate(9).
 // Differs:     so_id numbers sockets for the trace; addresses never do.
 #ifndef SOCKBED_KERNEL_SOCKET_SOCKETVAR_H_
 #define SOCKBED_KERNEL_SOCKET_SOCKETVAR_H_
@@ -28,6 +28,7 @@
 #include "kernel/socket/bsd_socket.h"
 #include "kernel/socket/protosw.h"
 #include "kernel/socket/sockbuf.h"
+#include "kernel/socket/socket_host.h"
 
 namespace sockbed {
 
@@ -38,28 +39,28 @@ struct soqhead {
 };
 
 struct socket {
-  uint64_t so_id = 0;               // [I] counts from 1 per host
-  HostBase* so_host = nullptr;      // [I]
+  uint64_t so_id = 0;                 // [I] counts from 1 per host
+  HostBase* so_host = nullptr;        // [I]
   const protosw* so_proto = nullptr;  // [I]
-  void* so_pcb = nullptr;           // the protocol's; null once it has let go
-  int so_type = 0;                  // [I] SOCK_*
-  int so_options = 0;               // kSo* bits
-  int so_linger = 0;                // seconds
-  int so_state = 0;                 // SS_*
-  int so_error = 0;                 // pending, reported once
+  void* so_pcb = nullptr;             // the protocol's; null once it has let go
+  int so_type = 0;                    // [I] SOCK_*
+  int so_options = 0;                 // kSo* bits
+  int so_linger = 0;                  // seconds
+  int so_state = 0;                   // SS_*
+  int so_error = 0;                   // pending, reported once
 
-  socket* so_head = nullptr;        // the listener this one is queued on
-  soqhead* so_onq = nullptr;        // which of its queues
+  socket* so_head = nullptr;  // the listener this one is queued on
+  soqhead* so_onq = nullptr;  // which of its queues
   socket* so_qe_next = nullptr;
   socket* so_qe_prev = nullptr;
-  soqhead so_q0;                    // listener: handshakes not finished
-  soqhead so_q;                     // listener: connections waiting for accept
+  soqhead so_q0;  // listener: handshakes not finished
+  soqhead so_q;   // listener: connections waiting for accept
   int so_q0len = 0, so_qlen = 0, so_qlimit = 0;
 
-  char so_timeo = 0;                // its address is the channel of connect, accept and linger
-  pid_t so_pgid = 0;                // whom SIGIO and SIGURG go to: > 0 process, < 0 group
+  char so_timeo = 0;  // its address is the channel of connect, accept and linger
+  pid_t so_pgid = 0;  // whom SIGIO and SIGURG go to: > 0 process, < 0 group
   uid_t so_siguid = 0, so_sigeuid = 0;
-  uint64_t so_oobmark = 0;          // bytes before the urgent mark; 0: none ahead
+  uint64_t so_oobmark = 0;  // bytes before the urgent mark; 0: none ahead
 
   sockbuf so_rcv, so_snd;
 
@@ -67,9 +68,12 @@ struct socket {
   void (*so_upcall)(socket* so, void* arg, int how) = nullptr;
   void* so_upcallarg = nullptr;
 
-  uid_t so_euid = 0, so_ruid = 0;   // of the creating process
-  gid_t so_egid = 0, so_rgid = 0;
-  pid_t so_cpid = 0;
+  uid_t so_euid = 0, so_ruid = 0;  // [I] of the creating process
+  gid_t so_egid = 0, so_rgid = 0;  // [I]
+  pid_t so_cpid = 0;               // [I]
+
+  socket* so_list_next = nullptr;  // the host's sockets in order of creation
+  socket* so_list_prev = nullptr;
 };
 
 // --- socreate(9): the life of a socket. Addresses are MT_SONAME mbufs, borrowed. ---
@@ -91,12 +95,12 @@ struct socket {
 [[nodiscard]] int soshutdown(socket* so, int how);
 // Closes. [sleeps] "netcls" with SO_LINGER.
 void soclose(socket* so);
-// The same with the errno that close(2) reports: EWOULDBLOCK (linger expired),
-// EINTR, the protocol's.
+// The same with the errno that close(2) reports: EWOULDBLOCK (linger expired), EINTR, the
+// protocol's.
 int soclose_error(socket* so);
 void soabort(socket* so);
 void sofree(socket* so);
-void sorflush(socket* so);            // [sleeps] waits for the lock of so_rcv, if held
+void sorflush(socket* so);  // [sleeps] waits for the lock of so_rcv, if held
 
 // Sends uio or top (exactly one is set). `top` and `control` are taken on every path; addr is
 // borrowed. [sleeps] "netio", "netlck". Errors: EPIPE, so_error, ENOTCONN, EDESTADDRREQ, EMSGSIZE,
@@ -123,8 +127,8 @@ void soisdisconnecting(socket* so);
 void soisdisconnected(socket* so);
 void socantsendmore(socket* so);
 void socantrcvmore(socket* so);
-// A socket for a new connection of listener `head`, on so_q0 (connstatus 0) or
-// so_q; null when refused.
+// A socket for a new connection of listener `head`, on so_q0 (connstatus 0) or so_q; null when
+// refused.
 socket* sonewconn(socket* head, int connstatus);
 void soqinsque(socket* head, socket* so, int q);  // q: 0 so_q0, 1 so_q
 int soqremque(socket* so, int q);                 // 1 if it was on that queue
@@ -135,23 +139,14 @@ void sowwakeup(socket* so);
 bool soreadable(const socket* so);
 bool sowriteable(const socket* so);
 
-// File operations of a socket descriptor (sys_socket.c): the table, and the making of such a file.
+// What an open file that is a socket does (sys_socket.c). f_data is the socket; the file's last
+// reference closes it.
 extern const fileops socketops;
-// Of a poll: which of `events` hold; records `p` when none does.
+// Makes an open file of `so`, which it owns from then on. Errors: ENFILE (the caller still owns
+// `so`).
+[[nodiscard]] int sofile(socket* so, int flag, file** fp);
+// Of a poll: which of `events` hold; records `p` (may be null) when none does.
 int sopoll(socket* so, int events, proc* p);
-
-// --- Per host. ---
-
-struct SocketHost {
-  static constexpr HostSlot kHostSlot = HostSlot::kSocket;
-  DomainList domains;
-  uint64_t next_id = 0;
-  int64_t live_sockets = 0;
-  int64_t sb_max = sb_max_default;
-  int64_t somaxconn = somaxconn_default;
-  int64_t sominconn = sominconn_default;
-  bool memory_low = false;  // the latch of sbcheckreserve
-};
 
 }  // namespace sockbed
 

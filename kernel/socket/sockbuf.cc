@@ -1,0 +1,377 @@
+#include "kernel/socket/sockbuf.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <utility>
+
+#include "kernel/mbuf/chain.h"
+#include "kernel/mbuf/mbuf_host.h"
+#include "kernel/sched/synch.h"
+#include "kernel/socket/socket_host.h"
+#include "kernel/socket/socketvar.h"
+
+namespace sockbed {
+namespace {
+
+// Percent of the memory limit at which "low memory" begins and ends.
+constexpr int kLowMemoryBegins = 80;
+constexpr int kLowMemoryEnds = 60;
+static_assert(kLowMemoryEnds < kLowMemoryBegins);
+
+// A run of bytes up to this long is copied behind the last mbuf rather than linked.
+constexpr int kMergeMax = MCLBYTES / 4;
+
+// Whether the bytes of m may be copied behind those of n.
+bool Mergeable(const mbuf* n, const mbuf* m) {
+  return n != nullptr && (n->m_flags & M_EOR) == 0 && m->m_len <= kMergeMax &&
+         n->m_type == m->m_type && m->m_len <= m_trailingspace(n);
+}
+
+// Whether an empty mbuf says nothing: unless it alone would have to carry the end of the record.
+bool Useless(const mbuf* n, const mbuf* m, bool eor) {
+  if (m->m_len != 0) return false;
+  const mbuf* neighbour = m->m_next != nullptr ? m->m_next : n;
+  return !eor || (neighbour != nullptr && neighbour->m_type == m->m_type);
+}
+
+// Appends the bytes of m behind those of n.
+void Merge(sockbuf* sb, mbuf* n, const mbuf* m) {
+  std::memcpy(n->m_data + n->m_len, m->m_data, static_cast<size_t>(m->m_len));
+  n->m_len += m->m_len;
+  sb->sb_cc += static_cast<uint64_t>(m->m_len);
+  if (sb_isdata(m)) sb->sb_datacc += static_cast<uint64_t>(m->m_len);
+}
+
+// Appends chain `m` behind `n`, the last mbuf of the last record (null: the buffer is empty),
+// saving mbufs where that is cheap. M_EOR of any of them ends up on the last.
+void sbcompress(sockbuf* sb, MbufPtr chain, mbuf* n) {
+  KASSERT((n == nullptr) == (sb->sb_mb == nullptr));
+  bool eor = false;
+  mbuf* m = chain.release();
+  while (m != nullptr) {
+    if ((m->m_flags & M_PKTHDR) != 0) m_removehdr(m);
+    eor = eor || (m->m_flags & M_EOR) != 0;
+    if (Useless(n, m, eor)) {
+      m = m_free(m);
+    } else if (Mergeable(n, m)) {
+      Merge(sb, n, m);
+      m = m_free(m);
+    } else {
+      if (n != nullptr) {
+        n->m_next = m;
+      } else {
+        sb->sb_mb = sb->sb_lastrecord = m;
+      }
+      sb->sb_mbtail = m;
+      sballoc(sb, m);
+      m->m_flags &= static_cast<uint16_t>(~M_EOR);
+      n = m;
+      m = std::exchange(n->m_next, nullptr);
+    }
+  }
+  if (eor) {
+    KASSERT(n != nullptr);
+    n->m_flags |= M_EOR;
+  }
+}
+
+// The first mbuf of a new record stands alone in the buffer; the rest of its chain follows.
+void CompressRecord(sockbuf* sb, mbuf* first, MbufPtr rest) {
+  if (rest == nullptr) return;
+  if ((first->m_flags & M_EOR) != 0) {
+    first->m_flags &= static_cast<uint16_t>(~M_EOR);
+    rest->m_flags |= M_EOR;
+  }
+  sbcompress(sb, std::move(rest), first);
+}
+
+// Charges every mbuf of the record and links it behind the others.
+void LinkRecord(sockbuf* sb, MbufPtr record) {
+  mbuf* m = record.release();
+  KASSERT(m->m_nextpkt == nullptr);
+  if (sb->sb_lastrecord != nullptr) {
+    sb->sb_lastrecord->m_nextpkt = m;
+  } else {
+    sb->sb_mb = m;
+  }
+  sb->sb_lastrecord = m;
+  for (; m != nullptr; m = m->m_next) {
+    sballoc(sb, m);
+    sb->sb_mbtail = m;
+  }
+}
+
+int64_t LengthOf(const MbufPtr& chain) { return chain == nullptr ? 0 : m_length(chain.get()); }
+
+mbuf* LastOf(mbuf* m) {
+  while (m->m_next != nullptr) m = m->m_next;
+  return m;
+}
+
+}  // namespace
+
+// --- Limits. ---
+
+int sbreserve(sockbuf* sb, uint64_t cc) {
+  const auto sb_max = static_cast<uint64_t>(HostLocal<SocketHost>::Get().sb_max);
+  if (cc == 0 || cc > sb_max) return 1;
+  sb->sb_hiwat = cc;
+  sb->sb_mbmax = std::min(2 * cc, sb_max + sb_max / MCLBYTES * MSIZE);
+  sb->sb_lowat = std::min(sb->sb_lowat, static_cast<int64_t>(cc));
+  return 0;
+}
+
+int soreserve(socket* so, uint64_t sndcc, uint64_t rcvcc) {
+  sockbuf* snd = &so->so_snd;
+  sockbuf* rcv = &so->so_rcv;
+  if (sbreserve(snd, sndcc) != 0) return ENOBUFS;
+  if (sbreserve(rcv, rcvcc) != 0) {
+    sbrelease(snd);
+    return ENOBUFS;
+  }
+  snd->sb_wat = sndcc;
+  rcv->sb_wat = rcvcc;
+  if (rcv->sb_lowat == 0) rcv->sb_lowat = 1;
+  if (snd->sb_lowat == 0) snd->sb_lowat = MCLBYTES;
+  snd->sb_lowat = std::min(snd->sb_lowat, static_cast<int64_t>(snd->sb_hiwat));
+  KASSERT(rcv->sb_lowat <= static_cast<int64_t>(rcv->sb_hiwat));
+  return 0;
+}
+
+int sbcheckreserve(uint64_t cnt, uint64_t default_cnt) {
+  SocketHost& host = HostLocal<SocketHost>::Get();
+  const int used = m_pool_used();
+  if (used < kLowMemoryEnds) host.memory_low = false;
+  if (used > kLowMemoryBegins) host.memory_low = true;
+  return host.memory_low && cnt > default_cnt ? ENOBUFS : 0;
+}
+
+// --- Appending. ---
+
+void sbappend(sockbuf* sb, MbufPtr m) {
+  if (m == nullptr) return;
+  // The original walks the record in search of M_EOR; by invariant 9 it can only be on the last
+  // mbuf.
+  if (sb->sb_mbtail != nullptr && (sb->sb_mbtail->m_flags & M_EOR) != 0) {
+    sbappendrecord(sb, std::move(m));
+    return;
+  }
+  KASSERT(m->m_nextpkt == nullptr);
+  sbcompress(sb, std::move(m), sb->sb_mbtail);
+}
+
+void sbappendstream(sockbuf* sb, MbufPtr m) {
+  KASSERT(m->m_nextpkt == nullptr);
+  KASSERT(sb->sb_mb == sb->sb_lastrecord);
+  sbcompress(sb, std::move(m), sb->sb_mbtail);
+}
+
+void sbappendrecord(sockbuf* sb, MbufPtr m) {
+  if (m == nullptr) return;
+  mbuf* first = m.get();
+  MbufPtr rest(std::exchange(first->m_next, nullptr));
+  LinkRecord(sb, std::move(m));
+  CompressRecord(sb, first, std::move(rest));
+}
+
+void sbinsertoob(sockbuf* sb, MbufPtr m) {
+  if (m == nullptr) return;
+  KASSERT(m->m_nextpkt == nullptr);
+  mbuf** place = &sb->sb_mb;
+  while (*place != nullptr) {
+    const mbuf* k = *place;
+    while (k != nullptr && k->m_type == MT_CONTROL) k = k->m_next;
+    if (k == nullptr || k->m_type != MT_OOBDATA) break;
+    place = &(*place)->m_nextpkt;
+  }
+  mbuf* first = m.release();
+  MbufPtr rest(std::exchange(first->m_next, nullptr));
+  first->m_nextpkt = *place;
+  *place = first;
+  sballoc(sb, first);
+  if (first->m_nextpkt == nullptr) {
+    sb->sb_lastrecord = sb->sb_mbtail = first;
+    CompressRecord(sb, first, std::move(rest));
+  } else {
+    mbuf* tail = sb->sb_mbtail;  // of a record behind this one
+    CompressRecord(sb, first, std::move(rest));
+    sb->sb_mbtail = tail;
+  }
+}
+
+int sbappendaddr(sockbuf* sb, const sockaddr* sa, socklen_t salen, MbufPtr& m, MbufPtr& control) {
+  KASSERT(m == nullptr || (m->m_flags & M_PKTHDR) != 0);
+  const int64_t data = m == nullptr ? 0 : m->m_pkthdr.len;
+  if (static_cast<int64_t>(salen) + data + LengthOf(control) > sbspace(sb)) return 0;
+  if (salen > MLEN) return 0;
+  MbufPtr name = m_get(M_DONTWAIT, MT_SONAME);
+  if (name == nullptr) return 0;
+  std::memcpy(mtod<char>(name.get()), sa, salen);
+  name->m_len = static_cast<int32_t>(salen);
+  mbuf* last = name.get();
+  if (control != nullptr) {
+    last->m_next = control.release();
+    last = LastOf(last);
+  }
+  last->m_next = m.release();
+  LinkRecord(sb, std::move(name));
+  return 1;
+}
+
+int sbappendcontrol(sockbuf* sb, MbufPtr& m, MbufPtr& control) {
+  KASSERT(control != nullptr);
+  if (LengthOf(control) + LengthOf(m) > sbspace(sb)) return 0;
+  LastOf(control.get())->m_next = m.release();
+  LinkRecord(sb, std::move(control));
+  return 1;
+}
+
+// --- Removing. ---
+
+void sb_empty_fixup(sockbuf* sb) {
+  if (sb->sb_mb == nullptr) {
+    sb->sb_mbtail = sb->sb_lastrecord = nullptr;
+  } else if (sb->sb_mb->m_nextpkt == nullptr) {
+    sb->sb_lastrecord = sb->sb_mb;
+  }
+}
+
+MbufPtr sb_takefirst(sockbuf* sb) {
+  KASSERT(sb->sb_mb != nullptr);
+  MbufPtr m(sb->sb_mb);
+  sbfree(sb, m.get());
+  mbuf* next_record = std::exchange(m->m_nextpkt, nullptr);
+  mbuf* rest = std::exchange(m->m_next, nullptr);
+  if (rest != nullptr) {
+    rest->m_nextpkt = next_record;
+    sb->sb_mb = rest;
+  } else {
+    sb->sb_mb = next_record;
+  }
+  sb_empty_fixup(sb);
+  return m;
+}
+
+void sbdrop(sockbuf* sb, int64_t len) {
+  KASSERT(len >= 0 && static_cast<uint64_t>(len) <= sb->sb_cc);
+  while (len > 0) {
+    mbuf* m = sb->sb_mb;
+    KASSERT(m != nullptr);
+    if (m->m_len > len) {
+      m->m_data += len;
+      m->m_len -= static_cast<int32_t>(len);
+      sb->sb_cc -= static_cast<uint64_t>(len);
+      if (sb_isdata(m)) sb->sb_datacc -= static_cast<uint64_t>(len);
+      return;
+    }
+    len -= m->m_len;
+    // Leave no empty mbufs at the front of what remains of the record that the last byte came from.
+    const bool more = m->m_next != nullptr;
+    sb_takefirst(sb).reset();
+    if (len == 0 && !more) return;
+  }
+  while (sb->sb_mb != nullptr && sb->sb_mb->m_len == 0) {
+    const bool more = sb->sb_mb->m_next != nullptr;
+    sb_takefirst(sb).reset();
+    if (!more) return;
+  }
+}
+
+void sbdroprecord(sockbuf* sb) {
+  mbuf* m = sb->sb_mb;
+  if (m == nullptr) return;
+  sb->sb_mb = std::exchange(m->m_nextpkt, nullptr);
+  for (; m != nullptr; m = m_free(m)) sbfree(sb, m);
+  sb_empty_fixup(sb);
+}
+
+void sbflush(sockbuf* sb) {
+  KASSERT((sb->sb_flags & SB_LOCK) == 0);
+  while (sb->sb_mb != nullptr) sbdroprecord(sb);
+  KASSERT(sb->sb_cc == 0 && sb->sb_datacc == 0 && sb->sb_mbcnt == 0);
+  KASSERT(sb->sb_mbtail == nullptr && sb->sb_lastrecord == nullptr);
+}
+
+void sbrelease(sockbuf* sb) {
+  sbflush(sb);
+  sb->sb_hiwat = sb->sb_mbmax = 0;
+  sb->sb_lowat = 0;
+}
+
+// --- Locking and waiting. ---
+
+int sblock(sockbuf* sb, bool wait) {
+  if ((sb->sb_flags & SB_LOCK) == 0) {
+    sb->sb_flags |= SB_LOCK;
+    return 0;
+  }
+  if (!wait) return EWOULDBLOCK;
+  while ((sb->sb_flags & SB_LOCK) != 0) {
+    sb->sb_flags |= SB_WANT;
+    const int priority = (sb->sb_flags & SB_NOINTR) != 0 ? PSOCK : PSOCK | PCATCH;
+    if (const int error = tsleep(&sb->sb_flags, priority, "netlck", 0)) return error;
+  }
+  sb->sb_flags |= SB_LOCK;
+  return 0;
+}
+
+void sbunlock(sockbuf* sb) {
+  KASSERT((sb->sb_flags & SB_LOCK) != 0);
+  sb->sb_flags &= ~SB_LOCK;
+  if ((sb->sb_flags & SB_WANT) != 0) {
+    sb->sb_flags &= ~SB_WANT;
+    wakeup(&sb->sb_flags);
+  }
+}
+
+int sbwait(sockbuf* sb) {
+  KASSERT(curproc() != nullptr);
+  sb->sb_flags |= SB_WAIT;
+  const int priority = (sb->sb_flags & SB_NOINTR) != 0 ? PSOCK : PSOCK | PCATCH;
+  return tsleep(&sb->sb_cc, priority, "netio", sb->sb_timeo);
+}
+
+// --- Control messages. ---
+
+MbufPtr sbcreatecontrol(const void* data, size_t size, int type, int level) {
+  if (CMSG_SPACE(size) > MCLBYTES) return nullptr;
+  MbufPtr m = m_get(M_DONTWAIT, MT_CONTROL);
+  if (m == nullptr) return nullptr;
+  if (CMSG_SPACE(size) > MLEN && !m_clget(m.get(), M_DONTWAIT, MCLBYTES)) return nullptr;
+  m->m_len = static_cast<int32_t>(CMSG_SPACE(size));
+  std::memset(m->m_data, 0, CMSG_SPACE(size));
+  cmsghdr* cmsg = mtod<cmsghdr>(m.get());
+  cmsg->cmsg_len = CMSG_LEN(size);
+  cmsg->cmsg_level = level;
+  cmsg->cmsg_type = type;
+  std::memcpy(CMSG_DATA(cmsg), data, size);
+  return m;
+}
+
+// --- The walker. ---
+
+void sbcheck(const sockbuf* sb) {
+  KASSERT((sb->sb_mb == nullptr) == (sb->sb_mbtail == nullptr));
+  KASSERT((sb->sb_mb == nullptr) == (sb->sb_lastrecord == nullptr));
+  uint64_t cc = 0, datacc = 0, mbcnt = 0;
+  for (const mbuf* record = sb->sb_mb; record != nullptr; record = record->m_nextpkt) {
+    if (record->m_nextpkt == nullptr) KASSERT(sb->sb_lastrecord == record);
+    for (const mbuf* m = record; m != nullptr; m = m->m_next) {
+      KASSERT(m->m_len >= 0);
+      KASSERT(m == record || m->m_nextpkt == nullptr);
+      KASSERT((m->m_flags & M_EOR) == 0 || m->m_next == nullptr);
+      if (m->m_next == nullptr && record->m_nextpkt == nullptr) KASSERT(sb->sb_mbtail == m);
+      cc += static_cast<uint64_t>(m->m_len);
+      if (sb_isdata(m)) datacc += static_cast<uint64_t>(m->m_len);
+      mbcnt += sb_storage(m);
+    }
+  }
+  KASSERT(sb->sb_cc == cc);
+  KASSERT(sb->sb_datacc == datacc);
+  KASSERT(sb->sb_mbcnt == mbcnt);
+  KASSERT(sb->sb_lowat <= static_cast<int64_t>(sb->sb_hiwat));
+}
+
+}  // namespace sockbed

@@ -1,0 +1,47 @@
+// What the socket layer keeps per host: families, limits, the list of sockets.
+//
+// Lives here:  SocketHost.
+// Called by:   this room; kernel/host (families), uapi (somaxconn, fd_ops), unix (fd_ops).
+// Owns:        every socket's memory: those in use, through the list, and the free ones.
+// Units:       sb_max in bytes.
+// Source:      OpenBSD sys/kern/uipc_socket.c (the globals of the same names).
+#ifndef SOCKBED_KERNEL_SOCKET_SOCKET_HOST_H_
+#define SOCKBED_KERNEL_SOCKET_SOCKET_HOST_H_
+
+#include <cstdint>
+
+#include "kernel/sched/host_local.h"
+#include "kernel/socket/bsd_socket.h"
+#include "kernel/socket/protosw.h"
+
+namespace sockbed {
+
+struct fdops;
+
+struct SocketHost {
+  static constexpr HostSlot kHostSlot = HostSlot::kSocket;
+
+  SocketHost() = default;
+  ~SocketHost();
+  SocketHost(const SocketHost&) = delete;
+  SocketHost& operator=(const SocketHost&) = delete;
+
+  DomainList domains;
+  const fdops* fd_ops = nullptr;  // the way to descriptor tables; uapi's, set at boot
+
+  socket* sockets_first = nullptr;  // in use, in order of creation
+  socket* sockets_last = nullptr;
+  socket* free_sockets = nullptr;  // linked by so_list_next; last freed, first used
+  uint64_t next_id = 0;            // of the last socket made
+  int64_t live_sockets = 0;
+
+  int64_t sb_max = sb_max_default;        // kern.sbmax: the largest SO_SNDBUF, SO_RCVBUF
+  int64_t somaxconn = somaxconn_default;  // kern.somaxconn: the largest backlog
+  int64_t sominconn = sominconn_default;  // kern.sominconn: the smallest
+  int64_t poll_hup = 0;                   // kern.poll_hup: 1: POLLHUP as later releases report it
+  bool memory_low = false;                // the latch of sbcheckreserve
+};
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_SOCKET_SOCKET_HOST_H_

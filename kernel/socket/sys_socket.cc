@@ -1,0 +1,141 @@
+// A socket as an open file: read, write, ioctl, poll, stat, close.
+#include <errno.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "kernel/socket/socket_private.h"
+
+namespace sockbed {
+namespace {
+
+socket* SocketOf(file* fp) { return static_cast<socket*>(fp->f_data); }
+
+int soo_read(file* fp, uio* uio) {
+  return soreceive(SocketOf(fp), nullptr, uio, nullptr, nullptr, nullptr);
+}
+
+int soo_write(file* fp, uio* uio) {
+  return sosend(SocketOf(fp), nullptr, uio, nullptr, nullptr, 0);
+}
+
+void SetAsync(socket* so, bool on) {
+  for (sockbuf* sb : {&so->so_rcv, &so->so_snd}) {
+    sb->sb_flags = on ? sb->sb_flags | SB_ASYNC : sb->sb_flags & ~SB_ASYNC;
+  }
+  so->so_state = on ? so->so_state | SS_ASYNC : so->so_state & ~SS_ASYNC;
+}
+
+// Who gets SIGIO and SIGURG; remembers who said so, since signals obey his ids.
+void SetOwner(socket* so, int pgid) {
+  so->so_pgid = pgid;
+  if (const proc* p = curproc()) {
+    so->so_siguid = p->p_ucred.cr_ruid;
+    so->so_sigeuid = p->p_ucred.cr_uid;
+  }
+}
+
+int soo_ioctl(file* fp, unsigned long com, void* data) {
+  // Requests on interfaces and routes: numbers 0x89xx of the host, but for those handled below.
+  constexpr unsigned long kNetworkGroup = 0x89;
+  socket* so = SocketOf(fp);
+  int* value = static_cast<int*>(data);
+  switch (com) {
+    case FIONBIO:
+      so->so_state = *value != 0 ? so->so_state | SS_NBIO : so->so_state & ~SS_NBIO;
+      return 0;
+    case FIOASYNC:
+      SetAsync(so, *value != 0);
+      return 0;
+    case FIONREAD:
+      *value = static_cast<int>(so->so_rcv.sb_datacc);
+      return 0;
+    case SIOCATMARK:
+      *value = (so->so_state & SS_RCVATMARK) != 0 ? 1 : 0;
+      return 0;
+    case SIOCSPGRP:
+    case FIOSETOWN:
+      SetOwner(so, *value);
+      return 0;
+    case SIOCGPGRP:
+    case FIOGETOWN:
+      *value = so->so_pgid;
+      return 0;
+    default:
+      if (com >> 8 == kNetworkGroup) return ENOTTY;
+      return so_request(so->so_proto->pr_usrreqs->pru_control, so, com, data);
+  }
+}
+
+int soo_poll(file* fp, int events, proc* p) { return sopoll(SocketOf(fp), events, p); }
+
+int soo_stat(file* fp, struct stat* sb) {
+  constexpr mode_t kReaders = 0444;
+  constexpr mode_t kWriters = 0222;
+  socket* so = SocketOf(fp);
+  *sb = {};
+  sb->st_mode = S_IFSOCK;
+  if ((so->so_state & SS_CANTRCVMORE) == 0 || so->so_rcv.sb_cc != 0) sb->st_mode |= kReaders;
+  if ((so->so_state & SS_CANTSENDMORE) == 0) sb->st_mode |= kWriters;
+  sb->st_uid = so->so_euid;
+  sb->st_gid = so->so_egid;
+  const auto sense = so->so_proto->pr_usrreqs->pru_sense;
+  return sense != nullptr ? sense(so, sb) : 0;
+}
+
+int soo_close(file* fp) {
+  socket* so = SocketOf(fp);
+  fp->f_data = nullptr;
+  return soclose_error(so);
+}
+
+// Which of `events` hold. POLLHUP, where the host reports it, comes unasked and instead of POLLOUT.
+int Ready(const socket* so, int events) {
+  constexpr int kOut = POLLOUT | POLLWRNORM;
+  int ready = 0;
+  if (soreadable(so)) ready |= events & (POLLIN | POLLRDNORM);
+  if (so->so_oobmark != 0 || (so->so_state & SS_RCVATMARK) != 0) {
+    ready |= events & (POLLPRI | POLLRDBAND);
+  }
+  const bool hup = HostLocal<SocketHost>::Of(*so->so_host).poll_hup != 0;
+  if (hup && (so->so_state & SS_ISDISCONNECTED) != 0) return ready | POLLHUP;
+  if (sowriteable(so)) ready |= events & kOut;
+  return ready;
+}
+
+void Remember(proc* p, sockbuf* sb) {
+  selrecord(p, &sb->sb_sel);
+  sb->sb_flags |= SB_SEL;
+}
+
+}  // namespace
+
+const fileops socketops = {
+    .fo_read = soo_read,
+    .fo_write = soo_write,
+    .fo_ioctl = soo_ioctl,
+    .fo_poll = soo_poll,
+    .fo_stat = soo_stat,
+    .fo_close = soo_close,
+};
+
+int sofile(socket* so, int flag, file** fp) {
+  if (const int error = falloc_file(fp)) return error;
+  (*fp)->f_ops = &socketops;
+  (*fp)->f_type = FileType::kSocket;
+  (*fp)->f_flag = flag;
+  (*fp)->f_data = so;
+  return 0;
+}
+
+int sopoll(socket* so, int events, proc* p) {
+  const int ready = Ready(so, events);
+  if (ready != 0 || p == nullptr) return ready;
+  // Hanging up is told to everybody; a reader's wakeup comes with it.
+  const bool any = HostLocal<SocketHost>::Of(*so->so_host).poll_hup != 0;
+  if (any || (events & (POLLIN | POLLRDNORM | POLLPRI | POLLRDBAND)) != 0) Remember(p, &so->so_rcv);
+  if ((events & (POLLOUT | POLLWRNORM)) != 0) Remember(p, &so->so_snd);
+  return 0;
+}
+
+}  // namespace sockbed
