@@ -247,6 +247,7 @@ void rw_exit_read(rwlock* rwl) {
 }
 
 std::vector<SleeperInfo> sleepers(HostBase& host) {
+  const HostScope on_host(host);  // namers look at what their rooms keep there
   std::vector<SleeperInfo> result;
   const std::vector<IdentNamer>& namers = HostLocal<SchedHost>::Of(host).ident_namers;
   proc_foreach(host, [&](proc* p) {
