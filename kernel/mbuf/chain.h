@@ -11,6 +11,7 @@
 #define SOCKBED_KERNEL_MBUF_CHAIN_H_
 
 #include <string>
+#include <string_view>
 
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/mbuf/mbuf_alloc.h"
@@ -115,6 +116,9 @@ const char* m_broken(const mbuf* m, bool queued = false);
 
 // Stops the run, showing the chain, if m_broken has something to say.
 void m_check(const mbuf* m, bool queued = false);
+
+// Stops the run with a sentence, and the chain behind it.
+[[noreturn, gnu::cold]] void m_panic(const mbuf* m, std::string_view what);
 
 // The chain in one line: "[pkt 1554, 54 hdr] -> [1448 of 2048, shared 2] -> [52]". For panics and
 // lessons.

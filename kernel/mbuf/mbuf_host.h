@@ -28,6 +28,9 @@ namespace sockbed {
 // kern.maxclusters of a new host. The limit on memory is this many times MCLBYTES.
 inline constexpr int64_t kMaxClustersDefault = 262144;
 
+// The unit in which pools are shown.
+inline constexpr int32_t kMbufPageBytes = 4096;
+
 // Tells how this room's records read (mbuf_trace.h). Called once per machine.
 void mbuf_describe(Trace& trace);
 

@@ -1,0 +1,241 @@
+#include "kernel/mbuf/mbuf_account.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernel/mbuf/mbuf_tags.h"
+#include "kernel/mbuf/mbuf_trace.h"
+#include "kernel/sched/synch.h"
+
+namespace sockbed {
+namespace {
+
+void EmitPool(MbufRecord type, int pool, const MbufAccount& account) {
+  Emit(Room::kMbuf, static_cast<uint8_t>(type), 0, PackText(kPoolClasses[pool].name),
+       static_cast<uint64_t>(account.bytes), static_cast<uint64_t>(account.limit));
+}
+
+constexpr size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
+}  // namespace
+
+// Waits in one line with all waiters of the account. A process that is killed while it waits
+// unwinds through the destructor, which gives back what was granted but never used.
+class MbufAccount::Waiter {
+ public:
+  Waiter(MbufAccount& account, int pool) : account_(account), pool_(pool) {
+    (account.last_waiter != nullptr ? account.last_waiter->next_ : account.first_waiter) = this;
+    previous_ = std::exchange(account.last_waiter, this);
+    account.attention = true;
+  }
+  ~Waiter() {
+    if (!granted_) {
+      Leave();
+    } else if (!used_) {
+      account_.Release(pool_);
+    }
+  }
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+
+  // Takes this out of the line: the item is paid for.
+  void Grant() {
+    Leave();
+    granted_ = true;
+  }
+  void Use() { used_ = true; }
+
+  int pool() const { return pool_; }
+  bool granted() const { return granted_; }
+  Waiter* next() const { return next_; }
+
+ private:
+  void Leave() {
+    (previous_ != nullptr ? previous_->next_ : account_.first_waiter) = next_;
+    (next_ != nullptr ? next_->previous_ : account_.last_waiter) = previous_;
+    account_.attention = account_.first_waiter != nullptr || account_.host == nullptr;
+  }
+
+  MbufAccount& account_;
+  const int pool_;
+  bool granted_ = false;
+  bool used_ = false;
+  Waiter* next_ = nullptr;
+  Waiter* previous_ = nullptr;
+};
+
+void MbufAccount::TakePage(int pool) {
+  Pool& p = pools[pool];
+  const PoolClass& c = kPoolClasses[pool];
+  bytes += c.page_bytes;
+  p.spare += c.per_page;
+  p.pages_max = std::max(p.pages_max, (p.live + p.spare) / c.per_page);
+}
+
+bool MbufAccount::TryCharge(int pool) {
+  Pool& p = pools[pool];
+  if (p.spare == 0) {
+    if (bytes + kPoolClasses[pool].page_bytes > limit) return false;
+    TakePage(pool);
+  }
+  --p.spare;
+  ++p.live;
+  return true;
+}
+
+void MbufAccount::ChargeArrived(int pool) {
+  Pool& p = pools[pool];
+  if (p.spare == 0) TakePage(pool);
+  --p.spare;
+  ++p.live;
+}
+
+bool MbufAccount::Refuse(int pool) {
+  ++pools[pool].failures;
+  ++stat.m_drops;
+  return false;
+}
+
+// Whether somebody already waits for this pool. Who waits for another, larger item does not count:
+// pools queue separately.
+bool MbufAccount::Awaited(int pool) const {
+  for (const Waiter* w = first_waiter; w != nullptr; w = w->next()) {
+    if (w->pool() == pool) return true;
+  }
+  return false;
+}
+
+bool MbufAccount::ChargeSlowly(int pool, int how) {
+  // Who may not wait need not queue either.
+  if ((how == M_DONTWAIT || !Awaited(pool)) && TryCharge(pool)) return true;
+  if (how == M_WAIT) {
+    Wait(pool);
+    return true;
+  }
+  EmitPool(MbufRecord::kLimit, pool, *this);
+  return Refuse(pool);
+}
+
+void MbufAccount::Wait(int pool) {
+  EmitPool(MbufRecord::kWait, pool, *this);
+  ++pools[pool].failures;
+  ++stat.m_drops;
+  Waiter waiter(*this, pool);
+  while (!waiter.granted()) {
+    // Not interruptible and without limit of time: the result says nothing.
+    (void)tsleep(&waiter, PSWP, kPoolClasses[pool].name, 0);
+  }
+  waiter.Use();
+}
+
+void MbufAccount::AfterRelease(int pool) {
+  Pool& p = pools[pool];
+  if (p.spare == kPoolClasses[pool].per_page) {
+    p.spare = 0;
+    bytes -= kPoolClasses[pool].page_bytes;
+  }
+  if (first_waiter != nullptr) WakeSoon();
+  if (host == nullptr && idle()) memory->RecycleAccount(this);
+}
+
+void MbufAccount::ReleaseTag() {
+  KASSERT(live_tags > 0);
+  --live_tags;
+  if (host == nullptr && idle()) memory->RecycleAccount(this);
+}
+
+// One scheduling step after the free: whoever frees is in the middle of something, maybe on another
+// host.
+void MbufAccount::WakeSoon() {
+  if (wake_event.pending()) return;
+  wake_event.handler = &Wake;
+  wake_event.account = this;
+  Here().machine->Schedule(&wake_event, Now());
+  wake_event.host = host;
+  wake_event.host_id = host->id;
+}
+
+// Gives what there is to the waiters, first come, first served within each pool.
+void MbufAccount::Wake(Event* event) {
+  MbufAccount& account = *static_cast<WakeEvent*>(event)->account;
+  std::array<bool, kPools> short_of{};
+  for (Waiter* w = account.first_waiter; w != nullptr;) {
+    Waiter* const next = w->next();
+    const int pool = w->pool();
+    if (!short_of[pool]) {
+      if (account.TryCharge(pool)) {
+        EmitPool(MbufRecord::kWake, pool, account);
+        w->Grant();
+        wakeup(w);
+      } else {
+        short_of[pool] = true;
+      }
+    }
+    w = next;
+  }
+}
+
+void MbufAccount::SetLimit(int64_t clusters) {
+  KASSERT(clusters > 0 && clusters <= INT64_MAX / MCLBYTES);
+  limit = clusters * MCLBYTES;
+  Emit(Room::kMbuf, static_cast<uint8_t>(MbufRecord::kSetLimit), 0,
+       static_cast<uint64_t>(clusters));
+  if (first_waiter != nullptr) WakeSoon();
+}
+
+void MbufAccount::Close() {
+  KASSERT(first_waiter == nullptr);
+  if (wake_event.pending()) Here().machine->Cancel(&wake_event);
+  host = nullptr;
+  attention = true;
+  if (idle()) memory->RecycleAccount(this);
+}
+
+bool MbufAccount::idle() const {
+  return live_tags == 0 &&
+         std::all_of(pools.begin(), pools.end(), [](const Pool& p) { return p.live == 0; });
+}
+
+namespace {
+
+// Of a free mbuf the fields before m_ext may be looked at: to catch who frees it twice, and to list
+// those in use.
+constexpr size_t kMbufReadable = 56;
+
+ItemPool MakePool(int pool) {
+  if (pool == kMbufs) return ItemPool(RoundUp(sizeof(mbuf), 64), kMbufReadable);
+  return ItemPool(RoundUp(kPoolClasses[pool].size, 64), sizeof(void*));
+}
+
+template <int... kPool>
+std::array<ItemPool, kPools> MakePools(std::integer_sequence<int, kPool...>) {
+  return {{MakePool(kPool)...}};
+}
+
+}  // namespace
+
+MbufPool::MbufPool()
+    : items(MakePools(std::make_integer_sequence<int, kPools>())),
+      tags(RoundUp(sizeof(m_tag), 64), sizeof(void*)) {}
+
+MbufAccount* MbufPool::OpenAccount(HostBase& host) {
+  // The first host of a machine: release functions are registered anew.
+  if (idle_accounts.size() == accounts.size()) ext_free_count = 1;
+  if (idle_accounts.empty()) {
+    accounts.push_back(std::make_unique<MbufAccount>());
+    idle_accounts.push_back(accounts.back().get());
+  }
+  MbufAccount* const account = idle_accounts.back();
+  idle_accounts.pop_back();
+  *account = MbufAccount{};
+  account->memory = this;
+  account->host = &host;
+  return account;
+}
+
+void MbufPool::RecycleAccount(MbufAccount* account) {
+  KASSERT(account->idle() && !account->wake_event.pending());
+  idle_accounts.push_back(account);
+}
+
+}  // namespace sockbed
