@@ -53,7 +53,7 @@ bool IsWay(const RoomTypes& types, std::string_view way) {
   if (way.empty()) return true;
   if (way[0] == '@' || way[0] == '|') return FindTable(types, way.substr(1)) != nullptr;
   if (way[0] == 'h' || way[0] == 'l') return IsWay(types, way.substr(1));
-  return way.size() == 1 && std::string_view("xdseta").find(way[0]) != std::string_view::npos;
+  return way.size() == 1 && std::string_view("xdsetai").find(way[0]) != std::string_view::npos;
 }
 
 bool Parses(const RoomTypes& types, std::string_view format) {
@@ -90,14 +90,17 @@ std::string ErrnoText(int64_t error) {
   return name != nullptr ? name : std::to_string(error);
 }
 
-std::string EndpointText(uint64_t packed) {
-  const uint32_t address = static_cast<uint32_t>(packed >> 32);
+std::string AddressText(uint32_t address) {
   std::string text;
   for (int shift = 24; shift >= 0; shift -= 8) {
     text += std::to_string(address >> shift & 0xff);
-    text += shift > 0 ? '.' : ':';
+    if (shift > 0) text += '.';
   }
-  return text + std::to_string(packed & 0xffff);
+  return text;
+}
+
+std::string EndpointText(uint64_t packed) {
+  return AddressText(static_cast<uint32_t>(packed >> 32)) + ":" + std::to_string(packed & 0xffff);
 }
 
 std::string ValueText(const ValueTable& table, uint64_t value) {
@@ -131,6 +134,7 @@ std::string Shown(const RoomTypes& types, uint64_t value, std::string_view way) 
     case 'e': return ErrnoText(static_cast<int64_t>(value));
     case 't': return SecondsText(static_cast<SimTime>(value));
     case 'a': return EndpointText(value);
+    case 'i': return AddressText(static_cast<uint32_t>(value));
     case 'h': return Shown(types, value >> 32, rest);
     case 'l': return Shown(types, value & UINT32_MAX, rest);
     case '@': return ValueText(*FindTable(types, rest), value);
