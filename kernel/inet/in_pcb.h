@@ -25,6 +25,7 @@
 
 #include "kernel/inet/route.h"
 #include "kernel/mbuf/mbuf.h"
+#include "kernel/sim/random.h"
 #include "kernel/socket/protosw.h"
 #include "kernel/socket/socketvar.h"
 
@@ -40,8 +41,8 @@ inline constexpr int INP_RECVTTL = 0x0004;
 inline constexpr int INP_RECVDSTPORT = 0x0008;
 inline constexpr int INP_RECVTOS = 0x0010;
 inline constexpr int INP_RECVPKTINFO = 0x0020;
-inline constexpr int INP_HIGHPORT = 0x0100;   // IP_PORTRANGE_HIGH
-inline constexpr int INP_LOWPORT = 0x0200;    // IP_PORTRANGE_LOW
+inline constexpr int INP_HIGHPORT = 0x0100;  // IP_PORTRANGE_HIGH
+inline constexpr int INP_LOWPORT = 0x0200;   // IP_PORTRANGE_LOW
 
 // IP_MTU_DISCOVER, by the host's numbers.
 enum class MtuDiscover : uint8_t { kDont = 0, kWant = 1, kDo = 2, kProbe = 3 };
@@ -50,28 +51,28 @@ struct inpcb {
   // What a look-up reads.
   in_addr inp_faddr{}, inp_laddr{};
   in_port_t inp_fport = 0, inp_lport = 0;
-  uint32_t inp_hash = 0;             // of the 4-tuple, while connected [d]
+  uint32_t inp_hash = 0;  // of the 4-tuple, while connected [d]
   inpcb* inp_hash_next = nullptr;
-  void* inp_ppcb = nullptr;          // the protocol's own block
-  socket* inp_socket = nullptr;      // [I] lives as long as its pcb
-  inpcbtable* inp_table = nullptr;   // [I]
-  inpport* inp_port = nullptr;       // that of inp_lport
-  inpcb* inp_port_next = nullptr;    // others of this local port, newest first
+  void* inp_ppcb = nullptr;         // the protocol's own block
+  socket* inp_socket = nullptr;     // [I] lives as long as its pcb
+  inpcbtable* inp_table = nullptr;  // [I]
+  inpport* inp_port = nullptr;      // that of inp_lport
+  inpcb* inp_port_next = nullptr;   // others of this local port, newest first
   inpcb* inp_port_prev = nullptr;
-  inpcb* inp_queue_next = nullptr;   // all of the table, newest first
+  inpcb* inp_queue_next = nullptr;  // all of the table, newest first
   inpcb* inp_queue_prev = nullptr;
 
-  route inp_route;                   // towards inp_faddr, or the last destination
+  route inp_route;  // towards inp_faddr, or the last destination
   struct {
     uint8_t ip_ttl = 0;
     uint8_t ip_tos = 0;
-  } inp_ip;                          // of packets sent
-  uint8_t inp_ip_minttl = 0;         // packets with less are ignored
+  } inp_ip;                                           // of packets sent
+  uint8_t inp_ip_minttl = 0;                          // packets with less are ignored
   MtuDiscover inp_mtu_discover = MtuDiscover::kDont;  // datagrams only
-  int inp_flags = 0;                 // INP_*
-  mbuf* inp_options = nullptr;       // IP options to send, owned; null: none
-  uint64_t inp_id = 0;               // [I] counts from 1 per host and protocol, for the trace
-  uint64_t inp_bound = 0;            // when it got its port: the higher, the newer
+  int inp_flags = 0;                                  // INP_*
+  mbuf* inp_options = nullptr;                        // IP options to send, owned; null: none
+  uint64_t inp_id = 0;     // [I] counts from 1 per host and protocol, for the trace
+  uint64_t inp_bound = 0;  // when it got its port: the higher, the newer
 };
 
 inline inpcb* sotoinpcb(const socket* so) { return static_cast<inpcb*>(so->so_pcb); }
@@ -93,7 +94,7 @@ class inpcbtable {
   inpcb* first() const { return queue_; }  // newest first; then inp_queue_next
 
  private:
-  friend struct InpcbTableAccess;  // the in_pcb*.cc files
+  friend struct InpcbTableAccess;  // in_pcb_private.h
 
   HostBase& host_;
   const uint8_t protocol_;
@@ -103,9 +104,10 @@ class inpcbtable {
   int64_t count_ = 0;
   uint64_t next_id_ = 0;
   uint64_t next_bound_ = 0;
-  std::vector<inpcb*> hash_;        // connected, by 4-tuple; size a power of two
+  Stream ports_drawn_;        // inp.port
+  std::vector<inpcb*> hash_;  // connected, by 4-tuple; size a power of two
   uint32_t connected_ = 0;
-  std::vector<inpport*> ports_;     // by local port; size a power of two
+  std::vector<inpport*> ports_;  // by local port; size a power of two
   uint32_t ports_used_ = 0;
 };
 
@@ -182,12 +184,12 @@ void in_losing(inpcb* inp);
 [[nodiscard]] int ip_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m);
 
 // Numbers for options that the host's <netinet/in.h> lacks.
-inline constexpr int kIpDontFrag = 0x1001;      // IP_DONTFRAG
-inline constexpr int kIpRecvDstAddr = 0x1002;   // IP_RECVDSTADDR, as cmsg to send: IP_SENDSRCADDR
-inline constexpr int kIpRecvIf = 0x1003;        // IP_RECVIF
-inline constexpr int kIpPortRange = 0x1004;     // IP_PORTRANGE
-inline constexpr int kIpRecvDstPort = 0x1005;   // IP_RECVDSTPORT
-inline constexpr int kIpIpDefTtl = 0x1006;      // IP_IPDEFTTL
+inline constexpr int kIpDontFrag = 0x1001;     // IP_DONTFRAG
+inline constexpr int kIpRecvDstAddr = 0x1002;  // IP_RECVDSTADDR, as cmsg to send: IP_SENDSRCADDR
+inline constexpr int kIpRecvIf = 0x1003;       // IP_RECVIF
+inline constexpr int kIpPortRange = 0x1004;    // IP_PORTRANGE
+inline constexpr int kIpRecvDstPort = 0x1005;  // IP_RECVDSTPORT
+inline constexpr int kIpIpDefTtl = 0x1006;     // IP_IPDEFTTL
 inline constexpr int IP_PORTRANGE_DEFAULT = 0;
 inline constexpr int IP_PORTRANGE_HIGH = 1;
 inline constexpr int IP_PORTRANGE_LOW = 2;

@@ -23,8 +23,8 @@ struct in_ifaddr {
   in_addr ia_addr;
   uint8_t ia_plen;
   in_addr ia_netmask;
-  in_addr ia_broadaddr;   // interfaces with IFF_BROADCAST; else 0
-  in_addr ia_dstaddr;     // the peer, if one was given; else 0
+  in_addr ia_broadaddr;  // interfaces with IFF_BROADCAST; else 0
+  in_addr ia_dstaddr;    // the peer, if one was given; else 0
 };
 
 // Gives `ifp` an address. `peer` (0: none) is the far end of a point-to-point interface: then the
@@ -37,9 +37,9 @@ struct in_ifaddr {
 [[nodiscard]] int in_ifdel(ifnet* ifp, in_addr addr);
 
 // On the current host; null when there is none.
-in_ifaddr* in_ifawithaddr(in_addr addr);         // this very address
-in_ifaddr* in_ifaonlink(in_addr addr);           // whose prefix or peer this is
-in_ifaddr* in_ifaof(const ifnet* ifp);           // the interface's first
+in_ifaddr* in_ifawithaddr(in_addr addr);  // this very address
+in_ifaddr* in_ifaonlink(in_addr addr);    // whose prefix or peer this is
+in_ifaddr* in_ifaof(const ifnet* ifp);    // the interface's first
 
 // Whether `addr` is a broadcast address of an interface (null: of any): its own, or
 // 255.255.255.255.

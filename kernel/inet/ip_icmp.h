@@ -46,8 +46,6 @@ inline constexpr uint8_t ICMP_REDIRECT_HOST = 1;
 inline constexpr uint8_t ICMP_TIMXCEED_INTRANS = 0;
 inline constexpr uint8_t ICMP_TIMXCEED_REASS = 1;
 
-inline constexpr int kIcmpHeader = 8;
-
 // Sends an ICMP error about `m`, a packet whose first mbuf starts with its IPv4 header, unless the
 // rules forbid it. Takes m. `dest`: the better gateway of a redirect. `arg`: needfrag: the next
 // hop's MTU; parameter problem: the offset of the bad byte.
@@ -58,24 +56,24 @@ void icmp_error(MbufPtr m, uint8_t type, uint8_t code, in_addr dest = {}, uint32
 void icmp_mtudisc(const IcmpError& error);
 
 // Counters of ICMP. X(name, meaning); * as in SOCKBED_IPSTAT.
-#define SOCKBED_ICMPSTAT(X)                                                       \
-  X(icps_received, "messages received")                                           \
-  X(icps_sent, "messages sent")                                                   \
-  X(icps_errors, "errors asked to be sent")                                       \
-  X(icps_reflected, "answers sent")                                               \
-  X(icps_delivered, "errors told to a protocol")                                  \
-  X(icps_oldicmp, "* no error about an error")                                    \
-  X(icps_oldshort, "* no error about a fragment or a broadcast")                  \
-  X(icps_badsource, "* no error to what is no single host")                       \
-  X(icps_toofreq, "* error beyond icmp.errppslimit")                              \
-  X(icps_nobufs, "* no memory for a message")                                     \
-  X(icps_badlen, "* message too short for its type")                              \
-  X(icps_tooshort, "* quoted packet too short")                                   \
-  X(icps_checksum, "* bad checksum")                                              \
-  X(icps_badcode, "* unknown code")                                               \
-  X(icps_badquote, "* quoted packet cannot be ours")                              \
-  X(icps_bmcastecho, "* request to a broadcast address")                          \
-  X(icps_ignored, "* request or redirect that is switched off")                   \
+#define SOCKBED_ICMPSTAT(X)                                      \
+  X(icps_received, "messages received")                          \
+  X(icps_sent, "messages sent")                                  \
+  X(icps_errors, "errors asked to be sent")                      \
+  X(icps_reflected, "answers sent")                              \
+  X(icps_delivered, "errors told to a protocol")                 \
+  X(icps_oldicmp, "* no error about an error")                   \
+  X(icps_oldshort, "* no error about a fragment or a broadcast") \
+  X(icps_badsource, "* no error to what is no single host")      \
+  X(icps_toofreq, "* error beyond icmp.errppslimit")             \
+  X(icps_nobufs, "* no memory for a message")                    \
+  X(icps_badlen, "* message too short for its type")             \
+  X(icps_tooshort, "* quoted packet too short")                  \
+  X(icps_checksum, "* bad checksum")                             \
+  X(icps_badcode, "* unknown code")                              \
+  X(icps_badquote, "* quoted packet cannot be ours")             \
+  X(icps_bmcastecho, "* request to a broadcast address")         \
+  X(icps_ignored, "* request or redirect that is switched off")  \
   X(icps_unclaimed, "* message that nobody here waits for")
 
 enum icmpstat_counters : uint8_t {

@@ -32,13 +32,13 @@ struct inpcb;
 struct ip_moptions;  // multicast options of a pcb
 
 // Flags of ip_output.
-inline constexpr int IP_FORWARDING = 0x1;        // the packet is another host's
-inline constexpr int IP_RAWOUTPUT = 0x2;         // the header is final
-inline constexpr int IP_ROUTETOIF = 0x10;        // SO_DONTROUTE: on-link destinations only
-inline constexpr int IP_ALLOWBROADCAST = 0x20;   // SO_BROADCAST
-inline constexpr int IP_MTUDISC = 0x0800;        // DF, unless ip.mtudisc=0 or the route is locked
-inline constexpr int IP_MTUWANT = 0x1000;        // DF while it fits the path; else fragments
-inline constexpr int IP_MTUPROBE = 0x2000;       // DF; only the interface's MTU counts
+inline constexpr int IP_FORWARDING = 0x1;       // the packet is another host's
+inline constexpr int IP_RAWOUTPUT = 0x2;        // the header is final
+inline constexpr int IP_ROUTETOIF = 0x10;       // SO_DONTROUTE: on-link destinations only
+inline constexpr int IP_ALLOWBROADCAST = 0x20;  // SO_BROADCAST
+inline constexpr int IP_MTUDISC = 0x0800;       // DF, unless ip.mtudisc=0 or the route is locked
+inline constexpr int IP_MTUWANT = 0x1000;       // DF while it fits the path; else fragments
+inline constexpr int IP_MTUPROBE = 0x2000;      // DF; only the interface's MTU counts
 
 // Sends a packet. `m` starts with an IPv4 header of 20 bytes (Ipv4Header::Write): length, TOS, TTL,
 // protocol, DF and addresses are the caller's (source 0: chosen here), the rest is filled in.
@@ -70,7 +70,7 @@ struct IcmpError {
 
 // A transport protocol. Constant; handed over at boot.
 struct InetProtocol {
-  uint8_t number;            // IPPROTO_*
+  uint8_t number;  // IPPROTO_*
   // A packet for this host: whole, header included, `hlen` bytes of it. Takes m.
   void (*input)(MbufPtr m, int hlen);
   // An ICMP error about a packet of ours. May be null. For needfrag the protocol, when it believes
@@ -91,40 +91,40 @@ void inet_boot(HostBase& host);
 void inet_halt(HostBase& host);
 
 // Counters of IPv4. X(name, meaning). Those marked with * count packets that were dropped.
-#define SOCKBED_IPSTAT(X)                                                             \
-  X(ips_total, "packets received")                                                    \
-  X(ips_delivered, "packets handed to a protocol")                                    \
-  X(ips_forwarded, "packets forwarded")                                               \
-  X(ips_localout, "packets sent from here")                                           \
-  X(ips_fragments, "fragments received")                                              \
-  X(ips_reassembled, "packets reassembled")                                           \
-  X(ips_fragmented, "packets fragmented")                                             \
-  X(ips_ofragments, "fragments sent")                                                 \
-  X(ips_redirectsent, "redirects sent")                                               \
-  X(ips_toosmall, "* shorter than a header")                                          \
-  X(ips_badvers, "* not version 4")                                                   \
-  X(ips_badhlen, "* bad header length")                                               \
-  X(ips_badaddr, "* an address that cannot be")                                       \
-  X(ips_badsum, "* bad header checksum")                                              \
-  X(ips_badlen, "* length shorter than the header")                                   \
-  X(ips_tooshort, "* shorter than its length says")                                   \
-  X(ips_badoptions, "* bad options")                                                  \
-  X(ips_notmember, "* multicast of a group not joined")                               \
-  X(ips_wrongif, "* for another interface's address")                                 \
-  X(ips_cantforward, "* not ours and not forwarded")                                  \
-  X(ips_ttlexceeded, "* TTL used up")                                                 \
-  X(ips_noproto, "* no such protocol here")                                           \
-  X(ips_badfrags, "* malformed fragment")                                             \
-  X(ips_toolong, "* fragments of more than 65535 bytes")                              \
-  X(ips_fragdropped, "* fragment already covered, or beyond the limits")              \
-  X(ips_fragtimeout, "* fragments of a packet not completed in time")                 \
-  X(ips_fragecn, "* fragments of contradictory ECN marks")                            \
-  X(ips_noroute, "* no route out")                                                    \
-  X(ips_rejected, "* refused or swallowed by a route")                                \
-  X(ips_outaddr, "* no source address, or a destination that cannot be sent to")      \
-  X(ips_outacces, "* broadcast not allowed")                                          \
-  X(ips_cantfrag, "* too big and not to be fragmented")                               \
-  X(ips_odropped, "* refused by the interface")                                       \
+#define SOCKBED_IPSTAT(X)                                                        \
+  X(ips_total, "packets received")                                               \
+  X(ips_delivered, "packets handed to a protocol")                               \
+  X(ips_forwarded, "packets forwarded")                                          \
+  X(ips_localout, "packets sent from here")                                      \
+  X(ips_fragments, "fragments received")                                         \
+  X(ips_reassembled, "packets reassembled")                                      \
+  X(ips_fragmented, "packets fragmented")                                        \
+  X(ips_ofragments, "fragments sent")                                            \
+  X(ips_redirectsent, "redirects sent")                                          \
+  X(ips_toosmall, "* shorter than a header")                                     \
+  X(ips_badvers, "* not version 4")                                              \
+  X(ips_badhlen, "* bad header length")                                          \
+  X(ips_badaddr, "* an address that cannot be")                                  \
+  X(ips_badsum, "* bad header checksum")                                         \
+  X(ips_badlen, "* length shorter than the header")                              \
+  X(ips_tooshort, "* shorter than its length says")                              \
+  X(ips_badoptions, "* bad options")                                             \
+  X(ips_notmember, "* multicast of a group not joined")                          \
+  X(ips_wrongif, "* for another interface's address")                            \
+  X(ips_cantforward, "* not ours and not forwarded")                             \
+  X(ips_ttlexceeded, "* TTL used up")                                            \
+  X(ips_noproto, "* no such protocol here")                                      \
+  X(ips_badfrags, "* malformed fragment")                                        \
+  X(ips_toolong, "* fragments of more than 65535 bytes")                         \
+  X(ips_fragdropped, "* fragment already covered, or beyond the limits")         \
+  X(ips_fragtimeout, "* fragments of a packet not completed in time")            \
+  X(ips_fragecn, "* fragments of contradictory ECN marks")                       \
+  X(ips_noroute, "* no route out")                                               \
+  X(ips_rejected, "* refused or swallowed by a route")                           \
+  X(ips_outaddr, "* no source address, or a destination that cannot be sent to") \
+  X(ips_outacces, "* broadcast not allowed")                                     \
+  X(ips_cantfrag, "* too big and not to be fragmented")                          \
+  X(ips_odropped, "* refused by the interface")                                  \
   X(ips_nobufs, "* no memory")
 
 enum ipstat_counters : uint8_t {

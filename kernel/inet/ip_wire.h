@@ -23,9 +23,7 @@
 namespace sockbed {
 
 inline uint16_t LoadBe16(const uint8_t* p) { return static_cast<uint16_t>(p[0] << 8 | p[1]); }
-inline uint32_t LoadBe32(const uint8_t* p) {
-  return uint32_t{LoadBe16(p)} << 16 | LoadBe16(p + 2);
-}
+inline uint32_t LoadBe32(const uint8_t* p) { return uint32_t{LoadBe16(p)} << 16 | LoadBe16(p + 2); }
 inline void StoreBe16(uint8_t* p, uint16_t value) {
   p[0] = static_cast<uint8_t>(value >> 8);
   p[1] = static_cast<uint8_t>(value);
@@ -101,12 +99,12 @@ class Ipv4Edit : public Ipv4View {
 
 // What a transport says of a packet that it hands to ip_output; the rest is ip_output's.
 struct Ipv4Header {
-  int total_length;            // header and payload
+  int total_length;  // header and payload
   uint8_t tos = 0;
   uint8_t ttl = 64;
   uint8_t protocol;
   bool dont_fragment = false;
-  in_addr source{};            // 0.0.0.0: ip_output chooses
+  in_addr source{};  // 0.0.0.0: ip_output chooses
   in_addr destination{};
 
   // Writes a header without options to `data`. REQUIRES: size >= 20.

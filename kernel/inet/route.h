@@ -32,10 +32,10 @@ namespace sockbed {
 struct in_ifaddr;
 
 inline constexpr uint32_t RTF_UP = 0x1;
-inline constexpr uint32_t RTF_GATEWAY = 0x2;       // via another router
+inline constexpr uint32_t RTF_GATEWAY = 0x2;  // via another router
 inline constexpr uint32_t RTF_HOST = 0x4;
-inline constexpr uint32_t RTF_REJECT = 0x8;        // refused with an error
-inline constexpr uint32_t RTF_DYNAMIC = 0x10;      // made by an ICMP message
+inline constexpr uint32_t RTF_REJECT = 0x8;    // refused with an error
+inline constexpr uint32_t RTF_DYNAMIC = 0x10;  // made by an ICMP message
 inline constexpr uint32_t RTF_MODIFIED = 0x20;
 inline constexpr uint32_t RTF_CLONING = 0x100;     // on-link
 inline constexpr uint32_t RTF_STATIC = 0x800;      // made by hand
@@ -44,27 +44,28 @@ inline constexpr uint32_t RTF_LOCAL = 0x200000;    // an address of this host
 inline constexpr uint32_t RTF_BROADCAST = 0x400000;
 inline constexpr uint32_t RTF_CONNECTED = 0x800000;
 
-inline constexpr uint8_t RTP_LOCAL = 1;            // the lower, the better
+inline constexpr uint8_t RTP_LOCAL = 1;  // the lower, the better
 inline constexpr uint8_t RTP_CONNECTED = 4;
 inline constexpr uint8_t RTP_STATIC = 8;
 inline constexpr uint8_t RTP_DEFAULT = 56;
 
-inline constexpr uint32_t RTV_MTU = 0x1;           // rt_locks: no path MTU discovery
+inline constexpr uint32_t RTV_MTU = 0x1;  // rt_locks: no path MTU discovery
 
 struct rtentry {
-  in_addr rt_dest{};               // [I] the prefix; bits beyond rt_plen are 0
-  uint8_t rt_plen = 0;             // [I] 0 .. 32
+  in_addr rt_dest{};                  // [I] the prefix; bits beyond rt_plen are 0
+  uint8_t rt_plen = 0;                // [I] 0 .. 32
   uint8_t rt_priority = RTP_DEFAULT;  // [I]
-  uint32_t rt_flags = 0;           // RTF_*
-  in_addr rt_gateway{};            // next hop, with RTF_GATEWAY
-  ifnet* rt_ifp = nullptr;         // [I] the way out
-  in_ifaddr* rt_ifa = nullptr;     // the address to send from; lives longer than the route
-  uint32_t rt_mtu = 0;             // 0: the interface's
-  uint32_t rt_locks = 0;           // RTV_*
-  SimTime rt_expire = 0;           // of what ICMP has told; 0: never
-  uint64_t rt_use = 0;             // packets sent along
-  uint64_t rt_id = 0;              // [I] for the trace
-  timeout rt_timer;                // for rt_expire
+  uint32_t rt_flags = 0;              // RTF_*
+  in_addr rt_gateway{};               // next hop, with RTF_GATEWAY
+  ifnet* rt_ifp = nullptr;            // [I] the way out
+  in_ifaddr* rt_ifa = nullptr;        // the address to send from; lives longer than the route
+  uint32_t rt_mtu = 0;                // 0: the interface's
+  uint32_t rt_locks = 0;              // RTV_*
+  SimTime rt_expire = 0;              // of what ICMP has told; 0: never
+  uint64_t rt_use = 0;                // packets sent along
+  uint64_t rt_id = 0;                 // [I] for the trace
+  timeout rt_timer;                   // for rt_expire
+  rtentry* rt_next = nullptr;         // of the same prefix, worse priority
 };
 
 // The MTU towards a destination.
@@ -74,7 +75,7 @@ inline uint32_t rt_path_mtu(const rtentry* rt) {
 
 // A remembered look-up. A plain value, all zero when empty.
 struct route {
-  rtentry* ro_rt = nullptr;        // valid only through rtalloc
+  rtentry* ro_rt = nullptr;  // valid only through rtalloc
   uint64_t ro_generation = 0;
   in_addr ro_dst{};
 };
@@ -85,10 +86,10 @@ struct RouteSpec {
   in_addr dest{};
   uint8_t plen = 32;
   uint8_t priority = RTP_STATIC;
-  uint32_t flags = RTF_STATIC;     // further RTF_*; UP, HOST and GATEWAY are derived
+  uint32_t flags = RTF_STATIC;  // further RTF_*; UP, HOST and GATEWAY are derived
   in_addr gateway{};
   ifnet* ifp = nullptr;
-  in_ifaddr* ifa = nullptr;        // null: an address of the interface
+  in_ifaddr* ifa = nullptr;  // null: an address of the interface
   uint32_t mtu = 0;
 };
 
@@ -109,7 +110,7 @@ rtentry* rt_get(in_addr dest, uint8_t plen, uint8_t priority = 0);
 rtentry* rt_match(in_addr dst);
 
 // The same through a cache: looks only if `ro` is stale or for another destination. Borrowed
-//                           likewise.
+// likewise.
 rtentry* rtalloc(route* ro, in_addr dst);
 // Forgets what is cached.
 inline void rtfree(route* ro) { *ro = route{}; }

@@ -81,8 +81,8 @@ void if_setflags(ifnet* ifp, int flags) {
   if (flags == ifp->if_flags) return;
   HostScope scope(*ifp->if_host);
   ifp->if_flags = flags;
-  Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kState), ifp->if_index,
-       PackText(ifp->if_xname), static_cast<uint64_t>(flags));
+  Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kState), ifp->if_index, PackText(ifp->if_xname),
+       static_cast<uint64_t>(flags));
   for (const if_family* family : HostLocal<NetHost>::Of(*ifp->if_host).families) {
     if (family != nullptr) family->link_state(ifp);
   }
@@ -112,8 +112,7 @@ void if_input(ifnet* ifp, MbufPtr m) {
   m->m_pkthdr.ph_ifidx = ifp->if_index;
   ++ifp->if_counters.ifi_ipackets;
   ifp->if_counters.ifi_ibytes += static_cast<uint64_t>(m->m_pkthdr.len);
-  const if_family* family =
-      HostLocal<NetHost>::Of(*ifp->if_host).families[m->m_pkthdr.ph_family];
+  const if_family* family = HostLocal<NetHost>::Of(*ifp->if_host).families[m->m_pkthdr.ph_family];
   if (family == nullptr) {
     if_drop(ifp, NetDrop::kNoFamily, &ifp->if_counters.ifi_noproto, std::move(m));
     return;
@@ -135,8 +134,7 @@ void if_accept_checksums(mbuf* m) {
 }
 
 void if_finish_checksums(ifnet* ifp, mbuf* m) {
-  const if_family* family =
-      HostLocal<NetHost>::Of(*ifp->if_host).families[m->m_pkthdr.ph_family];
+  const if_family* family = HostLocal<NetHost>::Of(*ifp->if_host).families[m->m_pkthdr.ph_family];
   if (family != nullptr) family->finish_checksums(m);
 }
 
@@ -154,8 +152,13 @@ MbufPtr if_take_turn(mbuf_list* queue, Event* event) {
 }
 
 mbuf* if_packet_of(Event* event) {
-  return reinterpret_cast<mbuf*>(reinterpret_cast<char*>(event) -
-                                 offsetof(mbuf, m_pkthdr.ph_event));
+  // An Event has a base class, for which offsetof is only conditionally supported: by every
+  // compiler used.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+  constexpr size_t kOffset = offsetof(mbuf, m_pkthdr.ph_event);
+#pragma GCC diagnostic pop
+  return reinterpret_cast<mbuf*>(reinterpret_cast<char*>(event) - kOffset);
 }
 
 }  // namespace sockbed

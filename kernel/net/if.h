@@ -34,30 +34,30 @@
 namespace sockbed {
 
 // if_flags.
-inline constexpr int IFF_UP = 0x1;             // wanted up
+inline constexpr int IFF_UP = 0x1;  // wanted up
 inline constexpr int IFF_BROADCAST = 0x2;
 inline constexpr int IFF_LOOPBACK = 0x8;
 inline constexpr int IFF_POINTOPOINT = 0x10;
-inline constexpr int IFF_RUNNING = 0x40;       // able to carry packets
+inline constexpr int IFF_RUNNING = 0x40;  // able to carry packets
 inline constexpr int IFF_NOARP = 0x80;
 inline constexpr int IFF_PROMISC = 0x100;
-inline constexpr int IFF_SIMPLEX = 0x800;      // does not hear its own transmissions
+inline constexpr int IFF_SIMPLEX = 0x800;  // does not hear its own transmissions
 inline constexpr int IFF_MULTICAST = 0x8000;
 
 // if_capabilities: what may be left to the interface.
-inline constexpr int IFCAP_CSUM_IPv4 = 0x01;   // the IPv4 header checksum
+inline constexpr int IFCAP_CSUM_IPv4 = 0x01;  // the IPv4 header checksum
 inline constexpr int IFCAP_CSUM_TCPv4 = 0x02;
 inline constexpr int IFCAP_CSUM_UDPv4 = 0x04;  // and ICMP's
 inline constexpr int IFCAP_CSUM_TCPv6 = 0x80;
 inline constexpr int IFCAP_CSUM_UDPv6 = 0x100;
-inline constexpr int IFCAP_TSOv4 = 0x1000;     // cutting a TCP packet into segments of ph_mss
+inline constexpr int IFCAP_TSOv4 = 0x1000;  // cutting a TCP packet into segments of ph_mss
 inline constexpr int IFCAP_TSOv6 = 0x2000;
-inline constexpr int IFCAP_LRO = 0x4000;       // hands joined segments up
-inline constexpr int IFCAP_CSUM_ALL = IFCAP_CSUM_IPv4 | IFCAP_CSUM_TCPv4 | IFCAP_CSUM_UDPv4 |
-                                      IFCAP_CSUM_TCPv6 | IFCAP_CSUM_UDPv6;
+inline constexpr int IFCAP_LRO = 0x4000;  // hands joined segments up
+inline constexpr int IFCAP_CSUM_ALL =
+    IFCAP_CSUM_IPv4 | IFCAP_CSUM_TCPv4 | IFCAP_CSUM_UDPv4 | IFCAP_CSUM_TCPv6 | IFCAP_CSUM_UDPv6;
 
-inline constexpr int IFQ_MAXLEN = 256;         // packets in a transmit queue
-inline constexpr int kInputQueueMax = 2048;    // packets waiting on lo0
+inline constexpr int IFQ_MAXLEN = 256;       // packets in a transmit queue
+inline constexpr int kInputQueueMax = 2048;  // packets waiting on lo0
 
 struct if_data {
   uint64_t ifi_ipackets = 0;
@@ -65,12 +65,12 @@ struct if_data {
   uint64_t ifi_ibytes = 0;
   uint64_t ifi_obytes = 0;
   uint64_t ifi_ierrors = 0;
-  uint64_t ifi_oerrors = 0;   // refused: the interface was down, or the packet looped too often
+  uint64_t ifi_oerrors = 0;  // refused: the interface was down, or the packet looped too often
   uint64_t ifi_imcasts = 0;
   uint64_t ifi_omcasts = 0;
-  uint64_t ifi_iqdrops = 0;   // the input queue was full
-  uint64_t ifi_oqdrops = 0;   // the transmit queue was full
-  uint64_t ifi_noproto = 0;   // of a family that this host does not know
+  uint64_t ifi_iqdrops = 0;  // the input queue was full
+  uint64_t ifi_oqdrops = 0;  // the transmit queue was full
+  uint64_t ifi_noproto = 0;  // of a family that this host does not know
   uint64_t ifi_collisions = 0;
 };
 
@@ -93,13 +93,13 @@ class ifqueue {
 };
 
 struct ifnet {
-  HostBase* if_host = nullptr;   // [I]
-  std::string if_xname;          // [I] "lo0", "link1"
-  uint32_t if_index = 0;         // [I]
-  int if_flags = 0;              // IFF_*
-  int if_capabilities = 0;       // IFCAP_*
+  HostBase* if_host = nullptr;  // [I]
+  std::string if_xname;         // [I] "lo0", "link1"
+  uint32_t if_index = 0;        // [I]
+  int if_flags = 0;             // IFF_*
+  int if_capabilities = 0;      // IFCAP_*
   uint32_t if_mtu = 1500;
-  void* if_softc = nullptr;      // the driver's
+  void* if_softc = nullptr;  // the driver's
   if_data if_counters;
   ifqueue if_snd;
 
@@ -131,7 +131,7 @@ struct NetHost {
   HostBase* host;
   std::vector<std::unique_ptr<ifnet>> interfaces;  // [if_index - 1]; null once detached
   std::array<const if_family*, AF_MAX> families{};
-  mbuf_list loop_queue;          // packets on lo0
+  mbuf_list loop_queue;  // packets on lo0
 };
 
 // Tells how this room's records read. Once per machine.

@@ -22,9 +22,9 @@ namespace {
 constexpr SimTime kFaultDelayMax = 100 * kMillisecond;
 
 // All verdicts and all pending work: what a packet whose bytes have changed may not keep.
-constexpr uint16_t kChecksumFlags =
-    M_IPV4_CSUM_OUT | M_TCP_CSUM_OUT | M_UDP_CSUM_OUT | M_ICMP_CSUM_OUT | M_IPV4_CSUM_IN_OK |
-    M_TCP_CSUM_IN_OK | M_UDP_CSUM_IN_OK | M_ICMP_CSUM_IN_OK;
+constexpr uint16_t kChecksumFlags = M_IPV4_CSUM_OUT | M_TCP_CSUM_OUT | M_UDP_CSUM_OUT |
+                                    M_ICMP_CSUM_OUT | M_IPV4_CSUM_IN_OK | M_TCP_CSUM_IN_OK |
+                                    M_UDP_CSUM_IN_OK | M_ICMP_CSUM_IN_OK;
 
 uint64_t PackPacket(uint64_t number, int bytes) {
   return PackPair(static_cast<uint32_t>(number), static_cast<uint32_t>(bytes));
@@ -147,9 +147,7 @@ Link::Fate Link::DrawFate(Direction& d, uint64_t number) {
         DrawBelow(d, number, DrawOf::kJitter, static_cast<uint64_t>(options.jitter_ns) + 1));
   }
   if (fate.delayed) {
-    fate.extra_ns +=
-        1 + static_cast<SimTime>(
-                DrawBelow(d, number, DrawOf::kDelay, kFaultDelayMax));
+    fate.extra_ns += 1 + static_cast<SimTime>(DrawBelow(d, number, DrawOf::kDelay, kFaultDelayMax));
   }
   return fate;
 }
@@ -157,9 +155,8 @@ Link::Fate Link::DrawFate(Direction& d, uint64_t number) {
 uint64_t Link::DrawBelow(const Direction& d, uint64_t number, DrawOf what, uint64_t bound) {
   const uint64_t ordinal =
       number * static_cast<uint64_t>(DrawOf::kCount) + static_cast<uint64_t>(what);
-  return Below(Draw(Here().machine->seed(),
-                    {Site::kLinkRandom, d.from->if_host->id, d.id, ordinal}),
-               bound);
+  return Below(
+      Draw(Here().machine->seed(), {Site::kLinkRandom, d.from->if_host->id, d.id, ordinal}), bound);
 }
 
 int Link::Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
@@ -322,9 +319,14 @@ void Link::Tell(const Direction& d, PacketFate fate, uint64_t number, SimTime de
     Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kBytes), d.id,
          PackPacket(number, m->m_pkthdr.len), HashOfBytes(m));
   }
-  TappedPacket tapped = {.link = number_, .direction = d.index, .fate = fate,
-                         .family = m->m_pkthdr.ph_family, .number = number, .time = Now(),
-                         .departs = departs, .packet = m};
+  TappedPacket tapped = {.link = number_,
+                         .direction = d.index,
+                         .fate = fate,
+                         .family = m->m_pkthdr.ph_family,
+                         .number = number,
+                         .time = Now(),
+                         .departs = departs,
+                         .packet = m};
   for (PacketTap* tap : taps_) tap->OnPacket(tapped);
 }
 

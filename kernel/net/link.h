@@ -34,14 +34,14 @@ namespace sockbed {
 
 struct LinkOptions {
   SimTime latency_ns = 0;
-  uint64_t rate_bps = 0;           // 0: no limit, packets take no time to send
-  Chance loss = 0;                 // of 2^32: each packet's chance to vanish (site link.drop)
-  Chance duplicate = 0;            // ... to arrive twice
-  Chance reorder = 0;              // ... to be held back by reorder_delay_ns, and be overtaken
-  Chance corrupt = 0;              // ... to have one bit flipped
+  uint64_t rate_bps = 0;  // 0: no limit, packets take no time to send
+  Chance loss = 0;        // of 2^32: each packet's chance to vanish (site link.drop)
+  Chance duplicate = 0;   // ... to arrive twice
+  Chance reorder = 0;     // ... to be held back by reorder_delay_ns, and be overtaken
+  Chance corrupt = 0;     // ... to have one bit flipped
   SimTime reorder_delay_ns = 5 * kMillisecond;
-  SimTime jitter_ns = 0;           // each packet's extra delay, drawn from 0 .. jitter_ns in order
-  int queue_len = IFQ_MAXLEN;      // packets that may wait to be sent
+  SimTime jitter_ns = 0;       // each packet's extra delay, drawn from 0 .. jitter_ns in order
+  int queue_len = IFQ_MAXLEN;  // packets that may wait to be sent
   uint32_t mtu = 1500;
 };
 
@@ -52,12 +52,12 @@ struct LinkCounters {
   uint64_t delivered = 0;
   uint64_t dropped_loss = 0;
   uint64_t dropped_queue = 0;
-  uint64_t dropped_memory = 0;     // an ill-fated copy could not be made
-  uint64_t dropped_down = 0;       // the receiving interface was down at arrival
+  uint64_t dropped_memory = 0;  // an ill-fated copy could not be made
+  uint64_t dropped_down = 0;    // the receiving interface was down at arrival
   uint64_t duplicated = 0;
   uint64_t reordered = 0;
   uint64_t corrupted = 0;
-  uint64_t delayed = 0;            // by the fault point link.delay
+  uint64_t delayed = 0;  // by the fault point link.delay
 };
 
 class Link {
@@ -80,8 +80,7 @@ class Link {
   void set_options(int direction, const LinkOptions& options);
 
   // Plugs the cable in or out: both interfaces gain or lose IFF_RUNNING. What is on its way arrives
-  //                            at an
-  // interface that is down, and is dropped.
+  // at an interface that is down, and is dropped.
   void SetConnected(bool connected);
 
   // Tells `tap` of all packets from now on; borrows it until it is removed or the link dies.
@@ -96,17 +95,17 @@ class Link {
     Link* link = nullptr;
     ifnet* from = nullptr;
     ifnet* to = nullptr;
-    uint32_t id = 0;               // object of its decisions: 2 * number + direction
+    uint32_t id = 0;  // object of its decisions: 2 * number + direction
     uint8_t index = 0;
-    bool faults = false;           // any chance or jitter is set [d]
+    bool faults = false;  // any chance or jitter is set [d]
     LinkOptions options;
     LinkCounters counters;
     uint64_t next_number = 0;
-    SimTime busy_until = 0;        // the transmission in progress ends ...
-    uint64_t busy_fraction = 0;    // ... plus this many rate_bps-ths of a nanosecond
+    SimTime busy_until = 0;      // the transmission in progress ends ...
+    uint64_t busy_fraction = 0;  // ... plus this many rate_bps-ths of a nanosecond
     SimTime last_arrival = 0;
-    mbuf_list on_way;              // in order of arrival
-    mbuf_list held_back;           // reordered ones
+    mbuf_list on_way;     // in order of arrival
+    mbuf_list held_back;  // reordered ones
   };
   struct Fate;
 

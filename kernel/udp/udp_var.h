@@ -32,18 +32,18 @@ void udp_describe(Trace& trace);
 void udp_boot(HostBase& host);
 
 // Counters of UDP. X(name, meaning). Those marked with * count datagrams that were dropped.
-#define SOCKBED_UDPSTAT(X)                                                   \
-  X(udps_ipackets, "datagrams received")                                     \
-  X(udps_opackets, "datagrams sent")                                         \
-  X(udps_nosum, "received without a checksum")                               \
-  X(udps_hdrops, "* shorter than a header")                                  \
-  X(udps_badport, "* destination port 0")                                    \
-  X(udps_badlen, "* length does not fit the packet")                         \
-  X(udps_badsum, "* bad checksum")                                           \
-  X(udps_noport, "* nobody has the port")                                    \
-  X(udps_noportbcast, "* broadcast, and nobody has the port")                \
-  X(udps_minttl, "* TTL below IP_MINTTL")                                    \
-  X(udps_fullsock, "* no room in the receive buffer")                        \
+#define SOCKBED_UDPSTAT(X)                                    \
+  X(udps_ipackets, "datagrams received")                      \
+  X(udps_opackets, "datagrams sent")                          \
+  X(udps_nosum, "received without a checksum")                \
+  X(udps_hdrops, "* shorter than a header")                   \
+  X(udps_badport, "* destination port 0")                     \
+  X(udps_badlen, "* length does not fit the packet")          \
+  X(udps_badsum, "* bad checksum")                            \
+  X(udps_noport, "* nobody has the port")                     \
+  X(udps_noportbcast, "* broadcast, and nobody has the port") \
+  X(udps_minttl, "* TTL below IP_MINTTL")                     \
+  X(udps_fullsock, "* no room in the receive buffer")         \
   X(udps_nobufs, "* no memory for the datagram's headers")
 
 enum udpstat_counters : uint8_t {

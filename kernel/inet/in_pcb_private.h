@@ -1,0 +1,60 @@
+// The insides of a table of pcbs: how pcbs are linked by port and by connection.
+//
+// Lives here:  struct inpport, InpcbTableAccess.
+// Called by:   in_pcb.cc (life, look-up), in_pcb_bind.cc (ports and connections).
+// Owns:        an inpport exists while a pcb has its port; the table owns it.
+// Invariants:  those of in_pcb.h; every change of inp_lport or inp_faddr goes through here.
+#ifndef SOCKBED_KERNEL_INET_IN_PCB_PRIVATE_H_
+#define SOCKBED_KERNEL_INET_IN_PCB_PRIVATE_H_
+
+#include "kernel/inet/in_pcb.h"
+
+namespace sockbed {
+
+// All pcbs with one local port.
+struct inpport {
+  in_port_t port;
+  inpport* next = nullptr;       // in the table's bucket
+  inpcb* unconnected = nullptr;  // newest first
+  inpcb* connected = nullptr;
+};
+
+struct InpcbTableAccess {
+  // The list of all pcbs.
+  static void Enter(inpcbtable* table, inpcb* inp);
+  static void Leave(inpcb* inp);
+
+  // Gives a pcb its local names. REQUIRES: it has no port.
+  static void SetLocal(inpcb* inp, in_addr laddr, in_port_t lport);
+  // Gives a bound pcb its peer, or a zero peer. The tuple must be free.
+  static void SetPeer(inpcb* inp, in_addr laddr, in_addr faddr, in_port_t fport);
+  static void ClearPeer(inpcb* inp);
+  // Takes back port and peer.
+  static void Unlink(inpcb* inp);
+
+  static inpcb* Find(const inpcbtable* table, in_addr faddr, in_port_t fport, in_addr laddr,
+                     in_port_t lport);
+  static inpport* FindPort(const inpcbtable* table, in_port_t lport);
+
+  // A number for automatic ports, below `bound`.
+  static uint64_t DrawPort(inpcbtable* table, uint64_t bound) {
+    return table->ports_drawn_.NextBelow(bound);
+  }
+  static std::span<const uint16_t> BadDynamic(const inpcbtable* table) {
+    return table->baddynamic_;
+  }
+  static std::span<const uint16_t> RootOnly(const inpcbtable* table) { return table->rootonly_; }
+
+ private:
+  static void LinkPort(inpcb* inp);
+  static void UnlinkPort(inpcb* inp);
+  static void LinkHash(inpcb* inp);
+  static void UnlinkHash(inpcb* inp);
+  static void GrowHash(inpcbtable* table);
+  static inpport* MakePort(inpcbtable* table, in_port_t lport);
+  static void DropPort(inpcbtable* table, inpport* port);
+};
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_INET_IN_PCB_PRIVATE_H_

@@ -1,0 +1,214 @@
+#include <algorithm>
+
+#include "kernel/inet/in_pcb.h"
+#include "kernel/inet/in_pcb_private.h"
+#include "kernel/inet/in_var.h"
+#include "kernel/inet/inet_host.h"
+#include "kernel/sim/machine.h"
+
+namespace sockbed {
+
+namespace {
+
+constexpr size_t kBucketsMin = 16;
+
+// Multiplies two halves into each other, so that every bit of either moves every bit of the result.
+// The constants are arbitrary odd ones: which bucket a pcb is in never shows.
+uint32_t Mix(uint64_t a, uint64_t b) {
+  const unsigned __int128 product =
+      static_cast<unsigned __int128>(a ^ 0x9e37'79b9'7f4a'7c15) * (b ^ 0xc2b2'ae3d'27d4'eb4f);
+  const uint64_t mixed = static_cast<uint64_t>(product >> 64) ^ static_cast<uint64_t>(product);
+  return static_cast<uint32_t>(mixed ^ mixed >> 32);
+}
+
+uint32_t HashOf(in_addr faddr, in_port_t fport, in_addr laddr, in_port_t lport) {
+  return Mix(uint64_t{faddr.s_addr} << 32 | laddr.s_addr, uint64_t{fport} << 16 | lport);
+}
+
+size_t PortBucket(size_t buckets, in_port_t lport) { return Mix(lport, 0) & (buckets - 1); }
+
+// A doubly linked list of pcbs through the given neighbours.
+template <inpcb* inpcb::*Next, inpcb* inpcb::*Prev>
+void Push(inpcb** head, inpcb* inp) {
+  inp->*Next = *head;
+  inp->*Prev = nullptr;
+  if (*head != nullptr) (*head)->*Prev = inp;
+  *head = inp;
+}
+
+template <inpcb* inpcb::*Next, inpcb* inpcb::*Prev>
+void Remove(inpcb** head, inpcb* inp) {
+  (inp->*Prev != nullptr ? inp->*Prev->*Next : *head) = inp->*Next;
+  if (inp->*Next != nullptr) inp->*Next->*Prev = inp->*Prev;
+  inp->*Next = inp->*Prev = nullptr;
+}
+
+inpcb** PortList(const inpcb* inp) {
+  return in_isany(inp->inp_faddr) ? &inp->inp_port->unconnected : &inp->inp_port->connected;
+}
+
+}  // namespace
+
+inpcbtable::inpcbtable(HostBase& host, uint8_t protocol, std::span<const uint16_t> baddynamic,
+                       std::span<const uint16_t> rootonly)
+    : host_(host),
+      protocol_(protocol),
+      baddynamic_(baddynamic),
+      rootonly_(rootonly),
+      ports_drawn_(Here().machine->seed(), Site::kInpPort, host.id, protocol) {}
+
+inpcbtable::~inpcbtable() {
+  // A pcb left over has been reported as a leak; its socket is gone or leaked likewise.
+  while (queue_ != nullptr) {
+    inpcb* inp = queue_;
+    InpcbTableAccess::Unlink(inp);
+    InpcbTableAccess::Leave(inp);
+    delete inp;
+  }
+}
+
+void InpcbTableAccess::Enter(inpcbtable* table, inpcb* inp) {
+  inp->inp_table = table;
+  inp->inp_id = ++table->next_id_;
+  Push<&inpcb::inp_queue_next, &inpcb::inp_queue_prev>(&table->queue_, inp);
+  ++table->count_;
+}
+
+void InpcbTableAccess::Leave(inpcb* inp) {
+  Remove<&inpcb::inp_queue_next, &inpcb::inp_queue_prev>(&inp->inp_table->queue_, inp);
+  --inp->inp_table->count_;
+}
+
+void InpcbTableAccess::SetLocal(inpcb* inp, in_addr laddr, in_port_t lport) {
+  KASSERT(inp->inp_port == nullptr && lport != 0);
+  inp->inp_laddr = laddr;
+  inp->inp_lport = lport;
+  inp->inp_bound = ++inp->inp_table->next_bound_;
+  LinkPort(inp);
+}
+
+void InpcbTableAccess::SetPeer(inpcb* inp, in_addr laddr, in_addr faddr, in_port_t fport) {
+  KASSERT(inp->inp_port != nullptr && in_isany(inp->inp_faddr));
+  UnlinkPort(inp);
+  inp->inp_laddr = laddr;
+  inp->inp_faddr = faddr;
+  inp->inp_fport = fport;
+  LinkPort(inp);
+  if (!in_isany(faddr)) LinkHash(inp);
+}
+
+void InpcbTableAccess::ClearPeer(inpcb* inp) {
+  if (!in_isany(inp->inp_faddr)) UnlinkHash(inp);
+  if (inp->inp_port != nullptr) UnlinkPort(inp);
+  inp->inp_faddr = in_addr{};
+  inp->inp_fport = 0;
+  if (inp->inp_lport != 0) LinkPort(inp);
+}
+
+void InpcbTableAccess::Unlink(inpcb* inp) {
+  if (!in_isany(inp->inp_faddr)) UnlinkHash(inp);
+  if (inp->inp_port != nullptr) UnlinkPort(inp);
+  inp->inp_faddr = inp->inp_laddr = in_addr{};
+  inp->inp_fport = inp->inp_lport = 0;
+}
+
+inpcb* InpcbTableAccess::Find(const inpcbtable* table, in_addr faddr, in_port_t fport,
+                              in_addr laddr, in_port_t lport) {
+  if (table->connected_ == 0) return nullptr;
+  const uint32_t hash = HashOf(faddr, fport, laddr, lport);
+  inpcb* inp = table->hash_[hash & (table->hash_.size() - 1)];
+  for (; inp != nullptr; inp = inp->inp_hash_next) {
+    if (inp->inp_faddr.s_addr == faddr.s_addr && inp->inp_fport == fport &&
+        inp->inp_lport == lport && inp->inp_laddr.s_addr == laddr.s_addr) {
+      return inp;
+    }
+  }
+  return nullptr;
+}
+
+inpport* InpcbTableAccess::FindPort(const inpcbtable* table, in_port_t lport) {
+  if (table->ports_.empty()) return nullptr;
+  inpport* port = table->ports_[PortBucket(table->ports_.size(), lport)];
+  while (port != nullptr && port->port != lport) port = port->next;
+  return port;
+}
+
+void InpcbTableAccess::LinkPort(inpcb* inp) {
+  inp->inp_port = FindPort(inp->inp_table, inp->inp_lport);
+  if (inp->inp_port == nullptr) inp->inp_port = MakePort(inp->inp_table, inp->inp_lport);
+  Push<&inpcb::inp_port_next, &inpcb::inp_port_prev>(PortList(inp), inp);
+}
+
+void InpcbTableAccess::UnlinkPort(inpcb* inp) {
+  inpport* port = inp->inp_port;
+  Remove<&inpcb::inp_port_next, &inpcb::inp_port_prev>(PortList(inp), inp);
+  inp->inp_port = nullptr;
+  if (port->unconnected == nullptr && port->connected == nullptr) DropPort(inp->inp_table, port);
+}
+
+inpport* InpcbTableAccess::MakePort(inpcbtable* table, in_port_t lport) {
+  if (table->ports_used_ == table->ports_.size()) {
+    std::vector<inpport*> larger(std::max(kBucketsMin, 2 * table->ports_.size()));
+    for (inpport* port : table->ports_) {
+      while (port != nullptr) {
+        inpport* next = port->next;
+        inpport*& bucket = larger[PortBucket(larger.size(), port->port)];
+        port->next = bucket;
+        bucket = port;
+        port = next;
+      }
+    }
+    table->ports_ = std::move(larger);
+  }
+  inpport*& bucket = table->ports_[PortBucket(table->ports_.size(), lport)];
+  bucket = new inpport{.port = lport, .next = bucket};
+  ++table->ports_used_;
+  return bucket;
+}
+
+void InpcbTableAccess::DropPort(inpcbtable* table, inpport* port) {
+  inpport** at = &table->ports_[PortBucket(table->ports_.size(), port->port)];
+  while (*at != port) at = &(*at)->next;
+  *at = port->next;
+  delete port;
+  --table->ports_used_;
+}
+
+void InpcbTableAccess::GrowHash(inpcbtable* table) {
+  std::vector<inpcb*> larger(std::max(kBucketsMin, 2 * table->hash_.size()));
+  for (inpcb* inp : table->hash_) {
+    while (inp != nullptr) {
+      inpcb* next = inp->inp_hash_next;
+      inpcb*& bucket = larger[inp->inp_hash & (larger.size() - 1)];
+      inp->inp_hash_next = bucket;
+      bucket = inp;
+      inp = next;
+    }
+  }
+  table->hash_ = std::move(larger);
+}
+
+void InpcbTableAccess::LinkHash(inpcb* inp) {
+  inpcbtable* table = inp->inp_table;
+  KASSERT(Find(table, inp->inp_faddr, inp->inp_fport, inp->inp_laddr, inp->inp_lport) == nullptr);
+  if (table->connected_ == table->hash_.size()) GrowHash(table);
+  inp->inp_hash = HashOf(inp->inp_faddr, inp->inp_fport, inp->inp_laddr, inp->inp_lport);
+  inpcb*& bucket = table->hash_[inp->inp_hash & (table->hash_.size() - 1)];
+  inp->inp_hash_next = bucket;
+  bucket = inp;
+  ++table->connected_;
+}
+
+void InpcbTableAccess::UnlinkHash(inpcb* inp) {
+  inpcbtable* table = inp->inp_table;
+  inpcb** at = &table->hash_[inp->inp_hash & (table->hash_.size() - 1)];
+  while (*at != inp) {
+    KASSERT(*at != nullptr);
+    at = &(*at)->inp_hash_next;
+  }
+  *at = inp->inp_hash_next;
+  inp->inp_hash_next = nullptr;
+  --table->connected_;
+}
+
+}  // namespace sockbed

@@ -1,0 +1,121 @@
+#include "kernel/inet/inet_host.h"
+
+#include <errno.h>
+
+#include "kernel/inet/in_pcb.h"
+#include "kernel/inet/ip_private.h"
+#include "kernel/sim/machine.h"
+
+namespace sockbed {
+
+namespace {
+
+void finish_checksums(mbuf* m) { in_proto_cksum_out(m, kTransportChecksumsOut | M_IPV4_CSUM_OUT); }
+
+constexpr if_family kInetFamily = {ip_input, finish_checksums, rt_link_state};
+
+struct Tunable {
+  const char* name;
+  int64_t InetTunables::*value;
+  int64_t min, max;
+};
+
+constexpr Tunable kTunables[] = {
+    {"net.inet.ip.forwarding", &InetTunables::forwarding, 0, 1},
+    {"net.inet.ip.redirect", &InetTunables::redirect, 0, 1},
+    {"net.inet.ip.ttl", &InetTunables::ttl, 1, 255},
+    {"net.inet.ip.sourceroute", &InetTunables::sourceroute, 0, 1},
+    {"net.inet.ip.directed-broadcast", &InetTunables::directed_broadcast, 0, 1},
+    {"net.inet.ip.portfirst", &InetTunables::portfirst, 1, 65535},
+    {"net.inet.ip.portlast", &InetTunables::portlast, 1, 65535},
+    {"net.inet.ip.porthifirst", &InetTunables::porthifirst, 1, 65535},
+    {"net.inet.ip.porthilast", &InetTunables::porthilast, 1, 65535},
+    {"net.inet.ip.portrandom", &InetTunables::portrandom, 0, 1},
+    {"net.inet.ip.maxqueue", &InetTunables::maxqueue, 0, 10000},
+    {"net.inet.ip.mtudisc", &InetTunables::mtudisc, 0, 1},
+    {"net.inet.ip.mtudisctimeout", &InetTunables::mtudisctimeout, 1, 1'000'000},
+    {"net.inet.ip.reass_icmp", &InetTunables::reass_icmp, 0, 1},
+    {"net.inet.icmp.errppslimit", &InetTunables::icmp_errppslimit, -1, 1'000'000},
+    {"net.inet.icmp.bmcastecho", &InetTunables::icmp_bmcastecho, 0, 1},
+    {"net.inet.icmp.maskrepl", &InetTunables::icmp_maskrepl, 0, 1},
+    {"net.inet.icmp.tstamprepl", &InetTunables::icmp_tstamprepl, 0, 1},
+    {"net.inet.icmp.rediraccept", &InetTunables::icmp_rediraccept, 0, 1},
+    {"net.inet.icmp.redirtimeout", &InetTunables::icmp_redirtimeout, 1, 1'000'000},
+};
+
+// What FreeBSD calls some of them.
+constexpr struct {
+  const char* alias;
+  const char* name;
+} kAliases[] = {
+    {"net.inet.ip.portrange.first", "net.inet.ip.portfirst"},
+    {"net.inet.ip.portrange.last", "net.inet.ip.portlast"},
+    {"net.inet.ip.portrange.hifirst", "net.inet.ip.porthifirst"},
+    {"net.inet.ip.portrange.hilast", "net.inet.ip.porthilast"},
+    {"net.inet.ip.portrange.randomized", "net.inet.ip.portrandom"},
+    {"net.inet.icmp.icmplim", "net.inet.icmp.errppslimit"},
+};
+
+}  // namespace
+
+IpIds::IpIds(Stream stream) {
+  // Full period modulo 2^16 (Hull and Dobell): factor - 1 divisible by 4, step odd.
+  state_ = static_cast<uint16_t>(stream.Next32());
+  factor_ = static_cast<uint16_t>((stream.Next32() & ~3u) | 1);
+  step_ = static_cast<uint16_t>(stream.Next32() | 1);
+}
+
+uint16_t IpIds::Next() {
+  do {
+    state_ = static_cast<uint16_t>(state_ * uint32_t{factor_} + step_);
+  } while (state_ == 0);
+  return state_;
+}
+
+InetHost::InetHost(HostBase& host_in)
+    : host(&host_in),
+      reassembly(*this),
+      ids(Stream(Here().machine->seed(), Site::kIpId, host_in.id, 0)) {}
+
+void inet_boot(HostBase& host) {
+  InetHost& inet = HostLocal<InetHost>::Make(host, host);
+  for (const Tunable& tunable : kTunables) {
+    host.sysctls.Add(tunable.name, {.value = &(inet.tunables.*tunable.value),
+                                    .min = tunable.min,
+                                    .max = tunable.max,
+                                    .check = nullptr});
+  }
+  for (const auto& [alias, name] : kAliases) host.sysctls.AddAlias(alias, name);
+  host.live_counts.push_back({"inpcb", &inet.live_pcbs});
+  host.live_counts.push_back({"route", &inet.live_routes});
+  host.live_counts.push_back({"IPv4 fragment", &inet.live_fragments});
+  if_register_family(host, AF_INET, &kInetFamily);
+  inet_register_protocol(host, kIcmpProtocol);
+
+  HostScope scope(host);
+  const int error = in_ifadd(if_loopback(host), in_addr{htonl(INADDR_LOOPBACK)}, 8);
+  KASSERT(error == 0);
+}
+
+void inet_halt(HostBase& host) {
+  HostScope scope(host);
+  InetHost& inet = inet_here();
+  inet.reassembly.Purge();
+  in_purge(inet);
+}
+
+void inet_register_protocol(HostBase& host, const InetProtocol& protocol) {
+  const InetProtocol*& slot = HostLocal<InetHost>::Of(host).protocols[protocol.number];
+  KASSERT(slot == nullptr);
+  slot = &protocol;
+}
+
+uint64_t ipstat_get(HostBase& host, ipstat_counters counter) {
+  return HostLocal<InetHost>::Of(host).ipstat[counter];
+}
+
+uint64_t icmpstat_get(HostBase& host, icmpstat_counters counter) {
+  return HostLocal<InetHost>::Of(host).icmpstat[counter];
+}
+
+}  // namespace sockbed

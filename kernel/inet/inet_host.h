@@ -1,0 +1,110 @@
+// What this room keeps for each host.
+//
+// Lives here:  InetHost: counters, tunables, addresses, routes, protocols, fragments, rate limits.
+// Called by:   the files of inet/ only.
+// Owns:        addresses, routes, reassembly queues.
+// Units:       tunables as their sysctls have them.
+#ifndef SOCKBED_KERNEL_INET_INET_HOST_H_
+#define SOCKBED_KERNEL_INET_INET_HOST_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "kernel/inet/in_var.h"
+#include "kernel/inet/ip_icmp.h"
+#include "kernel/inet/ip_reass.h"
+#include "kernel/inet/ip_var.h"
+#include "kernel/inet/prefix_tree.h"
+#include "kernel/inet/route.h"
+#include "kernel/sched/host_local.h"
+#include "kernel/sim/random.h"
+
+namespace sockbed {
+
+// net.inet.ip.* and net.inet.icmp.*, with OpenBSD's defaults.
+struct InetTunables {
+  int64_t forwarding = 0;
+  int64_t redirect = 1;
+  int64_t ttl = 64;
+  int64_t sourceroute = 0;
+  int64_t directed_broadcast = 0;
+  int64_t portfirst = 1024;
+  int64_t portlast = 49151;
+  int64_t porthifirst = 49152;
+  int64_t porthilast = 65535;
+  int64_t portrandom = 1;
+  int64_t maxqueue = 300;
+  int64_t mtudisc = 1;
+  int64_t mtudisctimeout = 600;
+  int64_t reass_icmp = 0;
+  int64_t icmp_errppslimit = 100;
+  int64_t icmp_bmcastecho = 0;
+  int64_t icmp_maskrepl = 0;
+  int64_t icmp_tstamprepl = 1;
+  int64_t icmp_rediraccept = 0;
+  int64_t icmp_redirtimeout = 600;
+};
+
+// Numbers packets: a linear congruential sequence of full period, its constants drawn at boot, so
+// that no number comes back within 65535 packets.
+class IpIds {
+ public:
+  explicit IpIds(Stream stream);
+  uint16_t Next();  // never 0
+
+ private:
+  uint16_t state_, factor_, step_;
+};
+
+struct InetHost {
+  static constexpr HostSlot kHostSlot = HostSlot::kInet;
+  explicit InetHost(HostBase& host_in);
+
+  HostBase* host;
+  InetTunables tunables;
+  std::array<uint64_t, ips_ncounters> ipstat{};
+  std::array<uint64_t, icps_ncounters> icmpstat{};
+  std::array<const InetProtocol*, 256> protocols{};
+
+  std::vector<std::unique_ptr<in_ifaddr>> addresses;  // in order of configuration
+  int broadcast_addresses = 0;                        // how many of them have a broadcast address
+  PrefixTree<uint32_t, rtentry*> routes;              // of one prefix: a list by priority, rt_next
+  uint64_t rt_generation = 1;
+  uint64_t next_rt_id = 0;
+  route input_route;  // towards the last destination received
+
+  ReassemblyTable reassembly;
+  IpIds ids;
+  ppsrate icmp_errors;
+
+  int64_t live_pcbs = 0;       // live count "inpcb"
+  int64_t live_routes = 0;     // "route"
+  int64_t live_fragments = 0;  // "IPv4 fragment"
+};
+
+inline InetHost& inet_here() { return HostLocal<InetHost>::Get(); }
+inline void ipstat_inc(ipstat_counters counter) { ++inet_here().ipstat[counter]; }
+inline void icmpstat_inc(icmpstat_counters counter) { ++inet_here().icmpstat[counter]; }
+
+// Removes what the host has configured: all addresses and routes.
+void in_purge(InetHost& inet);
+void rt_purge(InetHost& inet);
+// Routes of an interface that went down or came up.
+void rt_link_state(ifnet* ifp);
+// Removes the routes whose source address is `ifa`: those to its own network, and all beyond.
+void rt_flush(const in_ifaddr* ifa);
+
+// A dynamic host route to `dst` that copies what leads there now, or that host route if there is
+// one; null when nothing leads there, or it is this host.
+rtentry* rt_clone(in_addr dst);
+// Makes what ICMP has told about a route end after `seconds`: a dynamic one goes, another gets its
+// MTU back.
+void rt_expire_after(rtentry* rt, int64_t seconds);
+// Sets a route's MTU to what ICMP has told; 0 locks it: no path MTU discovery along here.
+void rt_lower_mtu(rtentry* rt, uint32_t mtu);
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_INET_INET_HOST_H_

@@ -1,0 +1,215 @@
+#include <errno.h>
+
+#include "kernel/inet/in_cksum.h"
+#include "kernel/inet/in_pcb.h"
+#include "kernel/inet/in_var.h"
+#include "kernel/inet/inet_host.h"
+#include "kernel/inet/inet_trace.h"
+#include "kernel/inet/ip_private.h"
+#include "kernel/inet/ip_var.h"
+#include "kernel/inet/ip_wire.h"
+#include "kernel/mbuf/chain.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/sim/machine.h"
+
+namespace sockbed {
+
+namespace {
+
+// Where a packet goes, once decided.
+struct Way {
+  rtentry* rt = nullptr;
+  ifnet* ifp = nullptr;
+  in_addr next_hop{};
+  bool broadcast = false;
+};
+
+int Refuse(MbufPtr m, ipstat_counters why, int error) {
+  ip_drop(why, std::move(m));
+  return error;
+}
+
+// Rules 4 and 5: the route, through the cache. IP_ROUTETOIF takes only what is on a link.
+int FindWay(InetHost& inet, in_addr dst, route* ro, int flags, Way* way, ipstat_counters* why) {
+  *why = ips_noroute;
+  rtentry* rt = rtalloc(ro, dst);
+  if (rt == nullptr) return EHOSTUNREACH;
+  if ((rt->rt_flags & (RTF_REJECT | RTF_BLACKHOLE)) != 0) {
+    *why = ips_rejected;
+    if ((rt->rt_flags & RTF_BLACKHOLE) != 0) return 0;
+    return (rt->rt_flags & RTF_HOST) != 0 ? EHOSTUNREACH : ENETUNREACH;
+  }
+  const bool via_gateway = (rt->rt_flags & RTF_GATEWAY) != 0;
+  if ((flags & IP_ROUTETOIF) != 0 && via_gateway) return ENETUNREACH;
+  ++rt->rt_use;
+  way->rt = rt;
+  way->ifp = rt->rt_ifp;
+  way->next_hop = via_gateway ? rt->rt_gateway : dst;
+  way->broadcast = (rt->rt_flags & RTF_BROADCAST) != 0 || in_host(dst) == INADDR_BROADCAST;
+  return 0;
+}
+
+// Rules 8 to 10: may this broadcast go out?
+int CheckBroadcast(const Way& way, int flags, const mbuf* m, ipstat_counters* why) {
+  *why = ips_outaddr;
+  if ((way.ifp->if_flags & IFF_BROADCAST) == 0) return EADDRNOTAVAIL;
+  *why = ips_outacces;
+  if ((flags & IP_ALLOWBROADCAST) == 0) return EACCES;
+  *why = ips_cantfrag;
+  return static_cast<uint32_t>(m->m_pkthdr.len) > way.ifp->if_mtu ? EMSGSIZE : 0;
+}
+
+// The largest packet that may go that way whole; sets DF as the flags ask.
+uint32_t ApplyMtuPolicy(InetHost& inet, const Way& way, int flags, mbuf* m) {
+  const uint32_t path = rt_path_mtu(way.rt);
+  const bool locked = (way.rt->rt_locks & RTV_MTU) != 0;
+  const uint32_t mtu = (flags & IP_MTUPROBE) != 0 ? way.ifp->if_mtu : path;
+  const bool fits = static_cast<uint32_t>(m->m_pkthdr.len) <= mtu;
+  const bool discover = inet.tunables.mtudisc != 0 && !locked;
+  if (((flags & IP_MTUDISC) != 0 && discover) || (flags & IP_MTUPROBE) != 0 ||
+      ((flags & IP_MTUWANT) != 0 && discover && fits)) {
+    ip_edit(m).set_dont_fragment();
+  }
+  return mtu;
+}
+
+int Transmit(const Way& way, MbufPtr m) {
+  sockaddr_in dst{};
+  dst.sin_family = AF_INET;
+  dst.sin_addr = way.next_hop;
+  return if_output(way.ifp, std::move(m), reinterpret_cast<const sockaddr*>(&dst));
+}
+
+// Rule 14. Fragments never use transport offload.
+int TransmitFragments(const Way& way, uint32_t mtu, MbufPtr m) {
+  mbuf_list fragments;
+  const int error = ip_fragment(std::move(m), way.ifp, mtu, &fragments);
+  if (error != 0) return error;
+  ipstat_inc(ips_fragmented);
+  while (MbufPtr fragment = ml_dequeue(&fragments)) {
+    const int send_error = Transmit(way, std::move(fragment));
+    if (send_error != 0) {
+      while (MbufPtr rest = ml_dequeue(&fragments)) ip_drop(ips_odropped, std::move(rest));
+      return send_error;
+    }
+    ipstat_inc(ips_ofragments);
+  }
+  return 0;
+}
+
+// Rules 12 and 13, and the choice of 14: checksums, size, away.
+int SendByWay(InetHost& inet, const Way& way, int flags, MbufPtr m) {
+  const uint32_t mtu = ApplyMtuPolicy(inet, way, flags, m.get());
+  const int capabilities = way.ifp->if_capabilities;
+  const bool whole =
+      static_cast<uint32_t>(m->m_pkthdr.len) <= mtu ||
+      ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0 && (capabilities & IFCAP_TSOv4) != 0);
+  if (!whole) {
+    if (ip_view(m.get()).dont_fragment()) return Refuse(std::move(m), ips_cantfrag, EMSGSIZE);
+    return TransmitFragments(way, mtu, std::move(m));
+  }
+  uint16_t cannot = 0;
+  if ((capabilities & IFCAP_CSUM_TCPv4) == 0) cannot |= M_TCP_CSUM_OUT;
+  if ((capabilities & IFCAP_CSUM_UDPv4) == 0) cannot |= M_UDP_CSUM_OUT | M_ICMP_CSUM_OUT;
+  // A forwarded header has its sum, adjusted on the way, or it is pending already.
+  if ((flags & IP_FORWARDING) == 0) m->m_pkthdr.csum_flags |= M_IPV4_CSUM_OUT;
+  if ((capabilities & IFCAP_CSUM_IPv4) == 0) cannot |= M_IPV4_CSUM_OUT;
+  if ((m->m_pkthdr.csum_flags & cannot) != 0) in_proto_cksum_out(m.get(), cannot);
+  return Transmit(way, std::move(m));
+}
+
+}  // namespace
+
+int ip_output(MbufPtr m, const mbuf* opt, route* ro, int flags, ip_moptions* imo, inpcb* inp) {
+  KASSERT((m->m_flags & M_PKTHDR) != 0 && m->m_len >= kIpv4HeaderMin);
+  KASSERT(imo == nullptr);
+  InetHost& inet = inet_here();
+  if (opt != nullptr) {
+    int error = 0;
+    m = ip_insertoptions(std::move(m), opt, &error);
+    if (m == nullptr) return error;
+  }
+  Ipv4Edit ip = ip_edit(m.get());
+  KASSERT(ip.total_length() == m->m_pkthdr.len);
+  if ((flags & (IP_FORWARDING | IP_RAWOUTPUT)) == 0) {
+    ip.set_id(inet.ids.Next());
+    ++inet.ipstat[ips_localout];
+  }
+  const in_addr dst = ip.destination();
+  if (in_isthisnet(dst)) return Refuse(std::move(m), ips_outaddr, ENETUNREACH);
+  if (in_ismulticast(dst)) return Refuse(std::move(m), ips_noroute, ENETUNREACH);
+
+  Way way;
+  route here;
+  ipstat_counters why;
+  int error = FindWay(inet, dst, ro != nullptr ? ro : &here, flags, &way, &why);
+  if (error != 0 || way.ifp == nullptr) return Refuse(std::move(m), why, error);
+  if (in_isany(ip.source())) ip.set_source(way.rt->rt_ifa->ia_addr);
+  if (way.broadcast) {
+    error = CheckBroadcast(way, flags, m.get(), &why);
+    if (error != 0) return Refuse(std::move(m), why, error);
+    m->m_flags |= M_BCAST;
+  }
+  if ((way.ifp->if_flags & IFF_LOOPBACK) == 0 &&
+      (in_isloopback(dst) || in_isloopback(ip.source()))) {
+    return Refuse(std::move(m), ips_outaddr, EADDRNOTAVAIL);
+  }
+  return SendByWay(inet, way, flags, std::move(m));
+}
+
+void ip_header_checksum(const ifnet* ifp, mbuf* m) {
+  m->m_pkthdr.csum_flags |= M_IPV4_CSUM_OUT;
+  if ((ifp->if_capabilities & IFCAP_CSUM_IPv4) == 0) in_proto_cksum_out(m, M_IPV4_CSUM_OUT);
+}
+
+void in_proto_cksum_out(mbuf* m, uint16_t which) {
+  // Where each protocol keeps its checksum, and whether it covers a pseudo header.
+  constexpr struct {
+    uint16_t flag;
+    int offset;
+    bool pseudo;
+  } kFields[] = {
+      {M_TCP_CSUM_OUT, 16, true}, {M_UDP_CSUM_OUT, 6, true}, {M_ICMP_CSUM_OUT, 2, false}};
+  uint16_t& flags = m->m_pkthdr.csum_flags;
+  const uint16_t pending = flags & which;
+  Ipv4Edit ip = ip_edit(m);
+  const int hlen = ip.header_length();
+  const int length = m->m_pkthdr.len - hlen;
+  for (const auto& field : kFields) {
+    if ((pending & field.flag) == 0) continue;
+    KASSERT(length >= field.offset + 2);
+    uint8_t sum[2] = {0, 0};
+    // A shared mbuf may be written to: whoever shares it computes the same.
+    int error = m_copyback(m, hlen + field.offset, 2, sum, M_DONTWAIT);
+    uint16_t value = in4_cksum(m, field.pseudo ? ip.protocol() : 0, hlen, length);
+    if (value == 0 && field.flag == M_UDP_CSUM_OUT) value = 0xffff;  // 0 means "none" (RFC 768)
+    StoreBe16(sum, value);
+    error |= m_copyback(m, hlen + field.offset, 2, sum, M_DONTWAIT);
+    KASSERT(error == 0);  // the chain does not grow
+  }
+  if ((pending & M_IPV4_CSUM_OUT) != 0) {
+    ip.set_checksum(0);
+    ip.set_checksum(in_cksum(m, hlen));
+  }
+  flags &= static_cast<uint16_t>(~pending);
+}
+
+MbufPtr ip_own_header(MbufPtr m) {
+  if (!M_READONLY(m.get())) return m;
+  const int hlen = ip_view(m.get()).header_length();
+  KASSERT(m->m_len >= hlen);
+  const int bytes = m->m_pkthdr.len;
+  uint8_t header[kIpv4HeaderMax];
+  m_copydata(m.get(), 0, hlen, header);
+  const Ipv4View ip(header, sizeof header);
+  m_adj(m.get(), hlen);
+  m = m_prepend(std::move(m), hlen, M_DONTWAIT);  // no room in front of a shared mbuf: a new one
+  if (m == nullptr) {
+    ip_note_drop(ips_nobufs, ip.source(), ip.destination(), bytes);
+    return nullptr;
+  }
+  std::memcpy(m->m_data, header, static_cast<size_t>(hlen));
+  return m;
+}
+
+}  // namespace sockbed

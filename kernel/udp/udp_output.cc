@@ -1,0 +1,166 @@
+#include <errno.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernel/inet/in_var.h"
+#include "kernel/inet/ip_wire.h"
+#include "kernel/mbuf/chain.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/sim/machine.h"
+#include "kernel/socket/socketvar.h"
+#include "kernel/udp/udp_private.h"
+#include "kernel/udp/udp_wire.h"
+
+namespace sockbed {
+
+namespace {
+
+// What ancillary data asks of one datagram.
+struct SendOptions {
+  in_addr source{};        // 0: as usual
+  uint32_t interface = 0;  // it must leave by; 0: any
+  uint8_t ttl, tos;
+};
+
+template <typename T>
+bool ReadValue(const char* data, size_t size, T* value) {
+  if (size != sizeof *value) return false;
+  std::memcpy(value, data, sizeof *value);
+  return true;
+}
+
+// One control message. Errors: EINVAL (unknown, wrong length or value).
+int ReadMessage(int type, const char* data, size_t size, SendOptions* options) {
+  int value = 0;
+  in_pktinfo info;
+  switch (type) {
+    case kIpRecvDstAddr:  // as IP_SENDSRCADDR
+      return ReadValue(data, size, &options->source) ? 0 : EINVAL;
+    case IP_PKTINFO:
+      if (!ReadValue(data, size, &info) || info.ipi_ifindex < 0) return EINVAL;
+      options->interface = static_cast<uint32_t>(info.ipi_ifindex);
+      options->source = info.ipi_spec_dst;
+      return 0;
+    case IP_TTL:
+      if (!ReadValue(data, size, &value) || value < 1 || value > 255) return EINVAL;
+      options->ttl = static_cast<uint8_t>(value);
+      return 0;
+    case IP_TOS:
+      if (!ReadValue(data, size, &value) || value < 0 || value > 255) return EINVAL;
+      options->tos = static_cast<uint8_t>(value);
+      return 0;
+    default:
+      return EINVAL;
+  }
+}
+
+int ReadControl(const mbuf* control, SendOptions* options) {
+  if (control == nullptr) return 0;
+  if (control->m_next != nullptr) return EINVAL;
+  const size_t total = static_cast<size_t>(control->m_len);
+  for (size_t at = 0; at < total;) {
+    cmsghdr header;
+    if (total - at < sizeof header) return EINVAL;
+    std::memcpy(&header, control->m_data + at, sizeof header);
+    if (header.cmsg_len < CMSG_LEN(0) || header.cmsg_len > total - at) return EINVAL;
+    if (header.cmsg_level != IPPROTO_IP) return EINVAL;
+    const int error = ReadMessage(header.cmsg_type, control->m_data + at + CMSG_LEN(0),
+                                  header.cmsg_len - CMSG_LEN(0), options);
+    if (error != 0) return error;
+    at += std::min(CMSG_ALIGN(header.cmsg_len), total - at);
+  }
+  return 0;
+}
+
+// Where the datagram goes: `nam`, or the peer.
+int Destination(const inpcb* inp, const mbuf* nam, sockaddr_in* dst) {
+  const bool connected = (inp->inp_socket->so_state & SS_ISCONNECTED) != 0;
+  if (nam == nullptr) {
+    if (!connected) return ENOTCONN;
+    dst->sin_addr = inp->inp_faddr;
+    dst->sin_port = inp->inp_fport;
+    return 0;
+  }
+  if (connected) return EISCONN;
+  const int error = in_nam2sin(nam, dst);
+  if (error != 0) return error;
+  return dst->sin_port == 0 ? EADDRNOTAVAIL : 0;
+}
+
+// Which of our addresses it comes from. An unbound socket gets its port here; its address stays
+// open.
+int Source(inpcb* inp, in_addr dst, const SendOptions& options, in_addr* src) {
+  const int error = in_pcbselsrc(src, inp, dst);
+  if (!in_isany(options.source)) {
+    const bool bound_elsewhere =
+        !in_isany(inp->inp_laddr) && inp->inp_laddr.s_addr != options.source.s_addr;
+    if (bound_elsewhere || in_ifawithaddr(options.source) == nullptr) return EADDRNOTAVAIL;
+    *src = options.source;
+  } else if (error != 0) {
+    return error;
+  }
+  if (options.interface != 0) {
+    const rtentry* rt = rtalloc(&inp->inp_route, dst);
+    if (rt == nullptr || rt->rt_ifp->if_index != options.interface) return EADDRNOTAVAIL;
+  }
+  return inp->inp_lport == 0 ? in_pcbbind(inp, nullptr, curproc()) : 0;
+}
+
+int OutputFlags(const inpcb* inp) {
+  const int flags = inp->inp_socket->so_options & (IP_ROUTETOIF | IP_ALLOWBROADCAST);
+  switch (inp->inp_mtu_discover) {
+    case MtuDiscover::kDont:
+      return flags;
+    case MtuDiscover::kWant:
+      return flags | IP_MTUWANT;
+    case MtuDiscover::kDo:
+      return flags | IP_MTUDISC;
+    case MtuDiscover::kProbe:
+      return flags | IP_MTUPROBE;
+  }
+  KPANIC("inp_mtu_discover");
+}
+// These options of a socket are flags of ip_output as they stand.
+static_assert(IP_ROUTETOIF == kSoDontRoute && IP_ALLOWBROADCAST == kSoBroadcast);
+
+}  // namespace
+
+int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control) {
+  KASSERT((m->m_flags & M_PKTHDR) != 0);
+  UdpHost& udp = udp_here();
+  const int length = m->m_pkthdr.len;
+  if (length > kUdpDataMax) return EMSGSIZE;
+  SendOptions options = {.ttl = inp->inp_ip.ip_ttl, .tos = inp->inp_ip.ip_tos};
+  int error = ReadControl(control.get(), &options);
+  if (error != 0) return error;
+  sockaddr_in dst{};
+  error = Destination(inp, nam, &dst);
+  if (error != 0) return error;
+  in_addr src;
+  error = Source(inp, dst.sin_addr, options, &src);
+  if (error != 0) return error;
+
+  constexpr int kHeaders = kIpv4HeaderMin + kUdpHeader;
+  m = m_prepend(std::move(m), kHeaders, M_DONTWAIT);
+  if (m == nullptr) return ENOBUFS;
+  Ipv4Header{.total_length = kHeaders + length,
+             .tos = options.tos,
+             .ttl = options.ttl,
+             .protocol = IPPROTO_UDP,
+             .source = src,
+             .destination = dst.sin_addr}
+      .Write(m->m_data, kHeaders);
+  UdpHeader{.source_port = ntohs(inp->inp_lport),
+            .destination_port = ntohs(dst.sin_port),
+            .length = kUdpHeader + length}
+      .Write(m->m_data + kIpv4HeaderMin, kUdpHeader);
+  m->m_pkthdr.csum_flags = udp.checksum != 0 ? M_UDP_CSUM_OUT : 0;
+  ++udp.udpstat[udps_opackets];
+  CauseScope cause(Emit(Room::kUdp, static_cast<uint8_t>(UdpRecord::kOut), inp->inp_id,
+                        udp_endpoint(src, inp->inp_lport), udp_endpoint(dst.sin_addr, dst.sin_port),
+                        static_cast<uint64_t>(length)));
+  return ip_output(std::move(m), inp->inp_options, &inp->inp_route, OutputFlags(inp), nullptr, inp);
+}
+
+}  // namespace sockbed
