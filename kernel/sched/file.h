@@ -8,6 +8,7 @@
 #ifndef SOCKBED_KERNEL_SCHED_FILE_H_
 #define SOCKBED_KERNEL_SCHED_FILE_H_
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cstdint>
@@ -20,10 +21,10 @@ namespace sockbed {
 struct file;
 struct knote;
 
+// f_flag. FNONBLOCK and FASYNC are the host's, which <fcntl.h> defines as macros.
 inline constexpr int FREAD = 0x1;
 inline constexpr int FWRITE = 0x2;
-inline constexpr int FNONBLOCK = 0x4;
-inline constexpr int FASYNC = 0x40;
+static_assert(((FREAD | FWRITE) & (FNONBLOCK | FASYNC)) == 0);
 
 enum class FileType : uint8_t { kSocket, kPipe, kKqueue, kVnode };
 
