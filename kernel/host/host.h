@@ -39,12 +39,11 @@ struct ProgramOptions {
   size_t stack_bytes = 0;   // 0: the host's default
 };
 
-// What the system calls of a host obey: sysctl names in brackets. uapi reads them.
+// What the system calls of a host obey: the sysctls of these names. uapi reads them.
 struct KernParams {
-  int64_t maxfilesperproc = 1024;  // [kern.maxfilesperproc] descriptors of a process; else EMFILE
-  int64_t connect_later = 0;       // [kern.connect_mode] 0: as OpenBSD 4.9; 1: as later releases
-  int64_t poll_hup = 0;            // [kern.poll_hup] 1: poll reports POLLHUP, as later releases
-  int64_t syscall_ns = 200;        // [kern.syscall_ns] virtual time that a system call takes
+  int64_t maxfilesperproc = 1024;  // kern.maxfilesperproc: descriptors of a process; beyond: EMFILE
+  int64_t connect_mode = 0;        // kern.connect_mode: 0 as OpenBSD 4.9, 1 as later releases
+  int64_t syscall_ns = 200;        // kern.syscall_ns: virtual time that a system call takes
 };
 
 // One process as the end of a run sees it.
@@ -57,6 +56,7 @@ struct ProcessRecord {
   bool exited = false;      // by itself or by a signal, before tear-down
   int status = 0;           // as wait(2) encodes it; of an exited process
   SimTime exit_time = 0;
+  std::string what;         // of the exception that ended it, if one did
 };
 
 // One line that a simulated program printed.
@@ -71,9 +71,10 @@ struct ConsoleLine {
 
 // One address of a host.
 struct HostAddress {
-  std::string interface;    // "lo0", "eth0"
+  std::string interface;    // "link1"
   in_addr address;
   int prefix_len;
+  HostId neighbour;         // at the other end of the link
 };
 
 class Host : public HostBase {
@@ -102,6 +103,9 @@ class Host : public HostBase {
   in_addr address() const;
   // The same with a port (host byte order), ready for bind and connect.
   sockaddr_in address(uint16_t port) const;
+  // Its address on a link that it shares with `other`, else its first: what other's programs find
+  // under its name.
+  in_addr AddressFor(const Host& other) const;
   const std::vector<HostAddress>& addresses() const { return addresses_; }
 
   // A tunable by its sysctl name; each room's README lists them. Panics on an unknown name or a
@@ -115,11 +119,17 @@ class Host : public HostBase {
   // Prints a line of the current process on the console.
   void Say(std::string_view line);
 
+  // A process of the host has ended: called by its exit hook.
+  void NoteExit(const proc& p);
+
   KernParams kern;
   Simulation& simulation() const { return simulation_; }
 
  private:
   friend class Simulation;
+
+  bool IsDaemon(pid_t pid) const;
+  ProcessRecord RecordOf(const proc& p) const;
 
   pid_t SpawnProgram(std::string program, std::function<int()> main, const ProgramOptions& options);
 

@@ -38,18 +38,26 @@ class Link;
 
 // A link as people say it; both directions are alike. Turned into net's integers once, by Connect.
 struct LinkSpec {
-  absl::Duration latency = absl::ZeroDuration();      // one way
-  double loss = 0;                                    // chances: 0 .. 1, of each packet
+  absl::Duration latency = absl::ZeroDuration();         // one way
+  double loss = 0;                                       // chances of each packet: 0 .. 1
   double duplicate = 0;
   double reorder = 0;
   double corrupt = 0;
-  absl::Duration reorder_delay = absl::Milliseconds(1);  // how long a reordered packet is held back
-  int64_t bits_per_second = 0;                        // 0: no limit
-  int queue_packets = 0;                              // behind a limited rate; 0: net's default
-  int mtu = 1500;
-  std::string first_address;                          // "10.0.1.1/30"; empty: chosen by Connect
+  absl::Duration reorder_delay = absl::Milliseconds(5);  // how long a reordered packet is held back
+  absl::Duration jitter = absl::ZeroDuration();          // each packet's extra delay, at most
+  uint64_t rate_bps = 0;                                 // bits per second; 0: no limit
+  int queue_len = 256;                                   // packets that may wait to be sent
+  uint32_t mtu = 1500;
+  std::string first_address;                             // "10.0.1.1/30"; empty: chosen by Connect
   std::string second_address;
 };
+
+// An address with its prefix length, "10.0.1.1/30"; nothing if `text` is no such thing.
+struct AddressSpec {
+  in_addr address;
+  uint8_t prefix_len;
+};
+std::optional<AddressSpec> ParseAddress(std::string_view text);
 
 struct RunLimits {
   SimTime deadline = kForever;

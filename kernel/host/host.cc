@@ -1,0 +1,124 @@
+#include "kernel/host/host.h"
+
+#include <algorithm>
+
+#include "kernel/host/host_trace.h"
+#include "kernel/host/simulation.h"
+#include "kernel/sim/kassert.h"
+
+namespace sockbed {
+namespace {
+
+constexpr EventType kTypes[] = {
+    {"BOOT", "{o} clock offset {0:t} s"},
+    {"LINK", "{o} hosts {0:h} and {0:l}, {1:a} to {2:a}"},
+    {"SAY", "\"{0:s}{1:s}{2:s}\""},
+    {"SAY", "... \"{0:s}{1:s}{2:s}\""},
+};
+
+// How much of a line one record holds.
+constexpr size_t kSayPart = 24;
+
+// Notes how a process has ended, for the result of the run.
+void NoteExit(proc* p) { static_cast<Host*>(p->p_host)->NoteExit(*p); }
+
+}  // namespace
+
+void host_describe(Trace& trace) { trace.Describe(Room::kHost, {kTypes, {}}); }
+
+void host_boot(HostBase& base) {
+  KernParams& kern = static_cast<Host&>(base).kern;
+  base.sysctls.Add("kern.maxfilesperproc",
+                   {.value = &kern.maxfilesperproc, .min = 3, .max = 1 << 20});
+  base.sysctls.Add("kern.connect_mode", {.value = &kern.connect_mode, .min = 0, .max = 1});
+  base.sysctls.Add("kern.syscall_ns", {.value = &kern.syscall_ns, .min = 1, .max = kSecond});
+  proc_at_exit(base, NoteExit);
+}
+
+Host::Host(Simulation& simulation, HostId id, std::string name, const HostOptions& options)
+    : HostBase(id, std::move(name)), simulation_(simulation), options_(options) {}
+
+in_addr Host::address() const {
+  return addresses_.empty() ? in_addr{htonl(INADDR_LOOPBACK)} : addresses_.front().address;
+}
+
+sockaddr_in Host::address(uint16_t port) const {
+  sockaddr_in sin{};
+  sin.sin_family = AF_INET;
+  sin.sin_port = htons(port);
+  sin.sin_addr = address();
+  return sin;
+}
+
+in_addr Host::AddressFor(const Host& other) const {
+  const auto shared = std::ranges::find(addresses_, other.id, &HostAddress::neighbour);
+  return shared != addresses_.end() ? shared->address : address();
+}
+
+void Host::SetSysctl(std::string_view sysctl, int64_t value) {
+  const MachineScope machine(simulation_.machine());
+  const HostScope host(*this);
+  if (sysctls.Set(sysctl, value) != 0) {
+    KPANIC("no such tunable, or not such a value: " + std::string(sysctl));
+  }
+}
+
+int64_t Host::GetSysctl(std::string_view sysctl) const {
+  int64_t value;
+  if (sysctls.Get(sysctl, &value) != 0) KPANIC("no such tunable: " + std::string(sysctl));
+  return value;
+}
+
+int64_t Host::wall_clock_ns() const {
+  return kBootEpochSeconds * kSecond + simulation_.machine().now() + options_.clock_offset;
+}
+
+void Host::Say(std::string_view line) {
+  const proc* const p = curproc();
+  KASSERT(p != nullptr && p->p_host == this);
+  HostRecord type = HostRecord::kSay;
+  for (size_t at = 0; at == 0 || at < line.size(); at += kSayPart) {
+    const std::string_view part = line.substr(at, kSayPart);
+    const auto piece = [&](size_t from) {
+      return from < part.size() ? PackText(part.substr(from)) : 0;
+    };
+    Emit(Room::kHost, static_cast<uint8_t>(type), id, piece(0), piece(8), piece(16));
+    type = HostRecord::kSayMore;
+  }
+  simulation_.AddConsoleLine({Now(), id, p->p_pid, name, p->p_comm, std::string(line)});
+}
+
+pid_t Host::SpawnProgram(std::string program, std::function<int()> main,
+                         const ProgramOptions& options) {
+  const MachineScope machine(simulation_.machine());
+  const HostScope host(*this);
+  const size_t stack = options.stack_bytes != 0 ? options.stack_bytes : options_.stack_bytes;
+  const proc* const p = proc_spawn({.name = std::move(program),
+                                    .main = std::move(main),
+                                    .cred = options.cred,
+                                    .start_at = options.start_at,
+                                    .stack_bytes = stack});
+  if (options.daemon) daemons_.push_back(p->p_pid);
+  return p->p_pid;
+}
+
+bool Host::IsDaemon(pid_t pid) const { return std::ranges::binary_search(daemons_, pid); }
+
+ProcessRecord Host::RecordOf(const proc& p) const {
+  return {.host = id,
+          .host_name = name,
+          .pid = p.p_pid,
+          .name = p.p_comm,
+          .daemon = IsDaemon(p.p_pid)};
+}
+
+void Host::NoteExit(const proc& p) {
+  ProcessRecord record = RecordOf(p);
+  record.exited = true;
+  record.status = (p.p_xexit & 0xff) << 8 | p.p_xsig;
+  record.exit_time = Now();
+  if (p.p_xwhat != nullptr) record.what = *p.p_xwhat;
+  exits_.push_back(std::move(record));
+}
+
+}  // namespace sockbed

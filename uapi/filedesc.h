@@ -1,0 +1,72 @@
+// The descriptor table: which open file each small number of a process means.
+//
+// Lives here:  struct filedesc; finding, making and dropping descriptors.
+// Called by:   every system call that takes or makes a descriptor; socket and unix, through fdops.
+// May touch:   sched (struct file), socket (is it one?), host (limits, console).
+// Owns:        a process owns its table from its first system call to its end; a used slot holds
+//              one reference to its file.
+// Invariants:  1. No number below fd_freefile is free.
+//              2. A file found in curproc's table lives as long as the call: only the process
+//                 itself closes its descriptors, and it is in the call. Hence no call takes a
+//                 reference.
+// Source:      OpenBSD sys/kern/kern_descrip.c, sys/sys/filedesc.h.
+#ifndef SOCKBED_UAPI_FILEDESC_H_
+#define SOCKBED_UAPI_FILEDESC_H_
+
+#include <vector>
+
+#include "kernel/host/host.h"
+#include "kernel/sched/file.h"
+#include "kernel/sched/proc.h"
+#include "kernel/sim/random.h"
+#include "kernel/socket/socketvar.h"
+
+namespace sockbed {
+
+struct filedesc {
+  struct Slot {
+    file* fp = nullptr;          // null: free
+    bool close_on_exec = false;
+  };
+  std::vector<Slot> fd_ofiles;   // by number
+  int fd_freefile = 0;           // where to begin the search for a free one
+};
+
+namespace uapi {
+
+// What this room keeps per host; made by the host's first process that makes a system call.
+struct UapiHost {
+  static constexpr HostSlot kHostSlot = HostSlot::kUapi;
+  Stream getrandom{Site::kGetrandom};
+};
+
+// Gives `p` a table with the console as 0, 1 and 2, unless it has one.
+void fdinit(proc* p);
+// Gives `child` a copy of p's table: the same open files. REQUIRES: `child` has none.
+void fdcopy(const proc* p, proc* child);
+
+// The open file of that number, borrowed, or null.
+inline file* fd_getfile(const proc* p, int fd) {
+  const std::vector<filedesc::Slot>& slots = p->p_fd->fd_ofiles;
+  return static_cast<size_t>(fd) < slots.size() ? slots[static_cast<size_t>(fd)].fp : nullptr;
+}
+
+// Errors: EBADF.
+[[nodiscard]] int getfile(const proc* p, int fd, file** fp);
+// Its socket. Errors: EBADF, ENOTSOCK.
+[[nodiscard]] int getsock(const proc* p, int fd, file** fp, struct socket** so);
+
+// Makes `fp` the lowest free number from `from` on. Takes the reference. Errors: EMFILE (nothing
+// taken).
+[[nodiscard]] int fdalloc(proc* p, int from, file* fp, bool close_on_exec, int* fd);
+// Frees the number and drops its reference. [sleeps] if that was the last one of a lingering
+// socket.
+// Errors: EBADF, what fo_close answers. The number is free in every case.
+int fdrelease(proc* p, int fd);
+// Makes `to` mean what `from` means, closing what it was. Errors: EBADF.
+[[nodiscard]] int fddup2(proc* p, int from, int to);
+
+}  // namespace uapi
+}  // namespace sockbed
+
+#endif  // SOCKBED_UAPI_FILEDESC_H_

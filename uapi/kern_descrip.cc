@@ -1,0 +1,128 @@
+// Calls on descriptors themselves: close, dup, fcntl, fstat.
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "uapi/syscall.h"
+#include "uapi/uapi.h"
+
+namespace sockbed::uapi {
+namespace {
+
+// F_DUPFD and kin: a new number for the same open file, from `from` on.
+int Duplicate(proc* p, int fd, long from, bool close_on_exec, int64_t* value) {
+  file* fp;
+  if (const int error = getfile(p, fd, &fp)) return error;
+  if (from < 0 || from >= CurrentHost().kern.maxfilesperproc) return EINVAL;
+  int newfd;
+  if (const int error = fdalloc(p, static_cast<int>(from), fp, close_on_exec, &newfd)) return error;
+  FREF(fp);
+  *value = newfd;
+  return 0;
+}
+
+int OpenFlags(const file* fp) {
+  int flags = (fp->f_flag & (FREAD | FWRITE)) - 1;  // O_RDONLY, O_WRONLY, O_RDWR
+  if ((fp->f_flag & FNONBLOCK) != 0) flags |= O_NONBLOCK;
+  if ((fp->f_flag & FASYNC) != 0) flags |= O_ASYNC;
+  return flags;
+}
+
+// Sets one flag of the file, and of what the file is.
+int SetFileFlag(file* fp, int flag, unsigned long request, bool on) {
+  int value = on ? 1 : 0;
+  if (const int error = fp->f_ops->fo_ioctl(fp, request, &value)) return error;
+  fp->f_flag = on ? fp->f_flag | flag : fp->f_flag & ~flag;
+  return 0;
+}
+
+// O_APPEND is what nothing here has: it may be given, as in the original, and says nothing.
+int SetOpenFlags(file* fp, long flags) {
+  const bool was_nonblocking = (fp->f_flag & FNONBLOCK) != 0;
+  if (const int error = SetFileFlag(fp, FNONBLOCK, FIONBIO, (flags & O_NONBLOCK) != 0)) {
+    return error;
+  }
+  const int error = SetFileFlag(fp, FASYNC, FIOASYNC, (flags & O_ASYNC) != 0);
+  // The first step is undone; that it succeeded in the other direction says that it can be.
+  if (error != 0) (void)SetFileFlag(fp, FNONBLOCK, FIONBIO, was_nonblocking);
+  return error;
+}
+
+int sys_fcntl(proc* p, int fd, int cmd, long arg, int64_t* value) {
+  file* fp;
+  if (const int error = getfile(p, fd, &fp)) return error;
+  bool& close_on_exec = p->p_fd->fd_ofiles[static_cast<size_t>(fd)].close_on_exec;
+  int owner = static_cast<int>(arg);
+  switch (cmd) {
+    case F_DUPFD:
+      return Duplicate(p, fd, arg, false, value);
+    case F_DUPFD_CLOEXEC:
+      return Duplicate(p, fd, arg, true, value);
+    case F_GETFD:
+      *value = close_on_exec ? FD_CLOEXEC : 0;
+      return 0;
+    case F_SETFD:
+      close_on_exec = (arg & FD_CLOEXEC) != 0;
+      return 0;
+    case F_GETFL:
+      *value = OpenFlags(fp);
+      return 0;
+    case F_SETFL:
+      return SetOpenFlags(fp, arg);
+    case F_SETOWN:
+      return fp->f_ops->fo_ioctl(fp, SIOCSPGRP, &owner);
+    case F_GETOWN: {
+      const int error = fp->f_ops->fo_ioctl(fp, SIOCGPGRP, &owner);
+      *value = owner;
+      return error;
+    }
+    case F_GETLK:
+    case F_SETLK:
+    case F_SETLKW:
+      return EBADF;  // only files with contents have locks
+    default:
+      return EINVAL;
+  }
+}
+
+}  // namespace
+
+int close(int fd) {
+  return static_cast<int>(SystemCall(Sys::kClose, {.fd = fd}, [&](proc* p, int64_t*) {
+    return NoRestart(fdrelease(p, fd));  // made again it would be another descriptor's close
+  }));
+}
+
+int dup(int fd) {
+  return static_cast<int>(SystemCall(Sys::kDup, {.fd = fd}, [&](proc* p, int64_t* value) {
+    return Duplicate(p, fd, 0, false, value);
+  }));
+}
+
+int dup2(int fd, int to) {
+  const CallArgs args{.fd = fd, .a0 = Shown(to)};
+  return static_cast<int>(SystemCall(Sys::kDup2, args, [&](proc* p, int64_t* value) {
+    *value = to;
+    return fddup2(p, fd, to);
+  }));
+}
+
+int fcntl(int fd, int cmd, long arg) {
+  const CallArgs args{.fd = fd, .a0 = Shown(cmd), .a1 = Shown(arg)};
+  return static_cast<int>(SystemCall(Sys::kFcntl, args, [&](proc* p, int64_t* value) {
+    return sys_fcntl(p, fd, cmd, arg, value);
+  }));
+}
+
+int fstat(int fd, struct stat* st) {
+  return static_cast<int>(SystemCall(Sys::kFstat, {.fd = fd}, [&](proc* p, int64_t*) {
+    file* fp;
+    if (const int error = getfile(p, fd, &fp)) return error;
+    if (st == nullptr) return EFAULT;
+    *st = {};
+    return fp->f_ops->fo_stat(fp, st);
+  }));
+}
+
+}  // namespace sockbed::uapi

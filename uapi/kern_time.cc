@@ -1,0 +1,133 @@
+// Clocks and sleeping until they show something.
+#include <errno.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "uapi/syscall.h"
+#include "uapi/uapi.h"
+#include "uapi/wait_limit.h"
+
+namespace sockbed::uapi {
+namespace {
+
+// What `clock` shows. Errors: EINVAL (there is no such clock here).
+int ReadClock(clockid_t clock, int64_t* ns) {
+  switch (clock) {
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+      *ns = CurrentHost().wall_clock_ns();
+      return 0;
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_MONOTONIC_COARSE:
+    case CLOCK_BOOTTIME:
+      *ns = Now();
+      return 0;
+    default:
+      return EINVAL;
+  }
+}
+
+timespec ToTimespec(int64_t ns) { return {.tv_sec = ns / kSecond, .tv_nsec = ns % kSecond}; }
+
+// Sleeps until virtual time `until`. [sleeps] "nanslp". Errors: EINTR.
+int SleepUntil(SimTime until) {
+  // A sleep may end early only by a signal: ticks begin before the program asks.
+  while (Now() < until) {
+    const int error = tsleep_nsec(&nowake, PWAIT | PCATCH, "nanslp",
+                                  static_cast<uint64_t>(until - Now()));
+    if (error != 0 && error != EWOULDBLOCK) return NoRestart(error);
+  }
+  return 0;
+}
+
+int sys_nanosleep(const timespec* interval, timespec* rest) {
+  if (interval == nullptr) return EFAULT;
+  if (!IsCanonical(*interval)) return EINVAL;
+  const SimTime until = Now() + TimespecNs(*interval);
+  const int error = SleepUntil(until);
+  if (error == EINTR && rest != nullptr) *rest = ToTimespec(std::max<SimTime>(until - Now(), 0));
+  return error;
+}
+
+int sys_clock_nanosleep(clockid_t clock, int flags, const timespec* t, timespec* rest) {
+  int64_t shown;
+  if (const int error = ReadClock(clock, &shown)) return error;
+  if ((flags & ~TIMER_ABSTIME) != 0) return EINVAL;
+  if ((flags & TIMER_ABSTIME) == 0) return sys_nanosleep(t, rest);
+  if (t == nullptr) return EFAULT;
+  if (t->tv_nsec < 0 || t->tv_nsec >= kSecond) return EINVAL;
+  // Far enough for any run; a product beyond would overflow.
+  const int64_t seconds = std::clamp<int64_t>(t->tv_sec, 0, kForever / kSecond / 2);
+  return SleepUntil(Now() + (seconds * kSecond + t->tv_nsec - shown));
+}
+
+}  // namespace
+
+time_t time(time_t* result) {
+  const time_t now = SystemCallValue(Sys::kTime, {}, [](proc*) {
+    return CurrentHost().wall_clock_ns() / kSecond;
+  });
+  if (result != nullptr) *result = now;
+  return now;
+}
+
+int gettimeofday(timeval* tv, void*) {
+  return static_cast<int>(SystemCallValue(Sys::kGettimeofday, {}, [&](proc*) {
+    const int64_t ns = CurrentHost().wall_clock_ns();
+    if (tv != nullptr) *tv = {.tv_sec = ns / kSecond, .tv_usec = ns % kSecond / kMicrosecond};
+    return 0;
+  }));
+}
+
+int clock_gettime(clockid_t clock, timespec* ts) {
+  return static_cast<int>(
+      SystemCall(Sys::kClockGettime, {.a0 = Shown(clock)}, [&](proc*, int64_t*) {
+        int64_t ns;
+        if (const int error = ReadClock(clock, &ns)) return error;
+        if (ts == nullptr) return EFAULT;
+        *ts = ToTimespec(ns);
+        return 0;
+      }));
+}
+
+int clock_getres(clockid_t clock, timespec* ts) {
+  return static_cast<int>(
+      SystemCall(Sys::kClockGetres, {.a0 = Shown(clock)}, [&](proc*, int64_t*) {
+        int64_t ns;
+        if (const int error = ReadClock(clock, &ns)) return error;
+        if (ts != nullptr) *ts = {.tv_sec = 0, .tv_nsec = 1};
+        return 0;
+      }));
+}
+
+int nanosleep(const timespec* interval, timespec* rest) {
+  const int64_t shown = interval != nullptr ? TimespecNs(*interval) : 0;
+  return static_cast<int>(SystemCall(Sys::kNanosleep, {.a0 = Shown(shown)}, [&](proc*, int64_t*) {
+    return sys_nanosleep(interval, rest);
+  }));
+}
+
+int clock_nanosleep(clockid_t clock, int flags, const timespec* t, timespec* rest) {
+  const CallArgs args{.a0 = Shown(clock), .a1 = Shown(t != nullptr ? TimespecNs(*t) : 0)};
+  const int64_t result = SystemCall(Sys::kClockNanosleep, args, [&](proc*, int64_t*) {
+    return sys_clock_nanosleep(clock, flags, t, rest);
+  });
+  return result == 0 ? 0 : errno;
+}
+
+unsigned sleep(unsigned seconds) {
+  const timespec interval{.tv_sec = static_cast<time_t>(seconds), .tv_nsec = 0};
+  timespec rest{};
+  if (uapi::nanosleep(&interval, &rest) == 0) return 0;
+  return static_cast<unsigned>(rest.tv_sec + (rest.tv_nsec != 0));
+}
+
+int usleep(useconds_t usec) {
+  const timespec interval = ToTimespec(int64_t{usec} * kMicrosecond);
+  return uapi::nanosleep(&interval, nullptr);
+}
+
+}  // namespace sockbed::uapi

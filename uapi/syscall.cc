@@ -1,0 +1,125 @@
+#include "uapi/syscall.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernel/host/host.h"
+#include "kernel/mbuf/mbuf.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/sim/fault.h"
+
+namespace sockbed::uapi {
+
+uint64_t Shown(const sockaddr* sa, socklen_t len) {
+  sockaddr_in sin;
+  if (sa == nullptr || len < sizeof sin || sa->sa_family != AF_INET) return 0;
+  std::memcpy(&sin, sa, sizeof sin);
+  return PackEndpoint(ntohl(sin.sin_addr.s_addr), ntohs(sin.sin_port));
+}
+
+uint64_t Shown(const char* text, int part) {
+  if (text == nullptr) return 0;
+  const size_t skip = static_cast<size_t>(part) * 8;
+  const size_t len = strnlen(text, skip + 8);
+  return len > skip ? PackText({text + skip, len - skip}) : 0;
+}
+
+proc* Enter(Sys sys, const CallArgs& args) {
+  if (!InSimulation() || curproc() == nullptr) {
+    KPANIC("a system call outside a simulated process: only programs have descriptors");
+  }
+  proc* const p = curproc();
+  if (__builtin_expect(p->p_fd == nullptr, 0)) fdinit(p);
+  Here().machine->Charge(CurrentHost().kern.syscall_ns);
+  Emit(Room::kUapi, static_cast<uint8_t>(sys), Shown(args.fd), args.a0, args.a1, args.a2);
+  return p;
+}
+
+int64_t Leave(Sys sys, int error, int64_t value) {
+  KASSERT(error >= 0);
+  KASSERT(curproc() != nullptr);
+  const UapiRecord type = error == 0 ? UapiRecord::kReturn : UapiRecord::kError;
+  Emit(Room::kUapi, static_cast<uint8_t>(type), static_cast<uint64_t>(sys),
+       Shown(error == 0 ? value : error));
+  errno = error;
+  return error == 0 ? value : -1;
+}
+
+int sockargs(MbufPtr* mp, const void* data, socklen_t len, size_t max, int type) {
+  if (len > max) return EINVAL;
+  if (data == nullptr && len > 0) return EFAULT;
+  MbufPtr m = m_get(M_WAIT, type);
+  if (len > MLEN) MCLGET(m.get(), M_WAIT);
+  std::copy_n(static_cast<const char*>(data), len, mtod<char>(m.get()));
+  m->m_len = static_cast<int32_t>(len);
+  *mp = std::move(m);
+  return 0;
+}
+
+MbufPtr NameMbuf() { return m_get(M_WAIT, MT_SONAME); }
+
+int CopyOutName(const mbuf* m, sockaddr* name, socklen_t* len) {
+  if (name == nullptr) return 0;
+  if (len == nullptr) return EFAULT;
+  const socklen_t actual = m != nullptr ? static_cast<socklen_t>(m->m_len) : 0;
+  *len = std::min(*len, actual);
+  if (*len > 0) std::memcpy(name, mtod<char>(m), *len);
+  return 0;
+}
+
+int UserVectors::CopyIn(const iovec* iov, size_t count, enum uio_rw rw) {
+  KASSERT(count <= IOV_MAX);
+  if (iov == nullptr && count > 0) return EFAULT;
+  iovec* copy = few_.data();
+  if (count > few_.size()) {
+    many_.resize(count);
+    copy = many_.data();
+  }
+  std::copy_n(iov, count, copy);
+  uio_ = {copy, static_cast<int>(count), 0, rw};
+  return Check();
+}
+
+int UserVectors::CopyIn(const void* data, size_t len, enum uio_rw rw) {
+  few_[0] = {const_cast<void*>(data), len};  // a read alone writes there
+  uio_ = {few_.data(), 1, 0, rw};
+  return Check();
+}
+
+int UserVectors::Finish(int error, int64_t* moved) const {
+  *moved = static_cast<int64_t>(total_ - uio_.uio_resid);
+  if (*moved == 0) return error;
+  return error == EINTR || error == kERESTART || error == EWOULDBLOCK ? 0 : error;
+}
+
+int UserVectors::Check() {
+  size_t sum = 0;
+  for (int i = 0; i < uio_.uio_iovcnt; ++i) {
+    if (uio_.uio_iov[i].iov_len > SSIZE_MAX - sum) return EINVAL;
+    sum += uio_.uio_iov[i].iov_len;
+  }
+  uio_.uio_resid = total_ = sum;
+  return 0;
+}
+
+void UserVectors::MaybeShorten(const file* fp) {
+  if (fp->f_type == FileType::kSocket) {
+    const auto* so = static_cast<const struct socket*>(fp->f_data);
+    if ((so->so_proto->pr_flags & PR_ATOMIC) != 0) return;
+  }
+  if (total_ < 2 || !fault::Fires(Site::kSyscallShort, Here().pid)) return;
+  // The first vector that holds more than a byte, and half of it.
+  int i = 0;
+  while (i < uio_.uio_iovcnt - 1 && uio_.uio_iov[i].iov_len < 2) ++i;
+  uio_.uio_iov[i].iov_len = (uio_.uio_iov[i].iov_len + 1) / 2;
+  uio_.uio_iovcnt = i + 1;
+  uio_.uio_resid = 0;
+  for (int k = 0; k <= i; ++k) uio_.uio_resid += uio_.uio_iov[k].iov_len;
+  total_ = uio_.uio_resid;
+}
+
+}  // namespace sockbed::uapi

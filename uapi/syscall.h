@@ -1,0 +1,109 @@
+// The frame of a system call: in from the program, round again for a restart, out to the program.
+//
+// Lives here:  SystemCall, and what the calls share: user memory, addresses, vectors.
+// Called by:   every file of this room that defines a system call; nobody else.
+// Context:     a simulated process; asserted on every call.
+// Invariants:  1. errno is set here and nowhere else.   2. kERESTART ends here.
+//              3. No sockbuf stays locked by a process that returns to its program.
+// Source:      OpenBSD sys/arch/*/trap.c (syscall), sys/sys/syscall_mi.h.
+#ifndef SOCKBED_UAPI_SYSCALL_H_
+#define SOCKBED_UAPI_SYSCALL_H_
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernel/mbuf/mbuf_ptr.h"
+#include "kernel/sched/signal.h"
+#include "kernel/sched/synch.h"
+#include "uapi/filedesc.h"
+#include "uapi/uapi_trace.h"
+
+namespace sockbed::uapi {
+
+// What the CALL record shows, as the table in uapi_trace.h says.
+struct CallArgs {
+  int fd = -1;
+  uint64_t a0 = 0, a1 = 0, a2 = 0;
+};
+
+// What goes into a trace for an int, a pointer's IPv4 address, a text's n-th 8 characters.
+constexpr uint64_t Shown(int64_t value) { return static_cast<uint64_t>(value); }
+uint64_t Shown(const sockaddr* sa, socklen_t len);
+uint64_t Shown(const char* text, int part);
+
+// Charges and traces the call; the process has a descriptor table afterwards.
+proc* Enter(Sys sys, const CallArgs& args);
+// Sets errno, traces, and returns what the program sees: `value`, or -1.
+int64_t Leave(Sys sys, int error, int64_t value);
+
+// Runs `body(proc*, int64_t* value)`, which returns an errno, until it is not to be restarted.
+// Signals are acted on in between; a fatal one does not return.
+template <typename Body>
+inline int64_t SystemCall(Sys sys, const CallArgs& args, Body&& body) {
+  proc* const p = Enter(sys, args);
+  int error;
+  int64_t value;
+  do {
+    value = 0;
+    error = body(p, &value);
+    userret();
+  } while (error == kERESTART);
+  return Leave(sys, error, value);
+}
+// For calls that cannot fail.
+template <typename Body>
+inline int64_t SystemCallValue(Sys sys, const CallArgs& args, Body&& body) {
+  return SystemCall(sys, args, [&](proc* p, int64_t* value) {
+    *value = body(p);
+    return 0;
+  });
+}
+
+// For calls that are never made again: a signal ends them, whatever its handler says.
+constexpr int NoRestart(int error) { return error == kERESTART ? EINTR : error; }
+
+// An address or control buffer of the program as an mbuf. A zero length gives an empty one.
+// [sleeps]
+// Errors: EINVAL (longer than `max`), EFAULT.
+[[nodiscard]] int sockargs(MbufPtr* mp, const void* data, socklen_t len, size_t max, int type);
+
+// An empty mbuf for an address that the kernel fills in. [sleeps]
+MbufPtr NameMbuf();
+
+// Copies an address out, cut to *len, and stores the copied length there. `name` null: nothing.
+// Errors: EFAULT.
+[[nodiscard]] int CopyOutName(const mbuf* m, sockaddr* name, socklen_t* len);
+
+// A uio over vectors of the program: a copy, since a transfer consumes it.
+class UserVectors {
+ public:
+  // Errors: EFAULT (no vectors), EINVAL (the sum exceeds SSIZE_MAX). A null buffer is the
+  // transfer's to find. REQUIRES: count <= IOV_MAX.
+  [[nodiscard]] int CopyIn(const iovec* iov, size_t count, enum uio_rw rw);
+  [[nodiscard]] int CopyIn(const void* data, size_t len, enum uio_rw rw);
+  // Fault point syscall.short: the transfer may end early, unless `fp` carries messages, which are
+  // whole.
+  void MaybeShorten(const file* fp);
+  // The transfer has ended with `error`: stores how many bytes it moved and returns what the call
+  // does. Cut short by a signal or a time limit after some bytes, it has succeeded with those.
+  [[nodiscard]] int Finish(int error, int64_t* moved) const;
+
+  uio* get() { return &uio_; }
+
+ private:
+  [[nodiscard]] int Check();
+
+  std::array<iovec, 8> few_;
+  std::vector<iovec> many_;
+  uio uio_;
+  size_t total_ = 0;
+};
+
+}  // namespace sockbed::uapi
+
+#endif  // SOCKBED_UAPI_SYSCALL_H_

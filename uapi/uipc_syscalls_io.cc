@@ -1,0 +1,163 @@
+// Data through sockets: the send and receive families.
+#include <errno.h>
+#include <limits.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernel/mbuf/mbuf.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/socket/socketvar.h"
+#include "uapi/syscall.h"
+#include "uapi/uapi.h"
+
+namespace sockbed::uapi {
+namespace {
+
+// Control messages: one after another, each aligned but the last; what does not fit is cut, the
+// rest is dropped. Stores the length, and MSG_CTRUNC if something was lost.
+void CopyOutControl(const mbuf* control, msghdr* msg, int* flags) {
+  char* const out = static_cast<char*>(msg->msg_control);
+  size_t used = 0;
+  for (const mbuf* m = control; m != nullptr; m = m->m_next) {
+    used = CMSG_ALIGN(used);
+    const size_t room = msg->msg_controllen - std::min(used, msg->msg_controllen);
+    const size_t n = std::min(room, static_cast<size_t>(m->m_len));
+    if (n < static_cast<size_t>(m->m_len)) *flags |= MSG_CTRUNC;
+    if (n == 0) break;
+    std::memcpy(out + used, mtod<char>(m), n);
+    used += n;
+  }
+  msg->msg_controllen = std::min(used, msg->msg_controllen);
+}
+
+// Room for control messages, or the reason why not. A sender's must hold a header at least.
+int CheckControl(const msghdr* msg) {
+  if (msg->msg_control == nullptr) return 0;
+  return msg->msg_controllen < sizeof(cmsghdr) ? EINVAL : 0;
+}
+
+int sendit(proc* p, int fd, const msghdr* msg, UserVectors* vectors, int flags, int64_t* value) {
+  file* fp;
+  struct socket* so;
+  if (const int error = getsock(p, fd, &fp, &so)) return error;
+  MbufPtr to, control;
+  if (msg->msg_name != nullptr) {
+    if (const int error = sockargs(&to, msg->msg_name, msg->msg_namelen, kSockAddrMax, MT_SONAME)) {
+      return error;
+    }
+  }
+  if (msg->msg_control != nullptr) {
+    if (const int error = CheckControl(msg)) return error;
+    if (const int error = sockargs(&control, msg->msg_control,
+                                   static_cast<socklen_t>(std::min<size_t>(
+                                       msg->msg_controllen, kOptionMax + 1)),
+                                   kOptionMax, MT_CONTROL)) {
+      return error;
+    }
+  }
+  vectors->MaybeShorten(fp);
+  const int error = vectors->Finish(
+      sosend(so, to.get(), vectors->get(), nullptr, control.release() /*taken*/, flags), value);
+  if (error == EPIPE && (flags & MSG_NOSIGNAL) == 0) psignal(p, SIGPIPE);
+  return error;
+}
+
+int recvit(proc* p, int fd, msghdr* msg, UserVectors* vectors, int flags, int64_t* value) {
+  file* fp;
+  struct socket* so;
+  if (const int error = getsock(p, fd, &fp, &so)) return error;
+  vectors->MaybeShorten(fp);
+  mbuf *raw_from = nullptr, *raw_control = nullptr;
+  const bool wants_control = msg->msg_control != nullptr;
+  const int received = soreceive_limit(so, &raw_from, vectors->get(), nullptr,
+                                       wants_control ? &raw_control : nullptr, &flags,
+                                       static_cast<socklen_t>(msg->msg_controllen));
+  const MbufPtr from(raw_from), control(raw_control);
+  if (const int error = vectors->Finish(received, value)) return error;
+  if (msg->msg_name != nullptr) {
+    // No error: the name's length is a field of `msg`.
+    (void)CopyOutName(from.get(), static_cast<sockaddr*>(msg->msg_name), &msg->msg_namelen);
+  }
+  if (wants_control) CopyOutControl(control.get(), msg, &flags);
+  msg->msg_flags = flags;
+  return 0;
+}
+
+// The header of sendmsg and recvmsg, and its vectors.
+int CopyInMessage(const msghdr* msg, enum uio_rw rw, UserVectors* vectors) {
+  if (msg == nullptr) return EFAULT;
+  if (msg->msg_iovlen > IOV_MAX) return EMSGSIZE;
+  return vectors->CopyIn(msg->msg_iov, msg->msg_iovlen, rw);
+}
+
+ssize_t SendBytes(Sys sys, int fd, const void* data, size_t len, int flags, const sockaddr* to,
+                  socklen_t tolen) {
+  const CallArgs args{.fd = fd, .a0 = len, .a1 = Shown(flags), .a2 = Shown(to, tolen)};
+  return SystemCall(sys, args, [&](proc* p, int64_t* value) {
+    UserVectors vectors;
+    if (const int error = vectors.CopyIn(data, len, UIO_WRITE)) return error;
+    msghdr msg{};
+    msg.msg_name = const_cast<sockaddr*>(to);  // only read
+    msg.msg_namelen = tolen;
+    return sendit(p, fd, &msg, &vectors, flags, value);
+  });
+}
+
+ssize_t ReceiveBytes(Sys sys, int fd, void* data, size_t len, int flags, sockaddr* from,
+                     socklen_t* fromlen) {
+  const CallArgs args{.fd = fd, .a0 = len, .a1 = Shown(flags)};
+  return SystemCall(sys, args, [&](proc* p, int64_t* value) {
+    if (from != nullptr && fromlen == nullptr) return EFAULT;
+    UserVectors vectors;
+    if (const int error = vectors.CopyIn(data, len, UIO_READ)) return error;
+    msghdr msg{};
+    msg.msg_name = from;
+    msg.msg_namelen = fromlen != nullptr ? *fromlen : 0;
+    const int error = recvit(p, fd, &msg, &vectors, flags, value);
+    if (error == 0 && fromlen != nullptr) *fromlen = from != nullptr ? msg.msg_namelen : 0;
+    return error;
+  });
+}
+
+}  // namespace
+
+ssize_t send(int fd, const void* data, size_t len, int flags) {
+  return SendBytes(Sys::kSend, fd, data, len, flags, nullptr, 0);
+}
+
+ssize_t sendto(int fd, const void* data, size_t len, int flags, const sockaddr* to,
+               socklen_t tolen) {
+  return SendBytes(Sys::kSendto, fd, data, len, flags, to, tolen);
+}
+
+ssize_t sendmsg(int fd, const msghdr* msg, int flags) {
+  const CallArgs args{
+      .fd = fd, .a0 = msg != nullptr ? msg->msg_iovlen : 0, .a1 = Shown(flags)};
+  return SystemCall(Sys::kSendmsg, args, [&](proc* p, int64_t* value) {
+    UserVectors vectors;
+    if (const int error = CopyInMessage(msg, UIO_WRITE, &vectors)) return error;
+    return sendit(p, fd, msg, &vectors, flags, value);
+  });
+}
+
+ssize_t recv(int fd, void* data, size_t len, int flags) {
+  return ReceiveBytes(Sys::kRecv, fd, data, len, flags, nullptr, nullptr);
+}
+
+ssize_t recvfrom(int fd, void* data, size_t len, int flags, sockaddr* from, socklen_t* fromlen) {
+  return ReceiveBytes(Sys::kRecvfrom, fd, data, len, flags, from, fromlen);
+}
+
+ssize_t recvmsg(int fd, msghdr* msg, int flags) {
+  const CallArgs args{
+      .fd = fd, .a0 = msg != nullptr ? msg->msg_iovlen : 0, .a1 = Shown(flags)};
+  return SystemCall(Sys::kRecvmsg, args, [&](proc* p, int64_t* value) {
+    UserVectors vectors;
+    if (const int error = CopyInMessage(msg, UIO_READ, &vectors)) return error;
+    return recvit(p, fd, msg, &vectors, flags, value);
+  });
+}
+
+}  // namespace sockbed::uapi
