@@ -44,10 +44,11 @@ constexpr Tunable kTunables[] = {
 };
 
 // What FreeBSD calls some of them.
-constexpr struct {
+struct Alias {
   const char* alias;
   const char* name;
-} kAliases[] = {
+};
+constexpr Alias kAliases[] = {
     {"net.inet.ip.portrange.first", "net.inet.ip.portfirst"},
     {"net.inet.ip.portrange.last", "net.inet.ip.portlast"},
     {"net.inet.ip.portrange.hifirst", "net.inet.ip.porthifirst"},

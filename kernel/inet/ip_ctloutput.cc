@@ -16,10 +16,11 @@ namespace {
 
 // Options that are one bit of inp_flags: what a datagram socket wants to be told with each
 // datagram.
-constexpr struct {
+struct OptionFlag {
   int name;
   int flag;
-} kFlags[] = {
+};
+constexpr OptionFlag kFlags[] = {
     {kIpRecvDstAddr, INP_RECVDSTADDR}, {kIpRecvIf, INP_RECVIF},   {IP_RECVTTL, INP_RECVTTL},
     {kIpRecvDstPort, INP_RECVDSTPORT}, {IP_RECVTOS, INP_RECVTOS}, {IP_PKTINFO, INP_RECVPKTINFO},
 };
