@@ -1,0 +1,300 @@
+// Fortified headers would define some of these names as inline functions.
+#undef _FORTIFY_SOURCE
+
+#include "uapi/posix.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+
+#include "kernel/sched/proc.h"
+#include "kernel/sim/context.h"
+#include "kernel/sim/kassert.h"
+#include "uapi/uapi.h"
+
+namespace sockbed {
+namespace {
+
+// The C library's own functions.
+struct RealCalls {
+#define SOCKBED_REAL(name) decltype(&::name) name = nullptr;
+  SOCKBED_POSIX_NAMES(SOCKBED_REAL)
+#undef SOCKBED_REAL
+  bool found = false;
+};
+
+// The only such object in the tree: it belongs to the OS process, as the C library does. Written
+// once, before main; a library that calls a name from its own constructor brings that moment
+// forward.
+constinit RealCalls real_calls;
+
+[[gnu::cold]] void FindReal() {
+  RealCalls found;
+#define SOCKBED_FIND(name) \
+  found.name = reinterpret_cast<decltype(&::name)>(dlsym(RTLD_NEXT, #name));
+  SOCKBED_POSIX_NAMES(SOCKBED_FIND)
+#undef SOCKBED_FIND
+  found.found = true;
+  real_calls = found;
+}
+
+[[gnu::constructor]] void AtStart() {
+  if (!real_calls.found) FindReal();
+}
+
+const RealCalls& Real() {
+  if (__builtin_expect(!real_calls.found, 0)) FindReal();
+  return real_calls;
+}
+
+bool InProcess() { return InSimulation() && curproc() != nullptr; }
+
+// A process that is to end cannot unwind through a function that the C library's headers declare
+// never to throw. It ends at its next call that may.
+template <typename Call>
+auto WithoutUnwinding(Call call) noexcept -> decltype(call()) {
+  try {
+    return call();
+  } catch (const proc_unwind&) {
+    errno = EINTR;
+    return static_cast<decltype(call())>(-1);
+  }
+}
+
+// The words behind fcntl's and ioctl's fixed arguments: one, of any kind.
+struct OptionalWord {
+  long number;
+  void* pointer() const { return reinterpret_cast<void*>(number); }
+};
+#define SOCKBED_OPTIONAL_WORD(last, word) \
+  va_list args;                           \
+  va_start(args, last);                   \
+  const OptionalWord word{va_arg(args, long)}; \
+  va_end(args)
+
+// The buffer checks of fortified programs: their text is the C library's.
+void CheckFits(size_t len, size_t room) {
+  if (len > room) KPANIC("buffer overflow detected: a length exceeds the buffer's size");
+}
+
+}  // namespace
+
+std::string_view posix_check() {
+#define SOCKBED_CHECK(name)                                                            \
+  if (dlsym(RTLD_DEFAULT, #name) != reinterpret_cast<void*>(&::name)) return #name;
+  SOCKBED_POSIX_NAMES(SOCKBED_CHECK)
+#undef SOCKBED_CHECK
+  return {};
+}
+
+}  // namespace sockbed
+
+using sockbed::InProcess;
+using sockbed::OptionalWord;
+using sockbed::Real;
+using sockbed::WithoutUnwinding;
+namespace uapi = sockbed::uapi;
+
+#pragma GCC visibility push(default)
+extern "C" {
+
+// A name that may unwind the process it is called in, and one that may not.
+#define SOCKBED_SHIM(result, name, params, args) \
+  result name params { return InProcess() ? uapi::name args : Real().name args; }
+#define SOCKBED_SHIM_NOTHROW(result, name, params, args)                           \
+  result name params noexcept {                                                    \
+    return InProcess() ? WithoutUnwinding([&] { return uapi::name args; }) : Real().name args; \
+  }
+
+// --- Sockets. ---
+SOCKBED_SHIM_NOTHROW(int, socket, (int domain, int type, int protocol), (domain, type, protocol))
+SOCKBED_SHIM_NOTHROW(int, socketpair, (int domain, int type, int protocol, int* sv),
+                     (domain, type, protocol, sv))
+SOCKBED_SHIM_NOTHROW(int, bind, (int fd, const sockaddr* name, socklen_t len), (fd, name, len))
+SOCKBED_SHIM_NOTHROW(int, listen, (int fd, int backlog), (fd, backlog))
+SOCKBED_SHIM(int, accept, (int fd, sockaddr* name, socklen_t* len), (fd, name, len))
+SOCKBED_SHIM(int, accept4, (int fd, sockaddr* name, socklen_t* len, int flags),
+             (fd, name, len, flags))
+SOCKBED_SHIM(int, connect, (int fd, const sockaddr* name, socklen_t len), (fd, name, len))
+SOCKBED_SHIM_NOTHROW(int, shutdown, (int fd, int how), (fd, how))
+SOCKBED_SHIM_NOTHROW(int, getsockname, (int fd, sockaddr* name, socklen_t* len), (fd, name, len))
+SOCKBED_SHIM_NOTHROW(int, getpeername, (int fd, sockaddr* name, socklen_t* len), (fd, name, len))
+SOCKBED_SHIM_NOTHROW(int, getsockopt, (int fd, int level, int name, void* value, socklen_t* len),
+                     (fd, level, name, value, len))
+SOCKBED_SHIM_NOTHROW(int, setsockopt,
+                     (int fd, int level, int name, const void* value, socklen_t len),
+                     (fd, level, name, value, len))
+
+// --- Data. ---
+SOCKBED_SHIM(ssize_t, send, (int fd, const void* data, size_t len, int flags),
+             (fd, data, len, flags))
+SOCKBED_SHIM(ssize_t, sendto,
+             (int fd, const void* data, size_t len, int flags, const sockaddr* to, socklen_t tolen),
+             (fd, data, len, flags, to, tolen))
+SOCKBED_SHIM(ssize_t, sendmsg, (int fd, const msghdr* msg, int flags), (fd, msg, flags))
+SOCKBED_SHIM(ssize_t, recv, (int fd, void* data, size_t len, int flags), (fd, data, len, flags))
+SOCKBED_SHIM(ssize_t, recvfrom,
+             (int fd, void* data, size_t len, int flags, sockaddr* from, socklen_t* fromlen),
+             (fd, data, len, flags, from, fromlen))
+SOCKBED_SHIM(ssize_t, recvmsg, (int fd, msghdr* msg, int flags), (fd, msg, flags))
+SOCKBED_SHIM(ssize_t, read, (int fd, void* data, size_t len), (fd, data, len))
+SOCKBED_SHIM(ssize_t, readv, (int fd, const iovec* iov, int count), (fd, iov, count))
+SOCKBED_SHIM(ssize_t, write, (int fd, const void* data, size_t len), (fd, data, len))
+SOCKBED_SHIM(ssize_t, writev, (int fd, const iovec* iov, int count), (fd, iov, count))
+SOCKBED_SHIM(ssize_t, pread, (int fd, void* data, size_t len, off_t offset),
+             (fd, data, len, offset))
+SOCKBED_SHIM(ssize_t, pwrite, (int fd, const void* data, size_t len, off_t offset),
+             (fd, data, len, offset))
+SOCKBED_SHIM_NOTHROW(off_t, lseek, (int fd, off_t offset, int whence), (fd, offset, whence))
+ssize_t pread64(int fd, void* data, size_t len, off64_t offset) {
+  return pread(fd, data, len, offset);
+}
+ssize_t pwrite64(int fd, const void* data, size_t len, off64_t offset) {
+  return pwrite(fd, data, len, offset);
+}
+off64_t lseek64(int fd, off64_t offset, int whence) noexcept { return lseek(fd, offset, whence); }
+
+// --- Descriptors. ---
+SOCKBED_SHIM(int, close, (int fd), (fd))
+SOCKBED_SHIM_NOTHROW(int, dup, (int fd), (fd))
+SOCKBED_SHIM_NOTHROW(int, dup2, (int fd, int to), (fd, to))
+SOCKBED_SHIM_NOTHROW(int, fstat, (int fd, struct stat* st), (fd, st))
+static_assert(sizeof(struct stat) == sizeof(struct stat64));
+int fstat64(int fd, struct stat64* st) noexcept {
+  return fstat(fd, reinterpret_cast<struct stat*>(st));
+}
+int fcntl(int fd, int cmd, ...) {
+  SOCKBED_OPTIONAL_WORD(cmd, word);
+  if (!InProcess()) return Real().fcntl(fd, cmd, word.number);
+  return uapi::fcntl(fd, cmd, static_cast<int>(word.number));  // no command here takes a pointer
+}
+int fcntl64(int fd, int cmd, ...) {
+  SOCKBED_OPTIONAL_WORD(cmd, word);
+  return fcntl(fd, cmd, word.number);
+}
+int ioctl(int fd, unsigned long request, ...) noexcept {
+  SOCKBED_OPTIONAL_WORD(request, word);
+  if (!InProcess()) return Real().ioctl(fd, request, word.number);
+  return WithoutUnwinding([&] { return uapi::ioctl(fd, request, word.pointer()); });
+}
+int open(const char* path, int flags, ...) {
+  SOCKBED_OPTIONAL_WORD(flags, word);
+  if (!InProcess()) return Real().open(path, flags, word.number);
+  errno = ENOENT;  // a simulated host has no files
+  return -1;
+}
+int open64(const char* path, int flags, ...) {
+  SOCKBED_OPTIONAL_WORD(flags, word);
+  return open(path, flags, word.number);
+}
+
+// --- Waiting, time. ---
+SOCKBED_SHIM(int, poll, (pollfd * fds, nfds_t count, int limit_ms), (fds, count, limit_ms))
+SOCKBED_SHIM(int, ppoll,
+             (pollfd * fds, nfds_t count, const timespec* limit, const sigset_t* mask),
+             (fds, count, limit, mask))
+SOCKBED_SHIM(int, select,
+             (int count, fd_set* in, fd_set* out, fd_set* except, timeval* limit),
+             (count, in, out, except, limit))
+SOCKBED_SHIM_NOTHROW(time_t, time, (time_t* result), (result))
+SOCKBED_SHIM_NOTHROW(int, gettimeofday, (timeval * tv, void* tz), (tv, tz))
+SOCKBED_SHIM_NOTHROW(int, clock_gettime, (clockid_t clock, timespec* ts), (clock, ts))
+SOCKBED_SHIM_NOTHROW(int, clock_getres, (clockid_t clock, timespec* ts), (clock, ts))
+SOCKBED_SHIM(int, nanosleep, (const timespec* interval, timespec* rest), (interval, rest))
+SOCKBED_SHIM(int, clock_nanosleep,
+             (clockid_t clock, int flags, const timespec* t, timespec* rest),
+             (clock, flags, t, rest))
+SOCKBED_SHIM(unsigned, sleep, (unsigned seconds), (seconds))
+SOCKBED_SHIM(int, usleep, (useconds_t usec), (usec))
+
+// --- Processes and signals. ---
+SOCKBED_SHIM_NOTHROW(pid_t, getpid, (), ())
+SOCKBED_SHIM_NOTHROW(pid_t, getppid, (), ())
+SOCKBED_SHIM_NOTHROW(uid_t, getuid, (), ())
+SOCKBED_SHIM_NOTHROW(uid_t, geteuid, (), ())
+SOCKBED_SHIM_NOTHROW(gid_t, getgid, (), ())
+SOCKBED_SHIM_NOTHROW(gid_t, getegid, (), ())
+SOCKBED_SHIM_NOTHROW(int, kill, (pid_t pid, int signo), (pid, signo))
+SOCKBED_SHIM(pid_t, waitpid, (pid_t pid, int* status, int options), (pid, status, options))
+SOCKBED_SHIM_NOTHROW(int, sigaction,
+                     (int signo, const struct sigaction* act, struct sigaction* old),
+                     (signo, act, old))
+SOCKBED_SHIM_NOTHROW(int, sigprocmask, (int how, const sigset_t* set, sigset_t* old),
+                     (how, set, old))
+sighandler_t signal(int signo, sighandler_t handler) noexcept {
+  if (!InProcess()) return Real().signal(signo, handler);
+  struct sigaction act{}, old{};
+  act.sa_handler = handler;
+  act.sa_flags = SA_RESTART;
+  return sigaction(signo, &act, &old) == 0 ? old.sa_handler : SIG_ERR;
+}
+void exit(int status) noexcept {
+  if (InProcess()) KPANIC("exit() in a simulated program: return from its main, or uapi::exit");
+  Real().exit(status);
+  __builtin_unreachable();
+}
+
+// --- Names and randomness. ---
+SOCKBED_SHIM(int, getaddrinfo,
+             (const char* node, const char* service, const addrinfo* hints, addrinfo** result),
+             (node, service, hints, result))
+// Either side frees what either side has made: resolver.cc allocates as the C library does.
+void freeaddrinfo(addrinfo* list) noexcept { uapi::freeaddrinfo(list); }
+SOCKBED_SHIM(int, getnameinfo,
+             (const sockaddr* sa, socklen_t len, char* host, socklen_t hostlen, char* service,
+              socklen_t servicelen, int flags),
+             (sa, len, host, hostlen, service, servicelen, flags))
+SOCKBED_SHIM_NOTHROW(int, gethostname, (char* name, size_t len), (name, len))
+// Its result would be a static object, shared by all simulated processes.
+hostent* gethostbyname(const char* name) {
+  if (!InProcess()) return Real().gethostbyname(name);
+  h_errno = NO_RECOVERY;
+  return nullptr;
+}
+SOCKBED_SHIM(ssize_t, getrandom, (void* data, size_t len, unsigned flags), (data, len, flags))
+SOCKBED_SHIM(int, getentropy, (void* data, size_t len), (data, len))
+
+// --- What fortified programs call instead. ---
+ssize_t __read_chk(int fd, void* data, size_t len, size_t room) {
+  sockbed::CheckFits(len, room);
+  return read(fd, data, len);
+}
+ssize_t __recv_chk(int fd, void* data, size_t len, size_t room, int flags) {
+  sockbed::CheckFits(len, room);
+  return recv(fd, data, len, flags);
+}
+ssize_t __recvfrom_chk(int fd, void* data, size_t len, size_t room, int flags, sockaddr* from,
+                       socklen_t* fromlen) {
+  sockbed::CheckFits(len, room);
+  return recvfrom(fd, data, len, flags, from, fromlen);
+}
+int __poll_chk(pollfd* fds, nfds_t count, int limit_ms, size_t room) {
+  sockbed::CheckFits(count, room / sizeof(pollfd));
+  return poll(fds, count, limit_ms);
+}
+int __ppoll_chk(pollfd* fds, nfds_t count, const timespec* limit, const sigset_t* mask,
+                size_t room) {
+  sockbed::CheckFits(count, room / sizeof(pollfd));
+  return ppoll(fds, count, limit, mask);
+}
+
+}  // extern "C"
+#pragma GCC visibility pop

@@ -1,0 +1,41 @@
+// The POSIX shim: the C library's names, which lead to uapi inside a simulated process and to the C
+// library everywhere else.
+//
+// Lives here:  the list of names; posix_check.
+// Called by:   whoever links //uapi:posix calls it without knowing: programs, libcrypto, libssl.
+// May touch:   uapi; the dynamic linker.
+// Context:     any. A simulated process is: Here() has one. Interrupt context and set-up are
+//              outside.
+// Owns:        the addresses of the C library's functions, found once and constant from then on.
+// Invariants:  1. Inside a simulated process a descriptor number means the simulated table, always.
+//              2. stdio does not pass through these names: printf and fopen stay the real host's.
+// Differs:     from the C library's, inside a process: open finds no file, for there is no file
+//              system; exit panics, since it cannot unwind; of the names declared never to throw
+//              none ends the process it is called in: the next call that may does.
+#ifndef SOCKBED_UAPI_POSIX_H_
+#define SOCKBED_UAPI_POSIX_H_
+
+#include <string_view>
+
+namespace sockbed {
+
+// All names that the shim defines and the C library also has, as X(name).
+#define SOCKBED_POSIX_NAMES(X)                                                                   \
+  X(accept) X(accept4) X(bind) X(clock_getres) X(clock_gettime) X(clock_nanosleep) X(close)      \
+  X(connect) X(dup) X(dup2) X(exit) X(fcntl) X(fcntl64) X(freeaddrinfo) X(fstat) X(fstat64)      \
+  X(getaddrinfo) X(getegid) X(getentropy) X(geteuid) X(getgid) X(gethostbyname) X(gethostname)   \
+  X(getnameinfo) X(getpeername) X(getpid) X(getppid) X(getrandom) X(getsockname) X(getsockopt)   \
+  X(gettimeofday) X(getuid) X(ioctl) X(kill) X(listen) X(lseek) X(lseek64) X(nanosleep) X(open)  \
+  X(open64) X(poll) X(ppoll) X(pread) X(pread64) X(pwrite) X(pwrite64) X(read) X(readv) X(recv)  \
+  X(recvfrom) X(recvmsg) X(select) X(send) X(sendmsg) X(sendto) X(setsockopt) X(shutdown)        \
+  X(sigaction) X(signal) X(sigprocmask) X(sleep) X(socket) X(socketpair) X(time) X(usleep)       \
+  X(waitpid) X(write) X(writev)
+
+// A name of the list that shared libraries would not find here but in the C library; empty when all
+// is well. Programs that depend on the shim ask once, at their start: a shim that the linker
+// dropped fails silently otherwise.
+std::string_view posix_check();
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_UAPI_POSIX_H_

@@ -1,0 +1,103 @@
+// Inside a simulated process the C library's names are uapi's; outside they are the C library's.
+#include "uapi/posix.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <string_view>
+
+#include "uapi/two_hosts.h"
+
+namespace sockbed {
+namespace {
+
+using testing::Eq;
+
+constexpr uint16_t kPort = 7000;
+
+class Posix : public TwoHosts {
+ protected:
+  void SetUp() override { ASSERT_EQ(posix_check(), ""); }
+};
+
+TEST_F(Posix, OutsideNothingIsSimulated) {
+  EXPECT_NE(::time(nullptr), kBootEpochSeconds);
+  EXPECT_GT(::getpid(), 2);
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  EXPECT_EQ(::write(ends[0], "x", 1), 1);
+  pollfd entry{.fd = ends[1], .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&entry, 1, -1), 1);
+  EXPECT_EQ(::fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+  char byte;
+  EXPECT_EQ(::read(ends[1], &byte, 1), 1);
+  EXPECT_EQ(::read(ends[1], &byte, 1), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  int bytes = -1;
+  EXPECT_EQ(::ioctl(ends[1], FIONREAD, &bytes), 0);
+  EXPECT_EQ(bytes, 0);
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST_F(Posix, TimeIsVirtualInside) {
+  server_.Spawn("prog", [] {
+    EXPECT_EQ(::time(nullptr), kBootEpochSeconds);
+    ::sleep(3600);
+    EXPECT_EQ(::time(nullptr), kBootEpochSeconds + 3600);
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    EXPECT_EQ(std::chrono::duration_cast<std::chrono::seconds>(now).count(),
+              kBootEpochSeconds + 3600);
+    EXPECT_EQ(::getpid(), 1);
+    EXPECT_EQ(::write(1, "said\n", 5), 5);
+    EXPECT_EQ(::open("/etc/passwd", O_RDONLY), -1);
+    EXPECT_EQ(errno, ENOENT);
+    EXPECT_EQ(::close(77), -1);
+    EXPECT_EQ(errno, EBADF);
+    EXPECT_EQ(::gethostbyname("server"), nullptr);
+  });
+  Run();
+  EXPECT_EQ(sim_.console().size(), 1u);
+}
+
+// socket() is declared never to throw: a process killed in it dies at the next call that may.
+TEST_F(Posix, KilledProcessDoesNotUnwindThroughANothrowName) {
+  bool unwound = false;
+  struct Guard {
+    bool* flag;
+    ~Guard() { *flag = true; }
+  };
+  server_.Spawn("prog", [&unwound] {
+    const Guard guard{&unwound};
+    ::kill(::getpid(), SIGKILL);
+    EXPECT_EQ(::getpid(), -1);
+    ::usleep(1);
+    ADD_FAILURE() << "still alive";
+  });
+  EXPECT_THAT(sim_.Run().Complaints(), testing::HasSubstr("was ended by SIGKILL"));
+  EXPECT_TRUE(unwound);
+}
+
+TEST_F(Posix, SignalIgnoresOnlyInTheSimulation) {
+  const auto before = ::signal(SIGPIPE, SIG_DFL);
+  server_.Spawn("prog", [] {
+    EXPECT_EQ(::signal(SIGPIPE, SIG_IGN), SIG_DFL);
+    const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+    ::shutdown(fd, SHUT_WR);
+    EXPECT_EQ(::write(fd, "x", 1), -1);
+    EXPECT_EQ(errno, EPIPE);
+  });
+  Run();
+  EXPECT_EQ(::signal(SIGPIPE, before), SIG_DFL);
+}
+
+}  // namespace
+}  // namespace sockbed
