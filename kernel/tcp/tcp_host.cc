@@ -1,0 +1,116 @@
+// TCP on a host: boot, settings, halt.
+#include "kernel/tcp/tcp_host.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string>
+
+#include "kernel/inet/ip_var.h"
+#include "kernel/tcp/tcp_var.h"
+
+namespace sockbed {
+namespace {
+
+// Ports that bind(2) does not pick by itself, and those below IPPORT_RESERVED that it keeps for the
+// superuser beside them (tcp(4), baddynamic and rootonly).
+constexpr std::array<uint16_t, 18> kBadDynamic = {587,  749,  750,  751,  853,  871,
+                                                  2049, 6000, 6001, 6002, 6003, 6004,
+                                                  6005, 6006, 6007, 6008, 6009, 6010};
+constexpr std::array<uint16_t, 1> kRootOnly = {2049};
+
+constexpr InetProtocol kTcpProtocol = {IPPROTO_TCP, tcp_input, tcp_ctlinput};
+
+struct Tunable {
+  const char* name;
+  int64_t TcpTunables::*member;
+  int64_t openbsd, freebsd, least, most;
+};
+constexpr std::array kTunables = std::to_array<Tunable>({
+#define SOCKBED_TCP_TUNABLE_ROW(member, name, openbsd, freebsd, least, most, meaning) \
+  {name, &TcpTunables::member, openbsd, freebsd, least, most},
+    SOCKBED_TCP_TUNABLES(SOCKBED_TCP_TUNABLE_ROW)
+#undef SOCKBED_TCP_TUNABLE_ROW
+});
+
+void SetProfile(TcpTunables* tunables, int64_t profile) {
+  for (const Tunable& t : kTunables) {
+    tunables->*t.member = profile == 0 ? t.openbsd : t.freebsd;
+  }
+}
+
+void AddSysctls(HostBase& host, TcpTunables* tunables) {
+  for (const Tunable& t : kTunables) {
+    host.sysctls.Add(std::string("net.inet.tcp.") + t.name, {&(tunables->*t.member), t.least, t.most, {}});
+  }
+  host.sysctls.Add("net.inet.tcp.profile", {&tunables->profile, 0, 1, [tunables](int64_t profile) {
+                                              SetProfile(tunables, profile);
+                                              return 0;
+                                            }});
+  // The other system's names, where it has the same thing in the same unit.
+  for (const auto& [alias, name] : std::to_array<std::array<const char*, 2>>(
+           {{"sack.enable", "sack"},
+            {"sack.globalmaxholes", "sackholelimit"},
+            {"keepinit", "keepinittime"},
+            {"syncache.cachelimit", "syncachelimit"},
+            {"syncache.bucketlimit", "synbucketlimit"},
+            {"syncache.hashsize", "synhashsize"}})) {
+    host.sysctls.AddAlias(std::string("net.inet.tcp.") + alias, std::string("net.inet.tcp.") + name);
+  }
+}
+
+}  // namespace
+
+TcpHost::TcpHost(HostBase& host_in)
+    : host(&host_in),
+      tcbtable(host_in, IPPROTO_TCP, kBadDynamic, kRootOnly),
+      syn_cache(*this),
+      iss_secret(Stream(Site::kTcpIss).Next64()),
+      timewait_iss(Site::kTcpIss, 1),
+      ts_offsets(Site::kTcpTsoff),
+      clock_start(Stream(Site::kTcpClock).Next32() >> 1) {}
+
+TcpHost::~TcpHost() {
+  KASSERT(live_tcpcbs == 0);
+  while (free_tcpcbs != nullptr) {
+    tcpcb* tp = free_tcpcbs;
+    free_tcpcbs = tp->t_free_next;
+    delete tp;
+  }
+}
+
+void tcp_boot(HostBase& host) {
+  const HostScope scope(host);  // the streams are this host's
+  TcpHost& tcp = HostLocal<TcpHost>::Make(host, host);
+  AddSysctls(host, &tcp.tunables);
+  host.live_counts.push_back({"tcpcb", &tcp.live_tcpcbs});
+  host.live_counts.push_back({"syncache", &tcp.syn_cache.live()});
+  host.live_counts.push_back({"tcp reass", &tcp.reass_entries.live()});
+  inet_register_protocol(host, kTcpProtocol);
+}
+
+void tcp_halt(HostBase& host) {
+  const HostScope scope(host);
+  TcpHost& tcp = HostLocal<TcpHost>::Of(host);
+  while (inpcb* inp = tcp.tcbtable.first()) tcp_close(intotcpcb(inp));
+  KASSERT(tcp.syn_cache.oldest() == nullptr);  // each belonged to a listener
+}
+
+uint64_t tcpstat_get(HostBase& host, tcpstat_counters counter) {
+  return HostLocal<TcpHost>::Of(host).stat[counter];
+}
+
+inpcbtable& tcp_table(HostBase& host) { return HostLocal<TcpHost>::Of(host).tcbtable; }
+
+std::vector<TcpSummary> tcp_connections(HostBase& host) {
+  const TcpHost& tcp = HostLocal<TcpHost>::Of(host);
+  std::vector<TcpSummary> all(tcp.summaries.begin(), tcp.summaries.end());
+  for (const inpcb* inp = tcp.tcbtable.first(); inp != nullptr; inp = inp->inp_queue_next) {
+    if (inp->inp_fport != 0) all.push_back(tcp_summary(intotcpcb(inp)));
+  }
+  std::sort(all.begin(), all.end(),
+            [](const TcpSummary& a, const TcpSummary& b) { return a.id < b.id; });
+  return all;
+}
+
+}  // namespace sockbed

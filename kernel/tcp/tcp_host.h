@@ -1,0 +1,72 @@
+// What TCP keeps per host: settings, counters, control blocks, handshakes, and the past.
+//
+// Lives here:  TcpHost, TcpSummary, the host's clock.
+// Called by:   all of tcp/; tcp.h opens parts of it to kernel/host, tools and tests.
+// Owns:        the table of pcbs, the SYN cache and the pools: all memory of this room.
+// Units:       tcp_now in milliseconds.
+// Source:      OpenBSD sys/netinet/tcp_subr.c (the globals of the same names).
+#ifndef SOCKBED_KERNEL_TCP_TCP_HOST_H_
+#define SOCKBED_KERNEL_TCP_TCP_HOST_H_
+
+#include <cstdint>
+#include <deque>
+
+#include "kernel/inet/in_pcb.h"
+#include "kernel/inet/ip_icmp.h"
+#include "kernel/sched/host_local.h"
+#include "kernel/sim/machine.h"
+#include "kernel/sim/random.h"
+#include "kernel/tcp/tcp.h"
+#include "kernel/tcp/tcp_pool.h"
+#include "kernel/tcp/tcp_reass.h"
+#include "kernel/tcp/tcp_sack.h"
+#include "kernel/tcp/tcp_stat.h"
+#include "kernel/tcp/tcp_syncache.h"
+#include "kernel/tcp/tcp_tunables.h"
+
+namespace sockbed {
+
+struct tcpcb;
+struct TcpPools;
+
+struct TcpHost {
+  static constexpr HostSlot kHostSlot = HostSlot::kTcp;
+
+  explicit TcpHost(HostBase& host_in);
+  ~TcpHost();
+  TcpHost(const TcpHost&) = delete;
+  TcpHost& operator=(const TcpHost&) = delete;
+
+  HostBase* host;
+  TcpTunables tunables;
+  TcpStat stat{};
+  inpcbtable tcbtable;
+  SynCache syn_cache;
+
+  // Memory. That of control blocks is in tcp_subr.cc, where they are complete.
+  tcpcb* free_tcpcbs = nullptr;
+  int64_t live_tcpcbs = 0;
+  TcpPool<sackhole, &sackhole::next> sackholes;
+  TcpPool<tcpqent, &tcpqent::next> reass_entries;
+
+  // Chance.
+  const uint64_t iss_secret;         // of the hash behind initial sequence numbers
+  uint64_t iss_count = 0;            // numbers given out: each moves the next by 4096
+  Stream timewait_iss;               // distance of the ISS of a connection reopened in TIME_WAIT
+  Stream ts_offsets;                 // where each connection's timestamp clock starts
+  const uint32_t clock_start;        // tcp_now at boot
+
+  ppsrate rst_rate;                  // rstppslimit
+  ppsrate ack_rate;                  // ackppslimit
+
+  std::deque<TcpSummary> summaries;  // of closed connections, oldest first
+};
+
+// The host's TCP clock.
+inline uint32_t tcp_now(const TcpHost& host) {
+  return static_cast<uint32_t>(Now() / kMillisecond) + host.clock_start;
+}
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_TCP_TCP_HOST_H_

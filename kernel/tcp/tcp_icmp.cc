@@ -1,0 +1,120 @@
+// What routers tell of our segments: errors, and the path's MTU (RFC 5927, RFC 1191).
+#include <cerrno>
+
+#include "kernel/inet/ip_icmp.h"
+#include "kernel/inet/ip_var.h"
+#include "kernel/tcp/tcp_segment.h"
+#include "kernel/tcp/tcp_trace.h"
+#include "kernel/tcp/tcp_var.h"
+
+namespace sockbed {
+namespace {
+
+constexpr int kSoftShift = 3;  // retransmissions of a SYN before a router is believed
+
+// The path is smaller than the segments. icmp_mtudisc notes it, then they are sent again.
+void ActOnMtu(tcpcb* tp, const IcmpError& error) {
+  tp->t_flags &= ~TF_PMTUD_PEND;
+  icmp_mtudisc(error);
+  tcp_mtudisc(tp);
+}
+
+// RFC 5927 7.2: whoever can guess a sequence number could slow us down. So a message that contradicts
+// what has got through waits until the segment it quotes has timed out.
+void TooBig(tcpcb* tp, const IcmpError& error, tcp_seq seq) {
+  if (error.mtu >= tp->t_maxsent + kTcpIpHeaders) return;  // nothing sent was larger
+  if (tunables(tp).profile != 0 || error.mtu >= tp->t_maxacked + kTcpIpHeaders) {
+    ActOnMtu(tp, error);
+    return;
+  }
+  const bool pending = (tp->t_flags & TF_PMTUD_PEND) != 0;
+  if (pending && SEQ_LT(tp->t_pmtud_seq, seq)) return;  // the older segment will time out first
+  tp->t_flags |= TF_PMTUD_PEND;
+  tp->t_pmtud_seq = seq;
+  tp->t_pmtud_mtu = error.mtu;
+}
+
+bool IsUnreachable(int error) {
+  return error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN;
+}
+
+// Whether the message ends a handshake by itself: it says "refused", not "not now".
+bool Refuses(const tcpcb* tp, const IcmpError& error) {
+  if (tp->t_state != TCPS_SYN_SENT || tunables(tp).icmp_may_rst == 0) return false;
+  return error.error == ECONNREFUSED || error.type == ICMP_TIMXCEED;
+}
+
+// RFC 1122 4.2.3.9: most errors pass; they are remembered, in case the connection times out.
+void Notify(tcpcb* tp, const IcmpError& error) {
+  TcpStat& stat = tp->t_host->stat;
+  const bool established = TCPS_HAVEESTABLISHED(tp->t_state);
+  const bool tried = !established && tp->t_rxtshift > kSoftShift && tp->t_softerror != 0;
+  if (Refuses(tp, error) || tried) {
+    ++stat[tcps_hardnotify];
+    tcp_drop(tp, error.error);
+    return;
+  }
+  if (established && IsUnreachable(error.error) && tunables(tp).icmp_soft_unreach == 0) {
+    rtfree(&tp->t_inpcb->inp_route);  // perhaps there is another way by now
+    return;
+  }
+  ++stat[tcps_softnotify];
+  EmitTcp(TcpEvent::kSoftError, tp->t_id, static_cast<uint64_t>(error.error));
+  tp->t_softerror = error.error;
+  socket* so = tcp_so(tp);
+  wakeup(&so->so_timeo);
+  sorwakeup(so);
+  sowwakeup(so);
+}
+
+}  // namespace
+
+void tcp_ctlinput(const IcmpError& error) {
+  if (error.error == 0 || error.transport_len < 8) return;
+  TcpHost& host = HostLocal<TcpHost>::Get();
+  // The quoted header is of a segment that we have sent.
+  const TcpEndpoints ends{error.dst, error.src, LoadBe16(error.transport + 2),
+                          LoadBe16(error.transport)};
+  const tcp_seq seq(LoadBe32(error.transport + 4));
+  inpcb* inp = in_pcblookup(&host.tcbtable, ends.faddr, htons(ends.fport), ends.laddr,
+                            htons(ends.lport));
+  if (inp == nullptr) {
+    if (error.error != EMSGSIZE) syn_cache_unreach(host, ends, seq);
+    return;
+  }
+  tcpcb* tp = intotcpcb(inp);
+  if (SEQ_LT(seq, tp->snd_una) || SEQ_GEQ(seq, tp->snd_max)) return;  // a guess, or long delivered
+  if (error.error == EMSGSIZE) {
+    TooBig(tp, error, seq);
+  } else {
+    Notify(tp, error);
+  }
+}
+
+void tcp_pmtud_timeout(tcpcb* tp) {
+  if ((tp->t_flags & TF_PMTUD_PEND) == 0) return;
+  const tcp_seq seq = tp->t_pmtud_seq;
+  if (SEQ_LT(seq, tp->snd_una) || SEQ_GEQ(seq, tp->snd_una + tp->t_maxseg)) return;
+  ActOnMtu(tp, {.error = EMSGSIZE,
+                .type = ICMP_UNREACH,
+                .code = ICMP_UNREACH_NEEDFRAG,
+                .src = tp->t_inpcb->inp_laddr,
+                .dst = tp->t_inpcb->inp_faddr,
+                .mtu = tp->t_pmtud_mtu,
+                .transport = nullptr,
+                .transport_len = 0});
+}
+
+void tcp_mtudisc(tcpcb* tp) {
+  const uint32_t before = tp->t_maxseg;
+  tcp_mss(tp, -1);
+  tp->t_maxsent = tp->t_maxacked = 0;
+  if (!TCPS_HAVEESTABLISHED(tp->t_state) || tp->t_maxseg >= before) return;
+  ++tp->t_host->stat[tcps_pmtud];
+  tcp_clear_sackholes(tp);
+  tp->snd_nxt = tp->snd_una;
+  tp->t_rtttime = 0;
+  (void)tcp_output(tp);  // REXMT watches over it
+}
+
+}  // namespace sockbed

@@ -1,0 +1,150 @@
+// How connections begin: segments for LISTEN and SYN_SENT (RFC 9293 3.10.7.2, 3.10.7.3).
+#include <algorithm>
+#include <cerrno>
+
+#include "kernel/inet/in_var.h"
+#include "kernel/tcp/tcp_segment.h"
+#include "kernel/tcp/tcp_trace.h"
+
+namespace sockbed {
+namespace {
+
+// A SYN for a listener, and what speaks against answering it.
+Next ListenSyn(TcpSegment& seg) {
+  const TcpEndpoints& ends = seg.ends;
+  const socket* so = tcp_so(seg.tp);
+  if (seg.has(TH_FIN) && seg.host->tunables.drop_synfin != 0) return tcp_dropped(seg, tcps_listendrop);
+  const bool self = in_host(ends.faddr) == in_host(ends.laddr) && ends.fport == ends.lport;
+  if (self || in_ismulticast(ends.faddr) || in_ismulticast(ends.laddr) ||
+      in_broadcast(ends.faddr) || in_broadcast(ends.laddr)) {
+    return tcp_dropped(seg, tcps_listendrop);
+  }
+  // The peer tries again; until then somebody may accept.
+  if (so->so_qlen > so->so_qlimit) return tcp_dropped(seg, tcps_dropsyn);
+  syn_cache_add(seg);
+  return Next::kDrop;
+}
+
+}  // namespace
+
+// Labels: TCPS_LISTEN, syn_cache_*.
+Next tcp_step_listen(TcpSegment& seg) {
+  const TcpTunables& set = seg.host->tunables;
+  if (seg.has(TH_RST)) {
+    syn_cache_reset(seg);
+    return Next::kDrop;
+  }
+  if (seg.has(TH_SYN) && seg.has(TH_ACK)) {
+    (void)tcp_dropped(seg, tcps_listendrop);
+    return set.listen_rst_synack != 0 ? Next::kReset : Next::kDrop;
+  }
+  if (seg.has(TH_ACK)) {
+    bool reset = false;
+    tcpcb* tp = syn_cache_get(seg, &reset);
+    if (tp == nullptr) return reset ? Next::kReset : Next::kDrop;
+    seg.tp = tp;
+    return Next::kGoOn;
+  }
+  if (!seg.has(TH_SYN)) {
+    (void)tcp_dropped(seg, tcps_listendrop);
+    return set.listen_rst_bare != 0 ? Next::kReset : Next::kDrop;
+  }
+  return ListenSyn(seg);
+}
+
+void tcp_negotiate(tcpcb* tp, const TcpOptions& opt) {
+  if (opt.has_wscale && (tp->t_flags & TF_REQ_SCALE) != 0) {
+    tp->t_flags |= TF_RCVD_SCALE;
+    tp->snd_scale = opt.wscale;
+    tp->rcv_scale = tp->request_r_scale;
+  }
+  if (opt.has_timestamp && (tp->t_flags & TF_REQ_TSTMP) != 0) {
+    tp->t_flags |= TF_RCVD_TSTMP;
+    tp->ts_recent = opt.ts_val;
+    tp->ts_recent_age = Now();
+  }
+  if (opt.sack_permitted && (tp->t_flags & TF_REQ_SACK) != 0) tp->t_flags |= TF_SACK_PERMIT;
+}
+
+void tcp_established(tcpcb* tp) {
+  ++tp->t_host->stat[tcps_connects];
+  tcp_newstate(tp, TCPS_ESTABLISHED);
+  tp->t_rcvtime = Now();
+  tcp_timer_disarm(tp, TCPT_KEEP);  // until now it limited the handshake
+  tcp_arm_keepalive(tp);
+  tcp_mss_update(tp);
+  soisconnected(tcp_so(tp));
+}
+
+namespace {
+
+// Our SYN is acknowledged, the peer's is here: the connection stands.
+void SynAcked(TcpSegment& seg) {
+  tcpcb* tp = seg.tp;
+  tp->snd_una = seg.th.th_ack;
+  tp->snd_nxt = SEQ_MAX(tp->snd_nxt, tp->snd_una);
+  tp->snd_up = SEQ_MAX(tp->snd_up, tp->snd_una);
+  tp->t_flags &= ~TF_SYNPENDING;
+  tcp_timer_disarm(tp, TCPT_REXMT);
+  // A lost SYN calls for caution (RFC 6298 5.7, RFC 5681 3.1); an ACK of the first one opens the window.
+  tp->snd_cwnd = tp->t_rxtshift > 0 ? tp->t_maxseg : tp->snd_cwnd + tp->t_maxseg;
+  if (tp->t_rtttime != 0) tcp_xmit_timer(tp, (Now() - tp->t_rtttime) / kMillisecond);
+  tp->t_rxtshift = 0;
+  tp->t_flags |= TF_ACKNOW;
+}
+
+// Both have sent a SYN, neither has seen the other's before: ours goes again, with an ACK.
+void SimultaneousOpen(tcpcb* tp) {
+  tcp_newstate(tp, TCPS_SYN_RECEIVED);
+  tp->snd_nxt = tp->snd_una;
+  tp->t_rtttime = 0;
+  tp->t_flags |= TF_ACKNOW;
+}
+
+// The SYN is dealt with; what follows it must fit the window.
+void TrimToWindow(TcpSegment& seg) {
+  seg.th.th_flags &= ~TH_SYN;
+  seg.th.th_seq += 1;
+  if (seg.tlen > seg.tp->rcv_wnd) {
+    seg.TrimBack(seg.tlen - seg.tp->rcv_wnd);
+    seg.th.th_flags &= ~TH_FIN;
+  }
+}
+
+}  // namespace
+
+// Label: TCPS_SYN_SENT.
+Next tcp_step_synsent(TcpSegment& seg) {
+  tcpcb* tp = seg.tp;
+  const bool ack = seg.has(TH_ACK);
+  if (ack && (SEQ_LEQ(seg.th.th_ack, tp->iss) || SEQ_GT(seg.th.th_ack, tp->snd_max))) {
+    (void)tcp_dropped(seg, tcps_synsentdrop);
+    return Next::kReset;
+  }
+  if (seg.has(TH_RST)) {
+    if (!ack) return tcp_dropped(seg, tcps_rcvbadrst);
+    ++seg.host->stat[tcps_rcvrst];
+    seg.tp = nullptr;
+    tcp_drop(tp, ECONNREFUSED);
+    return Next::kDrop;
+  }
+  if (!seg.has(TH_SYN)) return tcp_dropped(seg, tcps_synsentdrop);
+  if (seg.has(TH_FIN) && tunables(tp).drop_synfin != 0) return tcp_dropped(seg, tcps_synsentdrop);
+
+  tp->irs = seg.th.th_seq;
+  tcp_rcvseqinit(tp);
+  tp->rcv_adv += std::min<uint32_t>(tp->rcv_wnd, TCP_MAXWIN);  // what our SYN has advertised
+  tcp_negotiate(tp, seg.opt);
+  tcp_mss(tp, seg.opt.has_mss ? seg.opt.mss : 0);
+  TrimToWindow(seg);
+  tp->snd_wl1 = tp->irs;  // older than the segment: its window counts
+  if (ack) {
+    SynAcked(seg);
+    tcp_established(tp);
+  } else {
+    SimultaneousOpen(tp);
+  }
+  return Next::kGoOn;
+}
+
+}  // namespace sockbed

@@ -1,0 +1,80 @@
+// What must hold of a connection whenever it is at rest: after every segment and every timer.
+//
+// The numbers are those of section 19 of the specification. What costs a walk is checked only with the
+// sysctl net.inet.tcp.debug_walks.
+#include "kernel/tcp/tcp_var.h"
+
+namespace sockbed {
+namespace {
+
+// 1. What is sent lies inside what there is to send.
+void CheckSending(const tcpcb* tp) {
+  KASSERT(SEQ_LEQ(tp->snd_una, tp->snd_nxt) && SEQ_LEQ(tp->snd_nxt, tp->snd_max));
+  const auto queued = static_cast<uint32_t>(tcp_so(tp)->so_snd.sb_cc);
+  const uint32_t fin = (tp->t_flags & TF_SENTFIN) != 0 ? 1 : 0;
+  KASSERT(SEQ_LEQ(tp->snd_max, tcp_snd_first(tp) + queued + fin));
+}
+
+// 3. Somebody watches over what is not acknowledged or cannot be sent.  4. No state waits for ever.
+void CheckTimers(const tcpcb* tp) {
+  const bool rexmt = tcp_timer_isarmed(tp, TCPT_REXMT);
+  const bool persist = tcp_timer_isarmed(tp, TCPT_PERSIST);
+  KASSERT(!(rexmt && persist));
+  if (TCPS_HAVEESTABLISHED(tp->t_state) && tp->t_state != TCPS_TIME_WAIT) {
+    KASSERT(tp->snd_una == tp->snd_max || rexmt || persist);
+  }
+  if (tp->t_state == TCPS_SYN_SENT || tp->t_state == TCPS_SYN_RECEIVED) {
+    KASSERT(tcp_timer_isarmed(tp, TCPT_KEEP));
+  }
+  if (tp->t_state == TCPS_TIME_WAIT) KASSERT(tcp_timer_isarmed(tp, TCPT_2MSL));
+}
+
+// 5. The reassembly queue is sorted, disjoint, above rcv_nxt; the holes are where they may be.
+void CheckQueues(const tcpcb* tp) {
+  tcp_seq edge = tp->rcv_nxt;
+  int count = 0;
+  for (const tcpqent* entry = tp->t_segq; entry != nullptr; entry = entry->next) {
+    KASSERT(SEQ_GT(entry->seq, edge) || (count > 0 && entry->seq == edge) ||
+            tp->t_state == TCPS_SYN_RECEIVED);
+    KASSERT(entry->len != 0 || entry->fin);
+    KASSERT(!entry->fin || entry->next == nullptr);
+    edge = entry->end();
+    ++count;
+  }
+  KASSERT(count == tp->t_segqlen);
+
+  edge = tp->snd_una;
+  count = 0;
+  for (const sackhole* hole = tp->snd_sack.holes; hole != nullptr; hole = hole->next) {
+    KASSERT(SEQ_GEQ(hole->start, edge) && SEQ_LT(hole->start, hole->end));
+    KASSERT(SEQ_LEQ(hole->start, hole->rxmit) && SEQ_LEQ(hole->rxmit, hole->end));
+    KASSERT(tp->snd_sack.active && SEQ_LT(hole->end, tp->snd_sack.sack_high));
+    edge = hole->end;
+    ++count;
+  }
+  KASSERT(count == tp->snd_sack.count);
+  KASSERT(!tp->snd_sack.active || SEQ_LEQ(tp->snd_sack.sack_high, tp->snd_max));
+  sbcheck(&tcp_so(tp)->so_snd);
+  sbcheck(&tcp_so(tp)->so_rcv);
+}
+
+}  // namespace
+
+void tcp_check(const tcpcb* tp) {
+  if (tp->t_state <= TCPS_LISTEN) return;
+  CheckSending(tp);
+  // 2. What was promised to the peer stays promised.
+  KASSERT(!TCPS_HAVERCVDSYN(tp->t_state) || SEQ_LEQ(tp->rcv_nxt, tp->rcv_adv));
+  CheckTimers(tp);
+  // 6.
+  KASSERT(tp->snd_cwnd >= tp->t_maxseg || !TCPS_HAVEESTABLISHED(tp->t_state));
+  KASSERT(tp->snd_ssthresh >= 2 * tp->t_maxseg || !TCPS_HAVEESTABLISHED(tp->t_state));
+  // 7. What is over holds nothing.
+  if (tp->t_state == TCPS_TIME_WAIT) {
+    KASSERT(tcp_so(tp)->so_snd.sb_cc == 0 && tp->t_segq == nullptr);
+    KASSERT(!tcp_timer_isarmed(tp, TCPT_REXMT));
+  }
+  if (tunables(tp).debug_walks != 0) CheckQueues(tp);
+}
+
+}  // namespace sockbed

@@ -1,0 +1,111 @@
+// How large segments are, and how large the buffers behind them.
+#include <algorithm>
+
+#include "kernel/inet/route.h"
+#include "kernel/tcp/tcp_trace.h"
+#include "kernel/tcp/tcp_var.h"
+
+namespace sockbed {
+namespace {
+
+constexpr uint32_t kMssLeast = 64;     // whatever the route or the peer says
+constexpr uint64_t kRcvGrowth = 16384;  // of a receive buffer per round trip
+
+uint64_t RoundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * unit; }
+
+uint64_t SbMax(const tcpcb* tp) {
+  return static_cast<uint64_t>(HostLocal<SocketHost>::Of(*tp->t_host->host).sb_max);
+}
+
+bool MtuDiscovery(const TcpHost& host) {
+  int64_t on = 1;
+  return host.host->sysctls.Get("net.inet.ip.mtudisc", &on) != 0 || on != 0;
+}
+
+// The segment that fits the route, its options included.
+uint32_t RouteMss(tcpcb* tp) {
+  const auto fallback = static_cast<uint32_t>(tunables(tp).mssdflt);
+  const rtentry* rt = in_pcbrtentry(tp->t_inpcb);
+  if (rt == nullptr) return fallback;
+  // Without discovery nobody knows the path beyond the link.
+  if (rt->rt_mtu == 0 && (rt->rt_ifp->if_flags & IFF_LOOPBACK) == 0 && !MtuDiscovery(*tp->t_host)) {
+    return fallback;
+  }
+  const uint32_t mtu = rt_path_mtu(rt);
+  return mtu > kTcpIpHeaders ? mtu - kTcpIpHeaders : 0;
+}
+
+// Rounds a buffer's limit to whole segments.
+void RoundBuffer(const tcpcb* tp, sockbuf* sb) {
+  const uint64_t limit = std::min(RoundUp(sb->sb_hiwat, tp->t_maxseg), SbMax(tp));
+  if (limit > sb->sb_hiwat) (void)sbreserve(sb, limit);  // cannot fail: at most sb_max
+}
+
+void Grow(tcpcb* tp, sockbuf* sb, uint64_t wanted) {
+  const uint64_t limit = std::min(RoundUp(wanted, tp->t_maxseg), SbMax(tp));
+  if (limit <= sb->sb_hiwat || sbreserve(sb, limit) != 0) return;
+  const bool send = sb == &tcp_so(tp)->so_snd;
+  EmitTcp(TcpEvent::kBuffer, tp->t_id, send ? 1 : 0, limit);
+}
+
+}  // namespace
+
+uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt) {
+  const int64_t fallback = host.tunables.mssdflt;
+  if (rt == nullptr) return static_cast<uint16_t>(fallback);
+  const bool by_route = host.tunables.profile != 0;
+  const uint32_t mtu = by_route ? rt_path_mtu(rt) : rt->rt_ifp->if_mtu;
+  int64_t mss = int64_t{mtu} - kTcpIpHeaders;
+  if (!by_route) mss = std::max(mss, fallback);
+  return static_cast<uint16_t>(std::clamp<int64_t>(mss, 1, int64_t{kIpv4PacketMax} - kTcpIpHeaders));
+}
+
+void tcp_mss(tcpcb* tp, int offer) {
+  const TcpTunables& set = tunables(tp);
+  uint32_t mss = RouteMss(tp);
+  if (offer > 0) tp->t_peermss = static_cast<uint32_t>(offer);
+  const uint32_t peer = tp->t_peermss != 0 ? std::max<uint32_t>(tp->t_peermss, set.minmss)
+                                           : static_cast<uint32_t>(set.mssdflt);
+  mss = std::max(std::min(mss, peer), kMssLeast);
+  const uint32_t old_maxseg = tp->t_maxseg;
+  tp->t_maxopd = tp->t_maxseg = mss;
+  const uint32_t both = TF_REQ_TSTMP | TF_RCVD_TSTMP;
+  if ((tp->t_flags & both) == both) tp->t_maxseg -= TCPOLEN_TSTAMP_APPA;
+  if (offer < 0) {
+    // The path has changed under way: the same number of segments, of their new size.
+    if (tp->t_maxseg != old_maxseg) {
+      tp->snd_cwnd = std::max(tp->snd_cwnd / old_maxseg, 1u) * tp->t_maxseg;
+    }
+  } else {
+    tp->snd_cwnd = tcp_initial_window(tp);
+  }
+  tp->snd_ssthresh = std::max(tp->snd_ssthresh, 2 * tp->t_maxseg);
+  EmitTcp(TcpEvent::kMss, tp->t_id, tp->t_maxseg, tp->t_maxopd, tp->t_peermss);
+}
+
+void tcp_mss_update(tcpcb* tp) {
+  socket* so = tcp_so(tp);
+  if (so->so_snd.sb_hiwat < tp->t_maxseg) {
+    // A segment that the send buffer cannot hold would never be sent whole.
+    tp->t_maxseg = std::max(static_cast<uint32_t>(so->so_snd.sb_hiwat), kMssLeast);
+  } else {
+    RoundBuffer(tp, &so->so_snd);
+  }
+  if (so->so_rcv.sb_hiwat > tp->t_maxseg) RoundBuffer(tp, &so->so_rcv);
+}
+
+void tcp_update_sndspace(tcpcb* tp) {
+  sockbuf* sb = &tcp_so(tp)->so_snd;
+  if (sb->sb_wat != static_cast<uint64_t>(tunables(tp).sendspace)) return;  // the user's own choice
+  const uint64_t wanted = sb->sb_wat + static_cast<uint32_t>(tp->snd_max - tp->snd_una);
+  if (wanted > sb->sb_hiwat && sb->sb_hiwat < SbMax(tp)) Grow(tp, sb, wanted);
+}
+
+void tcp_update_rcvspace(tcpcb* tp) {
+  sockbuf* sb = &tcp_so(tp)->so_rcv;
+  if (sb->sb_wat != static_cast<uint64_t>(tunables(tp).recvspace)) return;
+  // The peer fills the window: a round trip brings what it holds.
+  if (tp->rfbuf_cnt > sb->sb_hiwat / 8 * 7) Grow(tp, sb, sb->sb_hiwat + kRcvGrowth);
+}
+
+}  // namespace sockbed

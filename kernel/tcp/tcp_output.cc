@@ -1,0 +1,503 @@
+// Sending: what may go now, and the segment that carries it (RFC 9293 3.8).
+//
+// tcp_output loops over two halves: Decide (12.1 of the specification) fills an Outgoing, SendSegment
+// builds it, counts it and hands it to IP (12.2, 12.3).
+#include <algorithm>
+#include <cerrno>
+
+#include "kernel/inet/ip_var.h"
+#include "kernel/mbuf/chain.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/tcp/tcp_segment.h"
+#include "kernel/tcp/tcp_trace.h"
+#include "kernel/tcp/tcp_var.h"
+
+namespace sockbed {
+namespace {
+
+// The segment being decided upon.
+struct Outgoing {
+  uint32_t off = 0;          // of its data in so_snd
+  uint32_t len = 0;          // of its data
+  uint8_t flags = 0;         // TH_*
+  sackhole* hole = nullptr;  // it fills this hole of the peer's
+  bool more = false;         // others can follow at once
+  uint32_t space = 0;        // room in so_rcv
+};
+
+bool SynPending(const tcpcb* tp) { return (tp->t_flags & TF_SYNPENDING) != 0; }
+
+// Whether nothing is outstanding, as Nagle and slow start see it. A call of sosend that comes in several
+// pieces is idle throughout if it was at its beginning.
+bool TakeIdle(tcpcb* tp, const socket* so) {
+  bool idle = (tp->t_flags & TF_LASTIDLE) != 0 || tp->snd_max == tp->snd_una;
+  if (idle && Now() - tp->t_rcvtime >= tp->t_rxtcur * kMillisecond) tp->t_cc->after_idle(tp);
+  tp->t_flags &= ~TF_LASTIDLE;
+  if (idle && (so->so_state & SS_ISSENDING) != 0) {
+    tp->t_flags |= TF_LASTIDLE;
+    idle = false;
+  }
+  return idle;
+}
+
+// The flags that the state asks for. A SYN that is not acknowledged comes before all else and alone.
+uint8_t StateFlags(const tcpcb* tp) {
+  uint8_t flags = tcp_outflags[tp->t_state];
+  if (!SynPending(tp)) return flags;
+  if (tp->snd_nxt == tp->iss) {
+    flags = (flags | TH_SYN) & ~TH_FIN;
+  } else {
+    flags &= ~TH_SYN;
+  }
+  return flags;
+}
+
+// The peer's window is shut and what was beyond its edge is not sent: from now on it is probed.
+void WindowShut(tcpcb* tp) {
+  tcp_timer_disarm(tp, TCPT_REXMT);
+  tp->t_rxtshift = 0;
+  tp->snd_nxt = tp->snd_una;
+  if (!tcp_timer_isarmed(tp, TCPT_PERSIST)) tcp_setpersist(tp);
+}
+
+// How much data the windows allow, from snd_nxt on (12.1, 1 to 4).
+void DecideData(tcpcb* tp, const socket* so, Outgoing* out) {
+  const auto available = static_cast<uint32_t>(so->so_snd.sb_cc);
+  uint32_t win = std::min(tp->snd_wnd, tp->snd_cwnd);
+  if ((out->flags & TH_SYN) != 0) {
+    out->more = tp->t_state > TCPS_ESTABLISHED;  // a FIN follows; data waits for the answer
+    return;
+  }
+  out->off = static_cast<uint32_t>(tp->snd_nxt - tcp_snd_first(tp));
+  if (tp->t_force) {
+    if (win == 0) {
+      win = 1;
+      if (out->off < available) out->flags &= ~TH_FIN;
+    } else {
+      tcp_timer_disarm(tp, TCPT_PERSIST);
+      tp->t_rxtshift = 0;
+    }
+  }
+  int64_t len = int64_t{std::min(available, win)} - out->off;
+  if (len < 0) {
+    // Either our FIN is out, which takes up a number but no room, or the peer took back window.
+    len = 0;
+    if (win == 0) WindowShut(tp);
+    out->off = static_cast<uint32_t>(tp->snd_nxt - tcp_snd_first(tp));
+  }
+  if (len > tp->t_maxseg) {
+    len = tp->t_maxseg;
+    out->more = true;
+  }
+  out->len = static_cast<uint32_t>(len);
+  if (out->off + out->len < available) out->flags &= ~TH_FIN;
+}
+
+// In recovery the holes that the peer reports come first. The window was inflated for the segment that
+// has left the network; what fills a hole takes its place.
+bool DecideHole(tcpcb* tp, const socket* so, Outgoing* out) {
+  if ((tp->t_flags & TF_SACK_PERMIT) == 0 || !tcp_recovering(tp)) return false;
+  sackhole* hole = tcp_sack_output(tp);
+  if (hole == nullptr) return false;
+  out->hole = hole;
+  out->off = static_cast<uint32_t>(hole->rxmit - tcp_snd_first(tp));
+  out->len = std::min(tp->t_maxseg, static_cast<uint32_t>(hole->end - hole->rxmit));
+  // Something above the hole has arrived, so it lies below our FIN.
+  KASSERT(out->off + out->len <= so->so_snd.sb_cc);
+  out->flags &= ~TH_FIN;
+  tp->snd_cwnd = std::max(tp->snd_cwnd, 2 * tp->t_maxseg) - tp->t_maxseg;
+  return true;
+}
+
+// Whether the data is worth a segment: the sender's side of silly window avoidance, and Nagle
+// (RFC 9293 3.8.6.2.1; 12.1, 5).
+bool DataPays(const tcpcb* tp, const socket* so, const Outgoing& out, bool idle) {
+  if (out.len == 0) return false;
+  const uint64_t half_buffer = so->so_snd.sb_hiwat / 2;
+  if (out.len >= std::min<uint64_t>(tp->t_maxseg, half_buffer)) return true;
+  const bool all = out.off + out.len >= so->so_snd.sb_cc;
+  const bool held = (so->so_state & SS_ISSENDING) != 0 || (tp->t_flags & TF_NOPUSH) != 0;
+  if (all && !held && (idle || (tp->t_flags & TF_NODELAY) != 0)) return true;
+  if (tp->t_force || out.hole != nullptr) return true;
+  if (tp->max_sndwnd > 0 && out.len >= tp->max_sndwnd / 2) return true;
+  return SEQ_LT(tp->snd_nxt, tp->snd_max);
+}
+
+// Whether the peer should hear that our window has opened (12.1, 6).
+bool WindowUpdatePays(const tcpcb* tp, const socket* so, const Outgoing& out) {
+  if (out.space == 0 || TCPS_HAVERCVDFIN(tp->t_state) || !TCPS_HAVERCVDSYN(tp->t_state)) return false;
+  const int64_t largest = int64_t{TCP_MAXWIN} << tp->rcv_scale;
+  const int64_t adv = std::min<int64_t>(out.space, largest) - (tp->rcv_adv - tp->rcv_nxt);
+  const auto hiwat = static_cast<int64_t>(so->so_rcv.sb_hiwat);
+  const int64_t mss = tp->t_maxseg;
+  if (tunables(tp).winupdate_freebsd == 0) return adv >= 2 * mss || 2 * adv >= hiwat;
+  if (tcp_timer_isarmed(tp, TCPT_DELACK)) return false;
+  return (adv >= 2 * mss && (adv >= hiwat / 4 || out.space <= hiwat / 8 || hiwat <= 8 * mss ||
+                             adv >= largest)) ||
+         2 * adv >= hiwat;
+}
+
+// Whether flags alone are reason enough (12.1, 7).
+bool ControlPays(const tcpcb* tp, const Outgoing& out) {
+  if ((tp->t_flags & TF_ACKNOW) != 0) return true;
+  if ((out.flags & (TH_SYN | TH_RST)) != 0) return true;
+  if (SEQ_GT(tp->snd_up, tp->snd_una)) return true;
+  return (out.flags & TH_FIN) != 0 &&
+         ((tp->t_flags & TF_SENTFIN) == 0 || tp->snd_nxt == tp->snd_una);
+}
+
+// Whether a segment goes now, and which.
+bool Decide(tcpcb* tp, const socket* so, bool idle, bool first, Outgoing* out) {
+  out->flags = StateFlags(tp);
+  // A loop that goes on with new data does not turn to holes in between.
+  if (!first || !DecideHole(tp, so, out)) {
+    out->hole = nullptr;
+    DecideData(tp, so, out);
+  }
+  out->space = static_cast<uint32_t>(std::max<int64_t>(sbspace(&so->so_rcv), 0));
+  if (DataPays(tp, so, *out, idle)) return true;
+  return WindowUpdatePays(tp, so, *out) || ControlPays(tp, *out);
+}
+
+// Nothing goes although there is something: the window is too small for it, or somebody holds it back.
+// Persist watches over it (12.1, 8).
+void MaybePersist(tcpcb* tp, const socket* so) {
+  if (so->so_snd.sb_cc == 0 || SynPending(tp) || tcp_timer_isarmed(tp, TCPT_REXMT) ||
+      tcp_timer_isarmed(tp, TCPT_PERSIST)) {
+    return;
+  }
+  tp->t_rxtshift = 0;
+  tcp_setpersist(tp);
+}
+
+// --- Building. ---
+
+void WriteSynOptions(const tcpcb* tp, uint8_t flags, TcpOptionWriter& options) {
+  const bool answer = (flags & TH_ACK) != 0;  // offers only what the peer has offered
+  const TcpTunables& set = tunables(tp);
+  TcpSynOffer offer;
+  offer.mss = tcp_mss_offer(*tp->t_host, in_pcbrtentry(tp->t_inpcb));
+  const bool plain = set.rexmit_drop_options != 0 && tp->t_rxtshift >= 3;
+  if (!plain) {
+    const uint32_t sack = answer ? TF_SACK_PERMIT : TF_REQ_SACK;
+    offer.sack = (tp->t_flags & sack) != 0;
+    const uint32_t scale = TF_REQ_SCALE | (answer ? TF_RCVD_SCALE : 0);
+    offer.wscale = (tp->t_flags & scale) == scale;
+    const uint32_t stamp = TF_REQ_TSTMP | (answer ? TF_RCVD_TSTMP : 0);
+    offer.timestamp = (tp->t_flags & stamp) == stamp;
+    offer.shift = tp->request_r_scale;
+    offer.ts_val = tcp_ts(tp);
+    offer.ts_ecr = answer ? tp->ts_recent : 0;
+  }
+  tcp_write_syn_options(options, offer, static_cast<SynLayout>(set.syn_layout));
+}
+
+// The options of a segment; they may cost it the end of its data.
+void WriteOptions(tcpcb* tp, Outgoing* out, TcpOptionWriter& options) {
+  if ((out->flags & TH_SYN) != 0) {
+    WriteSynOptions(tp, out->flags, options);
+    return;
+  }
+  const uint32_t both = TF_REQ_TSTMP | TF_RCVD_TSTMP;
+  if ((tp->t_flags & both) == both) {
+    options.Nop();
+    options.Nop();
+    options.Timestamp(tcp_ts(tp), tp->ts_recent);
+    // The echo of this one will end a round trip of the receive buffer's measurement.
+    if (tp->rfbuf_ts == 0) tp->rfbuf_ts = std::max(tcp_ts(tp), 1u);
+  }
+  if ((tp->t_flags & TF_SACK_PERMIT) != 0 && tp->rcv_numsacks > 0 &&
+      TCPS_HAVEESTABLISHED(tp->t_state)) {
+    const int fit = (options.room() - 4) / 8;
+    const int count = std::min({int{tp->rcv_numsacks}, fit, static_cast<int>(tunables(tp).sack_blocks)});
+    options.Nop();
+    options.Nop();
+    options.Sack({tp->sackblks.data(), static_cast<size_t>(count)});
+    ++tp->t_host->stat[tcps_sack_snd_opts];
+    const auto room = tp->t_maxopd - static_cast<uint32_t>(options.bytes().size());
+    if (out->len > room) {
+      out->len = room;
+      out->flags &= ~TH_FIN;
+      out->more = true;
+    }
+  }
+}
+
+// The window to advertise; remembers how far it reaches (RFC 9293 3.8.6.2.2).
+uint16_t TakeWindow(tcpcb* tp, const socket* so, const Outgoing& out) {
+  uint64_t win = out.space;
+  if (win < so->so_rcv.sb_hiwat / 4 && win < tp->t_maxseg) win = 0;
+  const bool syn = (out.flags & TH_SYN) != 0;
+  const int scale = syn ? 0 : tp->rcv_scale;
+  win = std::min(win, uint64_t{TCP_MAXWIN} << scale);
+  // What was promised stays promised.
+  if (TCPS_HAVERCVDSYN(tp->t_state)) {
+    win = std::max(win, static_cast<uint64_t>(tp->rcv_adv - tp->rcv_nxt));
+  }
+  uint64_t shown = win >> scale;
+  if (tunables(tp).window_round_up != 0) shown = (win + (uint64_t{1} << scale) - 1) >> scale;
+  shown = std::min<uint64_t>(shown, TCP_MAXWIN);
+  tp->rcv_adv = SEQ_MAX(tp->rcv_adv, tp->rcv_nxt + static_cast<uint32_t>(win));
+  if (shown == 0) {
+    tp->t_flags |= TF_RXWIN0SENT;
+    ++tp->t_sndzerowin;
+  } else {
+    tp->t_flags &= ~TF_RXWIN0SENT;
+  }
+  return static_cast<uint16_t>(shown);
+}
+
+// The mbuf of so_snd that holds byte `off`, and where in it. Sending goes forward, so the search starts
+// where the last one ended, if that is still in the buffer.
+mbuf* FindInSendBuffer(tcpcb* tp, const socket* so, uint32_t off, int* off_in_mbuf) {
+  const tcp_seq first = tcp_snd_first(tp);
+  const tcp_seq wanted = first + off;
+  mbuf* m = so->so_snd.sb_mb;
+  tcp_seq at = first;
+  if (tp->snd_mb != nullptr && SEQ_GEQ(tp->snd_mbseq, first) && SEQ_LEQ(tp->snd_mbseq, wanted)) {
+    m = tp->snd_mb;
+    at = tp->snd_mbseq;
+  }
+  while (wanted - at >= m->m_len) {
+    at += static_cast<uint32_t>(m->m_len);
+    m = m->m_next;
+  }
+  tp->snd_mb = m;
+  tp->snd_mbseq = at;
+  *off_in_mbuf = wanted - at;
+  return m;
+}
+
+// A packet with room for both headers in front and the data behind. Null: no memory.
+MbufPtr MakePacket(tcpcb* tp, const socket* so, const Outgoing& out, int header_length) {
+  MbufPtr m = m_gethdr(M_DONTWAIT, MT_HEADER);
+  if (m == nullptr) return nullptr;
+  m->m_data += max_linkhdr;
+  m->m_len = header_length;
+  m->m_pkthdr.len = header_length + static_cast<int32_t>(out.len);
+  if (out.len == 0) return m;
+  int off = 0;
+  mbuf* from = FindInSendBuffer(tp, so, out.off, &off);
+  const int len = static_cast<int>(out.len);
+  if (len <= m_trailingspace(m.get())) {
+    m_copydata(from, off, len, m->m_data + header_length);
+    m->m_len += len;
+    return m;
+  }
+  MbufPtr data = m_copym(from, off, len, M_DONTWAIT);
+  if (data == nullptr) return nullptr;
+  m_cat(m.get(), std::move(data));
+  return m;
+}
+
+TcpHeader MakeHeader(tcpcb* tp, const socket* so, const Outgoing& out) {
+  TcpHeader th;
+  th.th_sport = ntohs(tp->t_inpcb->inp_lport);
+  th.th_dport = ntohs(tp->t_inpcb->inp_fport);
+  th.th_flags = out.flags;
+  // A bare ACK carries the highest number, so that it is not taken for old.
+  const bool takes_room = out.len > 0 || (out.flags & (TH_SYN | TH_FIN)) != 0;
+  th.th_seq = takes_room || tcp_timer_isarmed(tp, TCPT_PERSIST) ? tp->snd_nxt : tp->snd_max;
+  if (out.hole != nullptr) th.th_seq = out.hole->rxmit;
+  if ((out.flags & TH_ACK) != 0) th.th_ack = tp->rcv_nxt;
+  if (out.len > 0 && out.off + out.len == so->so_snd.sb_cc) th.th_flags |= TH_PUSH;
+  th.th_win = TakeWindow(tp, so, out);
+  if (SEQ_GT(tp->snd_up, th.th_seq)) {
+    th.th_urp = static_cast<uint16_t>(std::min(tp->snd_up - th.th_seq, TCP_MAXWIN));
+    th.th_flags |= TH_URG;
+  } else if (SEQ_LEQ(tp->snd_up, tp->snd_una)) {
+    tp->snd_up = tp->snd_una;  // drawn along, so that it never seems to lie ahead
+  }
+  return th;
+}
+
+// --- Counting. ---
+
+// Data goes again: counts it and says why.
+void CountRexmt(tcpcb* tp, const Outgoing& out, const TcpHeader& th) {
+  TcpStat& stat = tp->t_host->stat;
+  ++stat[tcps_sndrexmitpack];
+  stat[tcps_sndrexmitbyte] += out.len;
+  ++tp->t_sndrexmitpack;
+  TcpRexmt why = tcp_recovering(tp) ? TcpRexmt::kDupAcks : TcpRexmt::kTimeout;
+  if (out.hole != nullptr) {
+    why = TcpRexmt::kSackHole;
+    ++stat[tcps_sack_rexmits];
+    stat[tcps_sack_rexmit_bytes] += out.len;
+  }
+  EmitTcp(TcpEvent::kRexmt, tp->t_id, static_cast<uint64_t>(why),
+          PackPair(static_cast<uint32_t>(th.th_seq - tp->iss), out.len),
+          PackPair(tp->snd_cwnd, tp->snd_ssthresh));
+}
+
+void CountSegment(tcpcb* tp, const Outgoing& out, const TcpHeader& th) {
+  TcpStat& stat = tp->t_host->stat;
+  ++stat[tcps_sndtotal];
+  ++tp->t_sndsegs;
+  if (out.len > 0) {
+    if (tp->t_force && out.len == 1) {
+      ++stat[tcps_sndprobe];
+    } else if (SEQ_LT(th.th_seq, tp->snd_max)) {
+      CountRexmt(tp, out, th);
+    } else {
+      ++stat[tcps_sndpack];
+      stat[tcps_sndbyte] += out.len;
+    }
+  } else if ((th.th_flags & (TH_SYN | TH_FIN | TH_RST)) != 0) {
+    ++stat[tcps_sndctrl];
+  } else if ((th.th_flags & TH_URG) != 0) {
+    ++stat[tcps_sndurg];
+  } else if ((tp->t_flags & TF_ACKNOW) != 0) {
+    ++stat[tcps_sndacks];
+  } else {
+    ++stat[tcps_sndwinup];
+  }
+}
+
+// Something is on the wire: REXMT watches over it.
+void WatchOver(tcpcb* tp) {
+  if (tcp_timer_isarmed(tp, TCPT_REXMT) || tp->snd_max == tp->snd_una) return;
+  if (tcp_timer_isarmed(tp, TCPT_PERSIST)) {
+    tcp_timer_disarm(tp, TCPT_PERSIST);
+    tp->t_rxtshift = 0;
+  }
+  tcp_timer_arm(tp, TCPT_REXMT, tp->t_rxtcur);
+}
+
+// Moves the send sequence past the segment. Returns by how much snd_nxt has moved.
+uint32_t Advance(tcpcb* tp, const Outgoing& out) {
+  if (tp->t_force && tcp_timer_isarmed(tp, TCPT_PERSIST)) {
+    // A probe does not count as sent: the byte goes again with the next one.
+    const tcp_seq end = tp->snd_nxt + out.len;
+    if (SEQ_GT(end, tp->snd_max)) {
+      tp->t_sndbytes += static_cast<uint32_t>(end - tp->snd_max);
+      tp->snd_max = end;
+    }
+    return 0;
+  }
+  if (out.hole != nullptr) {
+    out.hole->rxmit += out.len;
+    KASSERT(SEQ_LEQ(out.hole->rxmit, out.hole->end));
+    WatchOver(tp);
+    return 0;
+  }
+  const tcp_seq start = tp->snd_nxt;
+  tp->snd_nxt += out.len;
+  if ((out.flags & TH_SYN) != 0) tp->snd_nxt += 1;
+  if ((out.flags & TH_FIN) != 0) {
+    tp->snd_nxt += 1;
+    tp->t_flags |= TF_SENTFIN;
+  }
+  if (SEQ_GT(tp->snd_nxt, tp->snd_max)) {
+    if (out.len > 0) {
+      const tcp_seq end = start + out.len;
+      tp->t_sndbytes += static_cast<uint32_t>(std::max(end - SEQ_MAX(start, tp->snd_max), 0));
+    }
+    if (tp->t_rtttime == 0 && SEQ_GEQ(start, tp->snd_max)) {
+      // Times one segment of a flight, never one that was sent before (Karn). Time 0 is "none".
+      tp->t_rtttime = std::max<SimTime>(Now(), 1);
+      tp->t_rtseq = start;
+      ++tp->t_host->stat[tcps_segstimed];
+    }
+    tp->snd_max = tp->snd_nxt;
+  }
+  WatchOver(tp);
+  return static_cast<uint32_t>(tp->snd_nxt - start);
+}
+
+// --- Handing over. ---
+
+// What IP's refusal means (12.3).
+int OutputError(tcpcb* tp, int error, uint32_t advanced) {
+  switch (error) {
+    case ENOBUFS:
+      // As good as lost, and a sign of congestion.
+      tp->snd_cwnd = tp->t_maxseg;
+      return 0;
+    case EMSGSIZE:
+      tcp_mtudisc(tp);
+      return 0;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+      if (TCPS_HAVERCVDSYN(tp->t_state)) {
+        tp->t_softerror = error;
+        return 0;
+      }
+      return error;
+    default:
+      tp->snd_nxt = tp->snd_nxt - advanced;
+      return error;
+  }
+}
+
+int SendToIp(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th,
+             const TcpOptionWriter& options) {
+  inpcb* inp = tp->t_inpcb;
+  const int header_length = kTcpHeaderMin + static_cast<int>(options.bytes().size());
+  auto* bytes = reinterpret_cast<uint8_t*>(m->m_data);
+  const Ipv4Header ip{.total_length = m->m_pkthdr.len,
+                      .tos = inp->inp_ip.ip_tos,
+                      .ttl = inp->inp_ip.ip_ttl,
+                      .protocol = IPPROTO_TCP,
+                      .source = inp->inp_laddr,
+                      .destination = inp->inp_faddr};
+  ip.Write(bytes, kIpv4HeaderMin);
+  bytes += kIpv4HeaderMin;
+  th.Write({bytes, kTcpHeaderMin}, header_length);
+  std::copy(options.bytes().begin(), options.bytes().end(), bytes + kTcpHeaderMin);
+  m->m_pkthdr.csum_flags |= M_TCP_CSUM_OUT;
+  int flags = (tp->t_flags & TF_BLACKHOLE) != 0 ? 0 : IP_MTUDISC;
+  if ((so->so_options & kSoDontRoute) != 0) flags |= IP_ROUTETOIF;
+  return ip_output(std::move(m), inp->inp_options, &inp->inp_route, flags, nullptr, inp);
+}
+
+int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
+  TcpOptionWriter options;
+  WriteOptions(tp, out, options);
+  const int header_length =
+      static_cast<int>(kTcpIpHeaders) + static_cast<int>(options.bytes().size());
+  const TcpHeader th = MakeHeader(tp, so, *out);
+  MbufPtr m = MakePacket(tp, so, *out, header_length);
+  CountSegment(tp, *out, th);
+  const int scale = (th.th_flags & TH_SYN) != 0 ? 0 : tp->rcv_scale;
+  const TraceId record = EmitSegment(TcpEvent::kOut, tp->t_id, th, out->len,
+                                     uint32_t{th.th_win} << scale, tp->iss, tp->irs);
+  tp->t_maxsent = std::max(tp->t_maxsent, out->len + static_cast<uint32_t>(options.bytes().size()));
+  const uint32_t advanced = Advance(tp, *out);
+  int error = ENOBUFS;
+  if (m != nullptr) {
+    m->m_pkthdr.ph_cause = record;
+    error = SendToIp(tp, so, std::move(m), th, options);
+  }
+  if (error != 0) return OutputError(tp, error, advanced);
+  tp->last_ack_sent = tp->rcv_nxt;
+  tp->t_flags &= ~TF_ACKNOW;
+  tcp_timer_disarm(tp, TCPT_DELACK);
+  return 0;
+}
+
+}  // namespace
+
+int tcp_output(tcpcb* tp) {
+  KASSERT(tp->t_state > TCPS_LISTEN);
+  const socket* so = tcp_so(tp);
+  const bool idle = TakeIdle(tp, so);
+  tp->t_flags &= ~TF_NEEDOUTPUT;
+  if (tp->t_state == TCPS_SYN_RECEIVED && (tp->t_flags & TF_ACKNOW) != 0) {
+    tp->snd_nxt = tp->snd_una;  // the peer asks again: it may lack our SYN
+  }
+  for (bool first = true;; first = false) {
+    Outgoing out;
+    if (!Decide(tp, so, idle, first, &out)) {
+      MaybePersist(tp, so);
+      return 0;
+    }
+    const int error = SendSegment(tp, so, &out);
+    KASSERT(SEQ_LEQ(tp->snd_una, tp->snd_nxt) && SEQ_LEQ(tp->snd_nxt, tp->snd_max));
+    if (error != 0 || !out.more) return error;
+  }
+}
+
+}  // namespace sockbed

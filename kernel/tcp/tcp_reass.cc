@@ -1,0 +1,157 @@
+// Data that arrives out of order waits here for what is missing before it.
+#include <algorithm>
+
+#include "kernel/mbuf/chain.h"
+#include "kernel/tcp/tcp_segment.h"
+#include "kernel/tcp/tcp_var.h"
+
+namespace sockbed {
+namespace {
+
+// Takes *link out of the queue, and frees its data.
+void RemoveAt(tcpcb* tp, tcpqent** link) {
+  tcpqent* entry = *link;
+  *link = entry->next;
+  --tp->t_segqlen;
+  tp->t_host->reass_entries.Give(entry);
+}
+
+// An entry for another segment, or null: the limits, or memory, refuse it.
+tcpqent* NewEntry(tcpcb* tp) {
+  TcpHost& host = *tp->t_host;
+  const TcpTunables& set = host.tunables;
+  if (set.reass_maxqueuelen != 0 && tp->t_segqlen >= set.reass_maxqueuelen) return nullptr;
+  if (host.reass_entries.live() >= set.reasslimit) {
+    tcp_freeq(tp);  // others shall have room
+    return nullptr;
+  }
+  return host.reass_entries.Take();
+}
+
+// What is there of the segment already, from an earlier one, is cut off its front: the earlier one wins.
+// Returns false if nothing new is left.
+bool TrimAgainst(TcpSegment& seg, tcpqent* before) {
+  TcpStat& stat = seg.host->stat;
+  const int32_t overlap = before->end() - seg.th.th_seq;
+  if (before->fin && overlap >= 0) return false;  // nothing can follow the end
+  if (overlap > 0 && static_cast<uint32_t>(overlap) >= seg.tlen) {
+    ++stat[tcps_rcvduppack];
+    stat[tcps_rcvdupbyte] += seg.tlen;
+    return false;
+  }
+  if (overlap > 0) {
+    ++stat[tcps_rcvpartduppack];
+    stat[tcps_rcvpartdupbyte] += static_cast<uint32_t>(overlap);
+    seg.TrimFront(static_cast<uint32_t>(overlap));
+  }
+  return true;
+}
+
+// What later entries share with the new one, ending at `end`, is taken from them.
+void TrimFollowing(tcpcb* tp, tcpqent** link, tcp_seq end, bool* fin) {
+  while (*link != nullptr && SEQ_GT(end, (*link)->seq)) {
+    tcpqent* entry = *link;
+    const auto overlap = static_cast<uint32_t>(end - entry->seq);
+    if (overlap < entry->len) {
+      m_adj(entry->m.get(), static_cast<int>(overlap));
+      entry->seq += overlap;
+      entry->len -= overlap;
+      return;
+    }
+    *fin = *fin || entry->fin;
+    RemoveAt(tp, link);
+  }
+}
+
+// Puts the segment into the queue, in its place. `fin`: the stream ends behind it. Returns whether all its
+// data is held now.
+bool Insert(tcpcb* tp, TcpSegment& seg, bool fin) {
+  TcpStat& stat = seg.host->stat;
+  tcpqent* before = nullptr;
+  tcpqent** link = &tp->t_segq;
+  while (*link != nullptr && SEQ_LEQ((*link)->seq, seg.th.th_seq)) {
+    before = *link;
+    link = &before->next;
+  }
+  if (before != nullptr) {
+    if (!TrimAgainst(seg, before)) return true;
+    if (seg.tlen == 0 && before->end() == seg.th.th_seq) {
+      before->fin = true;  // only a FIN, right behind
+      return true;
+    }
+  }
+  tcpqent* entry = NewEntry(tp);
+  if (entry == nullptr) {
+    ++stat[tcps_rcvmemdrop];
+    return false;
+  }
+  ++stat[tcps_rcvoopack];
+  ++tp->t_rcvoopack;
+  stat[tcps_rcvoobyte] += seg.tlen;
+  TrimFollowing(tp, link, seg.th.th_seq + seg.tlen, &fin);
+  entry->seq = seg.th.th_seq;
+  entry->len = seg.tlen;
+  entry->fin = fin;
+  entry->m = std::move(seg.m);
+  entry->next = *link;
+  *link = entry;
+  ++tp->t_segqlen;
+  return true;
+}
+
+// The next bytes of the stream.
+void Deliver(tcpcb* tp, MbufPtr m, uint32_t len) {
+  socket* so = tcp_so(tp);
+  TcpStat& stat = tp->t_host->stat;
+  ++stat[tcps_rcvpack];
+  stat[tcps_rcvbyte] += len;
+  tp->t_rcvbytes += len;
+  tcp_advance_rcv(tp, len);
+  if ((so->so_state & SS_CANTRCVMORE) == 0) sbappendstream(&so->so_rcv, std::move(m));
+}
+
+}  // namespace
+
+uint8_t tcp_reass(tcpcb* tp, TcpSegment& seg, bool fin) {
+  if (seg.th.th_seq != tp->rcv_nxt || !TCPS_HAVEESTABLISHED(tp->t_state)) {
+    const SackBlock arrived{seg.th.th_seq, seg.th.th_seq + seg.tlen};
+    const bool held = Insert(tp, seg, fin);
+    if (held && arrived.start != arrived.end) tcp_update_sack_list(tp, arrived.start, arrived.end);
+    return 0;
+  }
+  // The missing piece needs no entry, so no limit can keep it out.
+  if (seg.tlen != 0) Deliver(tp, std::move(seg.m), seg.tlen);
+  if (fin) tcp_freeq(tp);  // what lies behind the end is void
+  const uint8_t end = tcp_reass_deliver(tp);
+  if (seg.tlen != 0) sorwakeup(tcp_so(tp));
+  return fin ? uint8_t{TH_FIN} : end;
+}
+
+uint8_t tcp_reass_deliver(tcpcb* tp) {
+  if (!TCPS_HAVEESTABLISHED(tp->t_state)) return 0;
+  bool fin = false;
+  bool delivered = false;
+  while (!fin && tp->t_segq != nullptr && SEQ_LEQ(tp->t_segq->seq, tp->rcv_nxt)) {
+    tcpqent* entry = tp->t_segq;
+    const auto old = static_cast<uint32_t>(tp->rcv_nxt - entry->seq);
+    if (old < entry->len) {
+      if (old != 0) m_adj(entry->m.get(), static_cast<int>(old));
+      Deliver(tp, std::move(entry->m), entry->len - old);
+      delivered = true;
+    }
+    fin = entry->fin && entry->end() == tp->rcv_nxt;
+    RemoveAt(tp, &tp->t_segq);
+  }
+  if (fin) tcp_freeq(tp);
+  tcp_clean_sackreport(tp);
+  if (delivered) sorwakeup(tcp_so(tp));
+  return fin ? TH_FIN : 0;
+}
+
+void tcp_freeq(tcpcb* tp) {
+  while (tp->t_segq != nullptr) RemoveAt(tp, &tp->t_segq);
+  KASSERT(tp->t_segqlen == 0);
+  tp->rcv_numsacks = 0;
+}
+
+}  // namespace sockbed

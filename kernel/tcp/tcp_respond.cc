@@ -1,0 +1,144 @@
+// Segments outside the stream: resets, keepalive probes, what the SYN cache sends.
+#include <algorithm>
+
+#include "kernel/inet/ip_var.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/tcp/tcp_segment.h"
+#include "kernel/tcp/tcp_trace.h"
+
+namespace sockbed {
+namespace {
+
+TcpEndpoints EndsOf(const inpcb* inp) {
+  return {inp->inp_faddr, inp->inp_laddr, ntohs(inp->inp_fport), ntohs(inp->inp_lport)};
+}
+
+// A reply of a connection, with its TTL and TOS.
+TcpReply ReplyOf(const tcpcb* tp) {
+  const inpcb* inp = tp->t_inpcb;
+  TcpReply reply;
+  reply.ends = EndsOf(inp);
+  reply.ack = tp->rcv_nxt;
+  reply.ttl = inp->inp_ip.ip_ttl;
+  reply.tos = inp->inp_ip.ip_tos;
+  reply.object = tp->t_id;
+  return reply;
+}
+
+uint8_t DefaultTtl(const TcpHost& host) {
+  int64_t ttl = 64;
+  (void)host.host->sysctls.Get("net.inet.ip.ttl", &ttl);  // its default stands if it is not there
+  return static_cast<uint8_t>(ttl);
+}
+
+}  // namespace
+
+int tcp_respond(TcpHost& host, const TcpReply& reply, route* ro) {
+  const int header_length = kTcpHeaderMin + static_cast<int>(reply.options.size());
+  TcpHeader th;
+  th.th_sport = reply.ends.lport;
+  th.th_dport = reply.ends.fport;
+  th.th_seq = reply.seq;
+  th.th_flags = reply.flags;
+  th.th_win = reply.win;
+  if ((reply.flags & TH_ACK) != 0) th.th_ack = reply.ack;
+  ++host.stat[tcps_sndtotal];
+  ++host.stat[(reply.flags & (TH_SYN | TH_RST)) != 0 ? tcps_sndctrl : tcps_sndacks];
+  const TraceId record =
+      EmitTcp(TcpEvent::kReply, reply.object, PackAddress(reply.ends.faddr, reply.ends.fport),
+              PackPair(th.th_seq.value(), th.th_ack.value()), tcp_flag_text[th.th_flags & 0x3f]);
+
+  MbufPtr m = m_gethdr(M_DONTWAIT, MT_HEADER);
+  if (m == nullptr) return ENOBUFS;
+  m->m_data += max_linkhdr;
+  m->m_len = m->m_pkthdr.len = kIpv4HeaderMin + header_length;
+  m->m_pkthdr.csum_flags |= M_TCP_CSUM_OUT;
+  m->m_pkthdr.ph_cause = record;
+  auto* bytes = reinterpret_cast<uint8_t*>(m->m_data);
+  const Ipv4Header ip{.total_length = m->m_len,
+                      .tos = reply.tos,
+                      .ttl = reply.ttl,
+                      .protocol = IPPROTO_TCP,
+                      .source = reply.ends.laddr,
+                      .destination = reply.ends.faddr};
+  ip.Write(bytes, kIpv4HeaderMin);
+  bytes += kIpv4HeaderMin;
+  th.Write({bytes, kTcpHeaderMin}, header_length);
+  std::copy(reply.options.begin(), reply.options.end(), bytes + kTcpHeaderMin);
+  route local;
+  return ip_output(std::move(m), nullptr, ro != nullptr ? ro : &local, IP_MTUDISC, nullptr, nullptr);
+}
+
+void tcp_respond_reset(TcpSegment& seg) {
+  TcpHost& host = *seg.host;
+  if (seg.has(TH_RST)) return;
+  if (!ppsratecheck(&host.rst_rate, host.tunables.rstppslimit)) {
+    ++host.stat[tcps_rstlimited];
+    return;
+  }
+  TcpReply reply;
+  reply.ends = seg.ends;
+  reply.ttl = seg.tp != nullptr ? seg.tp->t_inpcb->inp_ip.ip_ttl : DefaultTtl(host);
+  reply.tos = seg.tp != nullptr ? seg.tp->t_inpcb->inp_ip.ip_tos : 0;
+  reply.object = seg.tp != nullptr ? seg.tp->t_id : 0;
+  if (seg.has(TH_ACK)) {
+    reply.flags = TH_RST;
+    reply.seq = seg.th.th_ack;
+  } else {
+    reply.flags = TH_RST | TH_ACK;
+    reply.ack = seg.th.th_seq + seg.tlen + (seg.has(TH_SYN) ? 1 : 0);
+    if (seg.has(TH_FIN) && host.tunables.rst_counts_fin != 0) reply.ack += 1;
+  }
+  (void)tcp_respond(host, reply, nullptr);  // lost like any segment
+}
+
+void tcp_respond_abort(tcpcb* tp) {
+  TcpReply reply = ReplyOf(tp);
+  reply.flags = TH_RST | TH_ACK;
+  reply.seq = tp->snd_nxt;
+  ++tp->t_sndsegs;
+  (void)tcp_respond(*tp->t_host, reply, &tp->t_inpcb->inp_route);  // the peer may never hear of it
+}
+
+void tcp_keep_probe(tcpcb* tp) {
+  TcpReply reply = ReplyOf(tp);
+  reply.flags = TH_ACK;
+  reply.seq = tp->snd_una - 1;
+  const int64_t space = std::max<int64_t>(sbspace(&tcp_so(tp)->so_rcv), tp->rcv_adv - tp->rcv_nxt);
+  reply.win = static_cast<uint16_t>(std::min<int64_t>(space >> tp->rcv_scale, TCP_MAXWIN));
+  TcpOptionWriter options;
+  const uint32_t both = TF_REQ_TSTMP | TF_RCVD_TSTMP;
+  if ((tp->t_flags & both) == both) {
+    options.Nop();
+    options.Nop();
+    options.Timestamp(tcp_ts(tp), tp->ts_recent);
+  }
+  reply.options = options.bytes();
+  ++tp->t_sndsegs;
+  (void)tcp_respond(*tp->t_host, reply, &tp->t_inpcb->inp_route);  // the next probe comes anyway
+}
+
+void tcp_challenge_ack(tcpcb* tp) {
+  TcpHost& host = *tp->t_host;
+  const TcpTunables& set = host.tunables;
+  bool allowed = ppsratecheck(&host.ack_rate, set.ackppslimit);
+  if (allowed && set.ack_war_cnt != 0 && set.ack_war_timewindow != 0) {
+    const SimTime window = set.ack_war_timewindow * kMillisecond;
+    if (tp->t_challenges == 0 || Now() - tp->t_challenge_start >= window) {
+      tp->t_challenge_start = Now();
+      tp->t_challenges = 0;
+    }
+    allowed = tp->t_challenges < set.ack_war_cnt;
+    if (allowed) ++tp->t_challenges;
+  }
+  if (!allowed) {
+    ++host.stat[tcps_challenge_dropped];
+    EmitTcp(TcpEvent::kDrop, tp->t_id, tcps_challenge_dropped);
+    return;
+  }
+  ++host.stat[tcps_challenge];
+  tp->t_flags |= TF_ACKNOW;
+  (void)tcp_output(tp);  // lost like any ACK
+}
+
+}  // namespace sockbed

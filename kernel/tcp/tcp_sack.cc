@@ -1,0 +1,177 @@
+#include "kernel/tcp/tcp_sack.h"
+
+#include <algorithm>
+
+#include "kernel/sim/kassert.h"
+#include "kernel/tcp/tcp_host.h"
+#include "kernel/tcp/tcp_var.h"
+
+namespace sockbed {
+namespace {
+
+sackhole* NewHole(tcpcb* tp, tcp_seq start, tcp_seq end, tcp_seq rxmit) {
+  TcpHost& host = *tp->t_host;
+  const TcpTunables& limits = host.tunables;
+  if (tp->snd_sack.count >= limits.sack_maxholes || host.sackholes.live() >= limits.sackholelimit) {
+    return nullptr;
+  }
+  sackhole* hole = host.sackholes.Take();
+  if (hole == nullptr) return nullptr;
+  KASSERT(SEQ_LT(start, end));
+  hole->start = start;
+  hole->end = end;
+  hole->rxmit = rxmit;
+  ++tp->snd_sack.count;
+  return hole;
+}
+
+// Takes *link out of the list.
+void DeleteHole(tcpcb* tp, sackhole** link) {
+  sackhole* hole = *link;
+  *link = hole->next;
+  --tp->snd_sack.count;
+  tp->t_host->sackholes.Give(hole);
+}
+
+// Cuts `block` out of the hole at *link, which it overlaps. Returns the link to go on from, or null when
+// a hole had to be split and there is no room for another: the block then counts as not reported.
+sackhole** CutHole(tcpcb* tp, sackhole** link, const SackBlock& block) {
+  sackhole* hole = *link;
+  const bool from_start = SEQ_LEQ(block.start, hole->start);
+  const bool to_end = SEQ_GEQ(block.end, hole->end);
+  if (from_start && to_end) {
+    DeleteHole(tp, link);
+    return link;
+  }
+  if (from_start) {
+    hole->start = block.end;
+    hole->rxmit = SEQ_MAX(hole->rxmit, hole->start);
+    return &hole->next;
+  }
+  if (!to_end) {
+    sackhole* rest = NewHole(tp, block.end, hole->end, SEQ_MAX(hole->rxmit, block.end));
+    if (rest == nullptr) return nullptr;
+    rest->dups = hole->dups;
+    rest->next = hole->next;
+    hole->next = rest;
+  }
+  hole->end = block.start;
+  hole->rxmit = SEQ_MIN(hole->rxmit, hole->end);
+  return to_end ? &hole->next : &hole->next->next;
+}
+
+// Takes in one block, known to lie in (ack, snd_max]. Returns whether there was room for it.
+bool TakeBlock(tcpcb* tp, tcp_seq ack, const SackBlock& block) {
+  SackScoreboard& board = tp->snd_sack;
+  if (!board.active) {
+    board.active = true;
+    board.sack_high = ack;
+  }
+  sackhole** link = &board.holes;
+  while (*link != nullptr && SEQ_LT((*link)->start, block.end)) {
+    if (SEQ_LEQ((*link)->end, block.start)) {
+      link = &(*link)->next;
+      continue;
+    }
+    link = CutHole(tp, link, block);
+    if (link == nullptr) return false;
+  }
+  if (SEQ_LT(board.sack_high, block.start)) {
+    // Between the highest byte reported so far and this block there is a new hole, the last one.
+    sackhole* hole = NewHole(tp, board.sack_high, block.start, board.sack_high);
+    if (hole == nullptr) return false;
+    while (*link != nullptr) link = &(*link)->next;
+    *link = hole;
+  }
+  board.sack_high = SEQ_MAX(board.sack_high, block.end);
+  return true;
+}
+
+}  // namespace
+
+void tcp_sack_option(tcpcb* tp, tcp_seq ack, const TcpOptions& options) {
+  if ((tp->t_flags & TF_SACK_PERMIT) == 0 || options.sack_count == 0) return;
+  TcpHost& host = *tp->t_host;
+  ++host.stat[tcps_sack_rcv_opts];
+  ack = SEQ_MAX(ack, tp->snd_una);
+  tcp_seq highest = ack;
+  for (int i = 0; i < options.sack_count; ++i) {
+    SackBlock block = options.sack[i];
+    if (SEQ_LEQ(block.end, block.start) || SEQ_LEQ(block.end, ack) ||
+        SEQ_GT(block.end, tp->snd_max)) {
+      continue;
+    }
+    block.start = SEQ_MAX(block.start, ack);
+    if (TakeBlock(tp, ack, block)) {
+      highest = SEQ_MAX(highest, block.end);
+    } else {
+      ++host.stat[tcps_sack_drop];
+    }
+  }
+  for (sackhole* hole = tp->snd_sack.holes; hole != nullptr; hole = hole->next) {
+    if (SEQ_LT(hole->start, highest)) ++hole->dups;
+  }
+}
+
+void tcp_del_sackholes(tcpcb* tp, tcp_seq ack) {
+  SackScoreboard& board = tp->snd_sack;
+  while (board.holes != nullptr && SEQ_LT(board.holes->start, ack)) {
+    sackhole* first = board.holes;
+    if (SEQ_LEQ(first->end, ack)) {
+      DeleteHole(tp, &board.holes);
+    } else {
+      first->start = ack;
+      first->rxmit = SEQ_MAX(first->rxmit, ack);
+    }
+  }
+  if (board.active && SEQ_LEQ(board.sack_high, ack)) {
+    KASSERT(board.holes == nullptr);
+    board.active = false;
+  }
+}
+
+void tcp_clear_sackholes(tcpcb* tp) {
+  while (tp->snd_sack.holes != nullptr) DeleteHole(tp, &tp->snd_sack.holes);
+  KASSERT(tp->snd_sack.count == 0);
+  tp->snd_sack.active = false;
+}
+
+sackhole* tcp_sack_output(tcpcb* tp) {
+  for (sackhole* hole = tp->snd_sack.holes; hole != nullptr; hole = hole->next) {
+    if (hole->dups >= kTcpRexmtThresh && SEQ_LT(hole->rxmit, hole->end)) return hole;
+  }
+  return nullptr;
+}
+
+void tcp_update_sack_list(tcpcb* tp, tcp_seq start, tcp_seq end) {
+  KASSERT(SEQ_LT(start, end));
+  SackBlock first{start, end};
+  std::array<SackBlock, kSackBlocksKept> others;
+  int count = 0;
+  for (int i = 0; i < tp->rcv_numsacks; ++i) {
+    const SackBlock& block = tp->sackblks[i];
+    if (SEQ_LEQ(block.end, tp->rcv_nxt)) continue;
+    if (SEQ_LEQ(block.start, first.end) && SEQ_GEQ(block.end, first.start)) {
+      // It touches. A block that touched an earlier part of the union cannot be missed: blocks are
+      // disjoint and do not touch each other, so the union grows only over blocks that touch [start, end).
+      first.start = SEQ_MIN(first.start, block.start);
+      first.end = SEQ_MAX(first.end, block.end);
+    } else {
+      others[count++] = block;
+    }
+  }
+  int kept = 0;
+  if (SEQ_GT(first.end, tp->rcv_nxt)) tp->sackblks[kept++] = first;
+  for (int i = 0; i < count && kept < kSackBlocksKept; ++i) tp->sackblks[kept++] = others[i];
+  tp->rcv_numsacks = static_cast<uint8_t>(kept);
+}
+
+void tcp_clean_sackreport(tcpcb* tp) {
+  int kept = 0;
+  for (int i = 0; i < tp->rcv_numsacks; ++i) {
+    if (SEQ_GT(tp->sackblks[i].end, tp->rcv_nxt)) tp->sackblks[kept++] = tp->sackblks[i];
+  }
+  tp->rcv_numsacks = static_cast<uint8_t>(kept);
+}
+
+}  // namespace sockbed

@@ -1,0 +1,61 @@
+// Selective acknowledgement: what the peer lacks of ours, and what we report of its.
+//
+// Lives here:  sackhole, SackScoreboard; their functions.
+// Called by:   tcp_input_ack.cc, tcp_reass.cc, tcp_output.cc, tcp_timer.cc.
+// Owns:        a connection owns its holes; their memory is the host's pool's.
+// Invariants:  1. Holes are disjoint, not empty, in order, inside [snd_una, sack_high).
+//              2. start <= rxmit <= end: what lies below rxmit has been sent again.
+//              3. Blocks to report are disjoint, not empty, above rcv_nxt.
+// Source:      RFC 2018; OpenBSD sys/netinet/tcp_input.c (tcp_sack_option ...).
+// Differs:     a hole counts the ACKs, not the blocks, that reported something above it.
+#ifndef SOCKBED_KERNEL_TCP_TCP_SACK_H_
+#define SOCKBED_KERNEL_TCP_TCP_SACK_H_
+
+#include <cstdint>
+
+#include "kernel/tcp/tcp_seq.h"
+#include "kernel/tcp/tcp_wire.h"
+
+namespace sockbed {
+
+struct tcpcb;
+
+// A run of bytes that the peer lacks while it holds something above: [start, end).
+struct sackhole {
+  tcp_seq start;
+  tcp_seq end;
+  tcp_seq rxmit;       // next byte to send again
+  int dups = 0;        // ACKs that reported something above
+  sackhole* next = nullptr;
+};
+
+// The sender's view of the receiver's queue. Everything in [snd_una, sack_high) outside the holes has
+// been reported as received.
+struct SackScoreboard {
+  sackhole* holes = nullptr;
+  int count = 0;
+  tcp_seq sack_high;   // end of the highest block reported; meaningless while !active
+  bool active = false; // something above snd_una has been reported
+};
+
+// --- The sender's side. ---
+
+// Takes in the blocks that came with an acknowledgement of `ack`.
+void tcp_sack_option(tcpcb* tp, tcp_seq ack, const TcpOptions& options);
+// Everything below `ack` has arrived.
+void tcp_del_sackholes(tcpcb* tp, tcp_seq ack);
+// Forgets all: the receiver may have thrown its queue away (RFC 2018 8).
+void tcp_clear_sackholes(tcpcb* tp);
+// The first hole that counts as lost and is not sent again yet, or null.
+sackhole* tcp_sack_output(tcpcb* tp);
+
+// --- The receiver's side. ---
+
+// [start, end) has arrived out of order: it, with all that touches it, becomes the first block.
+void tcp_update_sack_list(tcpcb* tp, tcp_seq start, tcp_seq end);
+// Drops the blocks that rcv_nxt has passed.
+void tcp_clean_sackreport(tcpcb* tp);
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_TCP_TCP_SACK_H_

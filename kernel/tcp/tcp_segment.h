@@ -1,0 +1,129 @@
+// A segment on its way through tcp_input, and the steps that it goes through.
+//
+// Lives here:  TcpSegment, Next, the steps in the order of RFC 9293 3.10.7; answers to segments.
+// Called by:   tcp_input.cc (the parent); the steps are in tcp_input_*.cc.
+// Context:     interrupt context.
+// Owns:        a segment its data; it borrows the control block. A step that ends the connection sets
+//              tp to null.
+// Units:       host byte order.
+// Invariants:  1. m holds exactly tlen bytes, until its data is handed over; an urgent byte that was
+//                 taken out is missing.
+//              2. Steps only cut a segment: sequence range and flags shrink towards the window.
+//              3. A step that returns a drop has moved exactly one * counter, or answers.
+// Source:      RFC 9293 3.10.7; OpenBSD sys/netinet/tcp_input.c, whose labels the steps name.
+#ifndef SOCKBED_KERNEL_TCP_TCP_SEGMENT_H_
+#define SOCKBED_KERNEL_TCP_TCP_SEGMENT_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "kernel/mbuf/mbuf.h"
+#include "kernel/tcp/tcp_stat.h"
+#include "kernel/tcp/tcp_syncache.h"
+#include "kernel/tcp/tcp_var.h"
+#include "kernel/tcp/tcp_wire.h"
+
+namespace sockbed {
+
+struct TcpSegment {
+  TcpHost* host;
+  MbufPtr m;                 // the data, headers cut off
+  TcpHeader th;              // as cut so far
+  TcpOptions opt;
+  TcpEndpoints ends;
+  uint32_t tlen = 0;         // bytes of data
+  uint32_t tiwin = 0;        // the window, scaled
+  uint8_t ttl = 0;
+  bool loopback = false;     // it came over lo0
+  bool stamped = false;      // it has a timestamp, as agreed
+  tcpcb* tp = nullptr;       // whom it is for
+  std::optional<tcp_seq> reuse_iss;  // the ISS for a connection that replaces one in TIME_WAIT
+
+  bool has(uint8_t flags) const { return (th.th_flags & flags) != 0; }
+  // Sequence numbers that it takes up.
+  uint32_t length() const { return tlen + (has(TH_SYN) ? 1 : 0) + (has(TH_FIN) ? 1 : 0); }
+  // Cuts n bytes of data off its front, or its end.
+  void TrimFront(uint32_t n);
+  void TrimBack(uint32_t n);
+};
+
+// What comes after a step.
+enum class Next : uint8_t {
+  kGoOn,       // the next step
+  kDone,       // the segment is dealt with; send what is due
+  kDrop,       // nothing more
+  kAck,        // drop it, and answer with an ACK (dropafterack)
+  kChallenge,  // the same within the limits on challenge ACKs (dropafterack_ratelim)
+  kReset,      // drop it, and answer with a reset (dropwithreset)
+  kAgain,      // the connection is gone: look up once more
+};
+
+using TcpStep = Next (*)(TcpSegment& seg);
+
+// Counts and traces why a segment is dropped; returns kDrop.
+Next tcp_dropped(const TcpSegment& seg, tcpstat_counters why);
+
+// --- tcp_input_listen.cc: LISTEN (3.10.7.2), SYN_SENT (3.10.7.3), and what opens a connection. ---
+
+Next tcp_step_listen(TcpSegment& seg);
+Next tcp_step_synsent(TcpSegment& seg);
+// The handshake is complete: ESTABLISHED, or FIN_WAIT_1 if the user has closed meanwhile.
+void tcp_established(tcpcb* tp);
+// Takes over from the peer's SYN what both sides want.
+void tcp_negotiate(tcpcb* tp, const TcpOptions& opt);
+
+// --- tcp_input_check.cc: is it acceptable (3.10.7.4, first to fourth)? ---
+
+Next tcp_step_syn_received(TcpSegment& seg);
+Next tcp_step_time_wait(TcpSegment& seg);
+Next tcp_step_syn_challenge(TcpSegment& seg);
+Next tcp_step_paws(TcpSegment& seg);
+Next tcp_step_trim_left(TcpSegment& seg);
+Next tcp_step_after_close(TcpSegment& seg);
+Next tcp_step_trim_right(TcpSegment& seg);
+Next tcp_step_timestamp(TcpSegment& seg);
+Next tcp_step_rst(TcpSegment& seg);
+Next tcp_step_syn(TcpSegment& seg);
+
+// --- tcp_input_ack.cc: what it acknowledges (fifth). ---
+
+Next tcp_step_ack(TcpSegment& seg);
+Next tcp_step_window(TcpSegment& seg);
+// It acknowledges what was not acknowledged before. Returns whether that includes our FIN.
+bool tcp_ack_new(TcpSegment& seg);
+
+// --- tcp_input_data.cc: what it carries (sixth to eighth). ---
+
+Next tcp_step_urgent(TcpSegment& seg);
+Next tcp_step_data(TcpSegment& seg);
+Next tcp_step_fin(TcpSegment& seg);
+// Hands over data that arrives in order while nothing waits.
+void tcp_take_data(TcpSegment& seg);
+
+// --- tcp_respond.cc: segments outside the stream. ---
+
+struct TcpReply {
+  TcpEndpoints ends;         // whom it is for, from where: as the other's segment named them
+  tcp_seq seq, ack;
+  uint8_t flags = 0;
+  uint16_t win = 0;
+  uint8_t ttl = 0, tos = 0;
+  std::span<const uint8_t> options;
+  uint64_t object = 0;       // pcb or handshake, for the trace
+};
+// Sends it. `ro` (may be null) caches the route. Errors: ip_output's.
+int tcp_respond(TcpHost& host, const TcpReply& reply, route* ro);
+
+// Answers `seg` with a reset, if the rules allow one (RFC 9293 3.10.7.1).
+void tcp_respond_reset(TcpSegment& seg);
+// Tells the peer that the connection is aborted.
+void tcp_respond_abort(tcpcb* tp);
+// Answers with an ACK of the connection, within the limits on challenge ACKs.
+void tcp_challenge_ack(tcpcb* tp);
+// A keepalive probe: a byte that the peer has, so that it must answer.
+void tcp_keep_probe(tcpcb* tp);
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_TCP_TCP_SEGMENT_H_

@@ -1,0 +1,389 @@
+// Handshakes of listeners, kept without sockets until they are complete.
+#include "kernel/tcp/tcp_syncache.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "kernel/inet/route.h"
+#include "kernel/sim/machine.h"
+#include "kernel/tcp/tcp_segment.h"
+#include "kernel/tcp/tcp_trace.h"
+
+namespace sockbed {
+
+// --- The table. ---
+
+SynCache::SynCache(TcpHost& host) : host_(host), secrets_(Site::kTcpSynHash) {}
+
+uint32_t SynCache::Hash(const TcpEndpoints& ends) const {
+  struct {
+    uint32_t faddr, laddr;
+    uint16_t fport, lport;
+  } const name{ends.faddr.s_addr, ends.laddr.s_addr, ends.fport, ends.lport};
+  return static_cast<uint32_t>(XXH3_64bits_withSeed(&name, 12, secret_));
+}
+
+void SynCache::Reseed() {
+  const auto size = static_cast<size_t>(host_.tunables.synhashsize);
+  if (uses_ > 0 && buckets_.size() == size) return;
+  secret_ = secrets_.Next64();
+  uses_ = host_.tunables.synuselimit;
+  buckets_.assign(size, Bucket{});
+  ++host_.stat[tcps_sc_seedrandom];
+}
+
+syn_cache* SynCache::Find(const TcpEndpoints& ends) {
+  if (live() == 0) return nullptr;
+  const uint32_t hash = Hash(ends);
+  syn_cache* sc = buckets_[hash % buckets_.size()].first;
+  while (sc != nullptr && (sc->sc_hash != hash || !(sc->sc_ends == ends))) sc = sc->sc_bucket_next;
+  return sc;
+}
+
+void SynCache::Discard(syn_cache* sc) {
+  EmitTcp(TcpEvent::kHandshake, sc->sc_tp->t_id, static_cast<uint64_t>(TcpHandshake::kDiscarded),
+          PackAddress(sc->sc_ends.faddr, sc->sc_ends.fport), sc->sc_id);
+  Remove(sc);
+}
+
+syn_cache* SynCache::Add(const TcpEndpoints& ends, tcpcb* listener) {
+  if (live() == 0) Reseed();
+  const uint32_t hash = Hash(ends);
+  const Bucket& bucket = buckets_[hash % buckets_.size()];
+  if (bucket.length >= host_.tunables.synbucketlimit) {
+    ++host_.stat[tcps_sc_bucketoverflow];
+    Discard(bucket.first);
+  } else if (live() >= host_.tunables.syncachelimit) {
+    ++host_.stat[tcps_sc_overflowed];
+    Discard(age_first_);
+  }
+  syn_cache* sc = pool_.Take();
+  if (sc == nullptr) return nullptr;
+  --uses_;
+  sc->sc_ends = ends;
+  sc->sc_hash = hash;
+  sc->sc_tp = listener;
+  sc->sc_id = ++next_id_;
+  Link(sc);
+  return sc;
+}
+
+void SynCache::Link(syn_cache* sc) {
+  Bucket& bucket = buckets_[sc->sc_hash % buckets_.size()];
+  ++bucket.length;
+  sc->sc_bucket_next = nullptr;
+  sc->sc_bucket_prev = bucket.last;
+  (bucket.last != nullptr ? bucket.last->sc_bucket_next : bucket.first) = sc;
+  bucket.last = sc;
+
+  sc->sc_age_prev = age_last_;
+  (age_last_ != nullptr ? age_last_->sc_age_next : age_first_) = sc;
+  age_last_ = sc;
+
+  tcpcb* tp = sc->sc_tp;
+  sc->sc_tp_next = tp->t_synq;
+  if (tp->t_synq != nullptr) tp->t_synq->sc_tp_prev = sc;
+  tp->t_synq = sc;
+}
+
+void SynCache::Unlink(syn_cache* sc) {
+  Bucket& bucket = buckets_[sc->sc_hash % buckets_.size()];
+  --bucket.length;
+  syn_cache* prev = sc->sc_bucket_prev;
+  syn_cache* next = sc->sc_bucket_next;
+  (prev != nullptr ? prev->sc_bucket_next : bucket.first) = next;
+  (next != nullptr ? next->sc_bucket_prev : bucket.last) = prev;
+
+  prev = sc->sc_age_prev;
+  next = sc->sc_age_next;
+  (prev != nullptr ? prev->sc_age_next : age_first_) = next;
+  (next != nullptr ? next->sc_age_prev : age_last_) = prev;
+
+  prev = sc->sc_tp_prev;
+  next = sc->sc_tp_next;
+  (prev != nullptr ? prev->sc_tp_next : sc->sc_tp->t_synq) = next;
+  if (next != nullptr) next->sc_tp_prev = prev;
+}
+
+void SynCache::Remove(syn_cache* sc) {
+  Here().machine->Cancel(&sc->sc_timer);
+  Unlink(sc);
+  pool_.Give(sc);
+}
+
+// --- The protocol. ---
+
+namespace {
+
+void TraceHandshake(const syn_cache* sc, TcpHandshake what) {
+  EmitTcp(TcpEvent::kHandshake, sc->sc_tp->t_id, static_cast<uint64_t>(what),
+          PackAddress(sc->sc_ends.faddr, sc->sc_ends.fport), sc->sc_id);
+}
+
+TcpReply ReplyOf(const syn_cache* sc) {
+  TcpReply reply;
+  reply.ends = sc->sc_ends;
+  reply.seq = sc->sc_iss;
+  reply.ack = sc->sc_irs + 1;
+  reply.flags = TH_SYN | TH_ACK;
+  reply.win = static_cast<uint16_t>(sc->sc_win);
+  reply.ttl = sc->sc_ttl;
+  reply.tos = sc->sc_tos;
+  reply.object = sc->sc_tp->t_id;
+  return reply;
+}
+
+// Sends the SYN-ACK: with what the peer has offered, and nothing else. Errors: ip_output's.
+int Respond(TcpHost& host, syn_cache* sc) {
+  TcpSynOffer offer;
+  offer.mss = tcp_mss_offer(host, rtalloc(&sc->sc_route, sc->sc_ends.faddr));
+  offer.sack = sc->sc_has_sack;
+  offer.wscale = sc->sc_has_wscale;
+  offer.shift = sc->sc_scale;
+  offer.timestamp = sc->sc_has_timestamp;
+  offer.ts_val = tcp_now(host) + sc->sc_modulate;
+  offer.ts_ecr = sc->sc_timestamp;
+  TcpOptionWriter options;
+  tcp_write_syn_options(options, offer, static_cast<SynLayout>(host.tunables.syn_layout));
+  TcpReply reply = ReplyOf(sc);
+  reply.options = options.bytes();
+  return tcp_respond(host, reply, &sc->sc_route);
+}
+
+// Until the next SYN-ACK: doubled each time.
+void ArmTimer(TcpHost& host, syn_cache* sc) {
+  int64_t ms = host.tunables.synack_initial << sc->sc_rxtshift;
+  if (sc->sc_rxtshift > 0) ms += host.tunables.rexmit_slop;
+  Here().machine->Cancel(&sc->sc_timer);
+  Here().machine->ScheduleAfter(&sc->sc_timer, ms * kMillisecond);
+}
+
+void TimerDue(Event* event) {
+  static_assert(offsetof(syn_cache, sc_timer) == 0);
+  auto* sc = reinterpret_cast<syn_cache*>(event);
+  TcpHost& host = *sc->sc_tp->t_host;
+  if (sc->sc_rxtshift >= host.tunables.synack_retries) {
+    ++host.stat[tcps_sc_timed_out];
+    TraceHandshake(sc, TcpHandshake::kTimedOut);
+    host.syn_cache.Remove(sc);
+    return;
+  }
+  ++sc->sc_rxtshift;
+  ++host.stat[tcps_sc_retransmitted];
+  TraceHandshake(sc, TcpHandshake::kRetransmitted);
+  (void)Respond(host, sc);  // the next timeout tries again
+  ArmTimer(host, sc);
+}
+
+// What the peer's SYN offers and the listener takes up.
+void TakeOffer(const TcpSegment& seg, syn_cache* sc) {
+  TcpHost& host = *seg.host;
+  const tcpcb* listener = seg.tp;
+  const TcpOptions& opt = seg.opt;
+  const inpcb* inp = listener->t_inpcb;
+  sc->sc_irs = seg.th.th_seq;
+  sc->sc_iss = seg.reuse_iss ? *seg.reuse_iss : tcp_new_iss(host, seg.ends);
+  sc->sc_peermaxseg = opt.has_mss ? opt.mss : 0;
+  sc->sc_ttl = inp->inp_ip.ip_ttl;
+  sc->sc_tos = inp->inp_ip.ip_tos;
+  const int64_t space = std::max<int64_t>(sbspace(&tcp_so(listener)->so_rcv), 0);
+  sc->sc_win = static_cast<uint32_t>(std::min<int64_t>(space, TCP_MAXWIN));
+  if (opt.has_wscale && (listener->t_flags & TF_REQ_SCALE) != 0) {
+    sc->sc_has_wscale = true;
+    sc->sc_peerscale = opt.wscale;
+    sc->sc_scale = tcp_request_scale(host);
+  }
+  sc->sc_has_sack = opt.sack_permitted && (listener->t_flags & TF_REQ_SACK) != 0;
+  if (opt.has_timestamp && (listener->t_flags & TF_REQ_TSTMP) != 0) {
+    sc->sc_has_timestamp = true;
+    sc->sc_timestamp = opt.ts_val;
+    if (host.tunables.ts_offset_per_conn != 0) sc->sc_modulate = host.ts_offsets.Next32();
+  }
+}
+
+// A SYN of a handshake that is under way. Its number is not compared: the answer is for the first one.
+void AnswerAgain(TcpSegment& seg, syn_cache* sc) {
+  TcpHost& host = *seg.host;
+  ++host.stat[tcps_sc_dupesyn];
+  TraceHandshake(sc, TcpHandshake::kAgain);
+  const bool freebsd = host.tunables.profile != 0;
+  if (seg.opt.has_timestamp) {
+    if (sc->sc_has_timestamp) sc->sc_timestamp = seg.opt.ts_val;
+  } else if (freebsd) {
+    sc->sc_has_timestamp = false;
+  }
+  if (freebsd) sc->sc_rxtshift = 0;
+  (void)Respond(host, sc);  // the timer tries again
+  ArmTimer(host, sc);
+}
+
+// The handshake is complete: gives the new socket's tcpcb what the cache knows.
+void Inherit(const syn_cache* sc, const tcpcb* listener, tcpcb* tp) {
+  const inpcb* from = listener->t_inpcb;
+  inpcb* inp = tp->t_inpcb;
+  inp->inp_ip = from->inp_ip;
+  inp->inp_ip_minttl = from->inp_ip_minttl;
+  constexpr uint32_t kInherited =
+      TF_NODELAY | TF_NOPUSH | TF_REQ_SCALE | TF_REQ_TSTMP | TF_REQ_SACK;
+  tp->t_flags = (tp->t_flags & ~kInherited) | (listener->t_flags & kInherited);
+  tp->request_r_scale = sc->sc_scale;
+  tp->ts_modulate = sc->sc_modulate;
+  TcpOptions opt;
+  opt.has_wscale = sc->sc_has_wscale;
+  opt.wscale = sc->sc_peerscale;
+  opt.has_timestamp = sc->sc_has_timestamp;
+  opt.ts_val = sc->sc_timestamp;
+  opt.sack_permitted = sc->sc_has_sack;
+  tcp_negotiate(tp, opt);
+
+  tp->irs = sc->sc_irs;
+  tp->iss = sc->sc_iss;
+  tcp_rcvseqinit(tp);
+  tp->rcv_adv += sc->sc_win;
+  tcp_sendseqinit(tp);
+  tp->t_flags &= ~TF_SYNPENDING;
+  tp->snd_una = tp->snd_nxt = tp->snd_max = tp->snd_up = tp->snd_last = tp->iss + 1;
+  tp->snd_wl1 = tp->irs;
+  tp->snd_wl2 = tp->iss;
+  tcp_mss(tp, sc->sc_peermaxseg);
+  if (sc->sc_rxtshift > 0) tp->snd_cwnd = tp->t_maxseg;
+}
+
+// A socket of its own for the connection, or null.
+tcpcb* MakeConnection(TcpSegment& seg, const syn_cache* sc) {
+  tcpcb* listener = seg.tp;
+  socket* so = sonewconn(tcp_so(listener), 0);
+  if (so == nullptr) return nullptr;
+  tcpcb* tp = sototcpcb(so);
+  const TcpEndpoints& ends = sc->sc_ends;
+  if (in_pcbset_addr(tp->t_inpcb, ends.faddr, htons(ends.fport), ends.laddr, htons(ends.lport)) != 0) {
+    soabort(so);
+    return nullptr;
+  }
+  EmitTcp(TcpEvent::kOpen, tp->t_id, PackAddress(ends.laddr, ends.lport),
+          PackAddress(ends.faddr, ends.fport), 0);
+  Inherit(sc, listener, tp);
+  return tp;
+}
+
+}  // namespace
+
+void syn_cache_add(TcpSegment& seg) {
+  TcpHost& host = *seg.host;
+  if (syn_cache* sc = host.syn_cache.Find(seg.ends)) {
+    AnswerAgain(seg, sc);
+    return;
+  }
+  syn_cache* sc = host.syn_cache.Add(seg.ends, seg.tp);
+  if (sc == nullptr) {
+    (void)tcp_dropped(seg, tcps_dropsyn);
+    return;
+  }
+  sc->sc_timer.handler = TimerDue;
+  TakeOffer(seg, sc);
+  TraceHandshake(sc, TcpHandshake::kAdded);
+  if (Respond(host, sc) != 0) {
+    ++host.stat[tcps_sc_dropped];
+    host.syn_cache.Remove(sc);
+    return;
+  }
+  ++host.stat[tcps_sc_added];
+  ArmTimer(host, sc);
+}
+
+tcpcb* syn_cache_get(TcpSegment& seg, bool* reset) {
+  TcpHost& host = *seg.host;
+  syn_cache* sc = host.syn_cache.Find(seg.ends);
+  if (sc == nullptr) {
+    (void)tcp_dropped(seg, tcps_listendrop);
+    *reset = true;
+    return nullptr;
+  }
+  const int32_t beyond = seg.th.th_seq - (sc->sc_irs + 1);
+  const bool in_window = beyond >= 0 && static_cast<uint32_t>(beyond) <= sc->sc_win;
+  if (seg.th.th_ack != sc->sc_iss + 1 || !in_window) {
+    (void)tcp_dropped(seg, tcps_listendrop);
+    *reset = host.tunables.cache_bad_ack_rst != 0;
+    if (!*reset) (void)Respond(host, sc);  // the timer tries again
+    return nullptr;
+  }
+  if (sc->sc_has_timestamp && seg.opt.has_timestamp &&
+      TSTMP_LT(seg.opt.ts_val, sc->sc_timestamp)) {
+    (void)tcp_dropped(seg, tcps_pawsdrop);
+    return nullptr;
+  }
+  tcpcb* tp = MakeConnection(seg, sc);
+  if (tp == nullptr) {
+    (void)tcp_dropped(seg, tcps_dropsyn);
+    *reset = host.tunables.rst_on_sock_fail != 0;
+    if (!*reset) return nullptr;  // the entry stays: perhaps there is room at the next ACK
+    ++host.stat[tcps_sc_aborted];
+    TraceHandshake(sc, TcpHandshake::kAborted);
+    host.syn_cache.Remove(sc);
+    return nullptr;
+  }
+  ++host.stat[tcps_sc_completed];
+  ++host.stat[tcps_accepts];
+  TraceHandshake(sc, TcpHandshake::kCompleted);
+  host.syn_cache.Remove(sc);
+  tcp_newstate(tp, TCPS_SYN_RECEIVED);
+  tcp_established(tp);
+  return tp;
+}
+
+void syn_cache_reset(TcpSegment& seg) {
+  TcpHost& host = *seg.host;
+  const TcpTunables& set = host.tunables;
+  syn_cache* sc = host.syn_cache.Find(seg.ends);
+  if (sc == nullptr) {
+    (void)tcp_dropped(seg, tcps_listendrop);
+    return;
+  }
+  const int32_t beyond = seg.th.th_seq - (sc->sc_irs + 1);
+  const bool in_window = beyond >= 0 && static_cast<uint32_t>(beyond) < std::max(sc->sc_win, 1u);
+  bool believed = beyond == 0;
+  if (set.cache_rst_strict == 0) believed = beyond == 0 || beyond == -1;
+  if (set.insecure_rst != 0) believed = believed || in_window;
+  if (believed) {
+    ++host.stat[tcps_sc_reset];
+    TraceHandshake(sc, TcpHandshake::kReset);
+    host.syn_cache.Remove(sc);
+    return;
+  }
+  (void)tcp_dropped(seg, tcps_rcvbadrst);
+  if (set.cache_rst_strict == 0 || !in_window) return;
+  TcpReply reply = ReplyOf(sc);
+  reply.flags = TH_ACK;
+  reply.seq = sc->sc_iss + 1;
+  if (!ppsratecheck(&host.ack_rate, set.ackppslimit)) {
+    ++host.stat[tcps_challenge_dropped];
+    return;
+  }
+  ++host.stat[tcps_challenge];
+  (void)tcp_respond(host, reply, &sc->sc_route);  // lost like any ACK
+}
+
+void syn_cache_unreach(TcpHost& host, const TcpEndpoints& ends, tcp_seq seq) {
+  constexpr int kTries = 3;  // SYN-ACKs sent again before a router is believed
+  syn_cache* sc = host.syn_cache.Find(ends);
+  if (sc == nullptr || seq != sc->sc_iss) return;
+  if (!sc->sc_unreach || sc->sc_rxtshift < kTries) {
+    sc->sc_unreach = true;
+    return;
+  }
+  ++host.stat[tcps_sc_unreach];
+  TraceHandshake(sc, TcpHandshake::kUnreachable);
+  host.syn_cache.Remove(sc);
+}
+
+void syn_cache_cleanup(tcpcb* listener) {
+  while (listener->t_synq != nullptr) {
+    TraceHandshake(listener->t_synq, TcpHandshake::kForgotten);
+    listener->t_host->syn_cache.Remove(listener->t_synq);
+  }
+}
+
+}  // namespace sockbed

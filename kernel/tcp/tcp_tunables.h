@@ -1,0 +1,111 @@
+// What can be set about a host's TCP: its sysctls, with the values of the two systems it can pass for.
+//
+// Lives here:  TcpTunables; the table of their names, defaults and limits.
+// Called by:   all of tcp/ (reads); tcp_host.cc adds them to the host's sysctls.
+// Units:       milliseconds where the name's meaning is a time; keepinittime, keepidle and keepintvl are
+//              in seconds under profile 0 and in milliseconds under profile 1, as on either system.
+// Source:      OpenBSD sysctl(2), tcp(4); FreeBSD tcp(4), syncache(4).
+// Differs:     net.inet.tcp.profile sets all of them at once: 0 openbsd (the default), 1 freebsd. What is
+//              fixed in the source of one system and tunable in the other is tunable here. The names
+//              under "knob." are differences that neither system lets one choose.
+#ifndef SOCKBED_KERNEL_TCP_TCP_TUNABLES_H_
+#define SOCKBED_KERNEL_TCP_TCP_TUNABLES_H_
+
+#include <cstdint>
+
+namespace sockbed {
+
+// X(member, name below net.inet.tcp, openbsd, freebsd, least, most, meaning)
+#define SOCKBED_TCP_TUNABLES(X)                                                                    \
+  X(rfc1323, "rfc1323", 1, 1, 0, 3, "ask for: 1 window scale and timestamps, 2, 3 one of them")    \
+  X(sack, "sack", 1, 1, 0, 1, "ask for selective acknowledgement")                                 \
+  X(sackholelimit, "sackholelimit", 32768, 65536, 0, 1 << 24, "holes of all connections")          \
+  X(sack_maxholes, "sack.maxholes", 128, 128, 0, 1 << 16, "holes of one connection")               \
+  X(mssdflt, "mssdflt", 512, 536, 216, 65535, "segment size where nobody says")                    \
+  X(minmss, "minmss", 216, 216, 64, 65535, "smallest segment size taken from a peer")              \
+  X(rfc3390, "rfc3390", 2, 2, 0, 2, "initial window: 0 one segment, 1 RFC 3390, 2 RFC 6928")       \
+  X(ackonpush, "ackonpush", 0, 0, 0, 1, "acknowledge PSH at once")                                 \
+  X(delayed_ack, "delayed_ack", 1, 1, 0, 1, "delay acknowledgements at all")                       \
+  X(delacktime, "delacktime", 200, 40, 1, 2000, "how long")                                        \
+  X(keepinittime, "keepinittime", 75, 75000, 1, 1 << 30, "limit of a handshake")                   \
+  X(keepidle, "keepidle", 7200, 7200000, 1, 1 << 30, "silence before the first probe")             \
+  X(keepintvl, "keepintvl", 75, 75000, 1, 1 << 30, "between probes")                               \
+  X(keepcnt, "keepcnt", 8, 8, 1, 1 << 16, "probes before giving up")                               \
+  X(always_keepalive, "always_keepalive", 0, 1, 0, 1, "probe without SO_KEEPALIVE")                \
+  X(rexmit_initial, "rexmit_initial", 6000, 1000, 1, 64000, "first timeout without a sample")      \
+  X(rexmit_min, "rexmit_min", 1000, 30, 1, 64000, "smallest timeout")                              \
+  X(rexmit_slop, "rexmit_slop", 0, 200, 0, 64000, "added to every timeout")                        \
+  X(retries, "retries", 12, 12, 1, 12, "retransmissions before giving up")                         \
+  X(rexmit_drop_options, "rexmit_drop_options", 0, 0, 0, 1, "fourth SYN on: no option but MSS")    \
+  X(persmin, "persmin", 5000, 5000, 1, 1 << 30, "smallest interval of window probes")              \
+  X(persmax, "persmax", 60000, 60000, 1, 1 << 30, "largest")                                       \
+  X(msl, "msl", 30000, 30000, 1, 1 << 30, "life of a segment; TIME_WAIT lasts two of them")        \
+  X(finwait2_timeout, "finwait2_timeout", 60000, 60000, 1, 1 << 30, "with fast recycling")         \
+  X(fast_finwait2_recycle, "fast_finwait2_recycle", 0, 0, 0, 1, "end FIN_WAIT_2 without reader")   \
+  X(rstppslimit, "rstppslimit", 100, 200, -1, 1 << 30, "resets per second; -1 no limit")           \
+  X(ackppslimit, "ackppslimit", 100, -1, -1, 1 << 30, "challenge ACKs per second; -1 no limit")    \
+  X(ack_war_timewindow, "ack_war_timewindow", 0, 1000, 0, 1 << 30, "of ack_war_cnt; 0 no limit")   \
+  X(ack_war_cnt, "ack_war_cnt", 0, 5, 0, 1 << 30, "challenge ACKs per connection and time window") \
+  X(syncachelimit, "syncachelimit", 10255, 15360, 1, 1 << 24, "handshakes of a host")              \
+  X(synbucketlimit, "synbucketlimit", 105, 30, 1, 1 << 24, "handshakes of a hash bucket")          \
+  X(synhashsize, "synhashsize", 293, 512, 1, 1 << 20, "buckets; obeyed when the cache is empty")   \
+  X(synuselimit, "synuselimit", 100000, 100000, 0, 1 << 30, "uses of one hash secret")             \
+  X(synack_initial, "syncache.rexmit_initial", 3000, 1000, 1, 64000, "first timeout of a SYN-ACK") \
+  X(synack_retries, "syncache.rexmtlimit", 4, 3, 0, 12, "retransmissions of a SYN-ACK")            \
+  X(rst_on_sock_fail, "syncache.rst_on_sock_fail", 1, 1, 0, 1, "reset what cannot be accepted")    \
+  X(reasslimit, "reasslimit", 32768, 32768, 0, 1 << 24, "segments out of order, all connections")  \
+  X(reass_maxqueuelen, "reass.maxqueuelen", 0, 100, 0, 1 << 24, "of one connection; 0 no limit")   \
+  X(sendspace, "sendspace", 16384, 32768, 1, 1 << 30, "send buffer of a new socket")               \
+  X(recvspace, "recvspace", 16384, 65536, 1, 1 << 30, "receive buffer of a new socket")            \
+  X(insecure_rst, "insecure_rst", 0, 0, 0, 1, "believe any RST inside the window")                 \
+  X(insecure_syn, "insecure_syn", 0, 0, 0, 1, "a SYN inside the window resets")                    \
+  X(insecure_ack, "insecure_ack", 0, 0, 0, 1, "take acknowledgements however old")                 \
+  X(drop_synfin, "drop_synfin", 0, 0, 0, 1, "ignore SYN with FIN")                                 \
+  X(blackhole, "blackhole", 0, 0, 0, 2, "no reset for closed ports: 1 after SYN, 2 at all")        \
+  X(icmp_may_rst, "icmp_may_rst", 0, 1, 0, 1, "ICMP errors end a handshake at once")               \
+  X(icmp_soft_unreach, "knob.icmp_soft_unreach", 0, 1, 0, 1, "remember unreachable once connected")  \
+  X(tolerate_missing_ts, "tolerate_missing_ts", 1, 1, 0, 1, "take segments without timestamps")    \
+  X(ts_offset_per_conn, "ts_offset_per_conn", 1, 1, 0, 1, "a random timestamp offset for each")    \
+  X(rst_challenge, "knob.rst_challenge", 0, 1, 0, 1, "answer a RST elsewhere in the window")       \
+  X(rst_past_next, "knob.rst_past_next", 1, 0, 0, 1, "take a RST at rcv_nxt + 1")                  \
+  X(rst_closing_error, "knob.rst_closing_error", 0, 1, 0, 1, "RST while closing is ECONNRESET")    \
+  X(rst_counts_fin, "knob.rst_counts_fin", 0, 1, 0, 1, "a reset acknowledges a FIN too")           \
+  X(syn_challenge, "knob.syn_challenge", 0, 1, 0, 1, "answer a SYN wherever it lies")              \
+  X(listen_rst_bare, "knob.listen_rst_bare", 1, 0, 0, 1, "LISTEN resets what has no S, A, R")      \
+  X(listen_rst_synack, "knob.listen_rst_synack", 1, 0, 0, 1, "LISTEN resets SYN-ACK")              \
+  X(synrcvd_synack_rst, "knob.synrcvd_synack_rst", 1, 0, 0, 1, "SYN_RECEIVED resets SYN-ACK")      \
+  X(cache_rst_strict, "knob.cache_rst_strict", 0, 1, 0, 1, "RST for a handshake: RFC 5961 rules")  \
+  X(old_ack_challenge, "knob.old_ack_challenge", 0, 1, 0, 1, "answer acknowledgements too old")    \
+  X(cache_bad_ack_rst, "knob.cache_bad_ack_rst", 0, 1, 0, 1, "reset a wrong ACK of a handshake")   \
+  X(delack_no_wait, "knob.delack_no_wait", 0, 1, 0, 1, "do not delay for long segments")           \
+  X(syn_layout, "knob.syn_layout", 0, 1, 0, 1, "order of a SYN's options")                         \
+  X(window_round_up, "knob.window_round_up", 0, 1, 0, 1, "round a scaled window up")               \
+  X(sack_blocks, "knob.sack_blocks", 3, 4, 1, 4, "blocks reported at most")                        \
+  X(idle_restart, "knob.idle_restart", 0, 1, 0, 1, "after idleness: 0 two segments, 1 IW")         \
+  X(timewait_policy, "knob.timewait_policy", 0, 1, 0, 2, "0 openbsd, 1 freebsd, 2 RFC 9293")       \
+  X(timewait_random_iss, "knob.timewait_random_iss", 1, 0, 0, 1, "ISS of a reopened connection")   \
+  X(finwait2_poll, "knob.finwait2_poll", 1, 0, 0, 1, "FIN_WAIT_2: poll, or one timeout")           \
+  X(rtt_freebsd, "knob.rtt_freebsd", 0, 1, 0, 1, "rounding of the estimator; backoff to 512")      \
+  X(winupdate_freebsd, "knob.winupdate_freebsd", 0, 1, 0, 1, "when a window update pays")          \
+  X(debug_walks, "debug_walks", 0, 0, 0, 1, "check whole queues after every segment")              \
+  X(summaries_max, "summaries_max", 4096, 4096, 0, 1 << 24, "closed connections remembered")
+
+// A host's settings. Defaults are those of profile 0.
+struct TcpTunables {
+#define SOCKBED_TCP_TUNABLE_FIELD(member, name, openbsd, freebsd, least, most, meaning) \
+  int64_t member = openbsd;
+  SOCKBED_TCP_TUNABLES(SOCKBED_TCP_TUNABLE_FIELD)
+#undef SOCKBED_TCP_TUNABLE_FIELD
+
+  int64_t profile = 0;  // 0 openbsd, 1 freebsd
+
+  // The unit of keepinittime, keepidle and keepintvl.
+  int64_t keep_unit_ms() const { return profile == 0 ? 1000 : 1; }
+  int64_t keepinit_ms() const { return keepinittime * keep_unit_ms(); }
+  int64_t keepidle_ms() const { return keepidle * keep_unit_ms(); }
+  int64_t keepintvl_ms() const { return keepintvl * keep_unit_ms(); }
+};
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_TCP_TCP_TUNABLES_H_

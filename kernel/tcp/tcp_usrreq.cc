@@ -1,0 +1,304 @@
+// What sockets ask of TCP (tcp(4), RFC 9293 3.9.1).
+#include <cerrno>
+
+#include "kernel/inet/in_var.h"
+#include "kernel/mbuf/chain.h"
+#include "kernel/tcp/tcp_segment.h"
+#include "kernel/tcp/tcp_trace.h"
+#include "kernel/tcp/tcp_var.h"
+
+namespace sockbed {
+namespace {
+
+constexpr int64_t kOobOverdraft = 512;  // urgent data may exceed the send buffer by so much
+
+// The connection behind `so`. Errors: EINVAL (there is none any more), or the error that ended it.
+int GetTcpcb(const socket* so, tcpcb** tp) {
+  *tp = sototcpcb(so);
+  if (*tp != nullptr) return 0;
+  return so->so_error != 0 ? so->so_error : EINVAL;
+}
+
+int Attach(socket* so, int) {
+  if (so->so_pcb != nullptr) return EISCONN;
+  TcpHost& host = HostLocal<TcpHost>::Get();
+  const TcpTunables& set = host.tunables;
+  if (so->so_snd.sb_hiwat == 0 || so->so_rcv.sb_hiwat == 0) {
+    const int error = soreserve(so, static_cast<uint64_t>(set.sendspace),
+                                static_cast<uint64_t>(set.recvspace));
+    if (error != 0) return error;
+  }
+  const int error = in_pcballoc(so, &host.tcbtable);
+  if (error != 0) return error;
+  if (tcp_newtcpcb(sotoinpcb(so)) == nullptr) {
+    // The pcb goes, the socket stays the caller's: a descriptor "refers to it" meanwhile.
+    const int nofd = so->so_state & SS_NOFDREF;
+    so->so_state &= ~SS_NOFDREF;
+    in_pcbdetach(sotoinpcb(so));
+    so->so_state |= nofd;
+    return ENOBUFS;
+  }
+  if ((so->so_options & kSoLinger) != 0 && so->so_linger == 0) so->so_linger = TCP_LINGERTIME;
+  return 0;
+}
+
+// The orderly end, or with SO_LINGER of 0 the abrupt one. May free the tcpcb.
+void Disconnect(tcpcb* tp) {
+  socket* so = tcp_so(tp);
+  if (tp->t_state < TCPS_ESTABLISHED) {
+    tcp_close(tp);
+  } else if ((so->so_options & kSoLinger) != 0 && so->so_linger == 0) {
+    tcp_drop(tp, 0);
+  } else {
+    soisdisconnecting(so);
+    sbflush(&so->so_rcv);
+    if (tcp_usrclosed(tp)) (void)tcp_output(tp);  // the FIN goes again until it is acknowledged
+  }
+}
+
+int Detach(socket* so) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  Disconnect(tp);
+  return 0;
+}
+
+int Bind(socket* so, mbuf* nam, proc* p) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  return in_pcbbind(tp->t_inpcb, nam, p);
+}
+
+int Listen(socket* so) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  if (tp->t_state == TCPS_LISTEN) return 0;  // only the backlog changes
+  if (tp->t_state != TCPS_CLOSED) return EINVAL;
+  if (tp->t_inpcb->inp_lport == 0) {
+    if (int error = in_pcbbind(tp->t_inpcb, nullptr, curproc())) return error;
+  }
+  tcp_newstate(tp, TCPS_LISTEN);
+  return 0;
+}
+
+int Connect(socket* so, mbuf* nam) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  if (tp->t_state != TCPS_CLOSED) return EINVAL;
+  sockaddr_in sin;
+  if (int error = in_nam2sin(nam, &sin)) return error;
+  if (in_isany(sin.sin_addr) || in_ismulticast(sin.sin_addr) || in_broadcast(sin.sin_addr)) {
+    return EINVAL;
+  }
+  inpcb* inp = tp->t_inpcb;
+  if (int error = in_pcbconnect(inp, nam)) return error;
+
+  TcpHost& host = *tp->t_host;
+  tp->request_r_scale = tcp_request_scale(host);
+  so->so_state |= SS_CONNECTOUT;
+  soisconnecting(so);
+  ++host.stat[tcps_connattempt];
+  const TcpEndpoints ends{inp->inp_faddr, inp->inp_laddr, ntohs(inp->inp_fport),
+                          ntohs(inp->inp_lport)};
+  EmitTcp(TcpEvent::kOpen, tp->t_id, PackAddress(ends.laddr, ends.lport),
+          PackAddress(ends.faddr, ends.fport), 1);
+  tcp_newstate(tp, TCPS_SYN_SENT);
+  tcp_timer_arm(tp, TCPT_KEEP, host.tunables.keepinit_ms());
+  tp->iss = tcp_new_iss(host, ends);
+  tcp_sendseqinit(tp);
+  return tcp_output(tp);
+}
+
+int Accept(socket* so, mbuf* nam) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  in_setpeeraddr(tp->t_inpcb, nam);
+  return 0;
+}
+
+int DisconnectRequest(socket* so) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  Disconnect(tp);
+  return 0;
+}
+
+int Shutdown(socket* so) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  if ((so->so_state & SS_CANTSENDMORE) != 0) return 0;
+  socantsendmore(so);
+  return tcp_usrclosed(tp) ? tcp_output(tp) : 0;
+}
+
+void Rcvd(socket* so, int) {
+  tcpcb* tp = sototcpcb(so);
+  constexpr int kAlive = SS_ISCONNECTED | SS_ISCONNECTING | SS_ISDISCONNECTING;
+  if (tp == nullptr || (so->so_state & kAlive) == 0) return;
+  (void)tcp_output(tp);  // the window update, if one is due; the next read tries again
+}
+
+int Send(socket* so, MbufPtr m, mbuf*, MbufPtr control) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  if (control != nullptr && control->m_len != 0) return EINVAL;
+  sbappendstream(&so->so_snd, std::move(m));
+  return tcp_output(tp);
+}
+
+int SendOob(socket* so, MbufPtr m, mbuf*, MbufPtr control) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  if (control != nullptr && control->m_len != 0) return EINVAL;
+  if (sbspace(&so->so_snd) < -kOobOverdraft) return ENOBUFS;
+  sbappendstream(&so->so_snd, std::move(m));
+  // The pointer names the byte behind the urgent one: see tcp_step_urgent.
+  tp->snd_up = tcp_snd_first(tp) + static_cast<uint32_t>(so->so_snd.sb_cc);
+  tp->t_force = true;
+  const int error = tcp_output(tp);
+  tp->t_force = false;
+  return error;
+}
+
+int RcvOob(socket* so, mbuf* m, int flags) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  const bool marked = so->so_oobmark != 0 || (so->so_state & SS_RCVATMARK) != 0;
+  if (!marked || (so->so_options & kSoOobInline) != 0 || (tp->t_oobflags & TCPOOB_HADDATA) != 0) {
+    return EINVAL;
+  }
+  if ((tp->t_oobflags & TCPOOB_HAVEDATA) == 0) return EWOULDBLOCK;
+  m->m_len = 1;
+  *mtod<uint8_t>(m) = tp->t_iobc;
+  if ((flags & MSG_PEEK) == 0) tp->t_oobflags ^= TCPOOB_HAVEDATA | TCPOOB_HADDATA;
+  return 0;
+}
+
+void Abort(socket* so) {
+  if (tcpcb* tp = sototcpcb(so)) tcp_drop(tp, ECONNABORTED);
+}
+
+int Sense(socket* so, struct stat* sb) {
+  sb->st_blksize = static_cast<blksize_t>(so->so_snd.sb_hiwat);
+  return 0;
+}
+
+int SockAddr(socket* so, mbuf* nam) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  in_setsockaddr(tp->t_inpcb, nam);
+  return 0;
+}
+
+int PeerAddr(socket* so, mbuf* nam) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  in_setpeeraddr(tp->t_inpcb, nam);
+  return 0;
+}
+
+}  // namespace
+
+const pr_usrreqs tcp_usrreqs = {
+    .pru_attach = Attach,
+    .pru_detach = Detach,
+    .pru_bind = Bind,
+    .pru_listen = Listen,
+    .pru_connect = Connect,
+    .pru_accept = Accept,
+    .pru_disconnect = DisconnectRequest,
+    .pru_shutdown = Shutdown,
+    .pru_rcvd = Rcvd,
+    .pru_send = Send,
+    .pru_sendoob = SendOob,
+    .pru_rcvoob = RcvOob,
+    .pru_abort = Abort,
+    .pru_control = nullptr,
+    .pru_sense = Sense,
+    .pru_sockaddr = SockAddr,
+    .pru_peeraddr = PeerAddr,
+    .pru_connect2 = nullptr,
+    .pru_peereid = nullptr,
+};
+
+// --- Options. ---
+
+namespace {
+
+int ReadInt(const mbuf* m, int* value) {
+  if (m == nullptr || m->m_len < static_cast<int>(sizeof *value)) return EINVAL;
+  m_copydata(m, 0, sizeof *value, value);
+  return 0;
+}
+
+void WriteInt(mbuf* m, int value) {
+  std::memcpy(m->m_data, &value, sizeof value);
+  m->m_len = sizeof value;
+}
+
+void SetFlag(tcpcb* tp, uint32_t flag, bool on) {
+  tp->t_flags = on ? tp->t_flags | flag : tp->t_flags & ~flag;
+}
+
+// Something that held data back may be gone.
+int OutputIfOpen(tcpcb* tp) { return tp->t_state >= TCPS_ESTABLISHED ? tcp_output(tp) : 0; }
+
+int SetOption(tcpcb* tp, int optname, int value) {
+  switch (optname) {
+    case TCP_NODELAY:
+      SetFlag(tp, TF_NODELAY, value != 0);
+      return value != 0 ? OutputIfOpen(tp) : 0;
+    case kTcpNoPush:
+      SetFlag(tp, TF_NOPUSH, value != 0);
+      return value == 0 ? OutputIfOpen(tp) : 0;
+    case TCP_MAXSEG:
+      if (value <= 0 || static_cast<uint32_t>(value) > tp->t_maxseg) return EINVAL;
+      tp->t_maxseg = static_cast<uint32_t>(value);
+      return 0;
+    case kTcpSackEnable:
+      if (tp->t_state > TCPS_LISTEN) return EPERM;  // the SYN has said it
+      SetFlag(tp, TF_REQ_SACK, value != 0);
+      return 0;
+    default:
+      return ENOPROTOOPT;
+  }
+}
+
+int GetOption(const tcpcb* tp, int optname, mbuf* m) {
+  switch (optname) {
+    case TCP_NODELAY:
+      WriteInt(m, (tp->t_flags & TF_NODELAY) != 0 ? 1 : 0);
+      return 0;
+    case kTcpNoPush:
+      WriteInt(m, (tp->t_flags & TF_NOPUSH) != 0 ? 1 : 0);
+      return 0;
+    case TCP_MAXSEG:
+      WriteInt(m, static_cast<int>(tp->t_maxseg));
+      return 0;
+    case kTcpSackEnable:
+      WriteInt(m, (tp->t_flags & TF_REQ_SACK) != 0 ? 1 : 0);
+      return 0;
+    default:
+      return ENOPROTOOPT;
+  }
+}
+
+}  // namespace
+
+int tcp_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
+  tcpcb* tp = sototcpcb(so);
+  if (tp == nullptr) return ECONNRESET;
+  if (level == SOL_SOCKET) {
+    if (optname != SO_KEEPALIVE || op != PRCO_SETOPT) return ENOPROTOOPT;
+    tcp_arm_keepalive(tp);  // switched off, the timer finds nothing to do
+    return 0;
+  }
+  if (level == IPPROTO_IP) return ip_ctloutput(op, so, level, optname, m);
+  if (level != IPPROTO_TCP) return ENOPROTOOPT;
+  if (op == PRCO_GETOPT) return GetOption(tp, optname, m);
+  int value = 0;
+  if (int error = ReadInt(m, &value)) return error;
+  return SetOption(tp, optname, value);
+}
+
+}  // namespace sockbed

@@ -1,0 +1,175 @@
+#include "kernel/tcp/tcp_wire.h"
+
+#include <algorithm>
+
+namespace sockbed {
+
+void TcpHeader::Write(std::span<uint8_t> bytes, int header_length) const {
+  KASSERT(bytes.size() >= kTcpHeaderMin);
+  KASSERT(header_length >= kTcpHeaderMin && header_length <= kTcpHeaderMax &&
+          header_length % 4 == 0);
+  uint8_t* p = bytes.data();
+  StoreBe16(p, th_sport);
+  StoreBe16(p + 2, th_dport);
+  StoreBe32(p + 4, th_seq.value());
+  StoreBe32(p + 8, th_ack.value());
+  p[12] = static_cast<uint8_t>(header_length / 4 << 4);
+  p[13] = th_flags;
+  StoreBe16(p + 14, th_win);
+  StoreBe16(p + kTcpChecksumOffset, 0);
+  StoreBe16(p + 18, th_urp);
+}
+
+namespace {
+
+// One option of `length` bytes at `p`, kind and length included.
+void ParseSynOption(const uint8_t* p, int length, TcpOptions* options) {
+  switch (p[0]) {
+    case TCPOPT_MAXSEG:
+      if (length != TCPOLEN_MAXSEG) return;
+      options->has_mss = true;
+      options->mss = LoadBe16(p + 2);
+      return;
+    case TCPOPT_WINDOW:
+      if (length != TCPOLEN_WINDOW) return;
+      options->has_wscale = true;
+      options->wscale = std::min<uint8_t>(p[2], TCP_MAX_WINSHIFT);  // RFC 7323 2.3
+      return;
+    case TCPOPT_SACK_PERMITTED:
+      if (length != TCPOLEN_SACK_PERMITTED) return;
+      options->sack_permitted = true;
+      return;
+  }
+}
+
+void ParseTimestamp(const uint8_t* p, int length, TcpOptions* options) {
+  if (length != TCPOLEN_TIMESTAMP) return;
+  options->has_timestamp = true;
+  options->ts_val = LoadBe32(p + 2);
+  options->ts_ecr = LoadBe32(p + 6);
+}
+
+void ParseSack(const uint8_t* p, int length, TcpOptions* options) {
+  if (length <= 2 || (length - 2) % 8 != 0) return;
+  const int count = std::min((length - 2) / 8, kTcpSackBlocksMax);
+  for (int i = 0; i < count; ++i) {
+    const uint8_t* block = p + 2 + 8 * i;
+    options->sack[i] = {tcp_seq(LoadBe32(block)), tcp_seq(LoadBe32(block + 4))};
+  }
+  options->sack_count = static_cast<uint8_t>(count);
+}
+
+}  // namespace
+
+TcpOptions tcp_parse_options(std::span<const uint8_t> bytes, bool syn) {
+  TcpOptions options;
+  size_t at = 0;
+  while (at < bytes.size()) {
+    const uint8_t kind = bytes[at];
+    if (kind == TCPOPT_EOL) break;
+    if (kind == TCPOPT_NOP) {
+      ++at;
+      continue;
+    }
+    if (at + 1 >= bytes.size()) break;
+    const int length = bytes[at + 1];
+    if (length < 2 || at + length > bytes.size()) break;
+    const uint8_t* option = bytes.data() + at;
+    if (kind == TCPOPT_TIMESTAMP) {
+      ParseTimestamp(option, length, &options);
+    } else if (syn) {
+      ParseSynOption(option, length, &options);
+    } else if (kind == TCPOPT_SACK) {
+      ParseSack(option, length, &options);
+    }
+    at += length;
+  }
+  return options;
+}
+
+void TcpOptionWriter::Long(uint32_t value) {
+  KASSERT(room() >= 4);
+  StoreBe32(bytes_.data() + size_, value);
+  size_ += 4;
+}
+
+void TcpOptionWriter::Mss(uint16_t mss) {
+  Byte(TCPOPT_MAXSEG);
+  Byte(TCPOLEN_MAXSEG);
+  Byte(static_cast<uint8_t>(mss >> 8));
+  Byte(static_cast<uint8_t>(mss));
+}
+
+void TcpOptionWriter::WindowScale(uint8_t shift) {
+  Byte(TCPOPT_WINDOW);
+  Byte(TCPOLEN_WINDOW);
+  Byte(shift);
+}
+
+void TcpOptionWriter::SackPermitted() {
+  Byte(TCPOPT_SACK_PERMITTED);
+  Byte(TCPOLEN_SACK_PERMITTED);
+}
+
+void TcpOptionWriter::Timestamp(uint32_t value, uint32_t echo) {
+  Byte(TCPOPT_TIMESTAMP);
+  Byte(TCPOLEN_TIMESTAMP);
+  Long(value);
+  Long(echo);
+}
+
+void TcpOptionWriter::Sack(std::span<const SackBlock> blocks) {
+  KASSERT(!blocks.empty() && blocks.size() <= kTcpSackBlocksMax);
+  Byte(TCPOPT_SACK);
+  Byte(static_cast<uint8_t>(2 + 8 * blocks.size()));
+  for (const SackBlock& block : blocks) {
+    Long(block.start.value());
+    Long(block.end.value());
+  }
+}
+
+void TcpOptionWriter::Finish() {
+  while (size_ % 4 != 0) Byte(TCPOPT_EOL);
+}
+
+namespace {
+
+void WriteOpenBsdSyn(TcpOptionWriter& out, const TcpSynOffer& offer) {
+  if (offer.sack) {
+    out.Nop();
+    out.Nop();
+    out.SackPermitted();
+  }
+  if (offer.wscale) {
+    out.Nop();
+    out.WindowScale(offer.shift);
+  }
+  if (offer.timestamp) {
+    out.Nop();
+    out.Nop();
+    out.Timestamp(offer.ts_val, offer.ts_ecr);
+  }
+}
+
+void WriteFreeBsdSyn(TcpOptionWriter& out, const TcpSynOffer& offer) {
+  if (offer.wscale) {
+    out.Nop();
+    out.WindowScale(offer.shift);
+  }
+  if (offer.sack) out.SackPermitted();
+  if (offer.timestamp) out.Timestamp(offer.ts_val, offer.ts_ecr);
+}
+
+}  // namespace
+
+void tcp_write_syn_options(TcpOptionWriter& out, const TcpSynOffer& offer, SynLayout layout) {
+  if (offer.mss != 0) out.Mss(offer.mss);
+  if (layout == SynLayout::kOpenBsd) {
+    WriteOpenBsdSyn(out, offer);
+  } else {
+    WriteFreeBsdSyn(out, offer);
+  }
+  out.Finish();
+}
+
+}  // namespace sockbed

@@ -1,0 +1,148 @@
+// The TCP header and its options on the wire: a view that reads them, builders that make them.
+//
+// Lives here:  TcpHeader, TcpView, TcpOptions, tcp_parse_options, TcpOptionWriter.
+// Called by:   tcp_input, tcp_output, tcp_syncache, tcp_subr; tests and tools that look at segments.
+// Owns:        nothing: a view borrows bytes that must outlive it.
+// Units:       host byte order; lengths in bytes (the wire counts the header in 4).
+// Invariants:  1. A view is made over at least 20 bytes; then no accessor can fail.
+//              2. Parsing reads no byte beyond the span it was given, whatever the lengths claim.
+//              3. A writer never makes more than 40 bytes, and always a multiple of 4.
+// Source:      RFC 9293 3.1, 3.2; RFC 7323 2.2, 3.2; RFC 2018 2, 3.
+#ifndef SOCKBED_KERNEL_TCP_TCP_WIRE_H_
+#define SOCKBED_KERNEL_TCP_TCP_WIRE_H_
+
+#include <netinet/tcp.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "kernel/inet/ip_wire.h"
+#include "kernel/sim/kassert.h"
+#include "kernel/tcp/tcp_seq.h"
+
+namespace sockbed {
+
+inline constexpr int kTcpHeaderMin = 20;
+inline constexpr int kTcpHeaderMax = 60;
+inline constexpr int kTcpOptionsMax = kTcpHeaderMax - kTcpHeaderMin;
+inline constexpr int kTcpChecksumOffset = 16;
+inline constexpr int kTcpSackBlocksMax = 4;  // what fits into 40 bytes
+
+// The fixed header by meaning. Without th_sum: that is read on arrival and left to the interface on
+// the way out.
+struct TcpHeader {
+  uint16_t th_sport = 0;
+  uint16_t th_dport = 0;
+  tcp_seq th_seq;
+  tcp_seq th_ack;
+  uint8_t th_flags = 0;  // TH_*
+  uint16_t th_win = 0;
+  uint16_t th_urp = 0;
+
+  // Writes the header, checksum 0, to the front of `bytes`. REQUIRES: size >= 20; `header_length`,
+  // options included, is a multiple of 4 up to 60.
+  void Write(std::span<uint8_t> bytes, int header_length) const;
+};
+
+class TcpView {
+ public:
+  // REQUIRES: at least 20 bytes.
+  explicit TcpView(std::span<const uint8_t> bytes) : p_(bytes.data()) {
+    KASSERT(bytes.size() >= kTcpHeaderMin);
+  }
+
+  // Where the data begins, by the header's own word: may be below 20 or beyond the segment.
+  int header_length() const { return (p_[12] >> 4) * 4; }
+  uint8_t flags() const { return p_[13] & 0x3f; }
+  uint16_t source_port() const { return LoadBe16(p_); }
+  uint16_t destination_port() const { return LoadBe16(p_ + 2); }
+  tcp_seq sequence() const { return tcp_seq(LoadBe32(p_ + 4)); }
+
+  TcpHeader Read() const {
+    return {source_port(),   destination_port(),   sequence(),           tcp_seq(LoadBe32(p_ + 8)),
+            flags(),         LoadBe16(p_ + 14),    LoadBe16(p_ + 18)};
+  }
+
+ private:
+  const uint8_t* p_;
+};
+
+// A run of received bytes, [start, end).
+struct SackBlock {
+  tcp_seq start;
+  tcp_seq end;
+  friend bool operator==(const SackBlock&, const SackBlock&) = default;
+};
+
+// What a segment's options say.
+struct TcpOptions {
+  // Which of the fields below are there.
+  bool has_mss = false;
+  bool has_wscale = false;
+  bool has_timestamp = false;
+  bool sack_permitted = false;
+  uint8_t sack_count = 0;
+  uint8_t wscale = 0;    // at most TCP_MAX_WINSHIFT
+  uint16_t mss = 0;
+  uint32_t ts_val = 0;
+  uint32_t ts_ecr = 0;
+  std::array<SackBlock, kTcpSackBlocksMax> sack;  // [0, sack_count)
+};
+
+// Reads options. Unknown kinds are skipped by their length; a length below 2 or beyond the end ends
+// the parsing; a known kind of a wrong length says nothing. What belongs to a SYN is ignored elsewhere
+// and SACK blocks are ignored on a SYN.
+TcpOptions tcp_parse_options(std::span<const uint8_t> bytes, bool syn);
+
+// Collects options. REQUIRES of each: room is left.
+class TcpOptionWriter {
+ public:
+  void Nop() { Byte(TCPOPT_NOP); }
+  void Mss(uint16_t mss);
+  void WindowScale(uint8_t shift);
+  void SackPermitted();
+  void Timestamp(uint32_t value, uint32_t echo);
+  // REQUIRES: not empty.
+  void Sack(std::span<const SackBlock> blocks);
+  // Pads with end-of-list to a multiple of 4. Afterwards bytes() are what goes on the wire.
+  void Finish();
+
+  int room() const { return kTcpOptionsMax - size_; }
+  std::span<const uint8_t> bytes() const { return {bytes_.data(), static_cast<size_t>(size_)}; }
+
+ private:
+  void Byte(uint8_t value) {
+    KASSERT(size_ < kTcpOptionsMax);
+    bytes_[size_++] = value;
+  }
+  void Long(uint32_t value);
+
+  int size_ = 0;
+  std::array<uint8_t, kTcpOptionsMax> bytes_;
+};
+
+// What a SYN or SYN-ACK offers.
+struct TcpSynOffer {
+  uint16_t mss = 0;        // 0: no MSS option
+  bool sack = false;
+  bool wscale = false;
+  bool timestamp = false;
+  uint8_t shift = 0;
+  uint32_t ts_val = 0;
+  uint32_t ts_ecr = 0;
+};
+
+// The two customs of laying a SYN's options out.
+enum class SynLayout : uint8_t {
+  kOpenBsd,  // MSS; NOP NOP SACK; NOP WS; NOP NOP TS
+  kFreeBsd,  // MSS; NOP WS; SACK; TS; end of list
+};
+
+// Writes the offer and finishes.
+void tcp_write_syn_options(TcpOptionWriter& out, const TcpSynOffer& offer, SynLayout layout);
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_TCP_TCP_WIRE_H_
