@@ -1,8 +1,8 @@
 // TCP: the room as a whole.
 //
 // Lives here:  the entry points: protocol table, boot, halt; what people may know of connections.
-// Called by:   kernel/host (boot, protocol table, final screen); socket (requests, through the table);
-//              inet (input, through InetProtocol); tests and tools (counters, connections).
+// Called by:   kernel/host (boot, protocol table, final screen); socket (requests, through the
+//              table); inet (input, through InetProtocol); tests and tools (counters, connections).
 // May touch:   inet, net, socket, mbuf, sched, sim.
 // Context:     requests in process context, input and timers in interrupt context; nothing sleeps.
 // Owns:        the host's TcpHost owns every control block.
@@ -24,13 +24,14 @@
 
 namespace sockbed {
 
-// The row of kernel/host's inetsw: {SOCK_STREAM, &inetdomain, IPPROTO_TCP, kTcpPrFlags, &tcp_usrreqs,
-// tcp_ctloutput}.
+// The row of kernel/host's inetsw: {SOCK_STREAM, &inetdomain, IPPROTO_TCP, kTcpPrFlags,
+// &tcp_usrreqs, tcp_ctloutput}.
 inline constexpr int kTcpPrFlags = PR_CONNREQUIRED | PR_WANTRCVD | PR_ABRTACPTDIS | PR_SPLICE;
 extern const pr_usrreqs tcp_usrreqs;
 
-// Options of the levels IPPROTO_TCP and IPPROTO_IP; hears of SO_KEEPALIVE. Borrows m. Errors: ENOPROTOOPT,
-// EINVAL, EPERM (TCP_SACK_ENABLE once connected), ECONNRESET (no control block any more).
+// Options of the levels IPPROTO_TCP and IPPROTO_IP; hears of SO_KEEPALIVE. Borrows m. Errors:
+// ENOPROTOOPT, EINVAL, EPERM (TCP_SACK_ENABLE once connected), ECONNRESET (no control block any
+// more).
 [[nodiscard]] int tcp_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m);
 
 // Options of level IPPROTO_TCP that the host's headers lack.
@@ -42,8 +43,8 @@ void tcp_describe(Trace& trace);
 // TCP on a host: after inet_boot. Adds the sysctls of tcp_tunables.h and the live counts "tcpcb",
 // "syncache" and "tcp reass".
 void tcp_boot(HostBase& host);
-// Ends every connection, handshake and timer without a word on the wire, before the host's counts are
-// checked. Sockets that are still referred to stay, disconnected.
+// Ends every connection, handshake and timer without a word on the wire, before the host's counts
+// are checked. Sockets that are still referred to stay, disconnected.
 void tcp_halt(HostBase& host);
 
 uint64_t tcpstat_get(HostBase& host, tcpstat_counters counter);
@@ -53,10 +54,10 @@ inpcbtable& tcp_table(HostBase& host);
 
 // What there is to say about a connection when it is over, or so far.
 struct TcpSummary {
-  uint64_t id = 0;               // of the pcb, as in the trace
-  in_addr laddr{}, faddr{};      // network order
+  uint64_t id = 0;                // of the pcb, as in the trace
+  in_addr laddr{}, faddr{};       // network order
   uint16_t lport = 0, fport = 0;  // host order
-  bool active = false;           // it was opened from here
+  bool active = false;            // it was opened from here
   bool closed = false;
   TcpState state = TCPS_CLOSED;  // the last one before CLOSED
   int error = 0;                 // so_error it ended with
@@ -67,7 +68,7 @@ struct TcpSummary {
   uint64_t retransmissions = 0;  // data segments
   int32_t srtt_us = 0;           // smoothed round trip; 0: never measured
   SimTime opened = 0;
-  SimTime ended = 0;             // when it closed; 0 while it lives
+  SimTime ended = 0;  // when it closed; 0 while it lives
 };
 
 // All connections of a host in order of id: closed ones as far as they are remembered (sysctl

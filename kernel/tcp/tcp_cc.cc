@@ -15,7 +15,8 @@ uint32_t Half(const tcpcb* tp) {
 }
 
 void AckReceived(tcpcb* tp, uint32_t) {
-  // Slow start: a segment per ACK. Beyond: about a segment per window. Counted in ACKs, not in bytes.
+  // Slow start: a segment per ACK. Beyond: about a segment per window. Counted in ACKs, not in
+  // bytes.
   uint32_t more = tp->t_maxseg;
   if (tp->snd_cwnd > tp->snd_ssthresh) {
     more = static_cast<uint32_t>(

@@ -23,8 +23,8 @@ struct cc_algo {
   const char* name;
   // `acked` new bytes were acknowledged outside recovery: grow.
   void (*ack_received)(tcpcb* tp, uint32_t acked);
-  // Data was lost: set snd_ssthresh, and for a timeout snd_cwnd. What recovery does to the window in
-  // between is its own business.
+  // Data was lost: set snd_ssthresh, and for a timeout snd_cwnd. What recovery does to the window
+  // in between is its own business.
   void (*cong_signal)(tcpcb* tp, CcSignal signal);
   // Nothing was sent for longer than the retransmission timeout.
   void (*after_idle)(tcpcb* tp);

@@ -23,12 +23,12 @@ enum TcpState : uint8_t {
   TCPS_SYN_SENT,
   TCPS_SYN_RECEIVED,
   TCPS_ESTABLISHED,
-  TCPS_CLOSE_WAIT,   // the peer has closed, we have not
-  TCPS_FIN_WAIT_1,   // we have closed; our FIN is not acknowledged
-  TCPS_CLOSING,      // both have closed; our FIN is not acknowledged
-  TCPS_LAST_ACK,     // the peer closed first, then we; our FIN is not acknowledged
-  TCPS_FIN_WAIT_2,   // we have closed, and the peer knows it
-  TCPS_TIME_WAIT,    // both have closed and know it; old segments must die out
+  TCPS_CLOSE_WAIT,  // the peer has closed, we have not
+  TCPS_FIN_WAIT_1,  // we have closed; our FIN is not acknowledged
+  TCPS_CLOSING,     // both have closed; our FIN is not acknowledged
+  TCPS_LAST_ACK,    // the peer closed first, then we; our FIN is not acknowledged
+  TCPS_FIN_WAIT_2,  // we have closed, and the peer knows it
+  TCPS_TIME_WAIT,   // both have closed and know it; old segments must die out
 };
 inline constexpr int TCP_NSTATES = TCPS_TIME_WAIT + 1;
 

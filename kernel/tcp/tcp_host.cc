@@ -41,21 +41,23 @@ void SetProfile(TcpTunables* tunables, int64_t profile) {
 
 void AddSysctls(HostBase& host, TcpTunables* tunables) {
   for (const Tunable& t : kTunables) {
-    host.sysctls.Add(std::string("net.inet.tcp.") + t.name, {&(tunables->*t.member), t.least, t.most, {}});
+    host.sysctls.Add(std::string("net.inet.tcp.") + t.name,
+                     {&(tunables->*t.member), t.least, t.most, {}});
   }
   host.sysctls.Add("net.inet.tcp.profile", {&tunables->profile, 0, 1, [tunables](int64_t profile) {
                                               SetProfile(tunables, profile);
                                               return 0;
                                             }});
   // The other system's names, where it has the same thing in the same unit.
-  for (const auto& [alias, name] : std::to_array<std::array<const char*, 2>>(
-           {{"sack.enable", "sack"},
-            {"sack.globalmaxholes", "sackholelimit"},
-            {"keepinit", "keepinittime"},
-            {"syncache.cachelimit", "syncachelimit"},
-            {"syncache.bucketlimit", "synbucketlimit"},
-            {"syncache.hashsize", "synhashsize"}})) {
-    host.sysctls.AddAlias(std::string("net.inet.tcp.") + alias, std::string("net.inet.tcp.") + name);
+  for (const auto& [alias, name] :
+       std::to_array<std::array<const char*, 2>>({{"sack.enable", "sack"},
+                                                  {"sack.globalmaxholes", "sackholelimit"},
+                                                  {"keepinit", "keepinittime"},
+                                                  {"syncache.cachelimit", "syncachelimit"},
+                                                  {"syncache.bucketlimit", "synbucketlimit"},
+                                                  {"syncache.hashsize", "synhashsize"}})) {
+    host.sysctls.AddAlias(std::string("net.inet.tcp.") + alias,
+                          std::string("net.inet.tcp.") + name);
   }
 }
 

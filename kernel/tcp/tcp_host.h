@@ -50,14 +50,14 @@ struct TcpHost {
   TcpPool<tcpqent, &tcpqent::next> reass_entries;
 
   // Chance.
-  const uint64_t iss_secret;         // of the hash behind initial sequence numbers
-  uint64_t iss_count = 0;            // numbers given out: each moves the next by 4096
-  Stream timewait_iss;               // distance of the ISS of a connection reopened in TIME_WAIT
-  Stream ts_offsets;                 // where each connection's timestamp clock starts
-  const uint32_t clock_start;        // tcp_now at boot
+  const uint64_t iss_secret;   // of the hash behind initial sequence numbers
+  uint64_t iss_count = 0;      // numbers given out: each moves the next by 4096
+  Stream timewait_iss;         // distance of the ISS of a connection reopened in TIME_WAIT
+  Stream ts_offsets;           // where each connection's timestamp clock starts
+  const uint32_t clock_start;  // tcp_now at boot
 
-  ppsrate rst_rate;                  // rstppslimit
-  ppsrate ack_rate;                  // ackppslimit
+  ppsrate rst_rate;  // rstppslimit
+  ppsrate ack_rate;  // ackppslimit
 
   std::deque<TcpSummary> summaries;  // of closed connections, oldest first
 };

@@ -19,8 +19,8 @@ void ActOnMtu(tcpcb* tp, const IcmpError& error) {
   tcp_mtudisc(tp);
 }
 
-// RFC 5927 7.2: whoever can guess a sequence number could slow us down. So a message that contradicts
-// what has got through waits until the segment it quotes has timed out.
+// RFC 5927 7.2: whoever can guess a sequence number could slow us down. So a message that
+// contradicts what has got through waits until the segment it quotes has timed out.
 void TooBig(tcpcb* tp, const IcmpError& error, tcp_seq seq) {
   if (error.mtu >= tp->t_maxsent + kTcpIpHeaders) return;  // nothing sent was larger
   if (tunables(tp).profile != 0 || error.mtu >= tp->t_maxacked + kTcpIpHeaders) {
@@ -76,8 +76,8 @@ void tcp_ctlinput(const IcmpError& error) {
   const TcpEndpoints ends{error.dst, error.src, LoadBe16(error.transport + 2),
                           LoadBe16(error.transport)};
   const tcp_seq seq(LoadBe32(error.transport + 4));
-  inpcb* inp = in_pcblookup(&host.tcbtable, ends.faddr, htons(ends.fport), ends.laddr,
-                            htons(ends.lport));
+  inpcb* inp =
+      in_pcblookup(&host.tcbtable, ends.faddr, htons(ends.fport), ends.laddr, htons(ends.lport));
   if (inp == nullptr) {
     if (error.error != EMSGSIZE) syn_cache_unreach(host, ends, seq);
     return;
@@ -113,7 +113,7 @@ void tcp_mtudisc(tcpcb* tp) {
   ++tp->t_host->stat[tcps_pmtud];
   tcp_clear_sackholes(tp);
   tp->snd_nxt = tp->snd_una;
-  tp->t_rtttime = 0;
+  tp->t_rtttime = kNotTimed;
   (void)tcp_output(tp);  // REXMT watches over it
 }
 

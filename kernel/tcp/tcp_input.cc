@@ -50,9 +50,9 @@ namespace {
 
 // Whether the segment can be acted upon.  First to fourth: acceptable, not a reset, no SYN.
 constexpr TcpStep kAcceptSteps[] = {
-    tcp_step_syn_received, tcp_step_time_wait,  tcp_step_syn_challenge, tcp_step_paws,
-    tcp_step_trim_left,    tcp_step_after_close, tcp_step_trim_right,   tcp_step_timestamp,
-    tcp_step_rst,          tcp_step_syn,        tcp_step_ack,
+    tcp_step_syn_received, tcp_step_time_wait,   tcp_step_syn_challenge, tcp_step_paws,
+    tcp_step_trim_left,    tcp_step_after_close, tcp_step_trim_right,    tcp_step_timestamp,
+    tcp_step_rst,          tcp_step_syn,         tcp_step_ack,
 };
 // What it says.  Sixth to eighth.
 constexpr TcpStep kEstablishedSteps[] = {
@@ -160,8 +160,9 @@ void Arrived(TcpSegment& seg) {
   tp->rcv_wnd = static_cast<uint32_t>(std::max<int64_t>(space, tp->rcv_adv - tp->rcv_nxt));
 }
 
-// Header prediction: the next segment of a one-way transfer, to either side, needs few of the checks. Does
-// what the steps would do, by the same leaves. Returns kGoOn if it is not such a segment.
+// Header prediction: the next segment of a one-way transfer, to either side, needs few of the
+// checks. Does what the steps would do, by the same leaves. Returns kGoOn if it is not such a
+// segment.
 Next Predict(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   const TcpHeader& th = seg.th;

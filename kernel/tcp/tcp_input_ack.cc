@@ -31,7 +31,7 @@ void EnterRecovery(tcpcb* tp) {
   tp->t_cc->cong_signal(tp, CcSignal::kDupAcks);
   tp->snd_last = tp->snd_max;
   tcp_timer_disarm(tp, TCPT_REXMT);
-  tp->t_rtttime = 0;
+  tp->t_rtttime = kNotTimed;
   ++stat[tcps_sndrexmitfast];
   TraceRecovery(tp, true);
   if (tcp_sack_output(tp) != nullptr) {
@@ -72,12 +72,12 @@ Next OldAck(TcpSegment& seg) {
   return Next::kDone;
 }
 
-// Recovery goes on: the ACK reaches the next hole. The window loses what has left the network and gains
-// the segment that fills it (RFC 6582 3.2, step 3).
+// Recovery goes on: the ACK reaches the next hole. The window loses what has left the network and
+// gains the segment that fills it (RFC 6582 3.2, step 3).
 void PartialAck(TcpSegment& seg, uint32_t acked) {
   tcpcb* tp = seg.tp;
   tcp_timer_disarm(tp, TCPT_REXMT);
-  tp->t_rtttime = 0;
+  tp->t_rtttime = kNotTimed;
   const uint32_t deflated = tp->snd_cwnd > acked ? tp->snd_cwnd - acked : 0;
   if (tp->snd_sack.active) {
     tp->snd_cwnd = deflated + 2 * tp->t_maxseg;  // filling the hole takes one of the two away again
@@ -97,7 +97,8 @@ void EndRecovery(TcpSegment& seg) {
   TraceRecovery(tp, false);
 }
 
-// A round trip has been measured, if the segment says so: by its timestamp, or by the one segment timed.
+// A round trip has been measured, if the segment says so: by its timestamp, or by the one segment
+// timed.
 void MeasureRtt(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   if (seg.stamped && seg.opt.ts_ecr != 0) {
@@ -107,7 +108,7 @@ void MeasureRtt(TcpSegment& seg) {
       return;
     }
   }
-  if (tp->t_rtttime != 0 && SEQ_GT(seg.th.th_ack, tp->t_rtseq)) {
+  if (tp->t_rtttime != kNotTimed && SEQ_GT(seg.th.th_ack, tp->t_rtseq)) {
     tcp_xmit_timer(tp, (Now() - tp->t_rtttime) / kMillisecond);
   }
 }
@@ -233,9 +234,8 @@ Next tcp_step_window(TcpSegment& seg) {
   if (!seg.has(TH_ACK)) return Next::kGoOn;
   const bool newer =
       SEQ_LT(tp->snd_wl1, seg.th.th_seq) ||
-      (tp->snd_wl1 == seg.th.th_seq &&
-       (SEQ_LT(tp->snd_wl2, seg.th.th_ack) ||
-        (tp->snd_wl2 == seg.th.th_ack && seg.tiwin > tp->snd_wnd)));
+      (tp->snd_wl1 == seg.th.th_seq && (SEQ_LT(tp->snd_wl2, seg.th.th_ack) ||
+                                        (tp->snd_wl2 == seg.th.th_ack && seg.tiwin > tp->snd_wnd)));
   if (!newer) return Next::kGoOn;
   if (seg.tiwin > tp->snd_wnd) {
     if (seg.tlen == 0 && tp->snd_wl2 == seg.th.th_ack) ++seg.host->stat[tcps_rcvwinupd];

@@ -1,6 +1,7 @@
 // Is the segment acceptable? (RFC 9293 3.10.7.4, first to fourth; RFC 7323 5; RFC 5961.)
 //
-// The steps cut the segment down to what lies inside the receive window, and stop what must not pass.
+// The steps cut the segment down to what lies inside the receive window, and stop what must not
+// pass.
 #include <algorithm>
 #include <cerrno>
 
@@ -30,7 +31,8 @@ Next EndBy(TcpSegment& seg, int error) {
 
 }  // namespace
 
-// An ACK that acknowledges nothing of ours cannot belong to this handshake.  Label: TCPS_SYN_RECEIVED.
+// An ACK that acknowledges nothing of ours cannot belong to this handshake.  Label:
+// TCPS_SYN_RECEIVED.
 Next tcp_step_syn_received(TcpSegment& seg) {
   const tcpcb* tp = seg.tp;
   if (tp->t_state != TCPS_SYN_RECEIVED || !seg.has(TH_ACK) || seg.has(TH_RST)) return Next::kGoOn;
@@ -128,7 +130,8 @@ Next tcp_step_time_wait(TcpSegment& seg) {
   }
 }
 
-// RFC 5961 4.2: a SYN inside a connection is answered wherever it lies, before anything of it is looked at.
+// RFC 5961 4.2: a SYN inside a connection is answered wherever it lies, before anything of it is
+// looked at.
 Next tcp_step_syn_challenge(TcpSegment& seg) {
   if (tunables(seg.tp).syn_challenge == 0 || !seg.has(TH_SYN) || seg.has(TH_RST) ||
       seg.tp->t_state <= TCPS_SYN_RECEIVED) {
@@ -189,8 +192,7 @@ Next tcp_step_trim_left(TcpSegment& seg) {
 // The user has gone, and with him the wish for data: the peer shall know.
 Next tcp_step_after_close(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
-  if (seg.tlen == 0 || tp->t_state <= TCPS_CLOSE_WAIT ||
-      (tcp_so(tp)->so_state & SS_NOFDREF) == 0) {
+  if (seg.tlen == 0 || tp->t_state <= TCPS_CLOSE_WAIT || (tcp_so(tp)->so_state & SS_NOFDREF) == 0) {
     return Next::kGoOn;
   }
   (void)tcp_dropped(seg, tcps_rcvafterclose);

@@ -30,12 +30,14 @@ void RefuseData(TcpSegment& seg) {
 
 }  // namespace
 
-// The pointer names the byte after the urgent one (RFC 9293 3.8.5 notwithstanding).  Label: check URG.
+// The pointer names the byte after the urgent one (RFC 9293 3.8.5 notwithstanding).  Label: check
+// URG.
 Next tcp_step_urgent(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   socket* so = tcp_so(tp);
   if (!seg.has(TH_URG) || seg.th.th_urp == 0 || TCPS_HAVERCVDFIN(tp->t_state)) {
-    tp->rcv_up = SEQ_MAX(tp->rcv_up, tp->rcv_nxt);  // drawn along, so that it never seems to lie ahead
+    tp->rcv_up =
+        SEQ_MAX(tp->rcv_up, tp->rcv_nxt);  // drawn along, so that it never seems to lie ahead
     return Next::kGoOn;
   }
   const uint32_t urp = seg.th.th_urp;
@@ -62,7 +64,8 @@ Next tcp_step_urgent(TcpSegment& seg) {
 
 namespace {
 
-// RFC 9293 3.8.6.3: every second segment at least, and not later than delacktime.  BSD: TCP_SETUP_ACK.
+// RFC 9293 3.8.6.3: every second segment at least, and not later than delacktime.  BSD:
+// TCP_SETUP_ACK.
 void SetUpAck(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   const TcpTunables& set = tunables(tp);
@@ -80,7 +83,8 @@ void SetUpAck(TcpSegment& seg) {
   }
 }
 
-// Measures how much a round trip brings, by our own timestamps coming back (RFC 7323 as a stopwatch).
+// Measures how much a round trip brings, by our own timestamps coming back (RFC 7323 as a
+// stopwatch).
 void MeasureRcvSpace(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   if (!seg.stamped || seg.opt.ts_ecr == 0) return;
@@ -93,8 +97,8 @@ void MeasureRcvSpace(TcpSegment& seg) {
   }
 }
 
-// What arrives out of order, or where the quick way does not apply: through the queue, and acknowledged at
-// once, so that the peer learns what is missing.
+// What arrives out of order, or where the quick way does not apply: through the queue, and
+// acknowledged at once, so that the peer learns what is missing.
 void Queue(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   const bool fin = seg.has(TH_FIN);
@@ -132,8 +136,8 @@ Next tcp_step_data(TcpSegment& seg) {
     return Next::kGoOn;
   }
   if (seg.tlen == 0 && !seg.has(TH_FIN)) return Next::kGoOn;
-  const bool straight = seg.th.th_seq == tp->rcv_nxt && tp->t_segq == nullptr &&
-                        tp->t_state == TCPS_ESTABLISHED;
+  const bool straight =
+      seg.th.th_seq == tp->rcv_nxt && tp->t_segq == nullptr && tp->t_state == TCPS_ESTABLISHED;
   if (!straight) {
     Queue(seg);
   } else if (seg.tlen != 0) {
@@ -155,7 +159,8 @@ Next tcp_step_fin(TcpSegment& seg) {
       tcp_newstate(tp, TCPS_CLOSE_WAIT);
       break;
     case TCPS_FIN_WAIT_1:
-      tcp_newstate(tp, TCPS_CLOSING);  // had our FIN been acknowledged, we were in FIN_WAIT_2 by now
+      tcp_newstate(tp,
+                   TCPS_CLOSING);  // had our FIN been acknowledged, we were in FIN_WAIT_2 by now
       break;
     case TCPS_FIN_WAIT_2:
       tcp_twstart(tp);

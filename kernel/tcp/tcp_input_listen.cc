@@ -13,7 +13,8 @@ namespace {
 Next ListenSyn(TcpSegment& seg) {
   const TcpEndpoints& ends = seg.ends;
   const socket* so = tcp_so(seg.tp);
-  if (seg.has(TH_FIN) && seg.host->tunables.drop_synfin != 0) return tcp_dropped(seg, tcps_listendrop);
+  if (seg.has(TH_FIN) && seg.host->tunables.drop_synfin != 0)
+    return tcp_dropped(seg, tcps_listendrop);
   const bool self = in_host(ends.faddr) == in_host(ends.laddr) && ends.fport == ends.lport;
   if (self || in_ismulticast(ends.faddr) || in_ismulticast(ends.laddr) ||
       in_broadcast(ends.faddr) || in_broadcast(ends.laddr)) {
@@ -86,9 +87,10 @@ void SynAcked(TcpSegment& seg) {
   tp->snd_up = SEQ_MAX(tp->snd_up, tp->snd_una);
   tp->t_flags &= ~TF_SYNPENDING;
   tcp_timer_disarm(tp, TCPT_REXMT);
-  // A lost SYN calls for caution (RFC 6298 5.7, RFC 5681 3.1); an ACK of the first one opens the window.
+  // A lost SYN calls for caution (RFC 6298 5.7, RFC 5681 3.1); an ACK of the first one opens the
+  // window.
   tp->snd_cwnd = tp->t_rxtshift > 0 ? tp->t_maxseg : tp->snd_cwnd + tp->t_maxseg;
-  if (tp->t_rtttime != 0) tcp_xmit_timer(tp, (Now() - tp->t_rtttime) / kMillisecond);
+  if (tp->t_rtttime != kNotTimed) tcp_xmit_timer(tp, (Now() - tp->t_rtttime) / kMillisecond);
   tp->t_rxtshift = 0;
   tp->t_flags |= TF_ACKNOW;
 }
@@ -97,7 +99,7 @@ void SynAcked(TcpSegment& seg) {
 void SimultaneousOpen(tcpcb* tp) {
   tcp_newstate(tp, TCPS_SYN_RECEIVED);
   tp->snd_nxt = tp->snd_una;
-  tp->t_rtttime = 0;
+  tp->t_rtttime = kNotTimed;
   tp->t_flags |= TF_ACKNOW;
 }
 

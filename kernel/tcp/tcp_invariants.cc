@@ -1,7 +1,7 @@
 // What must hold of a connection whenever it is at rest: after every segment and every timer.
 //
-// The numbers are those of section 19 of the specification. What costs a walk is checked only with the
-// sysctl net.inet.tcp.debug_walks.
+// The numbers are those of section 19 of the specification. What costs a walk is checked only with
+// the sysctl net.inet.tcp.debug_walks.
 #include "kernel/tcp/tcp_var.h"
 
 namespace sockbed {

@@ -8,7 +8,7 @@
 namespace sockbed {
 namespace {
 
-constexpr uint32_t kMssLeast = 64;     // whatever the route or the peer says
+constexpr uint32_t kMssLeast = 64;      // whatever the route or the peer says
 constexpr uint64_t kRcvGrowth = 16384;  // of a receive buffer per round trip
 
 uint64_t RoundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * unit; }
@@ -57,7 +57,8 @@ uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt) {
   const uint32_t mtu = by_route ? rt_path_mtu(rt) : rt->rt_ifp->if_mtu;
   int64_t mss = int64_t{mtu} - kTcpIpHeaders;
   if (!by_route) mss = std::max(mss, fallback);
-  return static_cast<uint16_t>(std::clamp<int64_t>(mss, 1, int64_t{kIpv4PacketMax} - kTcpIpHeaders));
+  return static_cast<uint16_t>(
+      std::clamp<int64_t>(mss, 1, int64_t{kIpv4PacketMax} - kTcpIpHeaders));
 }
 
 void tcp_mss(tcpcb* tp, int offer) {

@@ -1,7 +1,7 @@
 // Sending: what may go now, and the segment that carries it (RFC 9293 3.8).
 //
-// tcp_output loops over two halves: Decide (12.1 of the specification) fills an Outgoing, SendSegment
-// builds it, counts it and hands it to IP (12.2, 12.3).
+// tcp_output loops over two halves: Decide (12.1 of the specification) fills an Outgoing,
+// SendSegment builds it, counts it and hands it to IP (12.2, 12.3).
 #include <algorithm>
 #include <cerrno>
 
@@ -27,8 +27,8 @@ struct Outgoing {
 
 bool SynPending(const tcpcb* tp) { return (tp->t_flags & TF_SYNPENDING) != 0; }
 
-// Whether nothing is outstanding, as Nagle and slow start see it. A call of sosend that comes in several
-// pieces is idle throughout if it was at its beginning.
+// Whether nothing is outstanding, as Nagle and slow start see it. A call of sosend that comes in
+// several pieces is idle throughout if it was at its beginning.
 bool TakeIdle(tcpcb* tp, const socket* so) {
   bool idle = (tp->t_flags & TF_LASTIDLE) != 0 || tp->snd_max == tp->snd_una;
   if (idle && Now() - tp->t_rcvtime >= tp->t_rxtcur * kMillisecond) tp->t_cc->after_idle(tp);
@@ -40,7 +40,8 @@ bool TakeIdle(tcpcb* tp, const socket* so) {
   return idle;
 }
 
-// The flags that the state asks for. A SYN that is not acknowledged comes before all else and alone.
+// The flags that the state asks for. A SYN that is not acknowledged comes before all else and
+// alone.
 uint8_t StateFlags(const tcpcb* tp) {
   uint8_t flags = tcp_outflags[tp->t_state];
   if (!SynPending(tp)) return flags;
@@ -93,8 +94,8 @@ void DecideData(tcpcb* tp, const socket* so, Outgoing* out) {
   if (out->off + out->len < available) out->flags &= ~TH_FIN;
 }
 
-// In recovery the holes that the peer reports come first. The window was inflated for the segment that
-// has left the network; what fills a hole takes its place.
+// In recovery the holes that the peer reports come first. The window was inflated for the segment
+// that has left the network; what fills a hole takes its place.
 bool DecideHole(tcpcb* tp, const socket* so, Outgoing* out) {
   if ((tp->t_flags & TF_SACK_PERMIT) == 0 || !tcp_recovering(tp)) return false;
   sackhole* hole = tcp_sack_output(tp);
@@ -125,15 +126,16 @@ bool DataPays(const tcpcb* tp, const socket* so, const Outgoing& out, bool idle)
 
 // Whether the peer should hear that our window has opened (12.1, 6).
 bool WindowUpdatePays(const tcpcb* tp, const socket* so, const Outgoing& out) {
-  if (out.space == 0 || TCPS_HAVERCVDFIN(tp->t_state) || !TCPS_HAVERCVDSYN(tp->t_state)) return false;
+  if (out.space == 0 || TCPS_HAVERCVDFIN(tp->t_state) || !TCPS_HAVERCVDSYN(tp->t_state))
+    return false;
   const int64_t largest = int64_t{TCP_MAXWIN} << tp->rcv_scale;
   const int64_t adv = std::min<int64_t>(out.space, largest) - (tp->rcv_adv - tp->rcv_nxt);
   const auto hiwat = static_cast<int64_t>(so->so_rcv.sb_hiwat);
   const int64_t mss = tp->t_maxseg;
   if (tunables(tp).winupdate_freebsd == 0) return adv >= 2 * mss || 2 * adv >= hiwat;
   if (tcp_timer_isarmed(tp, TCPT_DELACK)) return false;
-  return (adv >= 2 * mss && (adv >= hiwat / 4 || out.space <= hiwat / 8 || hiwat <= 8 * mss ||
-                             adv >= largest)) ||
+  return (adv >= 2 * mss &&
+          (adv >= hiwat / 4 || out.space <= hiwat / 8 || hiwat <= 8 * mss || adv >= largest)) ||
          2 * adv >= hiwat;
 }
 
@@ -159,8 +161,8 @@ bool Decide(tcpcb* tp, const socket* so, bool idle, bool first, Outgoing* out) {
   return WindowUpdatePays(tp, so, *out) || ControlPays(tp, *out);
 }
 
-// Nothing goes although there is something: the window is too small for it, or somebody holds it back.
-// Persist watches over it (12.1, 8).
+// Nothing goes although there is something: the window is too small for it, or somebody holds it
+// back. Persist watches over it (12.1, 8).
 void MaybePersist(tcpcb* tp, const socket* so) {
   if (so->so_snd.sb_cc == 0 || SynPending(tp) || tcp_timer_isarmed(tp, TCPT_REXMT) ||
       tcp_timer_isarmed(tp, TCPT_PERSIST)) {
@@ -209,7 +211,8 @@ void WriteOptions(tcpcb* tp, Outgoing* out, TcpOptionWriter& options) {
   if ((tp->t_flags & TF_SACK_PERMIT) != 0 && tp->rcv_numsacks > 0 &&
       TCPS_HAVEESTABLISHED(tp->t_state)) {
     const int fit = (options.room() - 4) / 8;
-    const int count = std::min({int{tp->rcv_numsacks}, fit, static_cast<int>(tunables(tp).sack_blocks)});
+    const int count =
+        std::min({int{tp->rcv_numsacks}, fit, static_cast<int>(tunables(tp).sack_blocks)});
     options.Nop();
     options.Nop();
     options.Sack({tp->sackblks.data(), static_cast<size_t>(count)});
@@ -247,8 +250,8 @@ uint16_t TakeWindow(tcpcb* tp, const socket* so, const Outgoing& out) {
   return static_cast<uint16_t>(shown);
 }
 
-// The mbuf of so_snd that holds byte `off`, and where in it. Sending goes forward, so the search starts
-// where the last one ended, if that is still in the buffer.
+// The mbuf of so_snd that holds byte `off`, and where in it. Sending goes forward, so the search
+// starts where the last one ended, if that is still in the buffer.
 mbuf* FindInSendBuffer(tcpcb* tp, const socket* so, uint32_t off, int* off_in_mbuf) {
   const tcp_seq first = tcp_snd_first(tp);
   const tcp_seq wanted = first + off;
@@ -393,9 +396,9 @@ uint32_t Advance(tcpcb* tp, const Outgoing& out) {
       const tcp_seq end = start + out.len;
       tp->t_sndbytes += static_cast<uint32_t>(std::max(end - SEQ_MAX(start, tp->snd_max), 0));
     }
-    if (tp->t_rtttime == 0 && SEQ_GEQ(start, tp->snd_max)) {
-      // Times one segment of a flight, never one that was sent before (Karn). Time 0 is "none".
-      tp->t_rtttime = std::max<SimTime>(Now(), 1);
+    if (tp->t_rtttime == kNotTimed && SEQ_GEQ(start, tp->snd_max)) {
+      // Times one segment of a flight, never one that was sent before (Karn).
+      tp->t_rtttime = Now();
       tp->t_rtseq = start;
       ++tp->t_host->stat[tcps_segstimed];
     }

@@ -28,8 +28,8 @@ tcpqent* NewEntry(tcpcb* tp) {
   return host.reass_entries.Take();
 }
 
-// What is there of the segment already, from an earlier one, is cut off its front: the earlier one wins.
-// Returns false if nothing new is left.
+// What is there of the segment already, from an earlier one, is cut off its front: the earlier one
+// wins. Returns false if nothing new is left.
 bool TrimAgainst(TcpSegment& seg, tcpqent* before) {
   TcpStat& stat = seg.host->stat;
   const int32_t overlap = before->end() - seg.th.th_seq;
@@ -63,8 +63,8 @@ void TrimFollowing(tcpcb* tp, tcpqent** link, tcp_seq end, bool* fin) {
   }
 }
 
-// Puts the segment into the queue, in its place. `fin`: the stream ends behind it. Returns whether all its
-// data is held now.
+// Puts the segment into the queue, in its place. `fin`: the stream ends behind it. Returns whether
+// all its data is held now.
 bool Insert(tcpcb* tp, TcpSegment& seg, bool fin) {
   TcpStat& stat = seg.host->stat;
   tcpqent* before = nullptr;

@@ -17,10 +17,10 @@ namespace sockbed {
 
 struct tcpqent {
   tcpqent* next = nullptr;
-  MbufPtr m;              // null: only a FIN
-  tcp_seq seq;            // of the first byte
-  uint32_t len = 0;       // bytes of data
-  bool fin = false;       // the stream ends behind them
+  MbufPtr m;         // null: only a FIN
+  tcp_seq seq;       // of the first byte
+  uint32_t len = 0;  // bytes of data
+  bool fin = false;  // the stream ends behind them
 
   tcp_seq end() const { return seq + len; }
 };

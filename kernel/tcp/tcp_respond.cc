@@ -66,7 +66,8 @@ int tcp_respond(TcpHost& host, const TcpReply& reply, route* ro) {
   th.Write({bytes, kTcpHeaderMin}, header_length);
   std::copy(reply.options.begin(), reply.options.end(), bytes + kTcpHeaderMin);
   route local;
-  return ip_output(std::move(m), nullptr, ro != nullptr ? ro : &local, IP_MTUDISC, nullptr, nullptr);
+  return ip_output(std::move(m), nullptr, ro != nullptr ? ro : &local, IP_MTUDISC, nullptr,
+                   nullptr);
 }
 
 void tcp_respond_reset(TcpSegment& seg) {

@@ -15,8 +15,8 @@
 
 namespace sockbed {
 
-// The two systems round differently: one adds a millisecond to the first sample and floors at an eighth
-// of a millisecond, the other takes a millisecond off later ones.
+// The two systems round differently: one adds a millisecond to the first sample and floors at an
+// eighth of a millisecond, the other takes a millisecond off later ones.
 enum class RttRounding : uint8_t { kOpenBsd, kFreeBsd };
 
 inline constexpr int32_t kRttSampleMax = 1 << 18;

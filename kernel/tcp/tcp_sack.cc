@@ -33,8 +33,9 @@ void DeleteHole(tcpcb* tp, sackhole** link) {
   tp->t_host->sackholes.Give(hole);
 }
 
-// Cuts `block` out of the hole at *link, which it overlaps. Returns the link to go on from, or null when
-// a hole had to be split and there is no room for another: the block then counts as not reported.
+// Cuts `block` out of the hole at *link, which it overlaps. Returns the link to go on from, or null
+// when a hole had to be split and there is no room for another: the block then counts as not
+// reported.
 sackhole** CutHole(tcpcb* tp, sackhole** link, const SackBlock& block) {
   sackhole* hole = *link;
   const bool from_start = SEQ_LEQ(block.start, hole->start);
@@ -153,7 +154,8 @@ void tcp_update_sack_list(tcpcb* tp, tcp_seq start, tcp_seq end) {
     if (SEQ_LEQ(block.end, tp->rcv_nxt)) continue;
     if (SEQ_LEQ(block.start, first.end) && SEQ_GEQ(block.end, first.start)) {
       // It touches. A block that touched an earlier part of the union cannot be missed: blocks are
-      // disjoint and do not touch each other, so the union grows only over blocks that touch [start, end).
+      // disjoint and do not touch each other, so the union grows only over blocks that touch
+      // [start, end).
       first.start = SEQ_MIN(first.start, block.start);
       first.end = SEQ_MAX(first.end, block.end);
     } else {

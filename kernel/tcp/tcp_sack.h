@@ -24,18 +24,18 @@ struct tcpcb;
 struct sackhole {
   tcp_seq start;
   tcp_seq end;
-  tcp_seq rxmit;       // next byte to send again
-  int dups = 0;        // ACKs that reported something above
+  tcp_seq rxmit;  // next byte to send again
+  int dups = 0;   // ACKs that reported something above
   sackhole* next = nullptr;
 };
 
-// The sender's view of the receiver's queue. Everything in [snd_una, sack_high) outside the holes has
-// been reported as received.
+// The sender's view of the receiver's queue. Everything in [snd_una, sack_high) outside the holes
+// has been reported as received.
 struct SackScoreboard {
   sackhole* holes = nullptr;
   int count = 0;
-  tcp_seq sack_high;   // end of the highest block reported; meaningless while !active
-  bool active = false; // something above snd_una has been reported
+  tcp_seq sack_high;    // end of the highest block reported; meaningless while !active
+  bool active = false;  // something above snd_una has been reported
 };
 
 // --- The sender's side. ---

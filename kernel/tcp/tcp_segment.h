@@ -3,11 +3,11 @@
 // Lives here:  TcpSegment, Next, the steps in the order of RFC 9293 3.10.7; answers to segments.
 // Called by:   tcp_input.cc (the parent); the steps are in tcp_input_*.cc.
 // Context:     interrupt context.
-// Owns:        a segment its data; it borrows the control block. A step that ends the connection sets
-//              tp to null.
+// Owns:        a segment its data; it borrows the control block. A step that ends the connection
+//              sets tp to null.
 // Units:       host byte order.
-// Invariants:  1. m holds exactly tlen bytes, until its data is handed over; an urgent byte that was
-//                 taken out is missing.
+// Invariants:  1. m holds exactly tlen bytes, until its data is handed over; an urgent byte that
+//                 was taken out is missing.
 //              2. Steps only cut a segment: sequence range and flags shrink towards the window.
 //              3. A step that returns a drop has moved exactly one * counter, or answers.
 // Source:      RFC 9293 3.10.7; OpenBSD sys/netinet/tcp_input.c, whose labels the steps name.
@@ -28,16 +28,16 @@ namespace sockbed {
 
 struct TcpSegment {
   TcpHost* host;
-  MbufPtr m;                 // the data, headers cut off
-  TcpHeader th;              // as cut so far
+  MbufPtr m;     // the data, headers cut off
+  TcpHeader th;  // as cut so far
   TcpOptions opt;
   TcpEndpoints ends;
-  uint32_t tlen = 0;         // bytes of data
-  uint32_t tiwin = 0;        // the window, scaled
+  uint32_t tlen = 0;   // bytes of data
+  uint32_t tiwin = 0;  // the window, scaled
   uint8_t ttl = 0;
-  bool loopback = false;     // it came over lo0
-  bool stamped = false;      // it has a timestamp, as agreed
-  tcpcb* tp = nullptr;       // whom it is for
+  bool loopback = false;             // it came over lo0
+  bool stamped = false;              // it has a timestamp, as agreed
+  tcpcb* tp = nullptr;               // whom it is for
   std::optional<tcp_seq> reuse_iss;  // the ISS for a connection that replaces one in TIME_WAIT
 
   bool has(uint8_t flags) const { return (th.th_flags & flags) != 0; }
@@ -104,13 +104,13 @@ void tcp_take_data(TcpSegment& seg);
 // --- tcp_respond.cc: segments outside the stream. ---
 
 struct TcpReply {
-  TcpEndpoints ends;         // whom it is for, from where: as the other's segment named them
+  TcpEndpoints ends;  // whom it is for, from where: as the other's segment named them
   tcp_seq seq, ack;
   uint8_t flags = 0;
   uint16_t win = 0;
   uint8_t ttl = 0, tos = 0;
   std::span<const uint8_t> options;
-  uint64_t object = 0;       // pcb or handshake, for the trace
+  uint64_t object = 0;  // pcb or handshake, for the trace
 };
 // Sends it. `ro` (may be null) caches the route. Errors: ip_output's.
 int tcp_respond(TcpHost& host, const TcpReply& reply, route* ro);

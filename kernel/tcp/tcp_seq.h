@@ -2,7 +2,8 @@
 //
 // Lives here:  tcp_seq, SEQ_LT and kin; TSTMP_LT and kin for timestamps, which wrap the same way.
 // Called by:   all of tcp/.
-// Invariants:  two numbers are ordered only if they are less than 2^31 apart; hence no plain < exists.
+// Invariants:  two numbers are ordered only if they are less than 2^31 apart; hence no plain <
+//              exists.
 // Source:      RFC 9293 3.4, RFC 7323 5.2; OpenBSD sys/netinet/tcp_seq.h.
 #ifndef SOCKBED_KERNEL_TCP_TCP_SEQ_H_
 #define SOCKBED_KERNEL_TCP_TCP_SEQ_H_
@@ -41,7 +42,8 @@ constexpr bool SEQ_GEQ(tcp_seq a, tcp_seq b) { return a - b >= 0; }
 constexpr tcp_seq SEQ_MIN(tcp_seq a, tcp_seq b) { return SEQ_LT(a, b) ? a : b; }
 constexpr tcp_seq SEQ_MAX(tcp_seq a, tcp_seq b) { return SEQ_GT(a, b) ? a : b; }
 
-// Timestamps are plain numbers of milliseconds: they are added to and echoed, never confused with data.
+// Timestamps are plain numbers of milliseconds: they are added to and echoed, never confused with
+// data.
 constexpr bool TSTMP_LT(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) < 0; }
 constexpr bool TSTMP_GEQ(uint32_t a, uint32_t b) { return !TSTMP_LT(a, b); }
 

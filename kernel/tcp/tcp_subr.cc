@@ -73,8 +73,8 @@ TcpSummary tcp_summary(const tcpcb* tp) {
 
 namespace {
 
-// Keeps what people may want to know of a connection that ends. Listeners and sockets that never had a
-// peer are none.
+// Keeps what people may want to know of a connection that ends. Listeners and sockets that never
+// had a peer are none.
 void Remember(const tcpcb* tp) {
   TcpHost& host = *tp->t_host;
   if (tp->t_inpcb->inp_fport == 0 || host.tunables.summaries_max == 0) return;
@@ -168,9 +168,9 @@ void tcp_rcvseqinit(tcpcb* tp) {
 }
 
 tcp_seq tcp_new_iss(TcpHost& host, const TcpEndpoints& ends) {
-  // RFC 6528: a keyed hash of the connection, plus a clock of 1 MiB/s that ticks twice a second, plus 4096
-  // for every number given out. The hash is XXH3 under a secret seed: nobody attacks a simulated host,
-  // and no library that this room may use has SipHash.
+  // RFC 6528: a keyed hash of the connection, plus a clock of 1 MiB/s that ticks twice a second,
+  // plus 4096 for every number given out. The hash is XXH3 under a secret seed: nobody attacks a
+  // simulated host, and no library that this room may use has SipHash.
   struct {
     uint32_t faddr, laddr;
     uint16_t fport, lport;

@@ -2,7 +2,6 @@
 #include "kernel/tcp/tcp_syncache.h"
 
 #include <algorithm>
-#include <cstddef>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -162,8 +161,7 @@ void ArmTimer(TcpHost& host, syn_cache* sc) {
 }
 
 void TimerDue(Event* event) {
-  static_assert(offsetof(syn_cache, sc_timer) == 0);
-  auto* sc = reinterpret_cast<syn_cache*>(event);
+  syn_cache* sc = static_cast<decltype(syn_cache::sc_timer)*>(event)->sc;
   TcpHost& host = *sc->sc_tp->t_host;
   if (sc->sc_rxtshift >= host.tunables.synack_retries) {
     ++host.stat[tcps_sc_timed_out];
@@ -204,7 +202,8 @@ void TakeOffer(const TcpSegment& seg, syn_cache* sc) {
   }
 }
 
-// A SYN of a handshake that is under way. Its number is not compared: the answer is for the first one.
+// A SYN of a handshake that is under way. Its number is not compared: the answer is for the first
+// one.
 void AnswerAgain(TcpSegment& seg, syn_cache* sc) {
   TcpHost& host = *seg.host;
   ++host.stat[tcps_sc_dupesyn];
@@ -259,7 +258,8 @@ tcpcb* MakeConnection(TcpSegment& seg, const syn_cache* sc) {
   if (so == nullptr) return nullptr;
   tcpcb* tp = sototcpcb(so);
   const TcpEndpoints& ends = sc->sc_ends;
-  if (in_pcbset_addr(tp->t_inpcb, ends.faddr, htons(ends.fport), ends.laddr, htons(ends.lport)) != 0) {
+  if (in_pcbset_addr(tp->t_inpcb, ends.faddr, htons(ends.fport), ends.laddr, htons(ends.lport)) !=
+      0) {
     soabort(so);
     return nullptr;
   }
@@ -283,6 +283,7 @@ void syn_cache_add(TcpSegment& seg) {
     return;
   }
   sc->sc_timer.handler = TimerDue;
+  sc->sc_timer.sc = sc;
   TakeOffer(seg, sc);
   TraceHandshake(sc, TcpHandshake::kAdded);
   if (Respond(host, sc) != 0) {
@@ -310,8 +311,7 @@ tcpcb* syn_cache_get(TcpSegment& seg, bool* reset) {
     if (!*reset) (void)Respond(host, sc);  // the timer tries again
     return nullptr;
   }
-  if (sc->sc_has_timestamp && seg.opt.has_timestamp &&
-      TSTMP_LT(seg.opt.ts_val, sc->sc_timestamp)) {
+  if (sc->sc_has_timestamp && seg.opt.has_timestamp && TSTMP_LT(seg.opt.ts_val, sc->sc_timestamp)) {
     (void)tcp_dropped(seg, tcps_pawsdrop);
     return nullptr;
   }

@@ -3,7 +3,8 @@
 // Lives here:  struct syn_cache, SynCache; syn_cache_*.
 // Called by:   tcp_input_listen.cc, tcp_subr.cc (a listener goes; ICMP), tcp_host.cc (halt).
 // Context:     interrupt context.
-// Owns:        SynCache owns its entries. An entry borrows its listener, which forgets it when it goes.
+// Owns:        SynCache owns its entries. An entry borrows its listener, which forgets it when it
+//              goes.
 // Units:       ports in host order.
 // Invariants:  1. A 4-tuple is in the cache at most once, and never while a pcb has it.
 //              2. Every entry has its timer pending.
@@ -41,31 +42,33 @@ struct TcpEndpoints {
 };
 
 struct syn_cache {
-  Event sc_timer;
+  struct : Event {
+    syn_cache* sc = nullptr;
+  } sc_timer;
   TcpEndpoints sc_ends;
   uint32_t sc_hash = 0;
   tcp_seq sc_irs, sc_iss;
-  tcpcb* sc_tp = nullptr;          // the listener
-  route sc_route;                  // to the peer
-  uint64_t sc_id = 0;              // counts from 1 per host, for the trace
-  uint32_t sc_win = 0;             // the window our SYN-ACK advertises
-  uint32_t sc_timestamp = 0;       // the peer's, to be echoed
-  uint32_t sc_modulate = 0;        // our timestamp offset
-  uint16_t sc_peermaxseg = 0;      // the peer's MSS option; 0: none
-  uint8_t sc_scale = 0;            // ours, to be requested
-  uint8_t sc_peerscale = 0;        // the peer's
-  bool sc_has_wscale = false;      // both sides want it
+  tcpcb* sc_tp = nullptr;      // the listener
+  route sc_route;              // to the peer
+  uint64_t sc_id = 0;          // counts from 1 per host, for the trace
+  uint32_t sc_win = 0;         // the window our SYN-ACK advertises
+  uint32_t sc_timestamp = 0;   // the peer's, to be echoed
+  uint32_t sc_modulate = 0;    // our timestamp offset
+  uint16_t sc_peermaxseg = 0;  // the peer's MSS option; 0: none
+  uint8_t sc_scale = 0;        // ours, to be requested
+  uint8_t sc_peerscale = 0;    // the peer's
+  bool sc_has_wscale = false;  // both sides want it
   bool sc_has_timestamp = false;
   bool sc_has_sack = false;
-  bool sc_unreach = false;         // an ICMP error was received
-  uint8_t sc_rxtshift = 0;         // SYN-ACKs sent again
+  bool sc_unreach = false;  // an ICMP error was received
+  uint8_t sc_rxtshift = 0;  // SYN-ACKs sent again
   uint8_t sc_ttl = 0, sc_tos = 0;
 
   syn_cache* sc_bucket_next = nullptr;  // same bucket, older first
   syn_cache* sc_bucket_prev = nullptr;
-  syn_cache* sc_age_next = nullptr;     // the whole cache, older first
+  syn_cache* sc_age_next = nullptr;  // the whole cache, older first
   syn_cache* sc_age_prev = nullptr;
-  syn_cache* sc_tp_next = nullptr;      // same listener, newest first
+  syn_cache* sc_tp_next = nullptr;  // same listener, newest first
   syn_cache* sc_tp_prev = nullptr;
 };
 
@@ -74,7 +77,8 @@ class SynCache {
   explicit SynCache(TcpHost& host);
 
   syn_cache* Find(const TcpEndpoints& ends);
-  // Makes an entry, discarding the oldest of a full bucket or cache. Null: refused (fault pool.get).
+  // Makes an entry, discarding the oldest of a full bucket or cache. Null: refused (fault
+  // pool.get).
   syn_cache* Add(const TcpEndpoints& ends, tcpcb* listener);
   void Remove(syn_cache* sc);
   syn_cache* oldest() const { return age_first_; }
@@ -99,14 +103,15 @@ class SynCache {
   syn_cache* age_last_ = nullptr;
   Stream secrets_;
   uint64_t secret_ = 0;
-  int64_t uses_ = 0;       // of this secret
+  int64_t uses_ = 0;  // of this secret
   uint64_t next_id_ = 0;
 };
 
 // A SYN for a listener: answers it, from a new entry or the one that is there. Borrows seg.
 void syn_cache_add(TcpSegment& seg);
-// An ACK for a listener: returns the connection it completes, ESTABLISHED, with seg.tp set to it; or null
-// when there is no handshake, or it could not be completed: then *reset says whether to send a reset.
+// An ACK for a listener: returns the connection it completes, ESTABLISHED, with seg.tp set to it;
+// or null when there is no handshake, or it could not be completed: then *reset says whether to
+// send a reset.
 tcpcb* syn_cache_get(TcpSegment& seg, bool* reset);
 // A RST for a listener.
 void syn_cache_reset(TcpSegment& seg);

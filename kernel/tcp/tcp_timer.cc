@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstddef>
 
 #include "kernel/sim/machine.h"
 #include "kernel/tcp/tcp_rtt.h"
@@ -14,10 +13,10 @@
 namespace sockbed {
 namespace {
 
-constexpr int64_t kIdleMaxMs = 2 * 60 * 60 * 1000;       // silence that ends persisting
-constexpr int64_t kClosedIdleMaxMs = 60 * 1000;          // the same, of a closed connection
-constexpr int kBlackHoleShift = 2;                       // beyond: large packets may be at fault
-constexpr int kLosingShift = 3;                          // beyond: the route may be
+constexpr int64_t kIdleMaxMs = 2 * 60 * 60 * 1000;  // silence that ends persisting
+constexpr int64_t kClosedIdleMaxMs = 60 * 1000;     // the same, of a closed connection
+constexpr int kBlackHoleShift = 2;                  // beyond: large packets may be at fault
+constexpr int kLosingShift = 3;                     // beyond: the route may be
 
 RttRounding Rounding(const tcpcb* tp) {
   return tunables(tp).rtt_freebsd != 0 ? RttRounding::kFreeBsd : RttRounding::kOpenBsd;
@@ -61,7 +60,7 @@ bool Rexmt(tcpcb* tp) {
   }
   tcp_clear_sackholes(tp);
   tp->snd_nxt = tp->snd_una;
-  tp->t_rtttime = 0;  // Karn: what is sent again is not timed
+  tp->t_rtttime = kNotTimed;  // Karn: what is sent again is not timed
   tp->t_cc->cong_signal(tp, CcSignal::kTimeout);
   tp->t_dupacks = 0;
   tp->snd_last = tp->snd_max;
@@ -80,10 +79,9 @@ bool Persist(tcpcb* tp) {
   TcpHost& host = *tp->t_host;
   ++host.stat[tcps_persisttimeo];
   const int64_t idle = IdleMs(tp);
-  const int64_t base =
-      std::max<int64_t>(tcp_rtt_base(tp->t_srtt, tp->t_rttvar), tp->t_rttmin);
-  const bool tried_all = tp->t_rxtshift >= TCP_MAXRXTSHIFT &&
-                         (idle >= kIdleMaxMs || idle >= base * BackoffSum(tp));
+  const int64_t base = std::max<int64_t>(tcp_rtt_base(tp->t_srtt, tp->t_rttvar), tp->t_rttmin);
+  const bool tried_all =
+      tp->t_rxtshift >= TCP_MAXRXTSHIFT && (idle >= kIdleMaxMs || idle >= base * BackoffSum(tp));
   const bool closed = Rounding(tp) == RttRounding::kFreeBsd && tp->t_state > TCPS_CLOSE_WAIT &&
                       idle >= kClosedIdleMaxMs;
   if (tried_all || closed) {
@@ -145,11 +143,6 @@ bool DelAck(tcpcb* tp) {
 // Each returns whether the connection still lives. In the order of TcpTimer.
 constexpr bool (*kTimers[TCPT_NTIMERS])(tcpcb*) = {Rexmt, Persist, Keep, TwoMsl, DelAck};
 
-tcpcb* TcpcbOf(Event* event) {
-  auto* base = reinterpret_cast<char*>(event) - offsetof(TcpTimers, event);
-  return reinterpret_cast<tcpcb*>(base - offsetof(tcpcb, t_timers));
-}
-
 // The event goes to the earliest deadline, unless it stands before it.
 void Requeue(TcpTimers* timers) {
   const SimTime first = *std::min_element(timers->deadline, timers->deadline + TCPT_NTIMERS);
@@ -163,7 +156,7 @@ void Requeue(TcpTimers* timers) {
 }
 
 void TimersDue(Event* event) {
-  tcpcb* tp = TcpcbOf(event);
+  tcpcb* tp = static_cast<decltype(TcpTimers::event)*>(event)->tp;
   for (int i = 0; i < TCPT_NTIMERS; ++i) {
     if (tp->t_timers.deadline[i] > Now()) continue;
     tp->t_timers.deadline[i] = kForever;
@@ -177,7 +170,10 @@ void TimersDue(Event* event) {
 
 }  // namespace
 
-void tcp_timer_init(tcpcb* tp) { tp->t_timers.event.handler = TimersDue; }
+void tcp_timer_init(tcpcb* tp) {
+  tp->t_timers.event.handler = TimersDue;
+  tp->t_timers.event.tp = tp;
+}
 
 void tcp_timer_arm_at(tcpcb* tp, TcpTimer timer, SimTime when) {
   KASSERT(when >= Now());
@@ -218,7 +214,7 @@ void tcp_xmit_timer(tcpcb* tp, int64_t rtt_ms) {
       std::min<int64_t>(std::max(set.rexmit_min, sample + margin), TCPTV_REXMTMAX));
   tp->t_rxtshift = 0;
   tp->t_softerror = 0;
-  tp->t_rtttime = 0;
+  tp->t_rtttime = kNotTimed;
   tp->t_rxtcur = static_cast<int32_t>(tcp_rexmt_interval(tp, 0));
 }
 

@@ -6,10 +6,11 @@
 // Owns:        one Event per connection, which stands at or before the earliest deadline.
 // Units:       deadlines in virtual ns; intervals in ms.
 // Invariants:  1. REXMT and PERSIST are never both armed.
-//              2. While any timer is armed the event is pending, not later than the earliest deadline.
+//              2. While any timer is armed the event is pending, not later than the earliest
+//              deadline.
 //              3. Due together, they run in the order of TcpTimer.
-// Cost:        moving a timer to a later time, or disarming it, is one store: the event is left where
-//              it is, and when it comes too early it goes back to the queue.
+// Cost:        moving a timer to a later time, or disarming it, is one store: the event is left
+//              where it is, and when it comes too early it goes back to the queue.
 // Source:      OpenBSD sys/netinet/tcp_timer.{c,h}.
 // Differs:     one event instead of five timeouts.
 #ifndef SOCKBED_KERNEL_TCP_TCP_TIMER_H_
@@ -34,13 +35,15 @@ enum TcpTimer : uint8_t {
 };
 
 inline constexpr int32_t TCPTV_REXMTMAX = 64'000;  // longest retransmission timeout
-inline constexpr int TCP_LINGERTIME = 120;         // seconds; of an inherited SO_LINGER without time
+inline constexpr int TCP_LINGERTIME = 120;  // seconds; of an inherited SO_LINGER without time
 inline constexpr int32_t TCP_PAWS_IDLE_MS = 24 * 24 * 60 * 60 * 1000;  // life of ts_recent
 inline constexpr int64_t TCPTV_FW2_POLL_LIMIT_MS = 600'000;  // idle FIN_WAIT_2 that is polled
 
-// The deadlines of one connection; SimTime{kForever} is "not armed".
+// The deadlines of one connection; kForever is "not armed".
 struct TcpTimers {
-  Event event;
+  struct : Event {
+    tcpcb* tp = nullptr;
+  } event;
   SimTime deadline[TCPT_NTIMERS] = {kForever, kForever, kForever, kForever, kForever};
 };
 
@@ -60,8 +63,8 @@ void tcp_xmit_timer(tcpcb* tp, int64_t rtt_ms);
 int64_t tcp_rexmt_interval(const tcpcb* tp, int shift);
 // Arms PERSIST for the next probe. REQUIRES: REXMT is not armed.
 void tcp_setpersist(tcpcb* tp);
-// Arms KEEP if anybody wants to know whether the peer is there. Called when something was heard, and
-// when the wish arises.
+// Arms KEEP if anybody wants to know whether the peer is there. Called when something was heard,
+// and when the wish arises.
 void tcp_arm_keepalive(tcpcb* tp);
 // FIN_WAIT_2 without a reader must end some day.
 void tcp_arm_finwait2(tcpcb* tp);

@@ -20,19 +20,19 @@ namespace sockbed {
 
 // The order is that of the table in tcp_trace.cc.
 enum class TcpEvent : uint8_t {
-  kOpen,       // 0: local, 1: foreign endpoint; 2: 1 if opened from here
-  kOut,        // a segment is sent. 0: seq, ack; 1: data bytes, window; 2: flags as text
-  kIn,         // a segment has arrived. The same
-  kReply,      // a segment outside any stream is sent. 0: to; 1: seq, ack; 2: flags as text
-  kStray,      // a segment for nobody has arrived. 0: from; 1: seq, ack; 2: flags as text
-  kDrop,       // the segment is dropped. 0: the counter that says why
-  kState,      // 0: old, 1: new state
-  kTimer,      // a timer runs. 0: which; 1: retransmissions so far
-  kRexmt,      // the next segment goes again. 0: why (TcpRexmt); 1: seq, bytes; 2: snd_cwnd, snd_ssthresh
+  kOpen,   // 0: local, 1: foreign endpoint; 2: 1 if opened from here
+  kOut,    // a segment is sent. 0: seq, ack; 1: data bytes, window; 2: flags as text
+  kIn,     // a segment has arrived. The same
+  kReply,  // a segment outside any stream is sent. 0: to; 1: seq, ack; 2: flags as text
+  kStray,  // a segment for nobody has arrived. 0: from; 1: seq, ack; 2: flags as text
+  kDrop,   // the segment is dropped. 0: the counter that says why
+  kState,  // 0: old, 1: new state
+  kTimer,  // a timer runs. 0: which; 1: retransmissions so far
+  kRexmt,      // data goes again. 0: why (TcpRexmt); 1: seq, bytes; 2: snd_cwnd, snd_ssthresh
   kRecover,    // 0: 1 recovery begins, 0 it ends; 1: snd_cwnd, snd_ssthresh
   kError,      // the connection is dropped. 0: errno
   kSoftError,  // an ICMP error is remembered. 0: errno
-  kHandshake,  // 0: what happens in the SYN cache (TcpHandshake); 1: the peer; 2: number in the cache
+  kHandshake,  // in the SYN cache. 0: what (TcpHandshake); 1: the peer; 2: its number there
   kBuffer,     // a buffer is resized. 0: which (0 so_rcv, 1 so_snd); 1: its new sb_hiwat
   kMss,        // 0: t_maxseg; 1: t_maxopd; 2: the peer's offer
 };
@@ -40,7 +40,15 @@ enum class TcpEvent : uint8_t {
 enum class TcpRexmt : uint8_t { kTimeout, kDupAcks, kSackHole };
 
 enum class TcpHandshake : uint8_t {
-  kAdded, kAgain, kRetransmitted, kCompleted, kTimedOut, kReset, kUnreachable, kDiscarded, kAborted,
+  kAdded,
+  kAgain,
+  kRetransmitted,
+  kCompleted,
+  kTimedOut,
+  kReset,
+  kUnreachable,
+  kDiscarded,
+  kAborted,
   kForgotten
 };
 

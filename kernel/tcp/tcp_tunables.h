@@ -1,13 +1,15 @@
-// What can be set about a host's TCP: its sysctls, with the values of the two systems it can pass for.
+// What can be set about a host's TCP: its sysctls, with the values of the two systems it can pass
+// for.
 //
 // Lives here:  TcpTunables; the table of their names, defaults and limits.
 // Called by:   all of tcp/ (reads); tcp_host.cc adds them to the host's sysctls.
-// Units:       milliseconds where the name's meaning is a time; keepinittime, keepidle and keepintvl are
-//              in seconds under profile 0 and in milliseconds under profile 1, as on either system.
+// Units:       milliseconds where the name's meaning is a time; keepinittime, keepidle and
+//              keepintvl are in seconds under profile 0 and in milliseconds under profile 1, as on
+//              either system.
 // Source:      OpenBSD sysctl(2), tcp(4); FreeBSD tcp(4), syncache(4).
-// Differs:     net.inet.tcp.profile sets all of them at once: 0 openbsd (the default), 1 freebsd. What is
-//              fixed in the source of one system and tunable in the other is tunable here. The names
-//              under "knob." are differences that neither system lets one choose.
+// Differs:     net.inet.tcp.profile sets all of them at once: 0 openbsd (the default), 1 freebsd.
+//              What is fixed in the source of one system and tunable in the other is tunable here.
+//              The names under "knob." are differences that neither system lets one choose.
 #ifndef SOCKBED_KERNEL_TCP_TCP_TUNABLES_H_
 #define SOCKBED_KERNEL_TCP_TCP_TUNABLES_H_
 
@@ -63,7 +65,8 @@ namespace sockbed {
   X(drop_synfin, "drop_synfin", 0, 0, 0, 1, "ignore SYN with FIN")                                 \
   X(blackhole, "blackhole", 0, 0, 0, 2, "no reset for closed ports: 1 after SYN, 2 at all")        \
   X(icmp_may_rst, "icmp_may_rst", 0, 1, 0, 1, "ICMP errors end a handshake at once")               \
-  X(icmp_soft_unreach, "knob.icmp_soft_unreach", 0, 1, 0, 1, "remember unreachable once connected")  \
+  X(icmp_soft_unreach, "knob.icmp_soft_unreach", 0, 1, 0, 1,                                       \
+    "remember unreachable once connected")                                                         \
   X(tolerate_missing_ts, "tolerate_missing_ts", 1, 1, 0, 1, "take segments without timestamps")    \
   X(ts_offset_per_conn, "ts_offset_per_conn", 1, 1, 0, 1, "a random timestamp offset for each")    \
   X(rst_challenge, "knob.rst_challenge", 0, 1, 0, 1, "answer a RST elsewhere in the window")       \

@@ -24,8 +24,8 @@ int Attach(socket* so, int) {
   TcpHost& host = HostLocal<TcpHost>::Get();
   const TcpTunables& set = host.tunables;
   if (so->so_snd.sb_hiwat == 0 || so->so_rcv.sb_hiwat == 0) {
-    const int error = soreserve(so, static_cast<uint64_t>(set.sendspace),
-                                static_cast<uint64_t>(set.recvspace));
+    const int error =
+        soreserve(so, static_cast<uint64_t>(set.sendspace), static_cast<uint64_t>(set.recvspace));
     if (error != 0) return error;
   }
   const int error = in_pcballoc(so, &host.tcbtable);

@@ -1,7 +1,8 @@
 // The TCP header and its options on the wire: a view that reads them, builders that make them.
 //
 // Lives here:  TcpHeader, TcpView, TcpOptions, tcp_parse_options, TcpOptionWriter.
-// Called by:   tcp_input, tcp_output, tcp_syncache, tcp_subr; tests and tools that look at segments.
+// Called by:   tcp_input, tcp_output, tcp_syncache, tcp_subr; tests and tools that look at
+//              segments.
 // Owns:        nothing: a view borrows bytes that must outlive it.
 // Units:       host byte order; lengths in bytes (the wire counts the header in 4).
 // Invariants:  1. A view is made over at least 20 bytes; then no accessor can fail.
@@ -61,8 +62,8 @@ class TcpView {
   tcp_seq sequence() const { return tcp_seq(LoadBe32(p_ + 4)); }
 
   TcpHeader Read() const {
-    return {source_port(),   destination_port(),   sequence(),           tcp_seq(LoadBe32(p_ + 8)),
-            flags(),         LoadBe16(p_ + 14),    LoadBe16(p_ + 18)};
+    return {source_port(), destination_port(), sequence(),       tcp_seq(LoadBe32(p_ + 8)),
+            flags(),       LoadBe16(p_ + 14),  LoadBe16(p_ + 18)};
   }
 
  private:
@@ -84,7 +85,7 @@ struct TcpOptions {
   bool has_timestamp = false;
   bool sack_permitted = false;
   uint8_t sack_count = 0;
-  uint8_t wscale = 0;    // at most TCP_MAX_WINSHIFT
+  uint8_t wscale = 0;  // at most TCP_MAX_WINSHIFT
   uint16_t mss = 0;
   uint32_t ts_val = 0;
   uint32_t ts_ecr = 0;
@@ -92,8 +93,8 @@ struct TcpOptions {
 };
 
 // Reads options. Unknown kinds are skipped by their length; a length below 2 or beyond the end ends
-// the parsing; a known kind of a wrong length says nothing. What belongs to a SYN is ignored elsewhere
-// and SACK blocks are ignored on a SYN.
+// the parsing; a known kind of a wrong length says nothing. What belongs to a SYN is ignored
+// elsewhere and SACK blocks are ignored on a SYN.
 TcpOptions tcp_parse_options(std::span<const uint8_t> bytes, bool syn);
 
 // Collects options. REQUIRES of each: room is left.
@@ -125,7 +126,7 @@ class TcpOptionWriter {
 
 // What a SYN or SYN-ACK offers.
 struct TcpSynOffer {
-  uint16_t mss = 0;        // 0: no MSS option
+  uint16_t mss = 0;  // 0: no MSS option
   bool sack = false;
   bool wscale = false;
   bool timestamp = false;

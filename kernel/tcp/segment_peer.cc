@@ -1,0 +1,493 @@
+#include "kernel/tcp/segment_peer.h"
+
+#include <sys/uio.h>
+
+#include <cerrno>
+#include <charconv>
+
+#include "kernel/inet/in_cksum.h"
+#include "kernel/inet/in_var.h"
+#include "kernel/inet/ip_var.h"
+#include "kernel/mbuf/chain.h"
+#include "kernel/mbuf/mbuf_host.h"
+#include "kernel/sched/sched.h"
+#include "kernel/socket/socket.h"
+#include "kernel/tcp/tcp_wire.h"
+
+namespace sockbed {
+namespace {
+
+const in_addr kHostAddress = {htonl(0x0a000001)};  // 10.0.0.1
+const in_addr kPeerAddress = {htonl(0x0a000002)};
+
+constexpr protosw kTestSw[] = {
+    {SOCK_STREAM, nullptr, IPPROTO_TCP, kTcpPrFlags, &tcp_usrreqs, tcp_ctloutput},
+};
+constexpr domain kTestDomain = {AF_INET, "internet", nullptr, nullptr, kTestSw};
+
+std::vector<std::string_view> Split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(separator), text.size());
+    if (end != 0) parts.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
+
+uint32_t Number(std::string_view text) {
+  uint32_t value = 0;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  KASSERT(result.ec == std::errc() && result.ptr == text.data() + text.size());
+  return value;
+}
+
+// A segment of the notation.
+struct Script {
+  uint8_t flags = 0;
+  uint32_t first = 0, last = 0, length = 0;
+  std::string_view ack, win, urg;  // as written; empty: left out
+  bool has_options = false;
+  std::vector<std::string_view> options;
+};
+
+uint8_t ParseFlags(std::string_view text) {
+  uint8_t flags = 0;
+  for (const char c : text) {
+    switch (c) {
+      case 'S': flags |= TH_SYN; break;
+      case 'F': flags |= TH_FIN; break;
+      case 'R': flags |= TH_RST; break;
+      case 'P': flags |= TH_PUSH; break;
+      case '.': flags |= TH_ACK; break;
+      case 'U': flags |= TH_URG; break;
+      case '-': break;  // none
+      default: KPANIC("unknown flag in a script");
+    }
+  }
+  return flags;
+}
+
+Script Parse(std::string_view text) {
+  Script script;
+  const size_t open = text.find('<');
+  if (open != text.npos) {
+    script.has_options = true;
+    script.options = Split(text.substr(open + 1, text.find('>') - open - 1), ',');
+    text = text.substr(0, open);
+  }
+  const std::vector<std::string_view> words = Split(text, ' ');
+  KASSERT(words.size() >= 2);
+  script.flags = ParseFlags(words[0]);
+  const std::string_view range = words[1];
+  const size_t colon = range.find(':'), paren = range.find('(');
+  KASSERT(colon != range.npos && paren != range.npos);
+  script.first = Number(range.substr(0, colon));
+  script.last = Number(range.substr(colon + 1, paren - colon - 1));
+  script.length = Number(range.substr(paren + 1, range.size() - paren - 2));
+  for (size_t i = 2; i + 1 < words.size(); i += 2) {
+    if (words[i] == "ack") script.ack = words[i + 1];
+    if (words[i] == "win") script.win = words[i + 1];
+    if (words[i] == "urg") script.urg = words[i + 1];
+  }
+  return script;
+}
+
+// Writes the options of the notation as bytes.
+std::vector<uint8_t> EncodeOptions(const Script& script, tcp_seq sack_base, uint32_t ts_base) {
+  TcpOptionWriter out;
+  for (const std::string_view option : script.options) {
+    const std::vector<std::string_view> words = Split(option, ' ');
+    if (words[0] == "nop") out.Nop();
+    if (words[0] == "sackOK") out.SackPermitted();
+    if (words[0] == "mss") out.Mss(static_cast<uint16_t>(Number(words[1])));
+    if (words[0] == "wscale") out.WindowScale(static_cast<uint8_t>(Number(words[1])));
+    if (words[0] == "TS") {
+      const uint32_t echo = Number(words[4]);
+      out.Timestamp(Number(words[2]), echo != 0 ? echo + ts_base : 0);
+    }
+    if (words[0] == "sack") {
+      std::vector<SackBlock> blocks;
+      for (size_t i = 1; i < words.size(); ++i) {
+        const size_t colon = words[i].find(':');
+        blocks.push_back({sack_base + Number(words[i].substr(0, colon)),
+                          sack_base + Number(words[i].substr(colon + 1))});
+      }
+      out.Sack(blocks);
+    }
+  }
+  out.Finish();
+  return {out.bytes().begin(), out.bytes().end()};
+}
+
+bool Matches(std::string_view expected, std::string_view actual) {
+  const auto want = Split(expected, ' '), have = Split(actual, ' ');
+  if (want.size() != have.size()) return false;
+  for (size_t i = 0; i < want.size(); ++i) {
+    if (want[i] != "*" && want[i] != have[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+// --- The host. ---
+
+SegmentTest::SegmentTest() { Boot(); }
+
+void SegmentTest::Boot() {
+  machine_ = std::make_unique<Machine>(Machine::Options{.seed = 7});
+  machine_->trace().set_sink(&records_);
+  scope_ = std::make_unique<MachineScope>(*machine_);
+  Trace& trace = machine_->trace();
+  sched_describe(trace);
+  mbuf_describe(trace);
+  socket_describe(trace);
+  net_describe(trace);
+  inet_describe(trace);
+  tcp_describe(trace);
+  host_ = std::make_unique<HostBase>(HostId{1}, "host");
+  sched_boot(*host_);
+  mbuf_boot(*host_);
+  socket_boot(*host_);
+  net_boot(*host_);
+  inet_boot(*host_);
+  tcp_boot(*host_);
+  domain_register(*host_, &kTestDomain);
+
+  const HostScope on_host(*host_);
+  ifp_ = if_attach(*host_, "script0");
+  ifp_->if_softc = this;
+  ifp_->if_output = Output;
+  ifp_->if_flags |= IFF_RUNNING;
+  if_up(ifp_);
+  EXPECT_EQ(in_ifadd(ifp_, kHostAddress, 24), 0);
+  Sysctl("net.inet.tcp.debug_walks", 1);
+}
+
+SegmentTest::~SegmentTest() {
+  Do([this] {
+    if (so_ != nullptr) soclose(so_);
+    if (listener_ != nullptr) soclose(listener_);
+  });
+  proc_killall(*host_);
+  if (HasFailure()) std::fputs(RecentTrace().c_str(), stderr);
+  tcp_halt(*host_);
+  inet_halt(*host_);
+  net_halt(*host_);
+  sent_.clear();
+  for (const LiveCount& live : host_->live_counts) EXPECT_EQ(*live.count, 0) << live.what;
+  EXPECT_EQ(mbuf_leaks(*host_), "");
+  host_.reset();
+  machine_->trace().set_sink(nullptr);
+  scope_.reset();
+}
+
+std::string SegmentTest::RecentTrace() {
+  machine_->trace().Flush();
+  std::string text;
+  const size_t from = records_.all.size() > 60 ? records_.all.size() - 60 : 0;
+  for (size_t i = from; i < records_.all.size(); ++i) {
+    text += machine_->trace().Format(records_.all[i]) + "\n";
+  }
+  return text;
+}
+
+void SegmentTest::RunTo(int64_t ms) { machine_->Run(ms * kMillisecond); }
+
+// --- Segments. ---
+
+int SegmentTest::Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
+  auto* test = static_cast<SegmentTest*>(ifp->if_softc);
+  if_finish_checksums(ifp, m.get());
+  Sent sent{Now(), std::vector<uint8_t>(static_cast<size_t>(m->m_pkthdr.len))};
+  m_copydata(m.get(), 0, m->m_pkthdr.len, sent.packet.data());
+  const auto length = static_cast<int>(sent.packet.size()) - kIpv4HeaderMin;
+  EXPECT_EQ(in4_cksum(m.get(), IPPROTO_TCP, kIpv4HeaderMin, length), 0);
+  test->sent_.push_back(std::move(sent));
+  test->machine_->Stop();
+  return 0;
+}
+
+void SegmentTest::Send(std::string_view text) {
+  const Script script = Parse(text);
+  const uint32_t ts_base = ts_known_ ? ts_base_ : 0;
+  const std::vector<uint8_t> options = EncodeOptions(script, host_isn_, ts_base);
+  const int header = kTcpHeaderMin + static_cast<int>(options.size());
+  TcpHeader th;
+  th.th_sport = peer_port_;
+  th.th_dport = host_port_;
+  th.th_seq = peer_isn_ + script.first;
+  th.th_flags = script.flags;
+  if (!script.ack.empty()) th.th_ack = host_isn_ + Number(script.ack);
+  th.th_win = static_cast<uint16_t>(script.win.empty() ? 65535 : Number(script.win));
+  if (!script.urg.empty()) th.th_urp = static_cast<uint16_t>(Number(script.urg));
+
+  std::vector<uint8_t> packet(static_cast<size_t>(kIpv4HeaderMin + header));
+  const int length = static_cast<int>(packet.size() + script.length);
+  const Ipv4Header ip{.total_length = length,
+                      .protocol = IPPROTO_TCP,
+                      .source = kPeerAddress,
+                      .destination = kHostAddress};
+  ip.Write(packet.data(), packet.size());
+  th.Write({packet.data() + kIpv4HeaderMin, kTcpHeaderMin}, header);
+  std::copy(options.begin(), options.end(), packet.begin() + kIpv4HeaderMin + kTcpHeaderMin);
+  for (uint32_t i = 0; i < script.length; ++i) {
+    packet.push_back(static_cast<uint8_t>(Pattern(script.first + i)));
+  }
+  const HostScope on_host(*host_);
+  MbufPtr m = m_devget(reinterpret_cast<char*>(packet.data()), length, max_linkhdr);
+  Ipv4Edit(m->m_data, kIpv4HeaderMin)
+      .set_checksum(in_cksum_bytes(m->m_data, kIpv4HeaderMin));
+  const uint16_t sum = in4_cksum(m.get(), IPPROTO_TCP, kIpv4HeaderMin, length - kIpv4HeaderMin);
+  StoreBe16(reinterpret_cast<uint8_t*>(m->m_data) + kIpv4HeaderMin + kTcpChecksumOffset, sum);
+  m->m_pkthdr.ph_family = AF_INET;
+  if_input(ifp_, std::move(m));
+  RunTo(now_ms());
+}
+
+std::string SegmentTest::Describe(const Sent& sent) {
+  const uint8_t* p = sent.packet.data() + kIpv4HeaderMin;
+  const size_t size = sent.packet.size() - kIpv4HeaderMin;
+  const TcpView view({p, size});
+  const TcpHeader th = view.Read();
+  const auto header = static_cast<size_t>(view.header_length());
+  if ((th.th_flags & TH_SYN) != 0) host_isn_ = th.th_seq;
+  host_port_ = th.th_sport;
+  std::string text;
+  for (const auto& [flag, letter] : std::initializer_list<std::pair<int, char>>{
+           {TH_SYN, 'S'}, {TH_FIN, 'F'}, {TH_RST, 'R'}, {TH_PUSH, 'P'}, {TH_ACK, '.'}, {TH_URG, 'U'}}) {
+    if ((th.th_flags & flag) != 0) text += letter;
+  }
+  const auto first = static_cast<uint32_t>(th.th_seq - host_isn_);
+  const auto length = static_cast<uint32_t>(size - header);
+  text += ' ' + std::to_string(first) + ':' + std::to_string(first + length) + '(' +
+          std::to_string(length) + ')';
+  if ((th.th_flags & TH_ACK) != 0) {
+    text += " ack " + std::to_string(static_cast<uint32_t>(th.th_ack - peer_isn_));
+  }
+  text += " win " + std::to_string(th.th_win);
+  if ((th.th_flags & TH_URG) != 0) text += " urg " + std::to_string(th.th_urp);
+  for (uint32_t i = 0; i < length; ++i) {
+    EXPECT_EQ(p[header + i], Pattern(first + i)) << "data at " << first + i;
+  }
+  return text + DescribeOptions({p + kTcpHeaderMin, header - kTcpHeaderMin});
+}
+
+std::string SegmentTest::DescribeOptions(std::span<const uint8_t> bytes) {
+  std::string text = " <";
+  for (size_t at = 0; at < bytes.size();) {
+    const uint8_t* o = bytes.data() + at;
+    if (at != 0) text += ',';
+    switch (o[0]) {
+      case TCPOPT_EOL: text += "eol"; ++at; continue;
+      case TCPOPT_NOP: text += "nop"; ++at; continue;
+      case TCPOPT_MAXSEG: text += "mss " + std::to_string(LoadBe16(o + 2)); break;
+      case TCPOPT_WINDOW: text += "wscale " + std::to_string(o[2]); break;
+      case TCPOPT_SACK_PERMITTED: text += "sackOK"; break;
+      case TCPOPT_TIMESTAMP:
+        if (!ts_known_) ts_base_ = LoadBe32(o + 2);
+        ts_known_ = true;
+        text += "TS val " + std::to_string(LoadBe32(o + 2) - ts_base_) + " ecr " +
+                std::to_string(LoadBe32(o + 6));
+        break;
+      case TCPOPT_SACK:
+        text += "sack";
+        for (int i = 2; i < o[1]; i += 8) {
+          const auto start = static_cast<uint32_t>(tcp_seq(LoadBe32(o + i)) - peer_isn_);
+          const auto end = static_cast<uint32_t>(tcp_seq(LoadBe32(o + i + 4)) - peer_isn_);
+          text += ' ' + std::to_string(start) + ':' + std::to_string(end);
+        }
+        break;
+      default: ADD_FAILURE() << "unknown option " << int{o[0]};
+    }
+    at += o[1];
+  }
+  return text + '>';
+}
+
+bool SegmentTest::Next(int64_t ms, Sent* sent) {
+  while (sent_.empty() && machine_->Run(ms * kMillisecond) == Machine::End::kStopped) {
+  }
+  if (sent_.empty()) return false;
+  *sent = std::move(sent_.front());
+  sent_.pop_front();
+  return true;
+}
+
+void SegmentTest::Compare(std::string_view expected, const Sent& sent) {
+  const std::string actual = Describe(sent);
+  const Script want = Parse(expected), have = Parse(actual);
+  const bool same = want.flags == have.flags && want.first == have.first &&
+                    want.last == have.last && want.length == have.length &&
+                    (want.ack.empty() || want.ack == have.ack) &&
+                    (want.win.empty() || want.win == have.win) &&
+                    (want.urg.empty() || want.urg == have.urg);
+  bool options = !want.has_options || want.options.size() == have.options.size();
+  for (size_t i = 0; options && i < want.options.size(); ++i) {
+    options = Matches(want.options[i], have.options[i]);
+  }
+  EXPECT_TRUE(same && options) << "expected: " << expected << "\n    sent: " << actual;
+}
+
+void SegmentTest::Expect(std::string_view segment) {
+  Sent sent;
+  ASSERT_TRUE(Next(now_ms(), &sent)) << "not sent by " << now_ms() << " ms: " << segment;
+  Compare(segment, sent);
+}
+
+void SegmentTest::ExpectAt(int64_t ms, std::string_view segment) {
+  Sent sent;
+  ASSERT_TRUE(Next(ms, &sent)) << "not sent by " << ms << " ms: " << segment;
+  EXPECT_EQ(sent.time / kMillisecond, ms) << segment;
+  Compare(segment, sent);
+}
+
+void SegmentTest::ExpectNothing() {
+  Sent sent;
+  if (Next(now_ms(), &sent)) ADD_FAILURE() << "sent: " << Describe(sent);
+}
+
+int SegmentTest::Skip() {
+  int count = 0;
+  for (Sent sent; Next(now_ms(), &sent); ++count) (void)Describe(sent);
+  return count;
+}
+
+// --- Calls. ---
+
+void SegmentTest::Do(std::function<void()> body) {
+  const HostScope on_host(*host_);
+  proc_spawn({.name = "test", .main = [body = std::move(body)] {
+                body();
+                return 0;
+              }});
+  const int64_t ms = now_ms();
+  while (machine_->Run(ms * kMillisecond) == Machine::End::kStopped) {
+  }
+}
+
+namespace {
+
+MbufPtr Address(in_addr address, uint16_t port) {
+  MbufPtr nam = m_get(M_DONTWAIT, MT_SONAME);
+  in_sin2nam(address, htons(port), nam.get());
+  return nam;
+}
+
+}  // namespace
+
+void SegmentTest::Listen(int backlog) {
+  Do([&] {
+    ASSERT_EQ(socreate(AF_INET, &listener_, SOCK_STREAM, 0), 0);
+    const MbufPtr nam = Address({}, kPort);
+    ASSERT_EQ(sobind(listener_, nam.get(), curproc()), 0);
+    ASSERT_EQ(solisten(listener_, backlog), 0);
+  });
+}
+
+bool SegmentTest::Accept() {
+  bool accepted = false;
+  Do([&] {
+    so_ = listener_->so_q.first;
+    if (so_ == nullptr) return;
+    EXPECT_EQ(soqremque(so_, 1), 1);
+    const MbufPtr nam = m_get(M_DONTWAIT, MT_SONAME);
+    accepted = soaccept(so_, nam.get()) == 0;
+  });
+  return accepted;
+}
+
+int SegmentTest::Connect() {
+  int error = 0;
+  peer_port_ = kPort;
+  Do([&] {
+    if (so_ == nullptr) {
+      ASSERT_EQ(socreate(AF_INET, &so_, SOCK_STREAM, 0), 0);
+    }
+    const MbufPtr nam = Address(kPeerAddress, kPort);
+    error = soconnect(so_, nam.get());
+  });
+  return error;
+}
+
+int SegmentTest::Write(int n, int flags) {
+  int error = 0;
+  Do([&] {
+    std::string data(static_cast<size_t>(n), '\0');
+    for (char& c : data) c = Pattern(++written_);
+    iovec iov = {data.data(), data.size()};
+    uio uio{.uio_iov = &iov, .uio_iovcnt = 1, .uio_resid = data.size(), .uio_rw = UIO_WRITE};
+    error = sosend(so_, nullptr, &uio, nullptr, nullptr, flags | MSG_DONTWAIT);
+    written_ -= static_cast<uint32_t>(uio.uio_resid);
+  });
+  return error;
+}
+
+int SegmentTest::Read(int max) {
+  int result = 0;
+  Do([&] {
+    std::string data(static_cast<size_t>(max), '\0');
+    iovec iov = {data.data(), data.size()};
+    uio uio{.uio_iov = &iov, .uio_iovcnt = 1, .uio_resid = data.size(), .uio_rw = UIO_READ};
+    int flags = MSG_DONTWAIT;
+    const int error = soreceive(so_, nullptr, &uio, nullptr, nullptr, &flags);
+    result = error != 0 ? -error : max - static_cast<int>(uio.uio_resid);
+    for (int i = 0; i < result; ++i) EXPECT_EQ(data[static_cast<size_t>(i)], Pattern(++read_));
+  });
+  return result;
+}
+
+int SegmentTest::Close() {
+  int error = 0;
+  socket* so = std::exchange(so_, nullptr);
+  Do([&] { error = soclose_error(so); });
+  return error;
+}
+
+int SegmentTest::CloseListener() {
+  int error = 0;
+  socket* so = std::exchange(listener_, nullptr);
+  Do([&] { error = soclose_error(so); });
+  return error;
+}
+
+int SegmentTest::Shutdown(int how) {
+  int error = 0;
+  Do([&] { error = soshutdown(so_, how); });
+  return error;
+}
+
+int SegmentTest::SetOption(int level, int name, int value) {
+  int error = 0;
+  Do([&] {
+    MbufPtr m = m_get(M_DONTWAIT, MT_SOOPTS);
+    std::memcpy(m->m_data, &value, sizeof value);
+    m->m_len = sizeof value;
+    error = sosetopt(so_, level, name, m.release() /*taken*/);
+  });
+  return error;
+}
+
+void SegmentTest::Sysctl(std::string_view name, int64_t value) {
+  EXPECT_EQ(host_->sysctls.Set(name, value), 0) << name;
+}
+
+TcpState SegmentTest::State() {
+  const std::vector<TcpSummary> all = tcp_connections(*host_);
+  if (all.empty() || all.back().closed) return TCPS_CLOSED;
+  return all.back().state;
+}
+
+void SegmentTest::Establish(std::string_view options, std::string_view win) {
+  if (listener_ == nullptr) Listen();
+  const std::string offer = "<mss 1460" + std::string(options) + ">";
+  Send("S 0:0(0) win " + std::string(win) + " " + offer);
+  Expect("S. 0:0(0) ack 1");
+  const bool stamped = offer.find("TS") != offer.npos;
+  Send(". 1:1(0) ack 1 win " + std::string(win) + (stamped ? " <nop,nop,TS val 1 ecr 0>" : ""));
+  ASSERT_TRUE(Accept());
+  ExpectNothing();
+}
+
+}  // namespace sockbed

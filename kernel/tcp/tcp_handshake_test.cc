@@ -1,0 +1,320 @@
+// Openings: both ways, at once, refused, given up; what a listener does with all else.
+#include <cerrno>
+
+#include "kernel/tcp/segment_peer.h"
+
+namespace sockbed {
+namespace {
+
+class Handshake : public SegmentTest {};
+
+// OpenBSD's SYN, byte for byte, and its answer to a peer that wants all it offers.
+TEST_F(Handshake, OpensActively) {
+  ASSERT_EQ(Connect(), 0);
+  EXPECT_EQ(so()->so_state & SS_ISCONNECTING, SS_ISCONNECTING);
+  Expect(
+      "S 0:0(0) win 16384 "
+      "<mss 1460,nop,nop,sackOK,nop,wscale 3,nop,nop,TS val 0 ecr 0>");
+  RunTo(30);
+  Send("S. 0:0(0) ack 1 win 65535 <mss 1460,nop,wscale 7,sackOK,TS val 700 ecr 0>");
+  Expect(". 1:1(0) ack 1 <nop,nop,TS val 30 ecr 700>");
+  EXPECT_EQ(so()->so_state & SS_ISCONNECTED, SS_ISCONNECTED);
+  EXPECT_EQ(State(), TCPS_ESTABLISHED);
+  EXPECT_EQ(tp()->snd_scale, 7);
+  EXPECT_EQ(tp()->rcv_scale, 3);
+  EXPECT_EQ(tp()->t_maxseg, 1448u);
+  EXPECT_EQ(tp()->snd_wnd, 65535u);
+  EXPECT_EQ(so()->so_snd.sb_hiwat, 17376u);
+  EXPECT_EQ(so()->so_rcv.sb_hiwat, 17376u);
+  EXPECT_EQ(tp()->snd_cwnd, 14480u + 1448u);
+  EXPECT_EQ(tp()->t_srtt, 31 * 32);
+}
+
+TEST_F(Handshake, OpensPassively) {
+  Listen();
+  Send("S 0:0(0) win 32767 <mss 1460,nop,wscale 4,sackOK,TS val 5 ecr 0>");
+  Expect(
+      "S. 0:0(0) ack 1 win 16384 "
+      "<mss 1460,nop,nop,sackOK,nop,wscale 3,nop,nop,TS val 0 ecr 5>");
+  EXPECT_FALSE(Accept());
+  Send(". 1:1(0) ack 1 win 1000 <nop,nop,TS val 6 ecr 0>");
+  ExpectNothing();
+  ASSERT_TRUE(Accept());
+  EXPECT_EQ(State(), TCPS_ESTABLISHED);
+  EXPECT_EQ(tp()->snd_wnd, 16000u);
+  EXPECT_EQ(tp()->snd_cwnd, 14480u);
+  EXPECT_EQ(so()->so_rcv.sb_hiwat, 17376u);
+}
+
+// A SYN-ACK offers nothing that the SYN did not.
+TEST_F(Handshake, AnswersOnlyWhatWasOffered) {
+  Listen();
+  Send("S 0:0(0) win 32767 <mss 1460,sackOK,eol,eol>");
+  Expect("S. 0:0(0) ack 1 <mss 1460,nop,nop,sackOK>");
+  Send(". 1:1(0) ack 1");
+  ASSERT_TRUE(Accept());
+  EXPECT_EQ(tp()->rcv_scale, 0);
+  EXPECT_EQ(tp()->t_maxseg, 1460u);
+  EXPECT_EQ(so()->so_rcv.sb_hiwat, 17520u);
+}
+
+TEST_F(Handshake, LaysOptionsOutAsTheProfileSays) {
+  Sysctl("net.inet.tcp.profile", 1);
+  ASSERT_EQ(Connect(), 0);
+  Expect("S 0:0(0) win 65535 <mss 1460,nop,wscale 3,sackOK,TS val 0 ecr 0>");
+}
+
+TEST_F(Handshake, TakesDataThatComesWithTheLastAck) {
+  Listen();
+  Send("S 0:0(0) win 32767 <mss 1460>");
+  Expect("S. 0:0(0) ack 1");
+  Send("P. 1:101(100) ack 1");
+  ASSERT_TRUE(Accept());
+  EXPECT_EQ(Read(), 100);
+  ExpectAt(200, ". 1:1(0) ack 101");
+}
+
+TEST_F(Handshake, OpensFromBothSidesAtOnce) {
+  ASSERT_EQ(Connect(), 0);
+  Expect("S 0:0(0)");
+  Send("S 0:0(0) win 65535 <mss 1000>");
+  Expect("S. 0:0(0) ack 1 <mss 1460>");
+  EXPECT_EQ(State(), TCPS_SYN_RECEIVED);
+  Send(". 1:1(0) ack 1");
+  EXPECT_EQ(State(), TCPS_ESTABLISHED);
+  EXPECT_EQ(so()->so_state & SS_ISCONNECTED, SS_ISCONNECTED);
+  EXPECT_EQ(Write(10), 0);
+  Expect("P. 1:11(10) ack 1");
+}
+
+// Data on a simultaneous SYN waits until the connection stands.
+TEST_F(Handshake, KeepsDataOfASimultaneousSyn) {
+  ASSERT_EQ(Connect(), 0);
+  Expect("S 0:0(0)");
+  Send("S 0:10(10) win 65535 <mss 1000>");  // byte 0 of the notation is the SYN's own number
+  Expect("S. 0:0(0) ack 1");
+  EXPECT_EQ(so()->so_rcv.sb_cc, 0u);
+  Send(". 11:11(0) ack 1");
+  EXPECT_EQ(State(), TCPS_ESTABLISHED);
+  Expect(". 1:1(0) ack 11");
+  EXPECT_EQ(so()->so_rcv.sb_cc, 10u);
+}
+
+TEST_F(Handshake, TriesAgainAndGivesUp) {
+  ASSERT_EQ(Connect(), 0);
+  for (const int64_t ms : {0, 6000, 18000, 42000}) ExpectAt(ms, "S 0:0(0)");
+  ExpectNothingUntil(74'999);
+  EXPECT_EQ(State(), TCPS_SYN_SENT);
+  RunTo(75'000);
+  EXPECT_EQ(so()->so_error, ETIMEDOUT);
+  EXPECT_EQ(Summary().state, TCPS_SYN_SENT);
+  ExpectNothingUntil(200'000);
+}
+
+TEST_F(Handshake, TriesAgainAsTheOtherSystemDoes) {
+  Sysctl("net.inet.tcp.profile", 1);
+  ASSERT_EQ(Connect(), 0);
+  for (const int64_t ms : {0, 1000, 3200, 7400, 15600, 31800, 64000}) ExpectAt(ms, "S 0:0(0)");
+}
+
+TEST_F(Handshake, IsRefused) {
+  ASSERT_EQ(Connect(), 0);
+  Expect("S 0:0(0)");
+  Send("R. 0:0(0) ack 1");
+  EXPECT_EQ(so()->so_error, ECONNREFUSED);
+  EXPECT_EQ(so()->so_state & SS_ISDISCONNECTED, SS_ISDISCONNECTED);
+  ExpectNothing();
+}
+
+TEST_F(Handshake, AfterALostSynBeginsWithOneSegment) {
+  ASSERT_EQ(Connect(), 0);
+  Expect("S 0:0(0)");
+  ExpectAt(6000, "S 0:0(0)");
+  Send("S. 0:0(0) ack 1 win 65535 <mss 1460>");
+  EXPECT_EQ(tp()->snd_cwnd, 1460u);
+  EXPECT_EQ(tp()->t_srtt, 0) << "a SYN that was sent twice is not timed";
+}
+
+// Section 7.2 of the specification, row by row.
+TEST_F(Handshake, SynSentTakesOnlyWhatFits) {
+  ASSERT_EQ(Connect(), 0);
+  Expect("S 0:0(0)");
+  Send(". 0:0(0) ack 0");
+  Expect("R 0:0(0)");
+  Send("S. 0:0(0) ack 2");
+  Expect("R 2:2(0)");
+  Send("R. 0:0(0) ack 2");
+  Send("R 0:0(0)");
+  Send(". 1:1(0) ack 1");
+  Send("P. 1:11(10) ack 1");
+  Send("F 1:1(0)");
+  ExpectNothing();
+  EXPECT_EQ(State(), TCPS_SYN_SENT);
+  EXPECT_EQ(so()->so_error, 0);
+}
+
+// Section 7.1: what a listener answers to what opens nothing.
+TEST_F(Handshake, ListenerAnswersStrayers) {
+  Listen();
+  Send("R 5:5(0)");
+  Send("R. 5:5(0) ack 9");
+  ExpectNothing();
+  Send(". 5:5(0) ack 9");
+  Expect("R 9:9(0)");
+  Send("S. 5:5(0) ack 9");
+  Expect("R 9:9(0)");
+  Send("F 5:5(0)");
+  Expect("R. 0:0(0) ack 5");
+  Send("P 5:15(10)");
+  Expect("R. 0:0(0) ack 15");
+  Sysctl("net.inet.tcp.knob.listen_rst_bare", 0);
+  Sysctl("net.inet.tcp.knob.listen_rst_synack", 0);
+  Send("S. 5:5(0) ack 9");
+  Send("F 5:5(0)");
+  ExpectNothing();
+}
+
+TEST_F(Handshake, ClosedPortsReset) {
+  Send("S 0:0(0)");
+  Expect("R. 0:0(0) ack 1");
+  Send("SF 0:10(10)");
+  Expect("R. 0:0(0) ack 11");
+  Sysctl("net.inet.tcp.knob.rst_counts_fin", 1);
+  Send("SF 0:10(10)");
+  Expect("R. 0:0(0) ack 12");
+  Send(". 0:0(0) ack 77");
+  Expect("R 77:77(0)");
+  Send("R 0:0(0)");
+  ExpectNothing();
+  Sysctl("net.inet.tcp.blackhole", 1);
+  Send("S 0:0(0)");
+  ExpectNothing();
+}
+
+TEST_F(Handshake, ResetsAreLimited) {
+  Sysctl("net.inet.tcp.rstppslimit", 3);
+  for (int i = 0; i < 5; ++i) Send("S 0:0(0)");
+  EXPECT_EQ(Skip(), 3);
+  EXPECT_EQ(Stat(tcps_rstlimited), 2u);
+  RunTo(1000);
+  Send("S 0:0(0)");
+  EXPECT_EQ(Skip(), 1);
+}
+
+// --- The SYN cache. ---
+
+class Cache : public SegmentTest {
+ protected:
+  void Begin() {
+    Listen();
+    Send("S 0:0(0) win 32767 <mss 1460>");
+    Expect("S. 0:0(0) ack 1");
+  }
+};
+
+TEST_F(Cache, AnswersAgainAndForgets) {
+  Begin();
+  for (const int64_t ms : {3000, 9000, 21000, 45000}) ExpectAt(ms, "S. 0:0(0) ack 1");
+  ExpectNothingUntil(93'000);
+  EXPECT_EQ(Stat(tcps_sc_timed_out), 1u);
+  Send(". 1:1(0) ack 1");
+  Expect("R 1:1(0)");
+}
+
+TEST_F(Cache, AnswersAgainAsTheOtherSystemDoes) {
+  Sysctl("net.inet.tcp.profile", 1);
+  Begin();
+  for (const int64_t ms : {1000, 3200, 7400}) ExpectAt(ms, "S. 0:0(0) ack 1");
+  RunTo(15'599);
+  EXPECT_EQ(Stat(tcps_sc_timed_out), 0u);
+  RunTo(15'600);
+  EXPECT_EQ(Stat(tcps_sc_timed_out), 1u);
+}
+
+TEST_F(Cache, AnswersASecondSynForTheFirst) {
+  Begin();
+  RunTo(1000);
+  Send("S 500:500(0) win 32767 <mss 1000>");
+  Expect("S. 0:0(0) ack 1");
+  ExpectAt(4000, "S. 0:0(0) ack 1");
+  EXPECT_EQ(Stat(tcps_sc_dupesyn), 1u);
+}
+
+TEST_F(Cache, ChecksTheLastAck) {
+  Begin();
+  for (const char* wrong : {". 1:1(0) ack 2", ". 0:0(0) ack 1", ". 16386:16386(0) ack 1"}) {
+    Send(wrong);
+    Expect("S. 0:0(0) ack 1");
+  }
+  Sysctl("net.inet.tcp.knob.cache_bad_ack_rst", 1);
+  Send(". 1:1(0) ack 2");
+  Expect("R 2:2(0)");
+  Send(". 1:1(0) ack 1");
+  EXPECT_TRUE(Accept());
+}
+
+TEST_F(Cache, BelievesResetsAtTheRightPlace) {
+  Begin();
+  Send("R 2:2(0)");
+  EXPECT_EQ(Stat(tcps_sc_reset), 0u);
+  Send("R 0:0(0)");
+  EXPECT_EQ(Stat(tcps_sc_reset), 1u);
+  Send("S 0:0(0) win 32767 <mss 1460>");
+  Expect("S. 0:0(0) ack 1");
+  Send("R. 1:1(0) ack 99");
+  EXPECT_EQ(Stat(tcps_sc_reset), 2u);
+  ExpectNothing();
+}
+
+// The suite's numbers (8.1): window 65535, challenged inside it.
+TEST_F(Cache, ChallengesResetsInsideTheWindow) {
+  Sysctl("net.inet.tcp.profile", 1);
+  Begin();
+  Send("R 0:0(0)");
+  Send("R 65536:65536(0)");
+  ExpectNothing();
+  Send("R 65535:65535(0)");
+  Expect(". 1:1(0) ack 1 win 65535");
+  Send("R 1:1(0)");
+  EXPECT_EQ(Stat(tcps_sc_reset), 1u);
+}
+
+TEST_F(Cache, ForgetsWithItsListener) {
+  Begin();
+  EXPECT_EQ(CloseListener(), 0);
+  ExpectNothingUntil(10'000);
+  Send(". 1:1(0) ack 1");
+  Expect("R 1:1(0)");
+}
+
+TEST_F(Cache, DropsTheOldestWhenFull) {
+  Sysctl("net.inet.tcp.syncachelimit", 2);
+  Listen();
+  for (int i = 0; i < 3; ++i) {
+    peer_port_ = static_cast<uint16_t>(kPeerPort + i);
+    Send("S 0:0(0) win 32767 <mss 1460>");
+    Expect("S. 0:0(0) ack 1");
+  }
+  EXPECT_EQ(Stat(tcps_sc_overflowed), 1u);
+  peer_port_ = kPeerPort;
+  Send(". 1:1(0) ack 1");
+  Expect("R 1:1(0)");
+}
+
+TEST_F(Cache, SynsAreDroppedWhenNobodyAccepts) {
+  Listen(1);
+  const int limit = listener()->so_qlimit;
+  for (int i = 0; i <= limit; ++i) {
+    peer_port_ = static_cast<uint16_t>(kPeerPort + i);
+    Send("S 0:0(0) win 32767 <mss 1460>");
+    Expect("S. 0:0(0) ack 1");
+    Send(". 1:1(0) ack 1");
+  }
+  peer_port_ = 1;
+  Send("S 0:0(0) win 32767 <mss 1460>");
+  ExpectNothing();
+  EXPECT_EQ(Stat(tcps_dropsyn), 1u);
+}
+
+}  // namespace
+}  // namespace sockbed
