@@ -294,6 +294,9 @@ MbufPtr MakePacket(tcpcb* tp, const socket* so, const Outgoing& out, int header_
 }
 
 TcpHeader MakeHeader(tcpcb* tp, const socket* so, const Outgoing& out) {
+  // A FIN that goes again keeps its number.
+  const bool sent_fin = (tp->t_flags & TF_SENTFIN) != 0 && tp->snd_nxt == tp->snd_max;
+  if ((out.flags & TH_FIN) != 0 && sent_fin) tp->snd_nxt = tp->snd_nxt - 1;
   TcpHeader th;
   th.th_sport = ntohs(tp->t_inpcb->inp_lport);
   th.th_dport = ntohs(tp->t_inpcb->inp_fport);
