@@ -157,11 +157,11 @@ bool tcp_ack_new(TcpSegment& seg) {
   }
   if (!tcp_recovering(tp)) tp->t_cc->ack_received(tp, acked);
   const bool fin = DropAcked(tp, acked);
+  tcp_update_sndspace(tp);  // by what was outstanding until now
   tp->snd_una = ack;
   tp->snd_nxt = SEQ_MAX(tp->snd_nxt, ack);
   tp->t_maxacked = std::max(tp->t_maxacked, acked);
   if (SEQ_GT(ack, tp->t_pmtud_seq)) tp->t_flags &= ~TF_PMTUD_PEND;  // that segment got through
-  tcp_update_sndspace(tp);
   if (sb_notify(&so->so_snd)) sowwakeup(so);
   return fin;
 }
@@ -220,7 +220,8 @@ Next tcp_step_ack(TcpSegment& seg) {
   }
   if (tp->t_state == TCPS_SYN_RECEIVED) {
     tcp_established(tp);
-    tp->snd_wl1 = seg.th.th_seq - 1;  // its window counts
+    tp->snd_wl1 = seg.th.th_seq - 1;                      // its window counts
+    if (tp->t_segq != nullptr) tp->t_flags |= TF_ACKNOW;  // data that came with the SYN
     seg.th.th_flags |= tcp_reass_deliver(tp);
   }
   tcp_sack_option(tp, seg.th.th_ack, seg.opt);
@@ -237,10 +238,10 @@ Next tcp_step_window(TcpSegment& seg) {
       (tp->snd_wl1 == seg.th.th_seq && (SEQ_LT(tp->snd_wl2, seg.th.th_ack) ||
                                         (tp->snd_wl2 == seg.th.th_ack && seg.tiwin > tp->snd_wnd)));
   if (!newer) return Next::kGoOn;
-  if (seg.tiwin > tp->snd_wnd) {
-    if (seg.tlen == 0 && tp->snd_wl2 == seg.th.th_ack) ++seg.host->stat[tcps_rcvwinupd];
-    tp->t_flags |= TF_NEEDOUTPUT;
+  if (seg.tiwin > tp->snd_wnd && seg.tlen == 0 && tp->snd_wl2 == seg.th.th_ack) {
+    ++seg.host->stat[tcps_rcvwinupd];
   }
+  if (seg.tiwin != tp->snd_wnd) tp->t_flags |= TF_NEEDOUTPUT;  // opened, or shut
   tp->snd_wnd = seg.tiwin;
   tp->snd_wl1 = seg.th.th_seq;
   tp->snd_wl2 = seg.th.th_ack;

@@ -145,7 +145,7 @@ bool ControlPays(const tcpcb* tp, const Outgoing& out) {
   if ((out.flags & (TH_SYN | TH_RST)) != 0) return true;
   if (SEQ_GT(tp->snd_up, tp->snd_una)) return true;
   return (out.flags & TH_FIN) != 0 &&
-         ((tp->t_flags & TF_SENTFIN) == 0 || tp->snd_nxt == tp->snd_una);
+         ((tp->t_flags & TF_SENTFIN) == 0 || tp->snd_nxt == tcp_snd_first(tp));
 }
 
 // Whether a segment goes now, and which.
@@ -460,6 +460,9 @@ int SendToIp(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th,
 }
 
 int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
+  if ((out->flags & TH_FIN) != 0 && (tp->t_flags & TF_SENTFIN) != 0 && tp->snd_nxt == tp->snd_max) {
+    tp->snd_nxt = tp->snd_nxt - 1;  // it is out already and keeps its number
+  }
   TcpOptionWriter options;
   WriteOptions(tp, out, options);
   const int header_length =

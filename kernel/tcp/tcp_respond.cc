@@ -101,10 +101,14 @@ void tcp_respond_abort(tcpcb* tp) {
   (void)tcp_respond(*tp->t_host, reply, &tp->t_inpcb->inp_route);  // the peer may never hear of it
 }
 
-void tcp_keep_probe(tcpcb* tp) {
+namespace {
+
+// An ACK of all that was received, numbered `seq`, with the window and the timestamp of any
+// segment.
+void BareAck(tcpcb* tp, tcp_seq seq) {
   TcpReply reply = ReplyOf(tp);
   reply.flags = TH_ACK;
-  reply.seq = tp->snd_una - 1;
+  reply.seq = seq;
   const int64_t space = std::max<int64_t>(sbspace(&tcp_so(tp)->so_rcv), tp->rcv_adv - tp->rcv_nxt);
   reply.win = static_cast<uint16_t>(std::min<int64_t>(space >> tp->rcv_scale, TCP_MAXWIN));
   TcpOptionWriter options;
@@ -116,8 +120,12 @@ void tcp_keep_probe(tcpcb* tp) {
   }
   reply.options = options.bytes();
   ++tp->t_sndsegs;
-  (void)tcp_respond(*tp->t_host, reply, &tp->t_inpcb->inp_route);  // the next probe comes anyway
+  (void)tcp_respond(*tp->t_host, reply, &tp->t_inpcb->inp_route);  // lost like any ACK
 }
+
+}  // namespace
+
+void tcp_keep_probe(tcpcb* tp) { BareAck(tp, tp->snd_una - 1); }
 
 void tcp_challenge_ack(tcpcb* tp) {
   TcpHost& host = *tp->t_host;
@@ -138,8 +146,7 @@ void tcp_challenge_ack(tcpcb* tp) {
     return;
   }
   ++host.stat[tcps_challenge];
-  tp->t_flags |= TF_ACKNOW;
-  (void)tcp_output(tp);  // lost like any ACK
+  BareAck(tp, tp->snd_nxt);
 }
 
 }  // namespace sockbed

@@ -20,14 +20,14 @@ namespace sockbed {
 
 // The order is that of the table in tcp_trace.cc.
 enum class TcpEvent : uint8_t {
-  kOpen,   // 0: local, 1: foreign endpoint; 2: 1 if opened from here
-  kOut,    // a segment is sent. 0: seq, ack; 1: data bytes, window; 2: flags as text
-  kIn,     // a segment has arrived. The same
-  kReply,  // a segment outside any stream is sent. 0: to; 1: seq, ack; 2: flags as text
-  kStray,  // a segment for nobody has arrived. 0: from; 1: seq, ack; 2: flags as text
-  kDrop,   // the segment is dropped. 0: the counter that says why
-  kState,  // 0: old, 1: new state
-  kTimer,  // a timer runs. 0: which; 1: retransmissions so far
+  kOpen,       // 0: local, 1: foreign endpoint; 2: 1 if opened from here
+  kOut,        // a segment is sent. 0: seq, ack; 1: data bytes, window; 2: flags as text
+  kIn,         // a segment has arrived. The same
+  kReply,      // a segment outside any stream is sent. 0: to; 1: seq, ack; 2: flags as text
+  kStray,      // a segment for nobody has arrived. 0: from; 1: seq, ack; 2: flags as text
+  kDrop,       // the segment is dropped. 0: the counter that says why
+  kState,      // 0: old, 1: new state
+  kTimer,      // a timer runs. 0: which; 1: retransmissions so far
   kRexmt,      // data goes again. 0: why (TcpRexmt); 1: seq, bytes; 2: snd_cwnd, snd_ssthresh
   kRecover,    // 0: 1 recovery begins, 0 it ends; 1: snd_cwnd, snd_ssthresh
   kError,      // the connection is dropped. 0: errno
