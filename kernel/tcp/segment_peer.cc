@@ -20,10 +20,11 @@ namespace {
 const in_addr kHostAddress = {htonl(0x0a000001)};  // 10.0.0.1
 const in_addr kPeerAddress = {htonl(0x0a000002)};
 
+extern const domain kTestDomain;
 constexpr protosw kTestSw[] = {
-    {SOCK_STREAM, nullptr, IPPROTO_TCP, kTcpPrFlags, &tcp_usrreqs, tcp_ctloutput},
+    {SOCK_STREAM, &kTestDomain, IPPROTO_TCP, kTcpPrFlags, &tcp_usrreqs, tcp_ctloutput},
 };
-constexpr domain kTestDomain = {AF_INET, "internet", nullptr, nullptr, kTestSw};
+const domain kTestDomain = {AF_INET, "internet", nullptr, nullptr, kTestSw};
 
 std::vector<std::string_view> Split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -55,14 +56,28 @@ uint8_t ParseFlags(std::string_view text) {
   uint8_t flags = 0;
   for (const char c : text) {
     switch (c) {
-      case 'S': flags |= TH_SYN; break;
-      case 'F': flags |= TH_FIN; break;
-      case 'R': flags |= TH_RST; break;
-      case 'P': flags |= TH_PUSH; break;
-      case '.': flags |= TH_ACK; break;
-      case 'U': flags |= TH_URG; break;
-      case '-': break;  // none
-      default: KPANIC("unknown flag in a script");
+      case 'S':
+        flags |= TH_SYN;
+        break;
+      case 'F':
+        flags |= TH_FIN;
+        break;
+      case 'R':
+        flags |= TH_RST;
+        break;
+      case 'P':
+        flags |= TH_PUSH;
+        break;
+      case '.':
+        flags |= TH_ACK;
+        break;
+      case 'U':
+        flags |= TH_URG;
+        break;
+      case '-':
+        break;  // none
+      default:
+        KPANIC("unknown flag in a script");
     }
   }
   return flags;
@@ -155,6 +170,7 @@ void SegmentTest::Boot() {
   tcp_boot(*host_);
   domain_register(*host_, &kTestDomain);
 
+  alarm_.handler = [](Event*) {};
   const HostScope on_host(*host_);
   ifp_ = if_attach(*host_, "script0");
   ifp_->if_softc = this;
@@ -171,7 +187,7 @@ SegmentTest::~SegmentTest() {
     if (listener_ != nullptr) soclose(listener_);
   });
   proc_killall(*host_);
-  if (HasFailure()) std::fputs(RecentTrace().c_str(), stderr);
+  if (HasFailure()) ADD_FAILURE() << "the last of the trace:\n" << RecentTrace();
   tcp_halt(*host_);
   inet_halt(*host_);
   net_halt(*host_);
@@ -193,7 +209,19 @@ std::string SegmentTest::RecentTrace() {
   return text;
 }
 
-void SegmentTest::RunTo(int64_t ms) { machine_->Run(ms * kMillisecond); }
+bool SegmentTest::RunOn(int64_t ms) {
+  // The alarm keeps the clock going when nothing else is due.
+  const SimTime until = ms * kMillisecond;
+  if (until > machine_->now()) machine_->Schedule(&alarm_, until);
+  const bool stopped = machine_->Run(until) == Machine::End::kStopped;
+  machine_->Cancel(&alarm_);
+  return stopped;
+}
+
+void SegmentTest::RunTo(int64_t ms) {
+  while (RunOn(ms)) {
+  }
+}
 
 // --- Segments. ---
 
@@ -232,13 +260,13 @@ void SegmentTest::Send(std::string_view text) {
   ip.Write(packet.data(), packet.size());
   th.Write({packet.data() + kIpv4HeaderMin, kTcpHeaderMin}, header);
   std::copy(options.begin(), options.end(), packet.begin() + kIpv4HeaderMin + kTcpHeaderMin);
+  const uint32_t from = script.first + ((script.flags & TH_SYN) != 0 ? 1 : 0);
   for (uint32_t i = 0; i < script.length; ++i) {
-    packet.push_back(static_cast<uint8_t>(Pattern(script.first + i)));
+    packet.push_back(static_cast<uint8_t>(Pattern(from + i)));
   }
   const HostScope on_host(*host_);
   MbufPtr m = m_devget(reinterpret_cast<char*>(packet.data()), length, max_linkhdr);
-  Ipv4Edit(m->m_data, kIpv4HeaderMin)
-      .set_checksum(in_cksum_bytes(m->m_data, kIpv4HeaderMin));
+  Ipv4Edit(m->m_data, kIpv4HeaderMin).set_checksum(in_cksum_bytes(m->m_data, kIpv4HeaderMin));
   const uint16_t sum = in4_cksum(m.get(), IPPROTO_TCP, kIpv4HeaderMin, length - kIpv4HeaderMin);
   StoreBe16(reinterpret_cast<uint8_t*>(m->m_data) + kIpv4HeaderMin + kTcpChecksumOffset, sum);
   m->m_pkthdr.ph_family = AF_INET;
@@ -255,8 +283,12 @@ std::string SegmentTest::Describe(const Sent& sent) {
   if ((th.th_flags & TH_SYN) != 0) host_isn_ = th.th_seq;
   host_port_ = th.th_sport;
   std::string text;
-  for (const auto& [flag, letter] : std::initializer_list<std::pair<int, char>>{
-           {TH_SYN, 'S'}, {TH_FIN, 'F'}, {TH_RST, 'R'}, {TH_PUSH, 'P'}, {TH_ACK, '.'}, {TH_URG, 'U'}}) {
+  for (const auto& [flag, letter] : std::initializer_list<std::pair<int, char>>{{TH_SYN, 'S'},
+                                                                                {TH_FIN, 'F'},
+                                                                                {TH_RST, 'R'},
+                                                                                {TH_PUSH, 'P'},
+                                                                                {TH_ACK, '.'},
+                                                                                {TH_URG, 'U'}}) {
     if ((th.th_flags & flag) != 0) text += letter;
   }
   const auto first = static_cast<uint32_t>(th.th_seq - host_isn_);
@@ -280,11 +312,23 @@ std::string SegmentTest::DescribeOptions(std::span<const uint8_t> bytes) {
     const uint8_t* o = bytes.data() + at;
     if (at != 0) text += ',';
     switch (o[0]) {
-      case TCPOPT_EOL: text += "eol"; ++at; continue;
-      case TCPOPT_NOP: text += "nop"; ++at; continue;
-      case TCPOPT_MAXSEG: text += "mss " + std::to_string(LoadBe16(o + 2)); break;
-      case TCPOPT_WINDOW: text += "wscale " + std::to_string(o[2]); break;
-      case TCPOPT_SACK_PERMITTED: text += "sackOK"; break;
+      case TCPOPT_EOL:
+        text += "eol";
+        ++at;
+        continue;
+      case TCPOPT_NOP:
+        text += "nop";
+        ++at;
+        continue;
+      case TCPOPT_MAXSEG:
+        text += "mss " + std::to_string(LoadBe16(o + 2));
+        break;
+      case TCPOPT_WINDOW:
+        text += "wscale " + std::to_string(o[2]);
+        break;
+      case TCPOPT_SACK_PERMITTED:
+        text += "sackOK";
+        break;
       case TCPOPT_TIMESTAMP:
         if (!ts_known_) ts_base_ = LoadBe32(o + 2);
         ts_known_ = true;
@@ -299,7 +343,8 @@ std::string SegmentTest::DescribeOptions(std::span<const uint8_t> bytes) {
           text += ' ' + std::to_string(start) + ':' + std::to_string(end);
         }
         break;
-      default: ADD_FAILURE() << "unknown option " << int{o[0]};
+      default:
+        ADD_FAILURE() << "unknown option " << int{o[0]};
     }
     at += o[1];
   }
@@ -307,7 +352,7 @@ std::string SegmentTest::DescribeOptions(std::span<const uint8_t> bytes) {
 }
 
 bool SegmentTest::Next(int64_t ms, Sent* sent) {
-  while (sent_.empty() && machine_->Run(ms * kMillisecond) == Machine::End::kStopped) {
+  while (sent_.empty() && RunOn(ms)) {
   }
   if (sent_.empty()) return false;
   *sent = std::move(sent_.front());
@@ -318,11 +363,10 @@ bool SegmentTest::Next(int64_t ms, Sent* sent) {
 void SegmentTest::Compare(std::string_view expected, const Sent& sent) {
   const std::string actual = Describe(sent);
   const Script want = Parse(expected), have = Parse(actual);
-  const bool same = want.flags == have.flags && want.first == have.first &&
-                    want.last == have.last && want.length == have.length &&
-                    (want.ack.empty() || want.ack == have.ack) &&
-                    (want.win.empty() || want.win == have.win) &&
-                    (want.urg.empty() || want.urg == have.urg);
+  const bool same =
+      want.flags == have.flags && want.first == have.first && want.last == have.last &&
+      want.length == have.length && (want.ack.empty() || want.ack == have.ack) &&
+      (want.win.empty() || want.win == have.win) && (want.urg.empty() || want.urg == have.urg);
   bool options = !want.has_options || want.options.size() == have.options.size();
   for (size_t i = 0; options && i < want.options.size(); ++i) {
     options = Matches(want.options[i], have.options[i]);
@@ -362,9 +406,7 @@ void SegmentTest::Do(std::function<void()> body) {
                 body();
                 return 0;
               }});
-  const int64_t ms = now_ms();
-  while (machine_->Run(ms * kMillisecond) == Machine::End::kStopped) {
-  }
+  RunTo(now_ms());
 }
 
 namespace {

@@ -1,5 +1,5 @@
-// One host whose only neighbour is a script: segments are sent to it and expected of it, in text, at
-// stated virtual times, without a link.
+// One host whose only neighbour is a script: segments are sent to it and expected of it, in text,
+// at stated virtual times, without a link.
 //
 // Lives here:  SegmentTest, the fixture; the notation of its segments.
 // Called by:   *_test.cc here.
@@ -12,8 +12,8 @@
 //   FLAGS FIRST:LAST(LENGTH) [ack N] [win N] [urg N] [<OPTION,OPTION...>]
 //   "S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,sackOK>"
 //
-// FLAGS are of S F R P . U in this order. What an expected segment leaves out may be anything; in its
-// options "*" stands for any number.
+// FLAGS are of S F R P . U in this order. What an expected segment leaves out may be anything; in
+// its options "*" stands for any number.
 #ifndef SOCKBED_KERNEL_TCP_SEGMENT_PEER_H_
 #define SOCKBED_KERNEL_TCP_SEGMENT_PEER_H_
 
@@ -102,7 +102,7 @@ class SegmentTest : public testing::Test {
   static constexpr uint16_t kPort = 80;         // of whoever listens
   static constexpr uint16_t kPeerPort = 40000;  // of the peer when it connects
   uint16_t peer_port_ = kPeerPort;
-  tcp_seq peer_isn_{0xfffffff0};                // the peer's numbers wrap early
+  tcp_seq peer_isn_{0xfffffff0};  // the peer's numbers wrap early
 
  private:
   // A segment that the host has sent.
@@ -119,6 +119,8 @@ class SegmentTest : public testing::Test {
 
   static int Output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
   void Boot();
+  // Runs until `ms` or until the host has sent something; returns whether it has.
+  bool RunOn(int64_t ms);
   // The next segment not yet expected, running until `ms` for it. False: there is none.
   bool Next(int64_t ms, Sent* sent);
   // A segment of the host in the notation; learns its initial numbers from a SYN.
@@ -131,6 +133,7 @@ class SegmentTest : public testing::Test {
   std::unique_ptr<MachineScope> scope_;
   std::unique_ptr<HostBase> host_;
   Records records_;
+  Event alarm_;
   ifnet* ifp_ = nullptr;
   std::deque<Sent> sent_;
   socket* listener_ = nullptr;

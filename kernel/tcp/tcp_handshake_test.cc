@@ -91,7 +91,7 @@ TEST_F(Handshake, OpensFromBothSidesAtOnce) {
 TEST_F(Handshake, KeepsDataOfASimultaneousSyn) {
   ASSERT_EQ(Connect(), 0);
   Expect("S 0:0(0)");
-  Send("S 0:10(10) win 65535 <mss 1000>");  // byte 0 of the notation is the SYN's own number
+  Send("S 0:10(10) win 65535 <mss 1000>");
   Expect("S. 0:0(0) ack 1");
   EXPECT_EQ(so()->so_rcv.sb_cc, 0u);
   Send(". 11:11(0) ack 1");
