@@ -10,8 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <utility>
+#include <vector>
 
 #include "kernel/sim/kassert.h"
 
@@ -21,7 +20,7 @@ namespace sockbed {
 template <typename T, typename Traits>
 class HashChains {
  public:
-  HashChains() : heads_(std::make_unique<T*[]>(count_)) {}
+  HashChains() : heads_(size_t{1} << kBitsMin) {}
   HashChains(const HashChains&) = delete;
   HashChains& operator=(const HashChains&) = delete;
 
@@ -38,7 +37,7 @@ class HashChains {
     KASSERT(*link == nullptr);
     *link = element;
     Traits::Next(element) = nullptr;
-    if (++size_ > count_) Grow();
+    if (++size_ > heads_.size()) Grow();
   }
 
   // Takes out what `link`, a result of Find, points to.
@@ -63,12 +62,10 @@ class HashChains {
   size_t ChainOf(uint64_t key) const { return (key * 0x9e3779b97f4a7c15u) >> shift_; }
 
   void Grow() {
-    const std::unique_ptr<T*[]> old = std::move(heads_);
-    const size_t old_count = std::exchange(count_, count_ * 2);
-    heads_ = std::make_unique<T*[]>(count_);
+    std::vector<T*> old(heads_.size() * 2);
+    old.swap(heads_);
     --shift_;
-    for (size_t i = 0; i < old_count; ++i) {
-      T* element = old[i];
+    for (T* element : old) {
       while (element != nullptr) {
         T* next = Traits::Next(element);
         T*& head = heads_[ChainOf(Traits::Key(element))];
@@ -79,10 +76,9 @@ class HashChains {
     }
   }
 
-  int shift_ = 64 - kBitsMin;
-  size_t count_ = size_t{1} << kBitsMin;
+  std::vector<T*> heads_;
   size_t size_ = 0;
-  std::unique_ptr<T*[]> heads_;
+  int shift_ = 64 - kBitsMin;
 };
 
 }  // namespace sockbed
