@@ -50,7 +50,8 @@ void Disconnect(tcpcb* tp) {
   } else if ((so->so_options & kSoLinger) != 0 && so->so_linger == 0) {
     tcp_drop(tp, 0);
   } else {
-    soisdisconnecting(so);
+    // A half-closed end whose peer has acknowledged that is through at once: nothing to wait for.
+    if ((so->so_state & SS_ISDISCONNECTED) == 0) soisdisconnecting(so);
     sbflush(&so->so_rcv);
     if (tcp_usrclosed(tp)) (void)tcp_output(tp);  // the FIN goes again until it is acknowledged
   }
