@@ -3,12 +3,14 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "kernel/tcp/tcp.h"
 #include "kernel/udp/udp_var.h"
 
 namespace sockbed {
 namespace {
 
 constexpr protosw kInetsw[] = {
+    {SOCK_STREAM, &inetdomain, IPPROTO_TCP, kTcpPrFlags, &tcp_usrreqs, tcp_ctloutput},
     {SOCK_DGRAM, &inetdomain, IPPROTO_UDP, kUdpPrFlags, &udp_usrreqs, udp_ctloutput},
 };
 

@@ -10,6 +10,7 @@
 #include "kernel/net/if.h"
 #include "kernel/sched/sched.h"
 #include "kernel/socket/socket.h"
+#include "kernel/tcp/tcp.h"
 #include "kernel/udp/udp_var.h"
 
 namespace sockbed {
@@ -30,6 +31,7 @@ constexpr std::array kBootOrder = {
     Step{net_describe, net_boot, net_halt},       // interfaces, and lo0
     Step{inet_describe, inet_boot, inet_halt},    // IPv4: addresses, routes, fragments, ICMP
     Step{udp_describe, udp_boot, nullptr},        // datagrams
+    Step{tcp_describe, tcp_boot, tcp_halt},       // streams
     Step{nullptr, RegisterDomains, nullptr},      // now socket(2) finds them
     Step{host_describe, host_boot, nullptr},      // the console, kern.*, the list of exits
 };
