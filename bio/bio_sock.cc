@@ -1,0 +1,177 @@
+#include "bio/bio_sock.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/bioerr.h>
+#include <openssl/err.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "bio/addr.h"
+#include "uapi/uapi.h"
+
+namespace sockbed {
+namespace {
+
+constexpr int kListenBacklog = SOMAXCONN;
+constexpr int kKnownOptions = BIO_SOCK_REUSEADDR | BIO_SOCK_V6_ONLY | BIO_SOCK_KEEPALIVE |
+                              BIO_SOCK_NONBLOCK | BIO_SOCK_NODELAY;
+
+// Pushes SYS/errno with the name of the failed call. Keeps errno.
+void RaiseSystem(const char* call) {
+  const int error = errno;
+  ERR_raise_data(ERR_LIB_SYS, error, "calling %s", call);
+  errno = error;
+}
+
+void RaiseBio(int reason) {
+  const int error = errno;
+  ERR_raise(ERR_LIB_BIO, reason);
+  errno = error;
+}
+
+bool SetFlag(int sock, int level, int option, int value) {
+  return uapi::setsockopt(sock, level, option, &value, sizeof(value)) == 0;
+}
+
+// An option that must hold before the call goes on: on failure two entries.
+bool RequireFlag(int sock, int level, int option, int value, int reason) {
+  if (SetFlag(sock, level, option, value)) return true;
+  RaiseSystem("setsockopt()");
+  RaiseBio(reason);
+  return false;
+}
+
+bool CheckDescriptor(int sock) {
+  if (sock != -1) return true;
+  RaiseBio(BIO_R_INVALID_SOCKET);
+  return false;
+}
+
+bool CheckOptions(int options) {
+  if ((options & ~kKnownOptions) == 0) return true;
+  errno = EINVAL;
+  RaiseBio(ERR_R_PASSED_INVALID_ARGUMENT);
+  return false;
+}
+
+// The part that connect and listen share: mode, SO_KEEPALIVE, TCP_NODELAY.
+bool PrepareStream(int sock, int options) {
+  if (!BIO_socket_nbio(sock, (options & BIO_SOCK_NONBLOCK) != 0)) return false;
+  if ((options & BIO_SOCK_KEEPALIVE) != 0 &&
+      !RequireFlag(sock, SOL_SOCKET, SO_KEEPALIVE, 1, BIO_R_UNABLE_TO_KEEPALIVE)) {
+    return false;
+  }
+  return (options & BIO_SOCK_NODELAY) == 0 ||
+         RequireFlag(sock, IPPROTO_TCP, TCP_NODELAY, 1, BIO_R_UNABLE_TO_NODELAY);
+}
+
+}  // namespace
+
+int BIO_socket(int domain, int socktype, int protocol, int /*options*/) {
+  const int sock = uapi::socket(domain, socktype, protocol);
+  if (sock >= 0) return sock;
+  RaiseSystem("socket()");
+  RaiseBio(BIO_R_UNABLE_TO_CREATE_SOCKET);
+  return -1;
+}
+
+int BIO_bind(int sock, const BIO_ADDR* addr, int options) {
+  if (!CheckDescriptor(sock) || !CheckOptions(options)) return 0;
+  if ((options & BIO_SOCK_REUSEADDR) != 0 &&
+      !RequireFlag(sock, SOL_SOCKET, SO_REUSEADDR, 1, BIO_R_UNABLE_TO_REUSEADDR)) {
+    return 0;
+  }
+  if (uapi::bind(sock, SockaddrOf(addr), SockaddrLength(addr)) == 0) return 1;
+  RaiseSystem("bind()");
+  RaiseBio(BIO_R_UNABLE_TO_BIND_SOCKET);
+  return 0;
+}
+
+int BIO_connect(int sock, const BIO_ADDR* addr, int options) {
+  if (!CheckDescriptor(sock) || !CheckOptions(options) || !PrepareStream(sock, options)) return 0;
+  if (uapi::connect(sock, SockaddrOf(addr), SockaddrLength(addr)) == 0) return 1;
+  if (!BIO_sock_should_retry(-1)) {
+    RaiseSystem("connect()");
+    RaiseBio(BIO_R_CONNECT_ERROR);
+  }
+  return 0;
+}
+
+int BIO_listen(int sock, const BIO_ADDR* addr, int options) {
+  if (!CheckDescriptor(sock) || !CheckOptions(options)) return 0;
+  int socktype = 0;
+  socklen_t length = sizeof(socktype);
+  if (uapi::getsockopt(sock, SOL_SOCKET, SO_TYPE, &socktype, &length) != 0) {
+    RaiseSystem("getsockopt()");
+    RaiseBio(BIO_R_GETTING_SOCKTYPE);
+    return 0;
+  }
+  if (!PrepareStream(sock, options)) return 0;
+  // Always set, on or off: the library leaves no system default standing.
+  if (SockaddrOf(addr)->sa_family == AF_INET6 &&
+      !RequireFlag(sock, IPPROTO_IPV6, IPV6_V6ONLY, (options & BIO_SOCK_V6_ONLY) != 0,
+                   BIO_R_LISTEN_V6_ONLY)) {
+    return 0;
+  }
+  if (!sockbed::BIO_bind(sock, addr, options)) return 0;
+  if (socktype == SOCK_DGRAM || uapi::listen(sock, kListenBacklog) == 0) return 1;
+  RaiseSystem("listen()");
+  RaiseBio(BIO_R_UNABLE_TO_LISTEN_SOCKET);
+  return 0;
+}
+
+int BIO_accept_ex(int accept_sock, BIO_ADDR* peer, int options) {
+  if (!CheckOptions(options)) return -1;
+  socklen_t length = kBioAddrBytes;
+  const int sock = uapi::accept(accept_sock, peer != nullptr ? SockaddrOf(peer) : nullptr,
+                                peer != nullptr ? &length : nullptr);
+  if (sock < 0) {
+    if (!BIO_sock_should_retry(-1)) {
+      RaiseSystem("accept()");
+      RaiseBio(BIO_R_ACCEPT_ERROR);
+    }
+    return -1;
+  }
+  if (BIO_socket_nbio(sock, (options & BIO_SOCK_NONBLOCK) != 0)) return sock;
+  BIO_closesocket(sock);
+  return -1;
+}
+
+int BIO_closesocket(int sock) { return sock >= 0 && uapi::close(sock) == 0; }
+
+int BIO_set_tcp_ndelay(int sock, int turn_on) {
+  return SetFlag(sock, IPPROTO_TCP, TCP_NODELAY, turn_on);
+}
+
+int BIO_socket_nbio(int sock, int mode) {
+  int on = mode != 0;
+  if (uapi::ioctl(sock, FIONBIO, &on) == 0) return 1;
+  RaiseSystem("ioctlsocket()");
+  return 0;
+}
+
+int BIO_sock_error(int sock) {
+  int error = 0;
+  socklen_t length = sizeof(error);
+  return uapi::getsockopt(sock, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+int BIO_sock_non_fatal_error(int error) {
+  switch (error) {
+    case EWOULDBLOCK:
+    case ENOTCONN:
+    case EINTR:
+    case EPROTO:
+    case EINPROGRESS:
+    case EALREADY: return 1;
+    default: return 0;
+  }
+}
+
+int BIO_sock_should_retry(int result) {
+  return (result == 0 || result == -1) && BIO_sock_non_fatal_error(errno);
+}
+
+}  // namespace sockbed
