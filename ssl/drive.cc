@@ -1,0 +1,120 @@
+#include "ssl/drive.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <poll.h>
+
+#include <cstring>
+
+#include "kernel/sim/machine.h"
+#include "ssl/runtime.h"
+#include "ssl/ssl_trace.h"
+#include "uapi/uapi.h"
+
+namespace sockbed::ssl {
+namespace {
+
+const char* NameOf(int ssl_error) {
+  switch (ssl_error) {
+    case SSL_ERROR_NONE: return "SSL_ERROR_NONE";
+    case SSL_ERROR_SSL: return "SSL_ERROR_SSL";
+    case SSL_ERROR_WANT_READ: return "SSL_ERROR_WANT_READ";
+    case SSL_ERROR_WANT_WRITE: return "SSL_ERROR_WANT_WRITE";
+    case SSL_ERROR_SYSCALL: return "SSL_ERROR_SYSCALL";
+    case SSL_ERROR_ZERO_RETURN: return "SSL_ERROR_ZERO_RETURN";
+    default: return "SSL_ERROR_OTHER";
+  }
+}
+
+Outcome Take(SSL* ssl, int ret) {
+  Outcome outcome;
+  outcome.sys_errno = errno;
+  outcome.ret = ret;
+  outcome.ssl_error = SSL_get_error(ssl, ret);
+  outcome.first_error = ERR_peek_error();
+  outcome.last_error = ERR_peek_last_error();
+  return outcome;
+}
+
+// Waits until the transport under `ssl` can do what the operation lacked. False: the wait itself
+// failed.
+bool WaitFor(SSL* ssl, int ssl_error) {
+  const bool reading = ssl_error == SSL_ERROR_WANT_READ;
+  pollfd entry{};
+  entry.fd = reading ? SSL_get_rfd(ssl) : SSL_get_wfd(ssl);
+  entry.events = reading ? POLLIN : POLLOUT;
+  return entry.fd >= 0 && uapi::poll(&entry, 1, -1) == 1;
+}
+
+// Notes a finished handshake, with the addresses of the socket under it.
+void Note(SSL* ssl) {
+  HandshakeRecord record;
+  record.host = Here().host_id;
+  record.version = SSL_get_version(ssl);
+  record.cipher = SSL_get_cipher_name(ssl);
+  const int fd = SSL_get_fd(ssl);
+  socklen_t length = sizeof(record.local);
+  if (fd >= 0) uapi::getsockname(fd, reinterpret_cast<sockaddr*>(&record.local), &length);
+  length = sizeof(record.peer);
+  if (fd >= 0) uapi::getpeername(fd, reinterpret_cast<sockaddr*>(&record.peer), &length);
+  HostLocal<SslHost>::Get().runtime->AddHandshake(std::move(record));
+}
+
+// Calls `operation` until it ends in something other than "wait".
+template <typename Operation>
+Outcome Drive(SSL* ssl, Operation operation) {
+  for (;;) {
+    ERR_clear_error();
+    errno = 0;
+    const Outcome outcome = Take(ssl, operation());
+    const bool waits =
+        outcome.ssl_error == SSL_ERROR_WANT_READ || outcome.ssl_error == SSL_ERROR_WANT_WRITE;
+    if (!waits || !WaitFor(ssl, outcome.ssl_error)) return outcome;
+  }
+}
+
+}  // namespace
+
+std::string Outcome::ToString() const {
+  std::string text = NameOf(ssl_error);
+  if (first_error != 0) {
+    const char* reason = ERR_reason_error_string(first_error);
+    text.append(": ").append(reason != nullptr ? reason : strerror(ERR_GET_REASON(first_error)));
+  } else if (ssl_error == SSL_ERROR_SYSCALL) {
+    text.append(": ").append(sys_errno != 0 ? strerror(sys_errno) : "the transport ended");
+  }
+  return text;
+}
+
+Outcome Handshake(SSL* ssl) {
+  const Outcome outcome = Drive(ssl, [ssl] { return SSL_do_handshake(ssl); });
+  TraceHandshake(ssl, outcome);
+  if (outcome.ok()) Note(ssl);
+  return outcome;
+}
+
+Outcome Read(SSL* ssl, void* buffer, size_t size) {
+  return Drive(ssl, [=] {
+    size_t got = 0;
+    return SSL_read_ex(ssl, buffer, size, &got) == 1 ? static_cast<int>(got) : 0;
+  });
+}
+
+Outcome Write(SSL* ssl, const void* data, size_t size) {
+  if (size == 0) return Outcome{};
+  return Drive(ssl, [=] {
+    size_t put = 0;
+    return SSL_write_ex(ssl, data, size, &put) == 1 ? static_cast<int>(put) : 0;
+  });
+}
+
+Outcome Shutdown(SSL* ssl) {
+  const Outcome sent = Drive(ssl, [ssl] {
+    const int ret = SSL_shutdown(ssl);
+    return ret == 0 ? 1 : ret;  // 0: ours is sent, the peer's has not come; not an error
+  });
+  if (!sent.ok() || (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0) return sent;
+  return Drive(ssl, [ssl] { return SSL_shutdown(ssl); });
+}
+
+}  // namespace sockbed::ssl

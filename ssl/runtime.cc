@@ -1,0 +1,88 @@
+#include "ssl/runtime.h"
+
+#include <openssl/ssl.h>
+
+#include "kernel/sim/kassert.h"
+#include "ssl/context.h"
+#include "ssl/random_method.h"
+#include "ssl/ssl_trace.h"
+
+namespace sockbed::ssl {
+namespace {
+
+// Moves what each end has written to the other until both handshakes are done.
+void HandshakeInMemory(SSL* client, SSL* server) {
+  for (int round = 0; round < 10; ++round) {
+    const int client_done = SSL_do_handshake(client);
+    const int server_done = SSL_do_handshake(server);
+    if (client_done == 1 && server_done == 1) return;
+  }
+  KPANIC("the warm-up handshake does not end");
+}
+
+// A throw-away handshake on a machine of its own: fetches every algorithm that a connection uses.
+void WarmUp() {
+  Machine machine(Machine::Options{});
+  MachineScope scope(machine);
+  HostBase host(1, "warmup");
+  HostLocal<SslHost>::Make(host, nullptr, machine.seed(), HostId{1});
+  HostScope on_host(host);
+  const TestCa ca;
+  const std::unique_ptr<Identity> identity = ca.Issue("warmup");
+  SslCtxPtr server_ctx(SSL_CTX_new(TLS_server_method()));
+  SslCtxPtr client_ctx(SSL_CTX_new(TLS_client_method()));
+  KASSERT(SSL_CTX_use_certificate(server_ctx.get(), identity->cert.get()) == 1);
+  KASSERT(SSL_CTX_use_PrivateKey(server_ctx.get(), identity->key.get()) == 1);
+  KASSERT(X509_STORE_add_cert(SSL_CTX_get_cert_store(client_ctx.get()), ca.cert()) == 1);
+  SslPtr server(SSL_new(server_ctx.get()));
+  SslPtr client(SSL_new(client_ctx.get()));
+  BIO* client_end = nullptr;
+  BIO* server_end = nullptr;
+  KASSERT(BIO_new_bio_pair(&client_end, 0, &server_end, 0) == 1);
+  SSL_set_bio(client.get(), client_end, client_end);
+  SSL_set_bio(server.get(), server_end, server_end);
+  SSL_set_connect_state(client.get());
+  SSL_set_accept_state(server.get());
+  HandshakeInMemory(client.get(), server.get());
+  ERR_clear_error();
+}
+
+bool PrepareLibrary() {
+  KASSERT(OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, nullptr) == 1);
+  InstallRandomMethod();
+  WarmUp();
+  return true;
+}
+
+}  // namespace
+
+SslHost::SslHost(Runtime* runtime_in, uint64_t seed, HostId host)
+    : runtime(runtime_in), draws(seed, Site::kOpenssl, host, 0) {}
+
+Runtime::Runtime() {
+  static const bool prepared = PrepareLibrary();
+  KASSERT(prepared);
+}
+
+Runtime::~Runtime() = default;
+
+void Runtime::Attach(Machine& machine) {
+  machine.AddSwitchHook(&err_swap_);
+  ssl_describe(machine.trace());
+  seed_ = machine.seed();
+  ca_host_ = std::make_unique<HostBase>(HostId{0}, "ca");
+  AddHost(*ca_host_);
+}
+
+void Runtime::AddHost(HostBase& host) { HostLocal<SslHost>::Make(host, this, seed_, host.id); }
+
+const TestCa& Runtime::ca() {
+  KASSERT(ca_host_ != nullptr);
+  if (ca_ == nullptr) {
+    HostScope on_host(*ca_host_);
+    ca_ = std::make_unique<TestCa>();
+  }
+  return *ca_;
+}
+
+}  // namespace sockbed::ssl
