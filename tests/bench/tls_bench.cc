@@ -1,0 +1,194 @@
+// TLS 1.3 over the simulated network, next to the same over OpenSSL's bare BIO pair in memory.
+//
+// Subject and reference use the same contexts, the same verification and the same seeded
+// randomness, so that what is left is the cost of the simulation.
+
+#include <benchmark/benchmark.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "bio/addr.h"
+#include "bio/bio_sock.h"
+#include "bio/bss_sock.h"
+#include "kernel/host/simulation.h"
+#include "kernel/sim/kassert.h"
+#include "ssl/context.h"
+#include "ssl/drive.h"
+#include "ssl/runtime.h"
+#include "tests/bench/paired.h"
+#include "uapi/uapi.h"
+
+namespace sockbed {
+namespace {
+
+constexpr uint16_t kPort = 4433;
+constexpr size_t kRecordBytes = 16 * 1024;
+
+struct AddrFree {
+  void operator()(BIO_ADDR* addr) const { BIO_ADDR_free(addr); }
+};
+using Addr = std::unique_ptr<BIO_ADDR, AddrFree>;
+
+Addr AddressOf(const sockaddr_in& name) {
+  Addr addr(BIO_ADDR_new());
+  memcpy(SockaddrOf(addr.get()), &name, sizeof(name));
+  return addr;
+}
+
+// Two hosts (or one, talking to itself over lo0) with a context each; a server that takes any
+// number of connections and either says goodbye after the handshake or reads to the end.
+class TlsWorld {
+ public:
+  explicit TlsWorld(bool loopback, uint64_t rate_bps = 0) : sim_({.seed = 1}) {
+    tls_.Attach(sim_.machine());
+    server_ = &AddHost("server");
+    client_ = loopback ? server_ : &AddHost("client");
+    if (!loopback) {
+      sim_.Connect(*server_, *client_,
+                   {.latency = absl::Microseconds(50), .rate_bps = rate_bps});
+    }
+    MachineScope scope(sim_.machine());
+    {
+      HostScope on(*server_);
+      server_context_ = std::make_unique<ssl::Context>(ssl::Role::kServer);
+    }
+    HostScope on(*client_);
+    client_context_ = std::make_unique<ssl::Context>(ssl::Role::kClient);
+    server_->Spawn("server", [this] { Serve(); }, {.daemon = true});
+    sim_.RunUntil({});
+  }
+  ~TlsWorld() { sim_.Finish(); }
+
+  // n connections one after the other, each a full handshake.
+  void Handshakes(int64_t n) {
+    client_->Spawn("client", [this, n] {
+      for (int64_t i = 0; i < n; ++i) KASSERT(Connect() != nullptr);
+    });
+    sim_.RunUntil({});
+  }
+
+  // n records over one connection that stays open.
+  void Records(int64_t n) {
+    client_->Spawn("client", [this, n] {
+      const ssl::SslPtr ssl = Connect();
+      const std::string record(kRecordBytes, 'x');
+      for (int64_t i = 0; i < n; ++i)
+        KASSERT(ssl::Write(ssl.get(), record.data(), record.size()).ok());
+    });
+    sim_.RunUntil({});
+  }
+
+  // The same handshake between two ends joined in memory. On the server's host, for its randomness.
+  void BareHandshakes(int64_t n) {
+    MachineScope scope(sim_.machine());
+    HostScope on(*server_);
+    for (int64_t i = 0; i < n; ++i) BarePair pair(*this);
+  }
+
+  // n records between two ends joined in memory.
+  void BareRecords(int64_t n) {
+    MachineScope scope(sim_.machine());
+    HostScope on(*server_);
+    BarePair pair(*this);
+    const std::string record(kRecordBytes, 'x');
+    std::string read(kRecordBytes, '\0');
+    for (int64_t i = 0; i < n; ++i) {
+      KASSERT(SSL_write(pair.client.get(), record.data(), kRecordBytes) == kRecordBytes);
+      KASSERT(SSL_read(pair.server.get(), read.data(), kRecordBytes) == kRecordBytes);
+    }
+  }
+
+ private:
+  struct BarePair {
+    explicit BarePair(const TlsWorld& world) {
+      BIO* client_end = nullptr;
+      BIO* server_end = nullptr;
+      KASSERT(BIO_new_bio_pair(&client_end, 0, &server_end, 0) == 1);
+      client = world.client_context_->NewSsl(client_end, "server");
+      server = world.server_context_->NewSsl(server_end);
+      int client_done = 0;
+      int server_done = 0;
+      while (client_done != 1 || server_done != 1) {
+        if (client_done != 1) client_done = SSL_do_handshake(client.get());
+        if (server_done != 1) server_done = SSL_do_handshake(server.get());
+      }
+      char byte = 0;
+      SSL_peek(client.get(), &byte, 1);  // takes the tickets
+      SSL_set_shutdown(client.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+      SSL_set_shutdown(server.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
+    ssl::SslPtr client, server;
+  };
+
+  Host& AddHost(const char* name) {
+    Host& host = sim_.AddHost(name);
+    tls_.AddHost(host);
+    return host;
+  }
+
+  void Serve() {
+    const int listener = sockbed::BIO_socket(AF_INET, SOCK_STREAM, 0, 0);
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_port = htons(kPort);
+    KASSERT(sockbed::BIO_listen(listener, AddressOf(any).get(), BIO_SOCK_REUSEADDR) == 1);
+    std::string buffer(kRecordBytes, '\0');
+    for (;;) {
+      const int fd = sockbed::BIO_accept_ex(listener, nullptr, 0);
+      if (fd < 0) return;
+      const ssl::SslPtr ssl = server_context_->NewSsl(BIO_new_socket(fd, BIO_CLOSE));
+      if (!ssl::Handshake(ssl.get()).ok()) continue;
+      while (SSL_read(ssl.get(), buffer.data(), kRecordBytes) > 0) {
+      }
+      ERR_clear_error();
+    }
+  }
+
+  ssl::SslPtr Connect() {
+    const int fd = sockbed::BIO_socket(AF_INET, SOCK_STREAM, 0, 0);
+    KASSERT(sockbed::BIO_connect(fd, AddressOf(server_->address(kPort)).get(), BIO_SOCK_NODELAY) ==
+            1);
+    ssl::SslPtr ssl = client_context_->NewSsl(BIO_new_socket(fd, BIO_CLOSE), "server");
+    KASSERT(ssl::Handshake(ssl.get()).ok());
+    return ssl;
+  }
+
+  ssl::Runtime tls_;
+  Simulation sim_;
+  Host* server_;
+  Host* client_;
+  std::unique_ptr<ssl::Context> server_context_, client_context_;
+};
+
+void BM_TlsHandshake(benchmark::State& state) {
+  TlsWorld world(/*loopback=*/false);
+  RunPaired(
+      state, [&](int64_t n) { world.Handshakes(n); }, [&](int64_t n) { world.BareHandshakes(n); },
+      {.goal = 1.03});
+}
+BENCHMARK(BM_TlsHandshake)->Apply(Paired);
+
+void BM_TlsBulk_Loopback(benchmark::State& state) {
+  TlsWorld world(/*loopback=*/true);
+  RunPaired(
+      state, [&](int64_t n) { world.Records(n); }, [&](int64_t n) { world.BareRecords(n); },
+      {.goal = 1 / 0.9, .slice_seconds = 20e-3});
+}
+BENCHMARK(BM_TlsBulk_Loopback)->Apply(Paired);
+
+void BM_TlsBulk_Link1500(benchmark::State& state) {
+  TlsWorld world(/*loopback=*/false);
+  RunPaired(
+      state, [&](int64_t n) { world.Records(n); }, [&](int64_t n) { world.BareRecords(n); },
+      {.goal = 1 / 0.65, .slice_seconds = 20e-3});
+}
+BENCHMARK(BM_TlsBulk_Link1500)->Apply(Paired);
+
+}  // namespace
+}  // namespace sockbed
+
+BENCHMARK_MAIN();
