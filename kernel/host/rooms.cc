@@ -12,6 +12,7 @@
 #include "kernel/socket/socket.h"
 #include "kernel/tcp/tcp.h"
 #include "kernel/udp/udp_var.h"
+#include "kernel/unix/unix.h"
 
 namespace sockbed {
 namespace {
@@ -28,6 +29,7 @@ constexpr std::array kBootOrder = {
     Step{sched_describe, sched_boot, nullptr},    // processes, sleeping, timeouts, open files
     Step{mbuf_describe, mbuf_boot, nullptr},      // memory for packets, and who pays for it
     Step{socket_describe, socket_boot, nullptr},  // sockets; no family yet
+    Step{unix_describe, unix_boot, unix_collect}, // AF_UNIX: names, pairs, open files in flight
     Step{net_describe, net_boot, net_halt},       // interfaces, and lo0
     Step{inet_describe, inet_boot, inet_halt},    // IPv4: addresses, routes, fragments, ICMP
     Step{udp_describe, udp_boot, nullptr},        // datagrams

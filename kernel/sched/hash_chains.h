@@ -10,7 +10,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <memory>
+#include <utility>
 
 #include "kernel/sim/kassert.h"
 
@@ -20,7 +21,7 @@ namespace sockbed {
 template <typename T, typename Traits>
 class HashChains {
  public:
-  HashChains() : heads_(size_t{1} << kBitsMin) {}
+  HashChains() : heads_(std::make_unique<T*[]>(count_)) {}
   HashChains(const HashChains&) = delete;
   HashChains& operator=(const HashChains&) = delete;
 
@@ -37,7 +38,7 @@ class HashChains {
     KASSERT(*link == nullptr);
     *link = element;
     Traits::Next(element) = nullptr;
-    if (++size_ > heads_.size()) Grow();
+    if (++size_ > count_) Grow();
   }
 
   // Takes out what `link`, a result of Find, points to.
@@ -62,10 +63,12 @@ class HashChains {
   size_t ChainOf(uint64_t key) const { return (key * 0x9e3779b97f4a7c15u) >> shift_; }
 
   void Grow() {
-    std::vector<T*> old(heads_.size() * 2);
-    old.swap(heads_);
+    const std::unique_ptr<T*[]> old = std::move(heads_);
+    const size_t old_count = std::exchange(count_, count_ * 2);
+    heads_ = std::make_unique<T*[]>(count_);
     --shift_;
-    for (T* element : old) {
+    for (size_t i = 0; i < old_count; ++i) {
+      T* element = old[i];
       while (element != nullptr) {
         T* next = Traits::Next(element);
         T*& head = heads_[ChainOf(Traits::Key(element))];
@@ -76,9 +79,10 @@ class HashChains {
     }
   }
 
-  std::vector<T*> heads_;
-  size_t size_ = 0;
   int shift_ = 64 - kBitsMin;
+  size_t count_ = size_t{1} << kBitsMin;
+  size_t size_ = 0;
+  std::unique_ptr<T*[]> heads_;
 };
 
 }  // namespace sockbed

@@ -56,7 +56,11 @@ class OneHost : public testing::Test {
     return proc_spawn(std::move(options));
   }
 
-  Machine::End Run(SimTime deadline = kForever) { return machine_->Run(deadline); }
+  Machine::End Run(SimTime deadline = kForever) {
+    const Machine::End end = machine_->Run(deadline);
+    sched_check(*host_);
+    return end;
+  }
 
   // The records of one type so far, in order.
   std::vector<Record> RecordsOf(SchedEvent type) {

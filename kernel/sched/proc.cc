@@ -116,6 +116,7 @@ void RunProgram(proc* p) {
   try {
     userret();  // it may have been killed before it first ran
     p->p_xexit = main();
+    userret();  // or in its last system call
   } catch (const proc_unwind&) {
     KASSERT(p->p_exiting);
   } catch (const std::exception& error) {
@@ -246,6 +247,7 @@ void proc_exit(int status) {
 }
 
 void proc_unwind_now() {
+  KASSERT(std::uncaught_exceptions() == 0);  // a destructor that unwinding runs may not throw
   curproc()->p_exiting = true;
   throw proc_unwind{};
 }
@@ -308,6 +310,31 @@ SchedHost::~SchedHost() {
     files_first = fp->f_next;
     delete fp;
   }
+}
+
+void sched_check(HostBase& host) {
+  SchedHost& sched = HostLocal<SchedHost>::Of(host);
+  size_t sleeping = 0;  // procs that say so
+  size_t queued = 0;    // procs met on the queues
+  int64_t count = 0;
+  proc_foreach(host, [&](proc* p) {
+    ++count;
+    KASSERT(p->p_stat != ProcState::kSleeping || p->p_wchan != nullptr);
+    if (p->p_wchan == nullptr) return;
+    ++sleeping;
+    KASSERT(p->p_stat == ProcState::kSleeping || p->p_stat == ProcState::kStopped);
+    const proc* const leader = sched.sleep_queues.Find(p->p_wchan).first();
+    if (p != leader) return;
+    const proc* last = leader;
+    for (const proc* q = leader; q != nullptr; q = q->p_slpq_next) {
+      KASSERT(q->p_wchan == p->p_wchan);
+      last = q;
+      ++queued;
+    }
+    KASSERT(leader->p_slpq_prev == last);
+  });
+  KASSERT(queued == sleeping);
+  KASSERT(count == sched.nprocs);
 }
 
 void sched_boot(HostBase& host) {

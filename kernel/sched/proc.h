@@ -79,8 +79,10 @@ struct proc {
   proc* p_slpq_prev = nullptr;
   proc* p_slpq_chain = nullptr;
 
+  uint64_t p_siglist = 0;       // pending signals
+  uint64_t p_wmesg_packed = 0;  // [d] p_wmesg as the trace has it
+
   // Signals (signal.h).
-  uint64_t p_siglist = 0;              // pending
   uint64_t p_sigmask = 0;              // blocked
   uint64_t p_sigignore = 0;            // set to be ignored
   uint64_t p_sigcatch = 0;             // set to be caught; [d] kCatch in p_sigacts

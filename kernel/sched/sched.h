@@ -1,6 +1,6 @@
 // The room as a whole: what kernel/host calls to have processes on a machine and on a host.
 //
-// Lives here:  sched_describe, sched_boot.
+// Lives here:  sched_describe, sched_boot, sched_check.
 // Called by:   kernel/host; unit tests of the rooms above.
 // Every room has this pair of functions, <room>_describe(Trace&) and <room>_boot(HostBase&);
 // kernel/host calls all of the first once per machine, and all of the second once per host, in the
@@ -20,6 +20,10 @@ void sched_describe(Trace& trace);
 // kern.nfiles, kern.nprocs) and live counts ("process", "file", "timeout"). REQUIRES: the host's
 // first boot function.
 void sched_boot(HostBase& host);
+
+// Walks the process table and the sleep queues of `host` and asserts that they agree: a process is
+// on exactly one queue if it says that it sleeps, else on none. REQUIRES: no process is running.
+void sched_check(HostBase& host);
 
 }  // namespace sockbed
 

@@ -36,17 +36,19 @@ struct SchedHost {
     static proc*& Next(proc* p) { return p->p_hash_next; }
   };
 
-  // Processes.
+  // Sleeping.
   SleepQueues sleep_queues;
+  bool tearing_down = false;  // proc_killall: no sleep, no new process
+  std::vector<IdentNamer> ident_namers;
+
+  // Processes.
   HashChains<proc, ByPid> by_pid;
   proc* procs_first = nullptr;  // in order of pid
   proc* procs_last = nullptr;
   proc* dead = nullptr;  // ended and waited for, by p_list_next; freed once off their stacks
   pid_t last_pid = 0;
-  int64_t nprocs = 0;         // live and zombies
-  bool tearing_down = false;  // proc_killall: no sleep, no new process
+  int64_t nprocs = 0;  // live and zombies
   std::vector<ProcExitHook> exit_hooks;
-  std::vector<IdentNamer> ident_namers;
 
   // Timeouts.
   int64_t timeouts = 0;

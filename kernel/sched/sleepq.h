@@ -22,6 +22,13 @@ namespace sockbed {
 
 class SleepQueues {
  public:
+  // Who sleeps on one ident, in order: from first() on by p_slpq_next.
+  struct Queue {
+    proc* first() const { return *link; }
+    bool empty() const { return *link == nullptr; }
+    proc** link;
+  };
+
   // Puts `p` at the tail of the queue of `ident`. REQUIRES: on no queue.
   void Append(proc* p, const volatile void* ident) {
     KASSERT(p->p_wchan == nullptr);
@@ -55,15 +62,14 @@ class SleepQueues {
     p->p_wchan = nullptr;
   }
 
-  // The first sleeper on `ident`, or null; p_slpq_next leads to the others, in order.
-  proc* First(const volatile void* ident) { return *leaders_.Find(KeyOf(ident)); }
+  // The queue of `ident`. Valid until the next Append or Remove.
+  Queue Find(const volatile void* ident) { return Queue{leaders_.Find(KeyOf(ident))}; }
 
-  // Takes off and returns the first sleeper on `ident`. REQUIRES: there is one.
-  proc* TakeFirst(const volatile void* ident) {
-    proc** link = leaders_.Find(KeyOf(ident));
-    proc* p = *link;
-    KASSERT(p != nullptr && p->p_wchan == ident);
-    TakeLeader(link);
+  // Takes off and returns the first sleeper of a queue. REQUIRES: not empty.
+  proc* TakeFirst(Queue queue) {
+    proc* const p = queue.first();
+    KASSERT(p != nullptr && p->p_wchan != nullptr);
+    TakeLeader(queue.link);
     p->p_wchan = nullptr;
     return p;
   }

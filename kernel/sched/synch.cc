@@ -42,9 +42,18 @@ void InsistsOnSleeping(proc* p) {
 // Whether the process may not sleep, nor stand aside, since the host ends.
 bool SleepRefused(proc* p) {
   if (p->p_refused >= kRefusedMany) InsistsOnSleeping(p);
-  if (!SchedOf(p).tearing_down) return false;
+  if (!Sched().tearing_down) return false;
   ++p->p_refused;
   return true;
+}
+
+// Notes why `p` sleeps. A process mostly sleeps where it slept last, so the text is kept packed.
+void SetWmesg(proc* p, const char* wmesg) {
+  if (p->p_wmesg == wmesg) return;
+  const size_t length = strnlen(wmesg, kWmesgMax + 1);
+  KASSERT(length <= kWmesgMax);
+  p->p_wmesg = wmesg;
+  p->p_wmesg_packed = PackText({wmesg, length});
 }
 
 // Off its queue already: runnable, unless it is stopped, when SIGCONT will see to it.
@@ -97,25 +106,24 @@ class RwlockPause {
 const int nowake = 0;
 
 int tsleep(const volatile void* ident, int priority, const char* wmesg, int timo) {
-  proc* const p = curproc();
+  const Context& here = Here();
+  proc* const p = here.process;
   KASSERT(p != nullptr);  // interrupt context may not sleep
   KASSERT(ident != nullptr);
   KASSERT((priority & ~(PRIMASK | PCATCH)) == 0);
   KASSERT(timo >= 0);
-  const size_t wmesg_len = strnlen(wmesg, kWmesgMax + 1);
-  KASSERT(wmesg_len <= kWmesgMax);
   if (SleepRefused(p)) return EINTR;
-  SchedHost& sched = SchedOf(p);
+  SchedHost& sched = Sched();
 
   // 1. To the tail of the queue.
   const bool catches = (priority & PCATCH) != 0;
-  p->p_wmesg = wmesg;
-  p->p_slptime = Now();
+  SetWmesg(p, wmesg);
+  p->p_slptime = here.now;
   p->p_priority = static_cast<uint8_t>(priority & PRIMASK);
   p->p_sintr = catches;
   sched.sleep_queues.Append(p, ident);
-  EmitSched(SchedEvent::kSleep, Here().pid, PackText({wmesg, wmesg_len}),
-            static_cast<uint64_t>(priority), static_cast<uint64_t>(timo));
+  EmitSched(SchedEvent::kSleep, here.pid, p->p_wmesg_packed, static_cast<uint64_t>(priority),
+            static_cast<uint64_t>(timo));
 
   // 2. The limit.
   if (timo != 0) timeout_add(&p->p_sleep_to, timo);
@@ -127,7 +135,7 @@ int tsleep(const volatile void* ident, int priority, const char* wmesg, int timo
   // 4. Switch away.
   if (p->p_wchan != nullptr) {
     p->p_stat = ProcState::kSleeping;
-    Here().machine->Suspend();
+    here.machine->Suspend();
     KASSERT(p->p_wchan == nullptr && p->p_stat == ProcState::kRunnable);
     p->p_stat = ProcState::kRunning;
   }
@@ -146,7 +154,7 @@ int tsleep(const volatile void* ident, int priority, const char* wmesg, int timo
   if (sched.tearing_down) interrupted = EINTR;
   if (interrupted != 0) error = interrupted;
   p->p_refused = interrupted != 0 ? static_cast<uint16_t>(p->p_refused + 1) : uint16_t{0};
-  EmitSched(SchedEvent::kResume, Here().pid, static_cast<uint64_t>(error));
+  EmitSched(SchedEvent::kResume, here.pid, static_cast<uint64_t>(error));
   return error;
 }
 
@@ -189,14 +197,16 @@ void yield() {
 void wakeup_n(const volatile void* ident, int n) {
   KASSERT(ident != nullptr);
   SleepQueues& queues = Sched().sleep_queues;
-  proc* const first = queues.First(ident);
-  if (first == nullptr || n == 0) return;
+  const SleepQueues::Queue queue = queues.Find(ident);
+  if (queue.empty() || n == 0) return;
   int count = 0;
-  for (const proc* p = first; p != nullptr && count != n; p = p->p_slpq_next) ++count;
-  const CauseScope cause(EmitSched(SchedEvent::kWake, static_cast<uint64_t>(first->p_pid),
+  for (const proc* p = queue.first(); p != nullptr && count != n; p = p->p_slpq_next) ++count;
+  const CauseScope cause(EmitSched(SchedEvent::kWake, static_cast<uint64_t>(queue.first()->p_pid),
                                    static_cast<uint64_t>(count)));
-  while (count-- > 0) SetRunnable(queues.TakeFirst(ident));
+  while (count-- > 0) SetRunnable(queues.TakeFirst(queue));
 }
+
+bool is_slept_on(const volatile void* ident) { return !Sched().sleep_queues.Find(ident).empty(); }
 
 void endtsleep(void* arg) {
   proc* const p = static_cast<proc*>(arg);

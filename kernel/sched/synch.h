@@ -80,6 +80,9 @@ void wakeup_n(const volatile void* ident, int n);
 inline void wakeup(const volatile void* ident) { wakeup_n(ident, -1); }
 inline void wakeup_one(const volatile void* ident) { wakeup_n(ident, 1); }
 
+// Whether anybody sleeps on `ident`: nobody may when what it points to is freed.
+bool is_slept_on(const volatile void* ident);
+
 // Takes `p` off its sleep queue and makes it runnable; tsleep then looks for signals. No-op if
 // awake.
 void unsleep(proc* p);

@@ -196,6 +196,16 @@ TEST_F(SynchTest, ManyIdentsEachFindTheirOwnSleeper) {
   EXPECT_EQ(woken.back(), 0);
 }
 
+TEST_F(SynchTest, IdentsToBeFreedCanBeAskedForSleepers) {
+  Sleeper('1', &a_, 2);
+  Run(kTickNs);
+  const HostScope on_host(host());
+  EXPECT_TRUE(is_slept_on(&a_));
+  EXPECT_FALSE(is_slept_on(&b_));
+  Run();
+  EXPECT_FALSE(is_slept_on(&a_));
+}
+
 TEST_F(SynchTest, YieldLetsTheOthersRunFirst) {
   Spawn("polite", [&] {
     yield();
@@ -329,7 +339,7 @@ TEST_F(SynchDeathTest, BadArgumentsPanic) {
   EXPECT_DEATH(in_process([] { (void)tsleep(nullptr, PSOCK, "test", 0); }), "ident != nullptr");
   EXPECT_DEATH(in_process([&] { (void)tsleep(&a_, 0x400, "test", 0); }), "PRIMASK");
   EXPECT_DEATH(in_process([&] { (void)tsleep(&a_, PSOCK, "test", -1); }), "timo >= 0");
-  EXPECT_DEATH(in_process([&] { (void)tsleep(&a_, PSOCK, "toolong8", 0); }), "wmesg_len");
+  EXPECT_DEATH(in_process([&] { (void)tsleep(&a_, PSOCK, "toolong8", 0); }), "kWmesgMax");
   EXPECT_DEATH(in_process([&] { (void)tsleep_nsec(&a_, PSOCK, "test", 0); }), "nsecs > 0");
 }
 

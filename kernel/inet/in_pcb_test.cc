@@ -1,0 +1,331 @@
+#include "kernel/inet/in_pcb.h"
+
+#include <errno.h>
+
+#include <set>
+
+#include "kernel/inet/pcb_test_net.h"
+
+namespace sockbed {
+namespace {
+
+using PcbTest = PcbTestNet;
+
+constexpr int kAddr = kSoReuseAddr;
+constexpr int kPort = kSoReusePort;
+
+TEST_F(PcbTest, BindChecksInOrder) {
+  InProcess([&] {
+    socket* so = Create();
+    MbufPtr nam = Name("10.0.1.1", 5000);
+    nam->m_len = 7;
+    EXPECT_EQ(in_pcbbind(sotoinpcb(so), nam.get(), curproc()), EINVAL);
+    nam = Name("10.0.1.1", 5000);
+    nam->m_data[0] = AF_UNIX;
+    EXPECT_EQ(in_pcbbind(sotoinpcb(so), nam.get(), curproc()), EAFNOSUPPORT);
+    EXPECT_EQ(Bind(so, "10.0.9.9", 5000), EADDRNOTAVAIL);
+    EXPECT_EQ(Bind(so, "10.0.1.1", 5000), 0);
+    EXPECT_EQ(Bind(so, "10.0.1.1", 5001), EINVAL);
+  });
+}
+
+TEST_F(PcbTest, WhichAddressesASocketMayHave) {
+  InProcess([&] {
+    EXPECT_EQ(Bind(Create(SOCK_STREAM), "224.0.0.9", 5000), EADDRNOTAVAIL);
+    EXPECT_EQ(Bind(Create(SOCK_STREAM), "255.255.255.255", 5000), EADDRNOTAVAIL);
+    EXPECT_EQ(Bind(Create(SOCK_DGRAM), "224.0.0.9", 5000), 0);
+    EXPECT_EQ(Bind(Create(SOCK_DGRAM), "255.255.255.255", 5000), 0);
+    EXPECT_EQ(Bind(Create(SOCK_STREAM, kSoBindAny), "8.8.8.8", 5000), 0);
+    EXPECT_EQ(Bind(Create(SOCK_STREAM), "127.0.0.1", 5000), 0);
+  });
+}
+
+TEST_F(PcbTest, LowPortsNeedPrivilegeAndConflictsAreSeenFirst) {
+  InProcess([&] {
+    Bound("10.0.1.1", 80, kPort);
+    AsUser([&] {
+      EXPECT_EQ(Bind(Create(), "10.0.2.1", 80), EACCES);
+      EXPECT_EQ(Bind(Create(), "10.0.1.1", 80), EADDRINUSE);
+      EXPECT_EQ(Bind(Create(), "10.0.2.1", 2049), EACCES);
+      EXPECT_EQ(Bind(Create(), "10.0.2.1", 1024), 0);
+    });
+  });
+}
+
+// The table of spec 9.4: what the new socket has, against what stands there.
+TEST_F(PcbTest, ConflictTable) {
+  constexpr int kBusy = EADDRINUSE;
+  struct Row {
+    int new_options;
+    int exact_plain, exact_addr, exact_port, wild;
+  };
+  constexpr Row kRows[] = {
+      {0, kBusy, kBusy, kBusy, kBusy},
+      {kAddr, kBusy, kBusy, kBusy, 0},
+      {kPort, kBusy, kBusy, 0, 0},
+      {kAddr | kPort, kBusy, kBusy, 0, 0},
+  };
+  InProcess([&] {
+    Bound("10.0.1.1", 81);
+    Bound("10.0.1.1", 82, kAddr);
+    Bound("10.0.1.1", 83, kPort);
+    Bound("0.0.0.0", 84);
+    for (const Row& row : kRows) {
+      SCOPED_TRACE(row.new_options);
+      auto bind = [&](uint16_t port) {
+        const int error = Bind(Create(SOCK_STREAM, row.new_options), "10.0.1.1", port);
+        soclose(open_.back());
+        open_.pop_back();
+        return error;
+      };
+      EXPECT_EQ(bind(81), row.exact_plain);
+      EXPECT_EQ(bind(82), row.exact_addr);
+      EXPECT_EQ(bind(83), row.exact_port);
+      EXPECT_EQ(bind(84), row.wild);
+    }
+  });
+}
+
+TEST_F(PcbTest, MulticastAddressesAreSharedByReuseAddr) {
+  InProcess([&] {
+    Bound("224.0.0.9", 5000, kAddr, SOCK_DGRAM);
+    EXPECT_EQ(Bind(Create(SOCK_DGRAM), "224.0.0.9", 5000), EADDRINUSE);
+    EXPECT_EQ(Bind(Create(SOCK_DGRAM, kAddr), "224.0.0.9", 5000), 0);
+    Bound("224.0.0.9", 5001, kPort, SOCK_DGRAM);
+    EXPECT_EQ(Bind(Create(SOCK_DGRAM, kAddr), "224.0.0.9", 5001), 0);
+    Bound("224.0.0.9", 5002, 0, SOCK_DGRAM);
+    EXPECT_EQ(Bind(Create(SOCK_DGRAM, kAddr | kPort), "224.0.0.9", 5002), EADDRINUSE);
+  });
+}
+
+// Rows (a) to (g) of spec 9.4.
+TEST_F(PcbTest, ConflictRows) {
+  InProcess([&] {
+    Bound("0.0.0.0", 80);
+    EXPECT_EQ(Bind(Create(), "10.0.1.1", 80), EADDRINUSE);           // a
+    EXPECT_EQ(Bind(Create(SOCK_STREAM, kAddr), "10.0.1.1", 80), 0);  // b
+    Bound("0.0.0.0", 81, kAddr);
+    EXPECT_EQ(Bind(Create(SOCK_STREAM, kAddr), "0.0.0.0", 81), EADDRINUSE);  // c
+    Bound("0.0.0.0", 82, kPort);
+    EXPECT_EQ(Bind(Create(SOCK_STREAM, kPort), "0.0.0.0", 82), 0);  // d
+    Bound("0.0.0.0", 83);
+    EXPECT_EQ(Bind(Create(SOCK_STREAM, kPort), "0.0.0.0", 83), EADDRINUSE);  // e
+    Bound("10.0.1.1", 84);
+    EXPECT_EQ(Bind(Create(), "10.0.2.1", 84), 0);  // f
+    socket* old = Bound("10.0.1.1", 85);
+    EXPECT_EQ(Connect(old, "10.0.1.2", 9), 0);             // as after a connection: TIME_WAIT
+    EXPECT_EQ(Bind(Create(), "0.0.0.0", 85), EADDRINUSE);  // g
+    EXPECT_EQ(Bind(Create(), "10.0.1.1", 85), EADDRINUSE);
+    EXPECT_EQ(Bind(Create(SOCK_STREAM, kAddr), "0.0.0.0", 85), 0);
+    EXPECT_EQ(Bind(Create(SOCK_STREAM, kAddr), "10.0.1.1", 85), 0);
+  });
+}
+
+TEST_F(PcbTest, AnotherUsersPortIsTakenWhateverTheFlags) {
+  InProcess([&] {
+    Bound("0.0.0.0", 5000, kAddr | kPort);
+    AsUser([&] {
+      EXPECT_EQ(Bind(Create(SOCK_STREAM, kAddr | kPort), "0.0.0.0", 5000), EADDRINUSE);
+      EXPECT_EQ(Bind(Create(SOCK_STREAM, kAddr), "10.0.1.1", 5000), EADDRINUSE);
+      EXPECT_EQ(Bind(Create(SOCK_STREAM), "10.0.1.1", 5001), 0);
+    });
+    EXPECT_EQ(Bind(Create(SOCK_STREAM, kPort), "0.0.0.0", 5000), 0);
+  });
+}
+
+TEST_F(PcbTest, OnlyTheBestMatchCounts) {
+  InProcess([&] {
+    Bound("10.0.1.1", 5000, kPort);
+    Bound("0.0.0.0", 5000, kAddr);  // wild for what follows
+    EXPECT_EQ(Bind(Create(SOCK_STREAM, kPort), "10.0.1.1", 5000), 0);
+    EXPECT_EQ(Bind(Create(SOCK_STREAM, kPort), "0.0.0.0", 5000), EADDRINUSE);
+  });
+}
+
+TEST_F(PcbTest, AutomaticPortsComeFromTheirRanges) {
+  InProcess([&] {
+    for (int i = 0; i < 50; ++i) {
+      socket* so = Create();
+      EXPECT_EQ(in_pcbbind(sotoinpcb(so), nullptr, curproc()), 0);
+      EXPECT_GE(LocalPort(so), 1024);
+      EXPECT_LE(LocalPort(so), 49151);
+      so = Create();
+      sotoinpcb(so)->inp_flags |= INP_HIGHPORT;
+      EXPECT_EQ(Bind(so, "10.0.1.1", 0), 0);
+      EXPECT_GE(LocalPort(so), 49152);
+      so = Create();
+      sotoinpcb(so)->inp_flags |= INP_LOWPORT;
+      EXPECT_EQ(Bind(so, "0.0.0.0", 0), 0);
+      EXPECT_GE(LocalPort(so), 600);
+      EXPECT_LE(LocalPort(so), 1023);
+    }
+    AsUser([&] {
+      socket* so = Create();
+      sotoinpcb(so)->inp_flags |= INP_LOWPORT;
+      EXPECT_EQ(Bind(so, "0.0.0.0", 0), EACCES);
+    });
+  });
+}
+
+TEST_F(PcbTest, AutomaticPortsAvoidTheTakenAndTheBad) {
+  Set(a_, "net.inet.ip.portfirst", 2000);
+  Set(a_, "net.inet.ip.portlast", 2009);
+  Set(a_, "net.inet.ip.portrandom", 0);
+  InProcess([&] {
+    Bound("0.0.0.0", 2005);
+    std::vector<uint16_t> ports;
+    for (int i = 0; i < 7; ++i) {
+      socket* so = Create();
+      EXPECT_EQ(in_pcbbind(sotoinpcb(so), nullptr, curproc()), 0) << i;
+      ports.push_back(LocalPort(so));
+    }
+    // 2001 and 2002 are never picked; the first one tried is the second of the range.
+    EXPECT_EQ(ports, (std::vector<uint16_t>{2003, 2004, 2006, 2007, 2008, 2009, 2000}));
+    EXPECT_EQ(in_pcbbind(sotoinpcb(Create()), nullptr, curproc()), EADDRNOTAVAIL);
+    // Exact ports of another address do not matter, wild ones do unless the socket may share.
+    EXPECT_EQ(Bind(Create(SOCK_STREAM, kAddr), "10.0.1.1", 0), 0);
+  });
+}
+
+TEST_F(PcbTest, AutomaticPortsRepeatWithTheSeed) {
+  auto picks = [&](uint64_t seed) {
+    Boot({.seed = seed});
+    std::vector<uint16_t> ports;
+    HostBase& host = AddHost("host");
+    BootPcbs(host);
+    InProcessOf(host, [&] {
+      for (int i = 0; i < 5; ++i) {
+        socket* so = Create();
+        EXPECT_EQ(in_pcbbind(sotoinpcb(so), nullptr, curproc()), 0);
+        ports.push_back(LocalPort(so));
+      }
+    });
+    return ports;
+  };
+  const std::vector<uint16_t> once = picks(1);
+  EXPECT_EQ(picks(1), once);
+  EXPECT_NE(picks(2), once);
+  EXPECT_EQ(std::set<uint16_t>(once.begin(), once.end()).size(), 5u);
+}
+
+TEST_F(PcbTest, ConnectChoosesSourceAndPort) {
+  InProcess([&] {
+    socket* so = Create();
+    EXPECT_EQ(Connect(so, "10.0.2.2", 80), 0);
+    const inpcb* inp = sotoinpcb(so);
+    EXPECT_EQ(Text(inp->inp_laddr), "10.0.2.1");
+    EXPECT_NE(inp->inp_lport, 0);
+    MbufPtr nam = m_get(M_DONTWAIT, MT_SONAME);
+    sockaddr_in sin;
+    in_setpeeraddr(inp, nam.get());
+    EXPECT_EQ(in_nam2sin(nam.get(), &sin), 0);
+    EXPECT_EQ(Text(sin.sin_addr), "10.0.2.2");
+    EXPECT_EQ(ntohs(sin.sin_port), 80);
+    in_setsockaddr(inp, nam.get());
+    EXPECT_EQ(in_nam2sin(nam.get(), &sin), 0);
+    EXPECT_EQ(Text(sin.sin_addr), "10.0.2.1");
+  });
+}
+
+TEST_F(PcbTest, ConnectErrors) {
+  InProcess([&] {
+    EXPECT_EQ(Connect(Create(), "10.0.1.2", 0), EADDRNOTAVAIL);
+    EXPECT_EQ(Connect(Create(), "8.8.8.8", 80), EADDRNOTAVAIL);  // no route, no source
+    EXPECT_EQ(Connect(Create(), "224.0.0.9", 80), EADDRNOTAVAIL);
+    EXPECT_EQ(Connect(Bound("10.0.1.1", 5000), "8.8.8.8", 80), 0);  // the first packet will fail
+    socket* first = Bound("10.0.1.1", 5001, kPort);
+    EXPECT_EQ(Connect(first, "10.0.1.2", 80), 0);
+    socket* second = Bound("10.0.1.1", 5001, kPort);
+    EXPECT_EQ(Connect(second, "10.0.1.2", 80), EADDRINUSE);
+    EXPECT_EQ(Connect(second, "10.0.1.2", 81), 0);
+  });
+}
+
+TEST_F(PcbTest, LookUpPrefersTheConnectedThenTheExactThenTheWild) {
+  InProcess([&] {
+    inpcb* wild = sotoinpcb(Bound("0.0.0.0", 80, kPort));
+    inpcb* exact = sotoinpcb(Bound("10.0.1.1", 80, kPort));
+    socket* connected = Bound("10.0.1.1", 80, kPort);
+    EXPECT_EQ(Connect(connected, "10.0.1.2", 1234), 0);
+    auto find = [&](const char* faddr, uint16_t fport, const char* laddr, uint16_t lport) {
+      inpcb* inp = in_pcblookup(&table(), Addr(faddr), htons(fport), Addr(laddr), htons(lport));
+      return inp != nullptr ? inp : in_pcblookup_listen(&table(), Addr(laddr), htons(lport));
+    };
+    EXPECT_EQ(find("10.0.1.2", 1234, "10.0.1.1", 80), sotoinpcb(connected));
+    EXPECT_EQ(find("10.0.1.2", 1235, "10.0.1.1", 80), exact);
+    EXPECT_EQ(find("10.0.1.3", 1234, "10.0.2.1", 80), wild);
+    EXPECT_EQ(find("10.0.1.2", 1234, "10.0.1.1", 81), nullptr);
+    in_pcbdisconnect(sotoinpcb(connected));
+    EXPECT_EQ(find("10.0.1.2", 1234, "10.0.1.1", 80), sotoinpcb(connected));  // unconnected, newest
+    inpcb* newest = sotoinpcb(Bound("0.0.0.0", 80, kPort));
+    EXPECT_EQ(find("10.0.1.3", 1, "10.0.2.1", 80), newest);
+  });
+}
+
+TEST_F(PcbTest, AcceptedConnectionsShareTheListenersPort) {
+  InProcess([&] {
+    inpcb* listener = sotoinpcb(Bound("0.0.0.0", 80));
+    std::vector<inpcb*> accepted;
+    for (uint16_t n = 0; n < 3000; ++n) {
+      inpcb* inp = sotoinpcb(Create());
+      EXPECT_EQ(in_pcbset_addr(inp, Addr("10.0.1.2"), htons(n), Addr("10.0.1.1"), htons(80)), 0);
+      accepted.push_back(inp);
+    }
+    for (uint16_t n = 0; n < 3000; ++n) {
+      ASSERT_EQ(in_pcblookup(&table(), Addr("10.0.1.2"), htons(n), Addr("10.0.1.1"), htons(80)),
+                accepted[n]);
+    }
+    EXPECT_EQ(in_pcblookup_listen(&table(), Addr("10.0.1.1"), htons(80)), listener);
+    EXPECT_EQ(in_pcbset_addr(sotoinpcb(Create()), Addr("10.0.1.2"), htons(7), Addr("10.0.1.1"),
+                             htons(80)),
+              EADDRINUSE);
+    EXPECT_EQ(Live(a_, "inpcb"), 3002);
+  });
+  EXPECT_EQ(Live(a_, "inpcb"), 0);
+}
+
+TEST_F(PcbTest, ALosingRouteIsForgotten) {
+  InProcess([&] {
+    inpcb* inp = sotoinpcb(Create());
+    EXPECT_EQ(in_pcbconnect(inp, Name("10.0.1.2", 80).get()), 0);
+    EXPECT_EQ(rt_path_mtu(in_pcbrtentry(inp)), 1500u);
+    icmp_mtudisc({.error = EMSGSIZE, .dst = Addr("10.0.1.2"), .mtu = 1400});
+    EXPECT_EQ(rt_path_mtu(in_pcbrtentry(inp)), 1400u);
+    in_losing(inp);
+    EXPECT_EQ(rt_path_mtu(in_pcbrtentry(inp)), 1500u);
+  });
+}
+
+TEST_F(PcbTest, NotifiesTheOneOrAllOfAPeer) {
+  InProcess([&] {
+    socket* one = Create();
+    socket* two = Create();
+    EXPECT_EQ(Connect(one, "10.0.1.2", 80), 0);
+    EXPECT_EQ(Connect(two, "10.0.1.2", 81), 0);
+    auto notify = [](inpcb* inp, int error) { inp->inp_socket->so_error = error; };
+    const inpcb* inp = sotoinpcb(one);
+    EXPECT_TRUE(in_pcbnotify(&table(), inp->inp_faddr, inp->inp_fport, inp->inp_laddr,
+                             inp->inp_lport, ECONNREFUSED, notify));
+    EXPECT_FALSE(in_pcbnotify(&table(), inp->inp_faddr, inp->inp_fport, inp->inp_laddr, 0,
+                              ECONNREFUSED, notify));
+    EXPECT_EQ(one->so_error, ECONNREFUSED);
+    EXPECT_EQ(two->so_error, 0);
+    in_pcbnotifyall(&table(), Addr("10.0.1.2"), EHOSTUNREACH, notify);
+    EXPECT_EQ(two->so_error, EHOSTUNREACH);
+    one->so_error = two->so_error = 0;
+  });
+}
+
+TEST_F(PcbTest, ARefusedAllocationIsReported) {
+  fault::Plan plan({{.site = Site::kPoolGet, .only_ordinal = 1}});
+  Boot({.seed = 1, .fault_plan = &plan});
+  HostBase& host = AddHost("host");
+  BootPcbs(host);
+  HostScope scope(host);
+  socket* so = nullptr;
+  EXPECT_EQ(socreate(AF_INET, &so, SOCK_STREAM, 0), ENOBUFS);
+  Boot({.seed = 1});
+}
+
+}  // namespace
+}  // namespace sockbed

@@ -1,0 +1,241 @@
+// A network of hosts with IPv4 and no transport: a protocol of the test's own stands on top.
+//
+// Lives here:  InetTestNet, TestInbox, CaptureInterface.
+// Called by:   *_test.cc here.
+// Invariants:  after each test every live count of every host is zero.
+#ifndef SOCKBED_KERNEL_INET_INET_TEST_NET_H_
+#define SOCKBED_KERNEL_INET_INET_TEST_NET_H_
+
+#include <errno.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernel/inet/icmp_wire.h"
+#include "kernel/inet/in_cksum.h"
+#include "kernel/inet/in_var.h"
+#include "kernel/inet/inet_trace.h"
+#include "kernel/inet/ip_icmp.h"
+#include "kernel/inet/ip_var.h"
+#include "kernel/inet/ip_wire.h"
+#include "kernel/inet/route.h"
+#include "kernel/inet/test_packet.h"
+#include "kernel/mbuf/chain.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/mbuf/mbuf_host.h"
+#include "kernel/net/link.h"
+#include "kernel/sched/sched.h"
+#include "kernel/sim/fault.h"
+#include "kernel/sim/machine.h"
+#include "kernel/socket/socket.h"
+
+namespace sockbed {
+
+// What the test's protocol keeps per host.
+struct TestInbox {
+  static constexpr HostSlot kHostSlot = HostSlot::kUdp;
+  std::vector<Packet> packets;
+  std::vector<IcmpError> errors;
+  bool believes_needfrag = true;
+
+  static void Input(MbufPtr m, int hlen) {
+    Packet packet = Packet::Of(BytesOf(m.get()));
+    EXPECT_EQ(hlen, kIpv4HeaderMin + static_cast<int>(packet.options.size()));
+    packet.mbuf_flags = m->m_flags;
+    HostLocal<TestInbox>::Get().packets.push_back(packet);
+  }
+  static void Control(const IcmpError& error) {
+    TestInbox& inbox = HostLocal<TestInbox>::Get();
+    inbox.errors.push_back(error);
+    if (error.error == EMSGSIZE && inbox.believes_needfrag) icmp_mtudisc(error);
+  }
+};
+inline constexpr InetProtocol kTestProtocolOps = {kTestProtocol, TestInbox::Input,
+                                                  TestInbox::Control};
+
+// An interface that keeps what it is given to send.
+struct CaptureInterface {
+  std::vector<Packet> sent;
+  ifnet* ifp = nullptr;
+
+  static int Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
+    auto* self = static_cast<CaptureInterface*>(ifp->if_softc);
+    if_finish_checksums(ifp, m.get());
+    self->sent.push_back(Packet::Of(BytesOf(m.get())));
+    self->sent.back().mbuf_flags = m->m_flags;
+    return 0;
+  }
+};
+
+class InetTestNet : public testing::Test {
+ protected:
+  InetTestNet() { Boot({.seed = 7}); }
+  ~InetTestNet() override { Shutdown(); }
+
+  void Boot(const Machine::Options& options) {
+    Shutdown();
+    machine_ = std::make_unique<Machine>(options);
+    machine_->trace().set_sink(&records_);
+    records_.all.clear();
+    net_describe(machine_->trace());
+    inet_describe(machine_->trace());
+    scope_ = std::make_unique<MachineScope>(*machine_);
+  }
+
+  HostBase& AddHost(const std::string& name) {
+    const HostId id = static_cast<HostId>(hosts_.size() + 1);
+    auto host = std::make_unique<HostBase>(id, name);
+    sched_boot(*host);
+    mbuf_boot(*host);
+    socket_boot(*host);
+    net_boot(*host);
+    inet_boot(*host);
+    HostLocal<TestInbox>::Make(*host);
+    inet_register_protocol(*host, kTestProtocolOps);
+    hosts_.push_back(std::move(host));
+    return *hosts_.back();
+  }
+
+  // Joins two hosts: the k-th link is 10.0.k.0/24, .1 is the first host's, .2 the second's.
+  Link& Join(HostBase& a, HostBase& b, const LinkOptions& options = {}) {
+    const uint32_t number = static_cast<uint32_t>(links_.size() + 1);
+    links_.push_back(std::make_unique<Link>(a, b, number, options));
+    const std::string net = "10.0." + std::to_string(number);
+    AddAddress(links_.back()->interface(0), (net + ".1").c_str(), 24);
+    AddAddress(links_.back()->interface(1), (net + ".2").c_str(), 24);
+    return *links_.back();
+  }
+
+  void AddAddress(ifnet* ifp, const char* address, uint8_t plen) {
+    HostScope scope(*ifp->if_host);
+    EXPECT_EQ(in_ifadd(ifp, Addr(address), plen), 0) << address;
+  }
+  void AddRoute(HostBase& host, const char* dest, uint8_t plen, const char* gateway) {
+    HostScope scope(host);
+    EXPECT_EQ(rt_add({.dest = Addr(dest), .plen = plen, .gateway = Addr(gateway)}), 0) << dest;
+  }
+
+  // A host with a broadcast interface of the test's own: 192.168.1.1/24.
+  HostBase& AddHostOnLan(CaptureInterface* lan) {
+    HostBase& host = AddHost("lan" + std::to_string(hosts_.size()));
+    lan->ifp = if_attach(host, "lan0");
+    lan->ifp->if_softc = lan;
+    lan->ifp->if_output = CaptureInterface::Output;
+    lan->ifp->if_flags = IFF_UP | IFF_RUNNING | IFF_BROADCAST | IFF_SIMPLEX | IFF_MULTICAST;
+    AddAddress(lan->ifp, "192.168.1.1", 24);
+    return host;
+  }
+
+  // Sends on `host` with ip_output, checksum of nothing pending.
+  int Output(HostBase& host, const Packet& packet, int flags = 0) {
+    HostScope scope(host);
+    const int length = kIpv4HeaderMin + static_cast<int>(packet.payload.size());
+    std::string bytes(static_cast<size_t>(kIpv4HeaderMin), '\0');
+    Ipv4Header{.total_length = length,
+               .tos = packet.tos,
+               .ttl = packet.ttl,
+               .protocol = packet.protocol,
+               .dont_fragment = packet.dont_fragment,
+               .source = packet.src,
+               .destination = packet.dst}
+        .Write(bytes.data(), bytes.size());
+    bytes += packet.payload;
+    MbufPtr m = m_devget(bytes.data(), static_cast<int>(bytes.size()), max_linkhdr);
+    if (m == nullptr) return ENOBUFS;
+    return ip_output(std::move(m), nullptr, nullptr, flags, nullptr, nullptr);
+  }
+
+  // A packet of those bytes arrives on ifp, now.
+  void Inject(ifnet* ifp, const std::string& bytes, uint16_t mbuf_flags = 0) {
+    HostScope scope(*ifp->if_host);
+    MbufPtr m = m_devget(bytes.data(), static_cast<int>(bytes.size()), 0);
+    m->m_pkthdr.ph_family = AF_INET;
+    m->m_flags |= mbuf_flags;
+    if_input(ifp, std::move(m));
+  }
+
+  void Run(SimTime deadline = kForever) { machine_->Run(deadline); }
+  void RunFor(SimTime ns) { machine_->Run(Now() + ns); }
+  // Lets virtual time pass, whatever happens in it.
+  void Wait(SimTime ns) {
+    Event pause;
+    pause.handler = [](Event*) {};
+    machine_->ScheduleAfter(&pause, ns);
+    RunFor(ns);
+  }
+
+  std::vector<Packet>& Packets(HostBase& host) { return HostLocal<TestInbox>::Of(host).packets; }
+  std::vector<IcmpError>& Errors(HostBase& host) { return HostLocal<TestInbox>::Of(host).errors; }
+  TestInbox& InboxOf(HostBase& host) { return HostLocal<TestInbox>::Of(host); }
+  Machine& machine() { return *machine_; }
+  static void Set(HostBase& host, const char* sysctl, int64_t value) {
+    EXPECT_EQ(host.sysctls.Set(sysctl, value), 0) << sysctl;
+  }
+  static int64_t Live(const HostBase& host, const std::string& what) {
+    for (const LiveCount& live : host.live_counts) {
+      if (live.what == what) return *live.count;
+    }
+    ADD_FAILURE() << "no count of " << what;
+    return -1;
+  }
+
+  // The records of this room so far.
+  std::vector<Record> RecordsOf(InetRecord type) {
+    machine_->trace().Flush();
+    std::vector<Record> found;
+    for (const Record& record : records_.all) {
+      if (record.room == Room::kInet && record.type == static_cast<uint8_t>(type)) {
+        found.push_back(record);
+      }
+    }
+    return found;
+  }
+
+  // Asserts that since boot exactly `count` packets were dropped, all as `why`, each with a record.
+  void ExpectDrops(HostBase& host, ipstat_counters why, uint64_t count) {
+    EXPECT_EQ(ipstat_get(host, why), count);
+    uint64_t recorded = 0;
+    for (const Record& record : RecordsOf(InetRecord::kDrop)) {
+      if (record.host == host.id && record.args[0] >> 32 == why) ++recorded;
+    }
+    EXPECT_EQ(recorded, count);
+  }
+
+ private:
+  struct Records : TraceSink {
+    void Consume(std::span<const Record> records) override {
+      all.insert(all.end(), records.begin(), records.end());
+    }
+    std::vector<Record> all;
+  };
+
+  void Shutdown() {
+    if (machine_ == nullptr) return;
+    links_.clear();
+    for (const auto& host : hosts_) {
+      inet_halt(*host);
+      net_halt(*host);
+    }
+    for (const auto& host : hosts_) {
+      for (const LiveCount& live : host->live_counts) EXPECT_EQ(*live.count, 0) << live.what;
+      EXPECT_EQ(mbuf_leaks(*host), "");
+    }
+    hosts_.clear();
+    machine_->trace().set_sink(nullptr);
+    scope_.reset();
+    machine_.reset();
+  }
+
+  Records records_;
+  std::unique_ptr<Machine> machine_;
+  std::unique_ptr<MachineScope> scope_;
+  std::vector<std::unique_ptr<HostBase>> hosts_;
+  std::vector<std::unique_ptr<Link>> links_;
+};
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_INET_INET_TEST_NET_H_

@@ -1,0 +1,295 @@
+#include "kernel/inet/ip_icmp.h"
+
+#include <errno.h>
+
+#include "kernel/inet/inet_test_net.h"
+
+namespace sockbed {
+namespace {
+
+// One host on a network of the test's own, which plays everybody else.
+class IcmpTest : public InetTestNet {
+ protected:
+  IcmpTest() : host_(AddHostOnLan(&lan_)) {}
+
+  // An ICMP message with a right checksum.
+  static std::string Message(uint8_t type, uint8_t code, uint32_t rest, const std::string& data) {
+    std::string message(kIcmpHeader, '\0');
+    IcmpHeader{.type = type, .code = code, .rest = rest}.Write(message.data(), message.size());
+    message += data;
+    StoreBe16(reinterpret_cast<uint8_t*>(message.data()) + 2,
+              in_cksum_bytes(message.data(), message.size()));
+    return message;
+  }
+  Packet From(const char* src, const std::string& message, const char* dst = "192.168.1.1") {
+    return {.src = Addr(src), .dst = Addr(dst), .payload = message, .protocol = IPPROTO_ICMP};
+  }
+  void Get(const Packet& packet, uint16_t flags = 0) { Inject(lan_.ifp, packet.Bytes(), flags); }
+  // The only packet sent since the last question, as an ICMP message.
+  Packet Answer() {
+    EXPECT_EQ(lan_.sent.size(), 1u);
+    Packet answer = lan_.sent.empty() ? Packet{} : lan_.sent.back();
+    lan_.sent.clear();
+    EXPECT_EQ(in_cksum_bytes(answer.payload.data(), answer.payload.size()), 0);
+    return answer;
+  }
+  // A packet that provokes an error: its protocol is unknown.
+  Packet Provoking() {
+    return {.src = Addr("192.168.1.9"),
+            .dst = Addr("192.168.1.1"),
+            .payload = "provoking payload",
+            .protocol = 200};
+  }
+  // What the host would have sent, for quoting.
+  std::string Sent(const char* dst = "192.168.1.9", size_t size = 100) {
+    return Packet{.src = Addr("192.168.1.1"),
+                  .dst = Addr(dst),
+                  .payload = std::string(size, 'q'),
+                  .dont_fragment = true}
+        .Bytes();
+  }
+  uint64_t Count(icmpstat_counters counter) { return icmpstat_get(host_, counter); }
+
+  CaptureInterface lan_;
+  HostBase& host_;
+};
+
+TEST_F(IcmpTest, EchoesWhatItIsSent) {
+  Packet request = From("192.168.1.9", Message(ICMP_ECHO, 0, 0x1234'0001, "data"));
+  request.tos = 0x10;
+  Get(request);
+  const Packet answer = Answer();
+  EXPECT_EQ(answer.payload, Message(ICMP_ECHOREPLY, 0, 0x1234'0001, "data"));
+  EXPECT_EQ(Text(answer.src), "192.168.1.1");
+  EXPECT_EQ(Text(answer.dst), "192.168.1.9");
+  EXPECT_EQ(answer.ttl, 255);
+}
+
+TEST_F(IcmpTest, DropsMessagesThatAreShortOrBroken) {
+  Get(From("192.168.1.9", Message(ICMP_ECHO, 0, 0, "").substr(0, 7)));
+  EXPECT_EQ(Count(icps_badlen), 1u);
+  std::string broken = Message(ICMP_ECHO, 0, 0, "x");
+  broken.back() = 'y';
+  Get(From("192.168.1.9", broken));
+  EXPECT_EQ(Count(icps_checksum), 1u);
+  EXPECT_EQ(lan_.sent.size(), 0u);
+}
+
+TEST_F(IcmpTest, AnswersABroadcastEchoOnlyIfAsked) {
+  const Packet request = From("192.168.1.9", Message(ICMP_ECHO, 0, 1, ""), "192.168.1.255");
+  Get(request);
+  EXPECT_EQ(Count(icps_bmcastecho), 1u);
+  Set(host_, "net.inet.icmp.bmcastecho", 1);
+  Get(request);
+  EXPECT_EQ(Text(Answer().src), "192.168.1.1");
+}
+
+TEST_F(IcmpTest, TellsTheTimeUnlessForbidden) {
+  Wait(1500 * kMillisecond);
+  const Packet request = From("192.168.1.9", Message(ICMP_TSTAMP, 0, 1, std::string(12, 't')));
+  Get(request);
+  const std::string payload = Answer().payload;
+  EXPECT_EQ(payload[0], ICMP_TSTAMPREPLY);
+  EXPECT_EQ(payload.substr(8, 4), "tttt");
+  EXPECT_EQ(LoadBe32(reinterpret_cast<const uint8_t*>(payload.data()) + 12), 1500u);
+  EXPECT_EQ(LoadBe32(reinterpret_cast<const uint8_t*>(payload.data()) + 16), 1500u);
+  Set(host_, "net.inet.icmp.tstamprepl", 0);
+  Get(request);
+  EXPECT_EQ(Count(icps_ignored), 1u);
+}
+
+TEST_F(IcmpTest, TellsTheMaskOnlyIfAsked) {
+  const Packet request = From("192.168.1.9", Message(ICMP_MASKREQ, 0, 1, std::string(4, '\0')));
+  Get(request);
+  EXPECT_EQ(Count(icps_ignored), 1u);
+  Set(host_, "net.inet.icmp.maskrepl", 1);
+  Get(request);
+  const std::string payload = Answer().payload;
+  EXPECT_EQ(payload[0], ICMP_MASKREPLY);
+  EXPECT_EQ(payload.substr(8), std::string("\xff\xff\xff\0", 4));
+}
+
+TEST_F(IcmpTest, AnErrorQuotesHeaderAndEightBytes) {
+  const Packet offender = Provoking();
+  Get(offender);
+  const Packet error = Answer();
+  EXPECT_EQ(error.payload.substr(0, 2), std::string("\3\2", 2));
+  EXPECT_EQ(error.payload.substr(kIcmpHeader), offender.Bytes().substr(0, 28));
+  EXPECT_EQ(error.ttl, 255);
+  EXPECT_EQ(Text(error.src), "192.168.1.1");
+  EXPECT_EQ(Text(error.dst), "192.168.1.9");
+}
+
+TEST_F(IcmpTest, NoErrorAboutAnErrorButAboutAQuery) {
+  Packet offender = From("192.168.1.9", Message(ICMP_UNREACH, 1, 0, Sent()));
+  auto provoke = [&](const Packet& packet) {
+    HostScope scope(host_);
+    const std::string bytes = packet.Bytes();
+    icmp_error(m_devget(bytes.data(), static_cast<int>(bytes.size()), 0), ICMP_UNREACH,
+               ICMP_UNREACH_HOST);
+  };
+  provoke(offender);
+  EXPECT_EQ(Count(icps_oldicmp), 1u);
+  EXPECT_EQ(lan_.sent.size(), 0u);
+  provoke(From("192.168.1.9", Message(ICMP_ECHO, 0, 0, "")));
+  EXPECT_EQ(Answer().payload[0], ICMP_UNREACH);
+}
+
+TEST_F(IcmpTest, NoErrorAboutFragmentsBroadcastsAndNoSingleHosts) {
+  auto provoke = [&](const Packet& packet, uint16_t flags = 0) {
+    HostScope scope(host_);
+    const std::string bytes = packet.Bytes();
+    MbufPtr m = m_devget(bytes.data(), static_cast<int>(bytes.size()), 0);
+    m->m_flags |= flags;
+    icmp_error(std::move(m), ICMP_UNREACH, ICMP_UNREACH_HOST);
+  };
+  Packet packet = Provoking();
+  packet.offset = 8;
+  provoke(packet);
+  provoke(Provoking(), M_BCAST);
+  provoke(Provoking(), M_MCAST);
+  packet = Provoking();
+  packet.dst = Addr("192.168.1.255");
+  provoke(packet);
+  packet.dst = Addr("224.0.0.9");
+  provoke(packet);
+  EXPECT_EQ(Count(icps_oldshort), 5u);
+  for (const char* src : {"0.0.0.0", "127.0.0.1", "224.0.0.1", "240.0.0.1", "192.168.1.255"}) {
+    packet = Provoking();
+    packet.src = Addr(src);
+    provoke(packet);
+  }
+  EXPECT_EQ(Count(icps_badsource), 5u);
+  EXPECT_EQ(lan_.sent.size(), 0u);
+}
+
+TEST_F(IcmpTest, ErrorsAreLimitedToAHundredASecond) {
+  for (int i = 0; i < 150; ++i) Get(Provoking());
+  EXPECT_EQ(lan_.sent.size(), 100u);
+  EXPECT_EQ(Count(icps_toofreq), 50u);
+  EXPECT_EQ(RecordsOf(InetRecord::kIcmpDrop).size(), 50u);
+  Wait(kSecond);
+  Get(Provoking());
+  EXPECT_EQ(lan_.sent.size(), 101u);
+}
+
+TEST_F(IcmpTest, TheTransportHearsOfErrorsAsErrnos) {
+  struct Row {
+    uint8_t type, code;
+    int error;
+  };
+  constexpr Row kRows[] = {
+      {3, 0, EHOSTUNREACH},
+      {3, 1, EHOSTUNREACH},
+      {3, 2, ECONNREFUSED},
+      {3, 3, ECONNREFUSED},
+      {3, 4, EMSGSIZE},
+      {3, 5, EHOSTUNREACH},
+      {3, 6, EHOSTUNREACH},
+      {3, 9, EHOSTUNREACH},
+      {3, 10, EHOSTUNREACH},
+      {3, 13, EHOSTUNREACH},
+      {3, 15, EHOSTUNREACH},
+      {11, 0, 0},
+      {11, 1, 0},
+      {12, 0, ENOPROTOOPT},
+      {12, 1, ENOPROTOOPT},
+  };
+  for (const Row& row : kRows) {
+    Get(From("192.168.1.254", Message(row.type, row.code, 0, Sent())));
+    ASSERT_FALSE(Errors(host_).empty());
+    EXPECT_EQ(Errors(host_).back().error, row.error) << int{row.type} << "/" << int{row.code};
+    EXPECT_EQ(Text(Errors(host_).back().src), "192.168.1.1");
+    EXPECT_EQ(Text(Errors(host_).back().dst), "192.168.1.9");
+  }
+  EXPECT_EQ(Errors(host_).size(), std::size(kRows));
+  for (const auto& [type, code] : {std::pair<uint8_t, uint8_t>{3, 16}, {11, 2}, {12, 2}}) {
+    Get(From("192.168.1.254", Message(type, code, 0, Sent())));
+  }
+  EXPECT_EQ(Count(icps_badcode), 3u);
+}
+
+TEST_F(IcmpTest, DropsQuotationsThatAreShortOrNotOurs) {
+  Get(From("192.168.1.254", Message(3, 3, 0, Sent().substr(0, 27))));
+  std::string long_header = Sent().substr(0, 28);
+  long_header[0] = 0x4f;
+  Get(From("192.168.1.254", Message(3, 3, 0, long_header)));
+  long_header[0] = 0x42;
+  Get(From("192.168.1.254", Message(3, 3, 0, long_header)));
+  EXPECT_EQ(Count(icps_tooshort), 3u);
+  Get(From("192.168.1.254", Message(3, 3, 0, Sent("224.0.0.9"))));
+  EXPECT_EQ(Count(icps_badquote), 1u);
+  EXPECT_TRUE(Errors(host_).empty());
+}
+
+TEST_F(IcmpTest, AMissingMtuIsTheNextPlateau) {
+  struct Row {
+    size_t quoted;
+    uint32_t told, expected;
+  };
+  constexpr Row kRows[] = {{1500, 1400, 1400}, {1500, 0, 1492},    {1500, 1500, 1492},
+                           {1492, 0, 1006},    {1500, 9000, 1492}, {60, 0, 68}};
+  for (const Row& row : kRows) {
+    Get(From("192.168.1.254", Message(3, 4, row.told, Sent("192.168.1.9", row.quoted - 20))));
+    EXPECT_EQ(Errors(host_).back().mtu, row.expected) << row.quoted << " " << row.told;
+  }
+}
+
+TEST_F(IcmpTest, AnMtuIsLoweredNeverRaised) {
+  auto tell = [&](uint32_t mtu) {
+    Get(From("192.168.1.254", Message(3, 4, mtu, Sent("192.168.1.9", 1480))));
+    HostScope scope(host_);
+    return rt_path_mtu(rt_match(Addr("192.168.1.9")));
+  };
+  EXPECT_EQ(tell(1400), 1400u);
+  EXPECT_EQ(tell(1300), 1300u);
+  EXPECT_EQ(tell(1450), 1300u);
+  Set(host_, "net.inet.ip.mtudisc", 0);
+  EXPECT_EQ(tell(1200), 1300u);
+}
+
+TEST_F(IcmpTest, BelievesARedirectOnlyFromTheGatewayInUseAndIfAsked) {
+  AddRoute(host_, "10.0.0.0", 8, "192.168.1.254");
+  auto redirect = [&](const char* from, const char* to) {
+    const uint32_t gateway = ntohl(Addr(to).s_addr);
+    Get(From(from, Message(ICMP_REDIRECT, 1, gateway, Sent("10.1.1.1"))));
+    HostScope scope(host_);
+    return Text(rt_match(Addr("10.1.1.1"))->rt_gateway);
+  };
+  EXPECT_EQ(redirect("192.168.1.254", "192.168.1.253"), "192.168.1.254");
+  Set(host_, "net.inet.icmp.rediraccept", 1);
+  EXPECT_EQ(redirect("192.168.1.66", "192.168.1.253"), "192.168.1.254");
+  EXPECT_EQ(redirect("192.168.1.254", "172.16.0.1"), "192.168.1.254");
+  EXPECT_EQ(redirect("192.168.1.254", "192.168.1.253"), "192.168.1.253");
+  Run();
+  EXPECT_GE(Now(), 600 * kSecond);
+  HostScope scope(host_);
+  EXPECT_EQ(Text(rt_match(Addr("10.1.1.1"))->rt_gateway), "192.168.1.254");
+}
+
+TEST_F(IcmpTest, DropsWhatNobodyWaitsFor) {
+  Get(From("192.168.1.9", Message(ICMP_ECHOREPLY, 0, 1, "")));
+  Get(From("192.168.1.9", Message(ICMP_SOURCEQUENCH, 0, 0, Sent())));
+  EXPECT_EQ(Count(icps_unclaimed), 2u);
+}
+
+TEST_F(IcmpTest, AllocationFailuresLeaveNoMessageAndNoLeak) {
+  for (uint64_t n = 1; n <= 8; ++n) {
+    fault::Plan plan({{.site = Site::kMbufGet, .only_ordinal = n}});
+    Boot({.seed = 1, .fault_plan = &plan});
+    CaptureInterface lan;
+    HostBase& host = AddHostOnLan(&lan);
+    HostScope scope(host);
+    const std::string bytes = Provoking().Bytes();
+    MbufPtr m = m_devget(bytes.data(), static_cast<int>(bytes.size()), 0);
+    if (m != nullptr) {
+      m->m_pkthdr.ph_family = AF_INET;
+      if_input(lan.ifp, std::move(m));
+      EXPECT_EQ(lan.sent.size(), 1 - icmpstat_get(host, icps_nobufs)) << n;
+    }
+    Boot({.seed = 1});
+  }
+}
+
+}  // namespace
+}  // namespace sockbed

@@ -1,0 +1,150 @@
+// Two hosts joined by a link, without any protocol: packets are bytes, and arrivals are noted.
+//
+// Lives here:  LinkTestHosts, Arrival.
+// Called by:   *_test.cc here.
+// Invariants:  after each test every live count of both hosts is zero.
+#ifndef SOCKBED_KERNEL_NET_LINK_TEST_HOSTS_H_
+#define SOCKBED_KERNEL_NET_LINK_TEST_HOSTS_H_
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernel/mbuf/chain.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/mbuf/mbuf_host.h"
+#include "kernel/net/if.h"
+#include "kernel/net/link.h"
+#include "kernel/net/net_trace.h"
+#include "kernel/sched/sched.h"
+#include "kernel/sim/fault.h"
+#include "kernel/sim/machine.h"
+
+namespace sockbed {
+
+// A packet that has come up from an interface.
+struct Arrival {
+  SimTime time;
+  std::string bytes;
+  uint16_t csum_flags;
+  uint32_t ifidx;
+};
+
+// What the test's address family keeps per host. It stands where the network layer would.
+struct Inbox {
+  static constexpr HostSlot kHostSlot = HostSlot::kInet;
+  std::vector<Arrival> arrivals;
+  int finished = 0;  // packets whose checksums were asked for
+  int link_changes = 0;
+
+  static void Input(ifnet* ifp, MbufPtr m) {
+    Arrival arrival = {Now(), std::string(static_cast<size_t>(m->m_pkthdr.len), '\0'),
+                       m->m_pkthdr.csum_flags, m->m_pkthdr.ph_ifidx};
+    m_copydata(m.get(), 0, m->m_pkthdr.len, arrival.bytes.data());
+    HostLocal<Inbox>::Of(*ifp->if_host).arrivals.push_back(arrival);
+  }
+  static void Finish(mbuf* m) {
+    ++HostLocal<Inbox>::Get().finished;
+    m->m_pkthdr.csum_flags &= static_cast<uint16_t>(~(M_IPV4_CSUM_OUT | M_UDP_CSUM_OUT));
+  }
+  static void LinkState(ifnet* ifp) { ++HostLocal<Inbox>::Of(*ifp->if_host).link_changes; }
+};
+
+inline constexpr if_family kTestFamily = {Inbox::Input, Inbox::Finish, Inbox::LinkState};
+
+class LinkTestHosts : public testing::Test {
+ protected:
+  LinkTestHosts() { Boot({.seed = 7}); }
+  ~LinkTestHosts() override { Shutdown(); }
+
+  // Starts over on another machine.
+  void Boot(const Machine::Options& options) {
+    Shutdown();
+    machine_ = std::make_unique<Machine>(options);
+    machine_->trace().set_sink(&records_);
+    records_.all.clear();
+    net_describe(machine_->trace());
+    scope_ = std::make_unique<MachineScope>(*machine_);
+    for (HostId id = 1; id <= 2; ++id) {
+      auto host = std::make_unique<HostBase>(id, id == 1 ? "a" : "b");
+      sched_boot(*host);
+      mbuf_boot(*host);
+      net_boot(*host);
+      HostLocal<Inbox>::Make(*host);
+      if_register_family(*host, AF_INET, &kTestFamily);
+      hosts_.push_back(std::move(host));
+    }
+  }
+
+  void Join(const LinkOptions& options) {
+    link_ = std::make_unique<Link>(*hosts_[0], *hosts_[1], 1, options);
+  }
+
+  // Sends a packet of those bytes from host a (0) or b (1), now.
+  int Send(const std::string& bytes, int end = 0, uint16_t csum_flags = 0) {
+    return SendOn(link_->interface(end), bytes, csum_flags);
+  }
+  int SendOn(ifnet* ifp, const std::string& bytes, uint16_t csum_flags = 0) {
+    HostScope scope(*ifp->if_host);
+    MbufPtr m = m_devget(bytes.data(), static_cast<int>(bytes.size()), max_linkhdr);
+    m->m_pkthdr.csum_flags = csum_flags;
+    const sockaddr dst = {.sa_family = AF_INET, .sa_data = {}};
+    return if_output(ifp, std::move(m), &dst);
+  }
+  int SendSize(int size) { return Send(std::string(static_cast<size_t>(size), 'x')); }
+
+  Machine::End Run(SimTime deadline = kForever) { return machine_->Run(deadline); }
+
+  std::vector<Arrival>& Arrivals(int end) { return inbox(end).arrivals; }
+  Inbox& inbox(int end) { return HostLocal<Inbox>::Of(*hosts_[end]); }
+  HostBase& host(int end) { return *hosts_[end]; }
+  Link& link() { return *link_; }
+  Machine& machine() { return *machine_; }
+
+  // How often each kind of drop was recorded so far.
+  int Drops(NetDrop why) {
+    machine_->trace().Flush();
+    int count = 0;
+    for (const Record& record : records_.all) {
+      const auto type = static_cast<NetRecord>(record.type);
+      if (record.room != Room::kNet) continue;
+      if (type != NetRecord::kLinkDrop && type != NetRecord::kIfDrop) continue;
+      if (record.args[1] == static_cast<uint64_t>(why)) ++count;
+    }
+    return count;
+  }
+
+ private:
+  struct Records : TraceSink {
+    void Consume(std::span<const Record> records) override {
+      all.insert(all.end(), records.begin(), records.end());
+    }
+    std::vector<Record> all;
+  };
+
+  void Shutdown() {
+    if (machine_ == nullptr) return;
+    link_.reset();
+    for (const auto& host : hosts_) net_halt(*host);
+    for (const auto& host : hosts_) {
+      for (const LiveCount& live : host->live_counts) EXPECT_EQ(*live.count, 0) << live.what;
+      EXPECT_EQ(mbuf_leaks(*host), "");
+    }
+    hosts_.clear();
+    machine_->trace().set_sink(nullptr);
+    scope_.reset();
+    machine_.reset();
+  }
+
+  Records records_;
+  std::unique_ptr<Machine> machine_;
+  std::unique_ptr<MachineScope> scope_;
+  std::vector<std::unique_ptr<HostBase>> hosts_;
+  std::unique_ptr<Link> link_;
+};
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_NET_LINK_TEST_HOSTS_H_

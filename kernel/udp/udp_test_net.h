@@ -1,0 +1,257 @@
+// Hosts with UDP, joined by links, for the tests of this room.
+//
+// Lives here:  UdpTestNet, Datagram, TestSocket helpers.
+// Called by:   *_test.cc here.
+// Invariants:  after each test every process is gone and every live count of every host is zero.
+#ifndef SOCKBED_KERNEL_UDP_UDP_TEST_NET_H_
+#define SOCKBED_KERNEL_UDP_UDP_TEST_NET_H_
+
+#include <arpa/inet.h>
+#include <errno.h>
+
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernel/inet/in_var.h"
+#include "kernel/inet/ip_icmp.h"
+#include "kernel/inet/ip_var.h"
+#include "kernel/mbuf/chain.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/mbuf/mbuf_host.h"
+#include "kernel/net/link.h"
+#include "kernel/sched/sched.h"
+#include "kernel/sched/synch.h"
+#include "kernel/sim/fault.h"
+#include "kernel/sim/machine.h"
+#include "kernel/socket/socket.h"
+#include "kernel/socket/socketvar.h"
+#include "kernel/udp/udp_trace.h"
+#include "kernel/udp/udp_var.h"
+
+namespace sockbed {
+
+extern const domain kUdpDomain;
+inline constexpr protosw kUdpSwitch[] = {{.pr_type = SOCK_DGRAM,
+                                          .pr_domain = &kUdpDomain,
+                                          .pr_protocol = IPPROTO_UDP,
+                                          .pr_flags = kUdpPrFlags,
+                                          .pr_usrreqs = &udp_usrreqs,
+                                          .pr_ctloutput = udp_ctloutput}};
+inline const domain kUdpDomain = {
+    .dom_family = AF_INET, .dom_name = "internet", .dom_protosw = kUdpSwitch};
+
+inline in_addr Addr(const char* text) {
+  in_addr address;
+  EXPECT_EQ(inet_pton(AF_INET, text, &address), 1) << text;
+  return address;
+}
+
+// What a receive gave.
+struct Datagram {
+  int error = 0;
+  std::string data;
+  std::string from;  // "10.0.1.2:5000"
+  int flags = 0;
+  MbufPtr control;
+};
+
+class UdpTestNet : public testing::Test {
+ protected:
+  UdpTestNet() { Boot({.seed = 7}); }
+  ~UdpTestNet() override { Shutdown(); }
+
+  void Boot(const Machine::Options& options) {
+    Shutdown();
+    machine_ = std::make_unique<Machine>(options);
+    machine_->trace().set_sink(&records_);
+    records_.all.clear();
+    udp_describe(machine_->trace());
+    scope_ = std::make_unique<MachineScope>(*machine_);
+  }
+
+  HostBase& AddHost(const std::string& name) {
+    auto host = std::make_unique<HostBase>(static_cast<HostId>(hosts_.size() + 1), name);
+    sched_boot(*host);
+    mbuf_boot(*host);
+    socket_boot(*host);
+    net_boot(*host);
+    inet_boot(*host);
+    udp_boot(*host);
+    domain_register(*host, &kUdpDomain);
+    hosts_.push_back(std::move(host));
+    return *hosts_.back();
+  }
+  // The k-th link is 10.0.k.0/24, .1 is the first host's, .2 the second's.
+  Link& Join(HostBase& a, HostBase& b, const LinkOptions& options = {}) {
+    const uint32_t number = static_cast<uint32_t>(links_.size() + 1);
+    links_.push_back(std::make_unique<Link>(a, b, number, options));
+    for (int end = 0; end < 2; ++end) {
+      ifnet* ifp = links_.back()->interface(end);
+      HostScope scope(*ifp->if_host);
+      const uint32_t address = 0x0a00'0001 + (number << 8) + static_cast<uint32_t>(end);
+      EXPECT_EQ(in_ifadd(ifp, in_addr{htonl(address)}, 24), 0);
+    }
+    return *links_.back();
+  }
+  void AddRoute(HostBase& host, const char* dest, uint8_t plen, const char* gateway) {
+    HostScope scope(host);
+    EXPECT_EQ(rt_add({.dest = Addr(dest), .plen = plen, .gateway = Addr(gateway)}), 0);
+  }
+
+  // A process of `host`; its sockets are closed when it ends.
+  void Spawn(HostBase& host, std::function<void()> main, SimTime start_at = 0) {
+    HostScope scope(host);
+    ++running_;
+    proc_spawn({.name = "test",
+                .main =
+                    [this, main = std::move(main)] {
+                      main();
+                      for (socket* so : std::exchange(open_[curproc()->p_host->id], {}))
+                        soclose(so);
+                      --running_;
+                      return 0;
+                    },
+                .start_at = start_at});
+  }
+  void Run() {
+    machine_->Run();
+    EXPECT_EQ(running_, 0) << "a process still sleeps";
+  }
+  void Pause(SimTime ns) {
+    EXPECT_EQ(tsleep_nsec(&nowake, PSOCK, "pause", static_cast<uint64_t>(ns)), EWOULDBLOCK);
+  }
+
+  socket* Create(int options = 0) {
+    socket* so = nullptr;
+    EXPECT_EQ(socreate(AF_INET, &so, SOCK_DGRAM, 0), 0);
+    so->so_options |= options;
+    open_[curproc()->p_host->id].push_back(so);
+    return so;
+  }
+  static MbufPtr Name(const char* address, uint16_t port) {
+    MbufPtr nam = m_get(M_DONTWAIT, MT_SONAME);
+    in_sin2nam(Addr(address), htons(port), nam.get());
+    return nam;
+  }
+  static int Bind(socket* so, const char* address, uint16_t port) {
+    return sobind(so, Name(address, port).get(), curproc());
+  }
+  static int Connect(socket* so, const char* address, uint16_t port) {
+    return soconnect(so, Name(address, port).get());
+  }
+  socket* Bound(const char* address, uint16_t port, int options = 0) {
+    socket* so = Create(options);
+    EXPECT_EQ(Bind(so, address, port), 0);
+    return so;
+  }
+  static int SendTo(socket* so, const std::string& data, mbuf* nam, MbufPtr control = nullptr) {
+    iovec iov = {const_cast<char*>(data.data()), data.size()};
+    uio uio = {.uio_iov = &iov, .uio_iovcnt = 1, .uio_resid = data.size(), .uio_rw = UIO_WRITE};
+    return sosend(so, nam, &uio, nullptr, control.release() /*taken*/, 0);
+  }
+  static int Send(socket* so, const std::string& data) { return SendTo(so, data, nullptr); }
+  static int SendTo(socket* so, const std::string& data, const char* address, uint16_t port) {
+    return SendTo(so, data, Name(address, port).get());
+  }
+  static Datagram Receive(socket* so, int flags = 0, size_t room = 65535) {
+    Datagram got;
+    std::string space(room, '\0');
+    iovec iov = {space.data(), room};
+    uio uio = {.uio_iov = &iov, .uio_iovcnt = 1, .uio_resid = room, .uio_rw = UIO_READ};
+    mbuf* nam = nullptr;
+    mbuf* control = nullptr;
+    got.flags = flags;
+    got.error = soreceive(so, &nam, &uio, nullptr, &control, &got.flags);
+    const MbufPtr name(nam);
+    got.control = MbufPtr(control);
+    sockaddr_in from;
+    if (name != nullptr && in_nam2sin(name.get(), &from) == 0) got.from = Endpoint(from);
+    got.data = space.substr(0, room - uio.uio_resid);
+    return got;
+  }
+  static std::string Endpoint(const sockaddr_in& sin) {
+    char text[INET_ADDRSTRLEN];
+    return std::string(inet_ntop(AF_INET, &sin.sin_addr, text, sizeof text)) + ":" +
+           std::to_string(ntohs(sin.sin_port));
+  }
+  static int SetOption(socket* so, int name, int value) {
+    MbufPtr m = m_get(M_DONTWAIT, MT_SOOPTS);
+    std::memcpy(m->m_data, &value, sizeof value);
+    m->m_len = sizeof value;
+    return sosetopt(so, IPPROTO_IP, name, m.release() /*taken*/);
+  }
+  static int GetOption(socket* so, int name) {
+    mbuf* m = nullptr;
+    if (const int error = sogetopt(so, IPPROTO_IP, name, &m)) return -error;
+    const MbufPtr owner(m);
+    int value = 0;
+    std::memcpy(&value, m->m_data, sizeof value);
+    return value;
+  }
+
+  Machine& machine() { return *machine_; }
+  static void Set(HostBase& host, const char* sysctl, int64_t value) {
+    EXPECT_EQ(host.sysctls.Set(sysctl, value), 0) << sysctl;
+  }
+  // Asserts that exactly `count` datagrams were dropped as `why`, each with a record.
+  void ExpectDrops(HostBase& host, udpstat_counters why, uint64_t count) {
+    EXPECT_EQ(udpstat_get(host, why), count);
+    machine_->trace().Flush();
+    uint64_t recorded = 0;
+    for (const Record& r : records_.all) {
+      if (r.room == Room::kUdp && r.type == static_cast<uint8_t>(UdpRecord::kDrop) &&
+          r.host == host.id && r.args[2] == why) {
+        ++recorded;
+      }
+    }
+    EXPECT_EQ(recorded, count);
+  }
+  const std::vector<Record>& records() {
+    machine_->trace().Flush();
+    return records_.all;
+  }
+
+ private:
+  struct Records : TraceSink {
+    void Consume(std::span<const Record> records) override {
+      all.insert(all.end(), records.begin(), records.end());
+    }
+    std::vector<Record> all;
+  };
+
+  void Shutdown() {
+    if (machine_ == nullptr) return;
+    for (const auto& host : hosts_) proc_killall(*host);
+    links_.clear();
+    for (const auto& host : hosts_) {
+      inet_halt(*host);
+      net_halt(*host);
+    }
+    for (const auto& host : hosts_) {
+      for (const LiveCount& live : host->live_counts) EXPECT_EQ(*live.count, 0) << live.what;
+      EXPECT_EQ(mbuf_leaks(*host), "");
+    }
+    hosts_.clear();
+    machine_->trace().set_sink(nullptr);
+    scope_.reset();
+    machine_.reset();
+  }
+
+  Records records_;
+  std::unique_ptr<Machine> machine_;
+  std::unique_ptr<MachineScope> scope_;
+  std::vector<std::unique_ptr<HostBase>> hosts_;
+  std::vector<std::unique_ptr<Link>> links_;
+  std::vector<socket*> open_[8];  // by host
+  int running_ = 0;
+};
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_UDP_UDP_TEST_NET_H_
