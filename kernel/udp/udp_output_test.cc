@@ -1,4 +1,5 @@
 #include "kernel/inet/in_cksum.h"
+#include "kernel/sim/fault.h"
 #include "kernel/udp/udp_test_net.h"
 
 namespace sockbed {

@@ -11,10 +11,8 @@
 
 #include <cstring>
 #include <functional>
-#include <memory>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -27,7 +25,6 @@
 #include "kernel/net/link.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/synch.h"
-#include "kernel/sim/fault.h"
 #include "kernel/sim/machine.h"
 #include "kernel/socket/socket.h"
 #include "kernel/socket/socketvar.h"
@@ -37,12 +34,8 @@
 namespace sockbed {
 
 extern const domain kUdpDomain;
-inline constexpr protosw kUdpSwitch[] = {{.pr_type = SOCK_DGRAM,
-                                          .pr_domain = &kUdpDomain,
-                                          .pr_protocol = IPPROTO_UDP,
-                                          .pr_flags = kUdpPrFlags,
-                                          .pr_usrreqs = &udp_usrreqs,
-                                          .pr_ctloutput = udp_ctloutput}};
+inline constexpr protosw kUdpSwitch[] = {
+    {SOCK_DGRAM, &kUdpDomain, IPPROTO_UDP, kUdpPrFlags, &udp_usrreqs, udp_ctloutput}};
 inline const domain kUdpDomain = {
     .dom_family = AF_INET, .dom_name = "internet", .dom_protosw = kUdpSwitch};
 

@@ -1,4 +1,5 @@
-// uapi against the host's own system calls: what it costs to enter the simulated kernel and leave it.
+// uapi against the host's own system calls: what it costs to enter the simulated kernel and to
+// leave it.
 #include <benchmark/benchmark.h>
 #include <poll.h>
 #include <sys/syscall.h>
