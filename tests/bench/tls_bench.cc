@@ -118,8 +118,6 @@ class TlsWorld {
       }
       char byte = 0;
       SSL_peek(client.get(), &byte, 1);  // takes the tickets
-      SSL_set_shutdown(client.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-      SSL_set_shutdown(server.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     }
     ssl::SslPtr client, server;
   };
