@@ -62,8 +62,7 @@ void ErrSwap::Switched(SwitchHook* hook, Fiber* from, Fiber* to) {
   }
 }
 
-void ErrSwap::Ended(SwitchHook* hook, Fiber* fiber) {
-  Discard(std::exchange(static_cast<ErrSwap*>(hook)->SavedOf(fiber), nullptr));
-}
+// The queue of a fiber that ends is the live one: it still runs.
+void ErrSwap::Ended(SwitchHook* /*hook*/, Fiber* /*fiber*/) { ERR_clear_error(); }
 
 }  // namespace sockbed::ssl
