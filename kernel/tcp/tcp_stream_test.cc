@@ -1,0 +1,128 @@
+// Whole streams between two hosts, over links that do what links do.
+#include "kernel/tcp/stream_hosts.h"
+
+namespace sockbed {
+namespace {
+
+constexpr LinkOptions kWan = {.latency_ns = 20 * kMillisecond, .rate_bps = 10'000'000};
+constexpr Chance Percent(int n) { return kAlways / 100 * static_cast<Chance>(n); }
+
+class Stream2 : public StreamTest {
+ protected:
+  void ExpectWhole(const StreamPlan& plan) {
+    const StreamResult result = Converse(plan);
+    EXPECT_EQ(result.error, 0);
+    EXPECT_EQ(result.up, plan.up);
+    EXPECT_EQ(result.down, plan.down);
+    EXPECT_FALSE(result.wrong_byte);
+  }
+};
+
+TEST_F(Stream2, CarriesNothingAtAll) {
+  Boot(1, kWan);
+  ExpectWhole({.up = 0, .down = 0});
+  EXPECT_EQ(Stat(0, tcps_accepts), 1u);
+}
+
+TEST_F(Stream2, CarriesAFileWithoutRetransmissions) {
+  Boot(1, kWan);
+  ExpectWhole({.up = 1'000'000, .write = 16384});
+  EXPECT_EQ(Summary(1).retransmissions, 0u);
+  EXPECT_EQ(Summary(1).bytes_sent, 1'000'000u);
+  EXPECT_EQ(Summary(0).bytes_received, 1'000'000u);
+  EXPECT_NEAR(Summary(1).srtt_us, 40'000, 60'000);
+}
+
+TEST_F(Stream2, CarriesBothWaysAtOnce) {
+  Boot(1, kWan);
+  ExpectWhole({.up = 300'000, .down = 400'000, .write = 1000});
+}
+
+TEST_F(Stream2, WaitsForSlowReaders) {
+  Boot(1, kWan);
+  ExpectWhole({.up = 200'000, .write = 8192, .read_pause = 100 * kMillisecond});
+  EXPECT_EQ(Summary(1).retransmissions, 0u);
+}
+
+TEST_F(Stream2, CarriesOverLoopback) {
+  Boot(1, kWan);
+  ExpectWhole({.up = 3'000'000, .down = 1'000'000, .write = 16384, .over_loopback = true});
+  EXPECT_EQ(Stat(0, tcps_sndrexmitpack), 0u);
+}
+
+TEST_F(Stream2, RunsAlikeForTheSameSeed) {
+  Digest first, second;
+  for (Digest* digest : {&first, &second}) {
+    Boot(5, {.latency_ns = kMillisecond, .loss = Percent(5)});
+    ExpectWhole({.up = 50'000, .down = 50'000});
+    *digest = machine().trace().digest();
+  }
+  EXPECT_EQ(first, second);
+}
+
+// --- Links that lose, reorder, repeat and spoil. The invariants are checked at every step. ---
+
+struct Weather {
+  const char* name;
+  LinkOptions link;
+  int64_t sack;
+  int64_t profile;
+};
+
+class Stormy : public Stream2, public testing::WithParamInterface<Weather> {};
+
+TEST_P(Stormy, CarriesAllTheSame) {
+  const Weather& weather = GetParam();
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    SCOPED_TRACE(seed);
+    Boot(seed, weather.link);
+    Sysctl("net.inet.tcp.profile", weather.profile);
+    Sysctl("net.inet.tcp.always_keepalive", 0);
+    Sysctl("net.inet.tcp.sack", weather.sack);
+    ExpectWhole({.up = 60'000 + 1000 * static_cast<uint32_t>(seed),
+                 .down = 20'000,
+                 .write = 100 * static_cast<uint32_t>(seed) + 1});
+  }
+}
+
+constexpr LinkOptions kRate = {.latency_ns = 10 * kMillisecond, .rate_bps = 50'000'000};
+constexpr LinkOptions With(LinkOptions link, int loss, int reorder, int duplicate, int corrupt) {
+  link.loss = Percent(loss);
+  link.reorder = Percent(reorder);
+  link.duplicate = Percent(duplicate);
+  link.corrupt = Percent(corrupt);
+  return link;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Weathers, Stormy,
+    testing::Values(Weather{"Loss2", With(kRate, 2, 0, 0, 0), 1, 0},
+                    Weather{"Loss10", With(kRate, 10, 0, 0, 0), 1, 0},
+                    Weather{"Loss20", With(kRate, 20, 0, 0, 0), 1, 0},
+                    Weather{"Loss10NoSack", With(kRate, 10, 0, 0, 0), 0, 0},
+                    Weather{"Reorder20", With(kRate, 0, 20, 0, 0), 1, 0},
+                    Weather{"Duplicate20", With(kRate, 0, 0, 20, 0), 1, 0},
+                    Weather{"Corrupt5", With(kRate, 0, 0, 0, 5), 1, 0},
+                    Weather{"AllAtOnce", With(kRate, 5, 10, 10, 3), 1, 0},
+                    Weather{"AllAtOnceNoSack", With(kRate, 5, 10, 10, 3), 0, 0},
+                    Weather{"AllAtOnceFreeBsd", With(kRate, 5, 10, 10, 3), 1, 1}),
+    [](const auto& param) { return std::string(param.param.name); });
+
+// A path whose queue holds little: losses come in bursts.
+TEST_F(Stream2, SurvivesAShallowQueue) {
+  LinkOptions link = kRate;
+  link.queue_len = 8;
+  Boot(3, link);
+  ExpectWhole({.up = 2'000'000, .write = 16384});
+  EXPECT_GT(Summary(1).retransmissions, 0u);
+}
+
+TEST_F(Stream2, FitsANarrowMtu) {
+  LinkOptions link = kRate;
+  link.mtu = 576;
+  Boot(3, link);
+  ExpectWhole({.up = 100'000, .down = 100'000});
+}
+
+}  // namespace
+}  // namespace sockbed
