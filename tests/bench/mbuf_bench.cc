@@ -62,16 +62,16 @@ class Rotation {
 
 struct Mbuf {
   using Thing = mbuf*;
-  Thing Make() { return m_get(M_DONTWAIT, MT_DATA).release(); }
+  Thing Make() { return m_get(M_DONTWAIT, MT_DATA).release() /*taken*/; }
   void Drop(Thing m) { m_free(m); }
 };
 
 struct HeaderMbuf : Mbuf {
-  Thing Make() { return m_gethdr(M_DONTWAIT, MT_DATA).release(); }
+  Thing Make() { return m_gethdr(M_DONTWAIT, MT_DATA).release() /*taken*/; }
 };
 
 struct ClusterMbuf : Mbuf {
-  Thing Make() { return m_clget(nullptr, M_DONTWAIT, MCLBYTES).release(); }
+  Thing Make() { return m_clget(nullptr, M_DONTWAIT, MCLBYTES).release() /*taken*/; }
 };
 
 // The least an allocator can do: a list of 256-byte items, one word written into each.
@@ -178,7 +178,7 @@ void MakeSegment(benchmark::State& state) {
           MbufPtr segment = m_gethdr(M_DONTWAIT, MT_HEADER);
           segment->m_data += max_linkhdr;
           segment->m_len = 52;
-          segment->m_next = m_copym(chain.get(), off, 1448, M_DONTWAIT).release();
+          segment->m_next = m_copym(chain.get(), off, 1448, M_DONTWAIT).release() /*taken*/;
           segment->m_pkthdr.len = 1500;
           off = (off + 1448) % 8192;
         }
@@ -186,7 +186,7 @@ void MakeSegment(benchmark::State& state) {
       [&](int64_t n) {
         for (int64_t i = 0; i < n; ++i) {
           MbufPtr segment = m_gethdr(M_DONTWAIT, MT_HEADER);
-          segment->m_next = m_get(M_DONTWAIT, MT_DATA).release();
+          segment->m_next = m_get(M_DONTWAIT, MT_DATA).release() /*taken*/;
         }
       });
 }
