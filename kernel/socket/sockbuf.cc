@@ -346,7 +346,7 @@ MbufPtr sbcreatecontrol(const void* data, size_t size, int type, int level) {
   cmsg->cmsg_len = CMSG_LEN(size);
   cmsg->cmsg_level = level;
   cmsg->cmsg_type = type;
-  std::memcpy(CMSG_DATA(cmsg), data, size);
+  if (size > 0) std::memcpy(CMSG_DATA(cmsg), data, size);
   return m;
 }
 
