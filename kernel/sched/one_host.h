@@ -2,7 +2,9 @@
 //
 // Lives here:  OneHost.
 // Called by:   *_test.cc here.
-// Invariants:  after each test every process is gone and every live count of the host is zero.
+// Invariants:  after each test every process is gone and every live count of the host is zero. A
+//              test whose processes still sleep on its own variables calls proc_killall before
+//              these go.
 #ifndef SOCKBED_KERNEL_SCHED_ONE_HOST_H_
 #define SOCKBED_KERNEL_SCHED_ONE_HOST_H_
 
@@ -26,7 +28,8 @@ class OneHost : public testing::Test {
  protected:
   OneHost() { Boot({.seed = 7}); }
 
-  ~OneHost() override { Shutdown(); }
+  // Before the members of a test go, which its processes may still use on their way out.
+  void TearDown() override { Shutdown(); }
 
   // Starts over on another machine.
   void Boot(const Machine::Options& options) {

@@ -296,15 +296,15 @@ TEST_F(SignalTest, GroupSignalReachesItsMembersWhoseIdsAllow) {
                       .cred = {.cr_uid = uid, .cr_ruid = uid, .cr_svuid = uid},
                       .parent = parent});
   };
-  proc* leader = member(100, 0);
-  member(100, leader->p_pid);
-  member(200, leader->p_pid);  // another user's: skipped silently
-  Spawn("killer", [leader] { csignal(-leader->p_pgid, SIGINT, 100, 100); });
+  const pid_t group = member(100, 0)->p_pid;
+  member(100, group);
+  member(200, group);  // another user's: skipped silently
+  Spawn("killer", [group] { csignal(-group, SIGINT, 100, 100); });
   Run();
   EXPECT_EQ(results_, (std::vector<int>{EINTR, EINTR}));
   EXPECT_EQ(sleepers(host()).size(), 1u);
-  Spawn("root", [leader] {
-    csignal(-leader->p_pgid, SIGINT, 5, 0);
+  Spawn("root", [group] {
+    csignal(-group, SIGINT, 5, 0);
     csignal(12345, SIGINT, 0, 0);  // nobody
     csignal(0, SIGINT, 0, 0);
   });
