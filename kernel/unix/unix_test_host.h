@@ -190,7 +190,8 @@ inline int SendFds(socket* so, std::string_view bytes, const std::vector<int>& f
 inline std::vector<int> FdsIn(const mbuf* control) {
   if (control == nullptr) return {};
   std::vector<int> fds((mtod<cmsghdr>(control)->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-  std::memcpy(fds.data(), control->m_data + CMSG_LEN(0), fds.size() * sizeof(int));
+  const size_t bytes = fds.size() * sizeof(int);
+  if (bytes > 0) std::memcpy(fds.data(), control->m_data + CMSG_LEN(0), bytes);
   return fds;
 }
 

@@ -21,8 +21,15 @@ tools::RunDifference Compare(const std::string& kind, const Perturbation& one,
   return difference.ok() ? *difference : tools::RunDifference{};
 }
 
-const Perturbation kPlain = {.name = "plain", .environment = {{"MALLOC_PERTURB_", "1"}}};
-const Perturbation kOther = {.name = "other", .environment = {{"MALLOC_PERTURB_", "2"}}};
+// The heap is filled differently, by the C library's allocator and by AddressSanitizer's.
+const Perturbation kPlain = {
+    .name = "plain",
+    .environment = {{"MALLOC_PERTURB_", "1"},
+                    {"ASAN_OPTIONS", "malloc_fill_byte=1:max_malloc_fill_size=65536"}}};
+const Perturbation kOther = {
+    .name = "other",
+    .environment = {{"MALLOC_PERTURB_", "2"},
+                    {"ASAN_OPTIONS", "malloc_fill_byte=2:max_malloc_fill_size=65536"}}};
 
 class PlantedLeak : public testing::TestWithParam<const char*> {};
 
