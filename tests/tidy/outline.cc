@@ -137,29 +137,28 @@ void Outline::Open(int line) {
   const Scope opened = Classify();
   if (opened == Scope::kFunction) function_ = {.head = head_, .first = line, .last = line};
   if (InFunction()) ReportIfVariable();
+  const bool is_const = HasWord(head_, "const") || HasWord(head_, "constexpr");
+  outer_.push_back({opened, paren_depth_, is_const});
   if (opened != Scope::kValue) head_.clear();
-  scopes_.push_back(opened);
-  paren_depths_.push_back(paren_depth_);
   paren_depth_ = 0;
 }
 
 void Outline::Close(int line) {
-  if (scopes_.empty()) return;
-  const Scope closed = scopes_.back();
-  scopes_.pop_back();
-  paren_depth_ = paren_depths_.back();
-  paren_depths_.pop_back();
-  if (closed == Scope::kFunction) {
+  if (outer_.empty()) return;
+  const Outer outer = outer_.back();
+  outer_.pop_back();
+  paren_depth_ = outer.paren_depth;
+  if (outer.scope == Scope::kFunction) {
     function_.last = line;
     source_->functions_.push_back(function_);
   }
   // A value is part of its statement; a class may be followed by the name of a variable.
-  if (closed == Scope::kValue) {
+  if (outer.scope == Scope::kValue) {
     head_ += "{}";
-  } else {
-    head_ = closed == Scope::kClass ? "{}" : "";
-    head_line_ = line;
+    return;
   }
+  head_ = outer.scope == Scope::kClass ? (outer.is_const ? "const {}" : "{}") : "";
+  head_line_ = line;
 }
 
 void Outline::EndStatement() {

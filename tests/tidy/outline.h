@@ -30,13 +30,19 @@ class Outline {
   void Close(int line);
   void EndStatement();
   Scope Classify() const;
-  Scope scope() const { return scopes_.empty() ? Scope::kNamespace : scopes_.back(); }
+  Scope scope() const { return outer_.empty() ? Scope::kNamespace : outer_.back().scope; }
   bool InFunction() const { return scope() == Scope::kFunction || scope() == Scope::kBlock; }
   void ReportIfVariable();
 
   Source* source_;
-  std::vector<Scope> scopes_;
-  std::vector<int> paren_depths_;  // the depth outside each open brace
+  // What an open brace interrupted.
+  struct Outer {
+    Scope scope;      // inside the brace
+    int paren_depth;  // outside it
+    bool is_const;    // of "const struct {": the variable that may follow
+  };
+
+  std::vector<Outer> outer_;
   int paren_depth_ = 0;
   std::string head_;   // the statement so far: the text since the last ; { or }
   int head_line_ = 0;  // where it began

@@ -123,6 +123,7 @@ TEST(Statics, DoNotIncludeConstantsTypesOrFunctions) {
                   "constexpr int kA = 1;\n"
                   "const Table kB[] = {{1}, {2}};\n"
                   "static const char* const kC = \"\";\n"
+                  "const struct {\n  int a;\n} kG[] = {{1}};\n"
                   "int f();\n"
                   "struct proc;\n"
                   "enum class E : uint8_t { kA, kB };\n"
