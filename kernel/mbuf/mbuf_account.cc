@@ -6,6 +6,7 @@
 #include "kernel/mbuf/mbuf_tags.h"
 #include "kernel/mbuf/mbuf_trace.h"
 #include "kernel/sched/synch.h"
+#include "kernel/sim/fault.h"
 
 namespace sockbed {
 namespace {
@@ -23,10 +24,12 @@ constexpr size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit *
 // unwinds through the destructor, which gives back what was granted but never used.
 class MbufAccount::Waiter {
  public:
-  Waiter(MbufAccount& account, int pool) : account_(account), pool_(pool) {
+  // Not inline: g++ 12 would warn that the address stored outlives the object, not seeing that the
+  // destructor takes it back.
+  [[gnu::noinline]] Waiter(MbufAccount& account, int pool) : account_(account), pool_(pool) {
     (account.last_waiter != nullptr ? account.last_waiter->next_ : account.first_waiter) = this;
     previous_ = std::exchange(account.last_waiter, this);
-    account.attention = true;
+    account.SetBounds();
   }
   ~Waiter() {
     if (!granted_) {
@@ -53,7 +56,7 @@ class MbufAccount::Waiter {
   void Leave() {
     (previous_ != nullptr ? previous_->next_ : account_.first_waiter) = next_;
     (next_ != nullptr ? next_->previous_ : account_.last_waiter) = previous_;
-    account_.attention = account_.first_waiter != nullptr || account_.host == nullptr;
+    account_.SetBounds();
   }
 
   MbufAccount& account_;
@@ -64,29 +67,38 @@ class MbufAccount::Waiter {
   Waiter* previous_ = nullptr;
 };
 
+void MbufAccount::SetBounds(int pool) {
+  Pool& p = pools[pool];
+  const int64_t per_page = kPoolClasses[pool].per_page;
+  p.room = watched() ? 0 : p.pages * per_page;
+  p.floor = watched() ? INT64_MAX : (p.pages - 1) * per_page;
+}
+
+void MbufAccount::SetBounds() {
+  for (int pool = 0; pool < kPools; ++pool) SetBounds(pool);
+}
+
 void MbufAccount::TakePage(int pool) {
   Pool& p = pools[pool];
-  const PoolClass& c = kPoolClasses[pool];
-  bytes += c.page_bytes;
-  p.spare += c.per_page;
-  p.pages_max = std::max(p.pages_max, (p.live + p.spare) / c.per_page);
+  bytes += kPoolClasses[pool].page_bytes;
+  ++p.pages;
+  p.pages_max = std::max(p.pages_max, p.pages);
+  SetBounds(pool);
 }
 
 bool MbufAccount::TryCharge(int pool) {
   Pool& p = pools[pool];
-  if (p.spare == 0) {
+  if (p.live == p.pages * kPoolClasses[pool].per_page) {
     if (bytes + kPoolClasses[pool].page_bytes > limit) return false;
     TakePage(pool);
   }
-  --p.spare;
   ++p.live;
   return true;
 }
 
 void MbufAccount::ChargeArrived(int pool) {
   Pool& p = pools[pool];
-  if (p.spare == 0) TakePage(pool);
-  --p.spare;
+  if (p.live == p.pages * kPoolClasses[pool].per_page) TakePage(pool);
   ++p.live;
 }
 
@@ -106,6 +118,8 @@ bool MbufAccount::Awaited(int pool) const {
 }
 
 bool MbufAccount::ChargeSlowly(int pool, int how) {
+  const Site site = pool == kMbufs ? Site::kMbufGet : Site::kMbufCluster;
+  if (how == M_DONTWAIT && fault::Fires(site, static_cast<uint64_t>(pool))) return Refuse(pool);
   // Who may not wait need not queue either.
   if ((how == M_DONTWAIT || !Awaited(pool)) && TryCharge(pool)) return true;
   if (how == M_WAIT) {
@@ -130,9 +144,10 @@ void MbufAccount::Wait(int pool) {
 
 void MbufAccount::AfterRelease(int pool) {
   Pool& p = pools[pool];
-  if (p.spare == kPoolClasses[pool].per_page) {
-    p.spare = 0;
+  if (p.live == (p.pages - 1) * kPoolClasses[pool].per_page) {
+    --p.pages;
     bytes -= kPoolClasses[pool].page_bytes;
+    SetBounds(pool);
   }
   if (first_waiter != nullptr) WakeSoon();
   if (host == nullptr && idle()) memory->RecycleAccount(this);
@@ -183,11 +198,19 @@ void MbufAccount::SetLimit(int64_t clusters) {
   if (first_waiter != nullptr) WakeSoon();
 }
 
+void MbufAccount::Open(MbufPool* memory_in, HostBase& host_in) {
+  *this = MbufAccount{};
+  memory = memory_in;
+  host = &host_in;
+  faulty = Here().machine->fault_plan() != nullptr;
+  SetBounds();
+}
+
 void MbufAccount::Close() {
   KASSERT(first_waiter == nullptr);
   if (wake_event.pending()) Here().machine->Cancel(&wake_event);
   host = nullptr;
-  attention = true;
+  SetBounds();
   if (idle()) memory->RecycleAccount(this);
 }
 
@@ -204,7 +227,7 @@ constexpr size_t kMbufReadable = 56;
 
 ItemPool MakePool(int pool) {
   if (pool == kMbufs) return ItemPool(RoundUp(sizeof(mbuf), 64), kMbufReadable);
-  return ItemPool(RoundUp(kPoolClasses[pool].size, 64), sizeof(void*));
+  return ItemPool(RoundUp(kPoolClasses[pool].size, 64), 0);
 }
 
 template <int... kPool>
@@ -216,7 +239,7 @@ std::array<ItemPool, kPools> MakePools(std::integer_sequence<int, kPool...>) {
 
 MbufPool::MbufPool()
     : items(MakePools(std::make_integer_sequence<int, kPools>())),
-      tags(RoundUp(sizeof(m_tag), 64), sizeof(void*)) {}
+      tags(RoundUp(sizeof(m_tag), 64), 0) {}
 
 MbufAccount* MbufPool::OpenAccount(HostBase& host) {
   // The first host of a machine: release functions are registered anew.
@@ -227,9 +250,7 @@ MbufAccount* MbufPool::OpenAccount(HostBase& host) {
   }
   MbufAccount* const account = idle_accounts.back();
   idle_accounts.pop_back();
-  *account = MbufAccount{};
-  account->memory = this;
-  account->host = &host;
+  account->Open(this, host);
   return account;
 }
 

@@ -4,10 +4,10 @@
 // Called by:   mbuf/ only.
 // Context:     any; MbufAccount::Charge with M_WAIT [sleeps].
 // Owns:        MbufPool owns memory and accounts; a host borrows its account until it ends.
-// Units:       bytes; live and spare in items.
+// Units:       bytes; live, room and floor in items.
 // Invariants:  1. Memory is the machine's: an item charged to one host may be freed by another.
-//              2. In each pool of an account live + spare items fill whole pages, and spare is less
-//                 than a page: pages count as perfectly packed, and as given back at once.
+//              2. Each pool has just the pages that its live items fill: they count as perfectly
+//                 packed, and as given back at once.
 //              3. bytes is the sum over the pools' pages. Requests keep it within limit; packets
 //              that
 //                 arrive from another host, and a limit that was lowered, may leave it above.
@@ -29,7 +29,6 @@
 #include "kernel/sched/host_local.h"
 #include "kernel/sched/proc.h"
 #include "kernel/sim/event_queue.h"
-#include "kernel/sim/fault.h"
 #include "kernel/sim/machine_local.h"
 
 namespace sockbed {
@@ -70,9 +69,13 @@ inline constexpr int16_t kFreed = -1;
 struct MbufPool;
 
 struct MbufAccount {
+  // The fast paths move `live` and compare. Whatever needs a closer look has the bounds of all
+  // pools set so that every comparison fails (watched).
   struct Pool {
     int64_t live = 0;   // items in use
-    int32_t spare = 0;  // items that still fit on the pages paid for
+    int64_t room = 0;   // Charge looks closer when live has come up to this: the pages are full
+    int64_t floor = 0;  // Release does when live has come down to this: a page is empty
+    int64_t pages = 0;
     int64_t pages_max = 0;
     int64_t failures = 0;
   };
@@ -92,6 +95,8 @@ struct MbufAccount {
 
   // Sets the limit and lets waiters try again.
   void SetLimit(int64_t clusters);
+  // A host boots with this account, which is idle.
+  void Open(MbufPool* memory_in, HostBase& host_in);
   // The host ends; so does the account as soon as it is idle.
   void Close();
   bool idle() const;
@@ -106,12 +111,15 @@ struct MbufAccount {
   uint64_t packets = 0;                    // the last sim_id given
   MbufPool* memory = nullptr;
   HostBase* host = nullptr;  // null: it has ended
-  bool attention = false;    // somebody waits, or the host has ended
+  bool faulty = false;       // the machine has a plan of faults
   Waiter* first_waiter = nullptr;
   Waiter* last_waiter = nullptr;
   WakeEvent wake_event;
 
  private:
+  bool watched() const { return faulty || first_waiter != nullptr || host == nullptr; }
+  void SetBounds();
+  void SetBounds(int pool);
   bool TryCharge(int pool);
   bool ChargeSlowly(int pool, int how);
   bool Refuse(int pool);
@@ -165,16 +173,9 @@ void m_tag_transfer(mbuf* m);
 // --- The paths that every packet takes. ---
 
 inline bool MbufAccount::Charge(int pool, int how) {
-  if (how == M_WAIT) {
-    KASSERT(curproc() != nullptr);
-  } else {
-    KASSERT(how == M_DONTWAIT);
-    const Site site = pool == kMbufs ? Site::kMbufGet : Site::kMbufCluster;
-    if (fault::Fires(site, static_cast<uint64_t>(pool))) return Refuse(pool);
-  }
+  KASSERT(how == M_WAIT ? curproc() != nullptr : how == M_DONTWAIT);
   Pool& p = pools[pool];
-  if (__builtin_expect(p.spare == 0 || attention, 0)) return ChargeSlowly(pool, how);
-  --p.spare;
+  if (__builtin_expect(p.live >= p.room, 0)) return ChargeSlowly(pool, how);
   ++p.live;
   return true;
 }
@@ -182,9 +183,7 @@ inline bool MbufAccount::Charge(int pool, int how) {
 inline void MbufAccount::Release(int pool) {
   Pool& p = pools[pool];
   KASSERT(p.live > 0);
-  --p.live;
-  ++p.spare;
-  if (__builtin_expect(p.spare == kPoolClasses[pool].per_page || attention, 0)) AfterRelease(pool);
+  if (__builtin_expect(--p.live <= p.floor, 0)) AfterRelease(pool);
 }
 
 }  // namespace sockbed

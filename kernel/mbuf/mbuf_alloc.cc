@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_account.h"
@@ -126,19 +127,28 @@ void m_extfree(mbuf* m) {
 
 // --- Freeing. ---
 
-mbuf* m_free(mbuf* m) {
-  if (m == nullptr) return nullptr;
-  KASSERT(m->m_type != kFreed);
-  mbuf* const next = m->m_next;
+namespace {
+
+// What there is to do for an mbuf that is more than its own bytes.
+void FreeParts(mbuf* m) {
   if ((m->m_flags & M_ZEROIZE) != 0) {
     m_zero(m);
-    if (next != nullptr) next->m_flags |= M_ZEROIZE;
+    if (m->m_next != nullptr) m->m_next->m_flags |= M_ZEROIZE;
   }
   if ((m->m_flags & M_PKTHDR) != 0) {
     KASSERT(!m->m_pkthdr.ph_event.pending());
     if (m->m_pkthdr.ph_tags != nullptr) m_tag_delete_chain(m);
   }
   if ((m->m_flags & M_EXT) != 0) m_extfree(m);
+}
+
+}  // namespace
+
+mbuf* m_free(mbuf* m) {
+  if (m == nullptr) return nullptr;
+  KASSERT(m->m_type != kFreed);
+  if ((m->m_flags & (M_ZEROIZE | M_PKTHDR | M_EXT)) != 0) FreeParts(m);
+  mbuf* const next = m->m_next;
   MbufAccount& account = *m->m_account;
   --account.stat.m_mtypes[m->m_type];
   m->m_type = kFreed;
@@ -180,7 +190,7 @@ mbuf* m_inithdr(mbuf* m) {
   m->m_nextpkt = nullptr;
   m->m_data = m->m_pktdat();
   m->m_flags = M_PKTHDR;
-  m->m_pkthdr = pkthdr{};
+  new (&m->m_pkthdr) pkthdr;  // assigning one would be half as fast: g++ clears 128 bytes slowly
   m->m_pkthdr.sim_id = ++m->m_account->packets;
   return m;
 }

@@ -49,10 +49,9 @@ std::vector<MbufPoolStat> mbuf_pools(const HostBase& host) {
   for (int pool = 0; pool < kPools; ++pool) {
     const MbufAccount::Pool& p = account.pools[pool];
     const PoolClass& c = kPoolClasses[pool];
-    const int64_t page_sizes = c.page_bytes / kMbufPageBytes;
-    stats.push_back({c.name, static_cast<int32_t>(c.size), p.live,
-                     (p.live + p.spare) / c.per_page * page_sizes, p.pages_max * page_sizes,
-                     p.failures});
+    const int64_t pages = c.page_bytes / kMbufPageBytes;
+    stats.push_back({c.name, static_cast<int32_t>(c.size), p.live, p.pages * pages,
+                     p.pages_max * pages, p.failures});
   }
   return stats;
 }
