@@ -12,11 +12,12 @@ namespace {
 
 constexpr int kSoftShift = 3;  // retransmissions of a SYN before a router is believed
 
-// The path is smaller than the segments. icmp_mtudisc notes it, then they are sent again.
-void ActOnMtu(tcpcb* tp, const IcmpError& error) {
+// The path is smaller than the segments. icmp_mtudisc notes it, then they are sent again. Returns
+// whether they were.
+bool ActOnMtu(tcpcb* tp, const IcmpError& error) {
   tp->t_flags &= ~TF_PMTUD_PEND;
   icmp_mtudisc(error);
-  tcp_mtudisc(tp);
+  return tcp_mtudisc(tp);
 }
 
 // RFC 5927 7.2: whoever can guess a sequence number could slow us down. So a message that
@@ -24,7 +25,7 @@ void ActOnMtu(tcpcb* tp, const IcmpError& error) {
 void TooBig(tcpcb* tp, const IcmpError& error, tcp_seq seq) {
   if (error.mtu >= tp->t_maxsent + kTcpIpHeaders) return;  // nothing sent was larger
   if (tunables(tp).profile != 0 || error.mtu >= tp->t_maxacked + kTcpIpHeaders) {
-    ActOnMtu(tp, error);
+    (void)ActOnMtu(tp, error);  // else they fit already
     return;
   }
   const bool pending = (tp->t_flags & TF_PMTUD_PEND) != 0;
@@ -91,30 +92,31 @@ void tcp_ctlinput(const IcmpError& error) {
   }
 }
 
-void tcp_pmtud_timeout(tcpcb* tp) {
-  if ((tp->t_flags & TF_PMTUD_PEND) == 0) return;
+bool tcp_pmtud_timeout(tcpcb* tp) {
+  if ((tp->t_flags & TF_PMTUD_PEND) == 0) return false;
   const tcp_seq seq = tp->t_pmtud_seq;
-  if (SEQ_LT(seq, tp->snd_una) || SEQ_GEQ(seq, tp->snd_una + tp->t_maxseg)) return;
-  ActOnMtu(tp, {.error = EMSGSIZE,
-                .type = ICMP_UNREACH,
-                .code = ICMP_UNREACH_NEEDFRAG,
-                .src = tp->t_inpcb->inp_laddr,
-                .dst = tp->t_inpcb->inp_faddr,
-                .mtu = tp->t_pmtud_mtu,
-                .transport = nullptr,
-                .transport_len = 0});
+  if (SEQ_LT(seq, tp->snd_una) || SEQ_GEQ(seq, tp->snd_una + tp->t_maxseg)) return false;
+  return ActOnMtu(tp, {.error = EMSGSIZE,
+                       .type = ICMP_UNREACH,
+                       .code = ICMP_UNREACH_NEEDFRAG,
+                       .src = tp->t_inpcb->inp_laddr,
+                       .dst = tp->t_inpcb->inp_faddr,
+                       .mtu = tp->t_pmtud_mtu,
+                       .transport = nullptr,
+                       .transport_len = 0});
 }
 
-void tcp_mtudisc(tcpcb* tp) {
+bool tcp_mtudisc(tcpcb* tp) {
   const uint32_t before = tp->t_maxseg;
   tcp_mss(tp, -1);
   tp->t_maxsent = tp->t_maxacked = 0;
-  if (!TCPS_HAVEESTABLISHED(tp->t_state) || tp->t_maxseg >= before) return;
+  if (!TCPS_HAVEESTABLISHED(tp->t_state) || tp->t_maxseg >= before) return false;
   ++tp->t_host->stat[tcps_pmtud];
   tcp_clear_sackholes(tp);
   tp->snd_nxt = tp->snd_una;
   tp->t_rtttime = kNotTimed;
   (void)tcp_output(tp);  // REXMT watches over it
+  return true;
 }
 
 }  // namespace sockbed

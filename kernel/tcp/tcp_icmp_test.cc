@@ -106,6 +106,8 @@ TEST_F(Icmp, TooBigWaitsIfLargerSegmentsGotThrough) {
   EXPECT_EQ(tp()->t_maxseg, 1460u);
   ExpectNothing();
   ExpectAt(1000, ". 1461:2421(960) ack 1");
+  Expect("P. 2421:2921(500) ack 1");
+  ExpectNothing();
   EXPECT_EQ(tp()->t_maxseg, 960u);
 }
 

@@ -98,11 +98,13 @@ void MeasureRcvSpace(TcpSegment& seg) {
 }
 
 // What arrives out of order, or where the quick way does not apply: through the queue, and
-// acknowledged at once, so that the peer learns what is missing.
+// acknowledged at once, so that the peer learns what is missing. It counts for the buffer's growth
+// too: a half-closed end reads whole streams in FIN_WAIT_2.
 void Queue(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   const bool fin = seg.has(TH_FIN);
   seg.th.th_flags &= ~TH_FIN;
+  if (seg.tlen != 0) MeasureRcvSpace(seg);
   seg.th.th_flags |= tcp_reass(tp, seg, fin);
   tp->t_flags |= TF_ACKNOW;
 }

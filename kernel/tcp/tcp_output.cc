@@ -126,14 +126,13 @@ bool DataPays(const tcpcb* tp, const socket* so, const Outgoing& out, bool idle)
 
 // Whether the peer should hear that our window has opened (12.1, 6).
 bool WindowUpdatePays(const tcpcb* tp, const socket* so, const Outgoing& out) {
-  if (out.space == 0 || TCPS_HAVERCVDFIN(tp->t_state) || !TCPS_HAVERCVDSYN(tp->t_state))
-    return false;
+  if (out.space == 0 || !TCPS_HAVERCVDSYN(tp->t_state)) return false;
   const int64_t largest = int64_t{TCP_MAXWIN} << tp->rcv_scale;
   const int64_t adv = std::min<int64_t>(out.space, largest) - (tp->rcv_adv - tp->rcv_nxt);
   const auto hiwat = static_cast<int64_t>(so->so_rcv.sb_hiwat);
   const int64_t mss = tp->t_maxseg;
   if (tunables(tp).winupdate_freebsd == 0) return adv >= 2 * mss || 2 * adv >= hiwat;
-  if (tcp_timer_isarmed(tp, TCPT_DELACK)) return false;
+  if (tcp_timer_isarmed(tp, TCPT_DELACK) || TCPS_HAVERCVDFIN(tp->t_state)) return false;
   return (adv >= 2 * mss &&
           (adv >= hiwat / 4 || out.space <= hiwat / 8 || hiwat <= 8 * mss || adv >= largest)) ||
          2 * adv >= hiwat;
@@ -421,7 +420,7 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced) {
       tp->snd_cwnd = tp->t_maxseg;
       return 0;
     case EMSGSIZE:
-      tcp_mtudisc(tp);
+      (void)tcp_mtudisc(tp);  // if nothing shrinks, REXMT tries again
       return 0;
     case EHOSTUNREACH:
     case ENETUNREACH:

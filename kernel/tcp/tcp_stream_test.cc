@@ -30,7 +30,26 @@ TEST_F(Stream2, CarriesAFileWithoutRetransmissions) {
   EXPECT_EQ(Summary(1).retransmissions, 0u);
   EXPECT_EQ(Summary(1).bytes_sent, 1'000'000u);
   EXPECT_EQ(Summary(0).bytes_received, 1'000'000u);
-  EXPECT_NEAR(Summary(1).srtt_us, 40'000, 60'000);
+  // The path's delay, and what the largest window lets queue before it: 256 KiB at 10 Mbit/s.
+  EXPECT_GE(Summary(1).srtt_us, 40'000);
+  EXPECT_LE(Summary(1).srtt_us, 40'000 + 210'000);
+}
+
+// The path holds 10 Mbit/s for 40 ms, 50 KB: the buffers grow until it is full. The reader has
+// nothing to say and has closed its own side: it measures in FIN_WAIT_2 as in ESTABLISHED.
+TEST_F(Stream2, FillsThePath) {
+  Boot(1, kWan);
+  ExpectWhole({.up = 5'000'000, .write = 16384});
+  const SimTime taken = Summary(1).ended - Summary(1).opened;
+  EXPECT_GT(5'000'000 * 8 * kSecond / taken, 8'500'000) << "bits per second";
+}
+
+// The same while both sides are open.
+TEST_F(Stream2, FillsThePathBothWays) {
+  Boot(1, kWan);
+  ExpectWhole({.up = 5'000'000, .down = 5'000'000, .write = 16384});
+  const SimTime taken = Summary(1).ended - Summary(1).opened;
+  EXPECT_LT(taken, 65 * kSecond + kSecond / 2) << "with a minute of TIME_WAIT";
 }
 
 TEST_F(Stream2, CarriesBothWaysAtOnce) {

@@ -50,7 +50,7 @@ bool Rexmt(tcpcb* tp) {
   ++host.stat[tcps_rexmttimeo];
   tp->t_rxtcur = static_cast<int32_t>(tcp_rexmt_interval(tp, tp->t_rxtshift));
   tcp_timer_arm(tp, TCPT_REXMT, tp->t_rxtcur);
-  tcp_pmtud_timeout(tp);
+  if (tcp_pmtud_timeout(tp)) return true;  // it has sent again, in segments that fit
   SuspectBlackHole(tp);
   if (tp->t_rxtshift > kLosingShift) {
     // Forget the mean, which the next sample will set anew, but not the current timeout.

@@ -199,6 +199,18 @@ TEST_F(Transfer, UpdatesTheWindowWhenTheReaderReads) {
   Expect(". 1:1(0) ack 17521 win 2920");
 }
 
+// The other system is silent once the peer has closed.
+TEST_F(Transfer, UpdatesTheWindowAfterThePeersFin) {
+  Establish();
+  for (uint32_t at = 1; at < 11681; at += 1460) {
+    Send(". " + std::to_string(at) + ":" + std::to_string(at + 1460) + "(1460) ack 1");
+  }
+  Send("F. 11681:11681(0) ack 1");
+  Skip();
+  EXPECT_EQ(Read(), 11680);
+  Expect(". 1:1(0) ack 11682 win 17520");
+}
+
 TEST_F(Transfer, NeverAdvertisesSillyWindows) {
   Establish();
   for (uint32_t at = 1; at < 17521; at += 1460) {

@@ -215,10 +215,10 @@ void tcp_update_rcvspace(tcpcb* tp);
 
 // An ICMP error about a connection, or a handshake.
 void tcp_ctlinput(const IcmpError& error);
-// REXMT fires: if a "too big" waited for just that, acts upon it.
-void tcp_pmtud_timeout(tcpcb* tp);
-// The MTU of the route is not what it was: sends again in segments that fit.
-void tcp_mtudisc(tcpcb* tp);
+// REXMT fires: if a "too big" waited for just that, acts upon it. Returns whether it has sent again.
+bool tcp_pmtud_timeout(tcpcb* tp);
+// The MTU of the route is not what it was: sends again in segments that fit. Returns whether.
+bool tcp_mtudisc(tcpcb* tp);
 
 // --- tcp_output.cc ---
 
