@@ -1,0 +1,118 @@
+#include "tools/packetdrill/parser.h"
+
+#include "gtest/gtest.h"
+
+namespace sockbed::packetdrill {
+namespace {
+
+Script Good(const std::string& text) {
+  const auto script = ParseScript(text, "t.pkt", {});
+  EXPECT_TRUE(script.ok()) << script.status().message();
+  return script.ok() ? *script : Script();
+}
+
+std::string Error(const std::string& text) {
+  const auto script = ParseScript(text, "t.pkt", {});
+  return script.ok() ? "" : std::string(script.status().message());
+}
+
+const TcpPart& Tcp(const Script& script, size_t i = 0) {
+  return std::get<TcpPart>(std::get<Packet>(script.events.at(i).action).body);
+}
+
+TEST(Parser, ReadsOptionsInitAndCleanup) {
+  const Script script = Good("--ip_version=ipv4\n--define=A=7\n`init`\n0 `x`\n`done`");
+  ASSERT_EQ(script.options.size(), 2u);
+  EXPECT_EQ(script.options[1].value, "A=7");
+  EXPECT_EQ(script.init->text, "init");
+  EXPECT_EQ(script.cleanup->text, "done");
+}
+
+TEST(Parser, TimesAreCutToMicroseconds) {
+  const Script script = Good(
+      "0 > . 1:1(0)\n+.25 > . 1:1(0)\n1.0000019 > . 1:1(0)\n* > . 1:1(0)\n"
+      "+0.3~+0.4 > . 1:1(0)\n2~3 > . 1:1(0)");
+  EXPECT_EQ(script.events[1].time.us, 250000);
+  EXPECT_EQ(script.events[2].time.us, 1000001);
+  EXPECT_EQ(script.events[3].time.kind, Time::Kind::kAny);
+  EXPECT_TRUE(script.events[4].time.window);
+  EXPECT_EQ(script.events[5].time.end_us, 3000000);
+}
+
+TEST(Parser, SegmentsWithEveryField) {
+  const Script script = Good(
+      "0 > (ttl 4, ect0) SFP.E 7:9(2)! ack 5 win 6 urg 1 <nop,eol,sackOK>"
+      "/udp(9 > 10)");
+  const TcpPart& tcp = Tcp(script);
+  EXPECT_EQ(tcp.flags, kSyn | kFin | kPsh | kAck | kEce);
+  EXPECT_EQ(tcp.sequence.kind, Sequence::Kind::kLiteral);
+  EXPECT_EQ(tcp.sequence.length.value, 2);
+  EXPECT_EQ(tcp.urgent->value, 1);
+  EXPECT_EQ(tcp.options->size(), 3u);
+  EXPECT_EQ(tcp.in_udp->destination.value, 10);
+}
+
+TEST(Parser, AceCountsAreThreeFlags) {
+  const TcpPart& tcp = Tcp(Good("0 > S.5 0:0(0) ack 1"));
+  EXPECT_TRUE(tcp.ace);
+  EXPECT_EQ(tcp.flags, kSyn | kAck | kEce | kAe);
+}
+
+TEST(Parser, CookiesKeepTheirZeros) {
+  const Script script = Good("0 < S 0:0(0) win 1 <FO 01020304050607ce,eol,eol>");
+  EXPECT_EQ(Tcp(script).options->at(0).hex, "01020304050607ce");
+}
+
+TEST(Parser, CallsThatSleep) {
+  const Script script = Good("0 x() = 0\n+1...1.5 accept(3, ..., ...) = -1 EINTR (bad luck)");
+  const Call& call = std::get<Call>(script.events[1].action);
+  EXPECT_EQ(call.returns_us, 1500000);
+  EXPECT_EQ(call.errno_name, "EINTR");
+  EXPECT_EQ(call.note, "bad luck");
+}
+
+TEST(Parser, StructuresNameTheirFields) {
+  const Script script = Good("0 f({a(2)=..., b=X | 0x10, {1, \"s\"...}, c=htons(80)}, [1, 2]) = 0");
+  const Call& call = std::get<Call>(script.events[0].action);
+  const Expr& first = call.arguments.at(0);
+  ASSERT_EQ(first.parts.size(), 4u);
+  EXPECT_EQ(first.parts[0].field, "a");
+  EXPECT_EQ(first.parts[1].parts[1].number, 16);
+  EXPECT_TRUE(first.parts[2].parts[1].open);
+  EXPECT_EQ(first.parts[3].kind, Expr::Kind::kFunction);
+}
+
+TEST(Parser, IcmpWithQuotation) {
+  const Script script = Good("0 <icmp unreachable frag_needed mtu 1200 [0:100(100)]");
+  const auto& icmp = std::get<IcmpPart>(std::get<Packet>(script.events[0].action).body);
+  EXPECT_EQ(icmp.code, "frag_needed");
+  EXPECT_EQ(icmp.quotation->sequence.length.value, 100);
+}
+
+TEST(Parser, ErrorsNameTokenAndPlace) {
+  EXPECT_EQ(Error("0 x() = 0 (note)\n s//\n"),
+            "t.pkt:2:2: parse error at 's': expected a time, in seconds");
+  EXPECT_EQ(Error("0 x() = 0\n`a` `b`"),
+            "t.pkt:2:5: parse error at '`b`': nothing may follow the cleanup command");
+  EXPECT_EQ(Error("0 > . 1:5(3)"), "t.pkt:1:7: semantic error: 1 plus 3 is not 5");
+  EXPECT_EQ(Error("0 > . 1:1(0) <nop>"),
+            "t.pkt:1:14: semantic error: options of 1 bytes: a multiple of 4 up to 40 is needed");
+  EXPECT_EQ(Error("1~0 > . 1:1(0)"),
+            "t.pkt:1:1: semantic error: the range of time ends before it begins");
+  EXPECT_EQ(Error("* x() = 0"),
+            "t.pkt:1:1: semantic error: only an outbound packet may come in a range of time");
+}
+
+TEST(Parser, RefusesWhatTheLanguageHasNot) {
+  EXPECT_NE(Error(""), "");
+  EXPECT_NE(Error("0 < . 1:1(0) ack 1"), "");      // no window
+  EXPECT_NE(Error("0 > P.1:1(0)"), "");            // ".1" is a number
+  EXPECT_NE(Error("0 x() = 0\n--mtu=5"), "");      // option behind an event
+  EXPECT_NE(Error("1 x() = 0\n0.5 x() = 0"), "");  // backwards
+  EXPECT_NE(Error("0 < sctp: INIT[]"), "");
+  EXPECT_NE(Error("0 > . 1:1(0) ack 4294967296"), "");
+  EXPECT_NE(Error("0 f(" + std::string(100000, '[')), "");
+}
+
+}  // namespace
+}  // namespace sockbed::packetdrill
