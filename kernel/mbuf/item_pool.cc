@@ -37,7 +37,9 @@ void* ItemPool::Make() {
     char* const start = static_cast<char*>(std::aligned_alloc(kAlignment, items * item_bytes_));
     if (start == nullptr) KPANIC("the host has no memory left for mbufs");
     chunks_.push_back({start, items, 0});
-    free_.resize(free_.size() + items);
+    // Every item is in use: the stack is empty.
+    places_.resize(places_.size() + items);
+    top_ = bottom_ = places_.data();
   }
   Chunk& chunk = chunks_.back();
   return chunk.start + chunk.made++ * item_bytes_;

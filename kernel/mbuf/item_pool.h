@@ -32,15 +32,18 @@ class ItemPool {
   ItemPool& operator=(const ItemPool&) = delete;
 
   // An item with undefined contents.
-  void* Take() {
-    if (__builtin_expect(free_count_ == 0, 0)) return Make();
-    void* const item = free_[--free_count_];
+  void* Take() { return __builtin_expect(has_free(), 1) ? TakeFree() : Make(); }
+
+  // Take, for who has asked has_free(): it calls nothing.
+  bool has_free() const { return top_ != bottom_; }
+  void* TakeFree() {
+    void* const item = *--top_;
     Unpoison(item);
     return item;
   }
 
   void Give(void* item) {
-    free_[free_count_++] = item;
+    *top_++ = item;
     Poison(item);
   }
 
@@ -78,8 +81,9 @@ class ItemPool {
   [[maybe_unused]] const size_t readable_;
   // A stack of its own, with a place for every item: a list through the items would touch clusters
   // whose first line has long left the cache.
-  std::vector<void*> free_;
-  size_t free_count_ = 0;
+  void** bottom_ = nullptr;
+  void** top_ = nullptr;  // behind the item to take next
+  std::vector<void*> places_;
   std::vector<Chunk> chunks_;
 };
 

@@ -71,7 +71,7 @@ void MbufAccount::SetBounds(int pool) {
   Pool& p = pools[pool];
   const int64_t per_page = kPoolClasses[pool].per_page;
   p.room = watched() ? 0 : p.pages * per_page;
-  p.floor = watched() ? INT64_MAX : (p.pages - 1) * per_page;
+  p.floor = watched() ? INT64_MAX : std::max<int64_t>(p.pages - 1, 0) * per_page;
 }
 
 void MbufAccount::SetBounds() {
@@ -144,6 +144,7 @@ void MbufAccount::Wait(int pool) {
 
 void MbufAccount::AfterRelease(int pool) {
   Pool& p = pools[pool];
+  KASSERT(p.live >= 0);  // nothing is given back twice: an empty pool has the floor 0
   if (p.live == (p.pages - 1) * kPoolClasses[pool].per_page) {
     --p.pages;
     bytes -= kPoolClasses[pool].page_bytes;

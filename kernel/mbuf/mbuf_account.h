@@ -87,6 +87,10 @@ struct MbufAccount {
   // Pays for one item of `pool`. False only with M_DONTWAIT. [sleeps] on the pool, behind those who
   // wait for it already. REQUIRES: M_WAIT only in a process.
   bool Charge(int pool, int how);
+  // Its two halves: whether nothing has to be asked, and then how to pay; and what to do else.
+  bool MayCharge(int pool) const { return pools[pool].live < pools[pool].room; }
+  void ChargeAtOnce(int pool) { ++pools[pool].live; }
+  bool ChargeSlowly(int pool, int how);
   // Gives back what was charged. The account may be gone afterwards.
   void Release(int pool);
   // Pays without asking the limit: for what arrives from another host.
@@ -121,7 +125,6 @@ struct MbufAccount {
   void SetBounds();
   void SetBounds(int pool);
   bool TryCharge(int pool);
-  bool ChargeSlowly(int pool, int how);
   bool Refuse(int pool);
   bool Awaited(int pool) const;
   void Wait(int pool);
@@ -172,18 +175,20 @@ void m_tag_transfer(mbuf* m);
 
 // --- The paths that every packet takes. ---
 
-inline bool MbufAccount::Charge(int pool, int how) {
+// Who may sleep is asked on every call, not only when it comes to a sleep.
+inline void CheckHow(int how) {
   KASSERT(how == M_WAIT ? curproc() != nullptr : how == M_DONTWAIT);
-  Pool& p = pools[pool];
-  if (__builtin_expect(p.live >= p.room, 0)) return ChargeSlowly(pool, how);
-  ++p.live;
+}
+
+inline bool MbufAccount::Charge(int pool, int how) {
+  CheckHow(how);
+  if (__builtin_expect(!MayCharge(pool), 0)) return ChargeSlowly(pool, how);
+  ChargeAtOnce(pool);
   return true;
 }
 
 inline void MbufAccount::Release(int pool) {
-  Pool& p = pools[pool];
-  KASSERT(p.live > 0);
-  if (__builtin_expect(--p.live <= p.floor, 0)) AfterRelease(pool);
+  if (__builtin_expect(--pools[pool].live <= pools[pool].floor, 0)) AfterRelease(pool);
 }
 
 }  // namespace sockbed

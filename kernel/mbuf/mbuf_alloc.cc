@@ -19,12 +19,10 @@
 namespace sockbed {
 namespace {
 
-// An mbuf whose fields before m_ext are set; null if the account refuses.
-mbuf* NewMbuf(int how, int type, MbufSite where) {
-  KASSERT(type >= 0 && type < MT_NTYPES);
-  MbufAccount& account = CurrentAccount();
-  if (!account.Charge(kMbufs, how)) return nullptr;
-  mbuf* const m = static_cast<mbuf*>(account.memory->items[kMbufs].Take());
+// Sets the fields before m_ext.
+[[gnu::always_inline]] inline mbuf* Dress(void* item, MbufAccount& account, int type,
+                                          MbufSite where) {
+  mbuf* const m = static_cast<mbuf*>(item);
   ++account.stat.m_mtypes[type];
   m->m_next = nullptr;
   m->m_nextpkt = nullptr;
@@ -35,6 +33,26 @@ mbuf* NewMbuf(int how, int type, MbufSite where) {
   m->m_account = &account;
   m->m_site = where;
   return m;
+}
+
+// What NewMbuf does when the account, or the pool, has to be asked.
+[[gnu::noinline]] mbuf* NewMbufSlowly(int how, int type, MbufSite where) {
+  MbufAccount& account = CurrentAccount();
+  if (!account.Charge(kMbufs, how)) return nullptr;
+  return Dress(account.memory->items[kMbufs].Take(), account, type, where);
+}
+
+// A plain mbuf; null if the account refuses. The way that nearly every mbuf takes calls nothing.
+[[gnu::always_inline]] inline mbuf* NewMbuf(int how, int type, MbufSite where) {
+  KASSERT(type >= 0 && type < MT_NTYPES);
+  CheckHow(how);
+  MbufAccount& account = CurrentAccount();
+  ItemPool& items = account.memory->items[kMbufs];
+  if (__builtin_expect(!account.MayCharge(kMbufs) || !items.has_free(), 0)) {
+    return NewMbufSlowly(how, type, where);
+  }
+  account.ChargeAtOnce(kMbufs);
+  return Dress(items.TakeFree(), account, type, where);
 }
 
 // Takes m out of its ring; true if it was the last.
@@ -129,8 +147,19 @@ void m_extfree(mbuf* m) {
 
 namespace {
 
-// What there is to do for an mbuf that is more than its own bytes.
-void FreeParts(mbuf* m) {
+// Gives an mbuf back that is no more than its own bytes; returns m_next.
+[[gnu::always_inline]] inline mbuf* GiveBack(mbuf* m) {
+  mbuf* const next = m->m_next;
+  MbufAccount& account = *m->m_account;
+  --account.stat.m_mtypes[m->m_type];
+  m->m_type = kFreed;
+  account.memory->items[kMbufs].Give(m);
+  account.Release(kMbufs);
+  return next;
+}
+
+// m_free of an mbuf that is more.
+[[gnu::noinline]] mbuf* FreeWithParts(mbuf* m) {
   if ((m->m_flags & M_ZEROIZE) != 0) {
     m_zero(m);
     if (m->m_next != nullptr) m->m_next->m_flags |= M_ZEROIZE;
@@ -140,6 +169,7 @@ void FreeParts(mbuf* m) {
     if (m->m_pkthdr.ph_tags != nullptr) m_tag_delete_chain(m);
   }
   if ((m->m_flags & M_EXT) != 0) m_extfree(m);
+  return GiveBack(m);
 }
 
 }  // namespace
@@ -147,14 +177,8 @@ void FreeParts(mbuf* m) {
 mbuf* m_free(mbuf* m) {
   if (m == nullptr) return nullptr;
   KASSERT(m->m_type != kFreed);
-  if ((m->m_flags & (M_ZEROIZE | M_PKTHDR | M_EXT)) != 0) FreeParts(m);
-  mbuf* const next = m->m_next;
-  MbufAccount& account = *m->m_account;
-  --account.stat.m_mtypes[m->m_type];
-  m->m_type = kFreed;
-  account.memory->items[kMbufs].Give(m);
-  account.Release(kMbufs);
-  return next;
+  const bool parts = (m->m_flags & (M_ZEROIZE | M_PKTHDR | M_EXT)) != 0;
+  return parts ? FreeWithParts(m) : GiveBack(m);
 }
 
 mbuf* m_freem(mbuf* m) {
