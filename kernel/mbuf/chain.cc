@@ -371,7 +371,7 @@ MbufPtr m_split(mbuf* m, int len0, int how, MbufSite where) {
 void m_cat(mbuf* m, MbufPtr n) {
   KASSERT(m != nullptr);
   while (m->m_next != nullptr) m = m->m_next;
-  while (n && !M_READONLY(m) && n->m_len <= m_trailingspace(m)) {
+  while (n && n->m_len <= m_trailingspace(m)) {
     std::memcpy(m->m_data + m->m_len, n->m_data, static_cast<size_t>(n->m_len));
     m->m_len += n->m_len;
     n.reset(m_free(n.release()));

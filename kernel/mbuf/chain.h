@@ -12,6 +12,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/mbuf/mbuf_alloc.h"
@@ -51,6 +52,9 @@ void m_copydata(const mbuf* m, int off, int len, void* buf);
 
 // Puts `len` uninitialised contiguous bytes in front. Null: no memory. REQUIRES: len <= MHLEN.
 MbufPtr m_prepend(MbufPtr m, int len, int how, MbufSite where = MbufSite::Here());
+inline void M_PREPEND(MbufPtr& m, int len, int how, MbufSite where = MbufSite::Here()) {
+  m = m_prepend(std::move(m), len, how, where);
+}
 
 // Opens `hlen` bytes at offset `skip` and returns the mbuf that holds them, at *off; m stays the
 // first. Null: no memory; the chain may have been cut up, its bytes are intact. REQUIRES:

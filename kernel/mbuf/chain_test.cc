@@ -220,6 +220,20 @@ TEST_F(ChainTest, MakespaceMovesTheRestIntoTrailingSpace) {  // figure 13 b
   m_check(m.get());
 }
 
+TEST_F(ChainTest, MakespaceMovesTheSmallerPartWhereThereIsRoomForEither) {
+  MbufPtr m = Chain({200}, true, Storage::kCluster);
+  m_adj(m.get(), 100);
+  int off = -1;
+  EXPECT_EQ(m_makespace(m.get(), 49, 8, &off), m.get());
+  EXPECT_EQ(m_leadingspace(m.get()), 92) << "49 bytes moved left";
+  EXPECT_EQ(m_makespace(m.get(), 80, 8, &off), m.get());
+  EXPECT_EQ(m_leadingspace(m.get()), 92) << "28 bytes moved right";
+  const std::string content = Content(m);
+  EXPECT_EQ(content.substr(0, 49), Bytes(49, 100));
+  EXPECT_EQ(content.substr(57, 23), Bytes(23, 149));
+  EXPECT_EQ(content.substr(88), Bytes(28, 172));
+}
+
 TEST_F(ChainTest, MakespaceMovesTheRestOutWhenTheHoleThenFits) {  // figure 13 c
   MbufPtr m = Chain({144, 7});
   int off = -1;
@@ -250,6 +264,18 @@ TEST_F(ChainTest, MakespaceAtTheEndAndBeyond) {
   EXPECT_EQ(off, 0);
   EXPECT_EQ(m_makespace(m.get(), 333, 8, &off), nullptr);
   EXPECT_EQ(m->m_pkthdr.len, 332);
+  m_check(m.get());
+}
+
+TEST_F(ChainTest, MakespaceNeverAddsAnMbufInFront) {
+  MbufPtr sharer;
+  MbufPtr m = SharedPacket(100, &sharer);
+  mbuf* const first = m.get();
+  int off = -1;
+  EXPECT_EQ(m_makespace(m.get(), 0, 8, &off), first->m_next);
+  EXPECT_EQ(m.get(), first);
+  EXPECT_EQ(Lengths(m), (Lens{0, 8, 100}));
+  EXPECT_EQ(Content(sharer), Bytes(100));
   m_check(m.get());
 }
 

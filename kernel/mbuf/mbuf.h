@@ -223,6 +223,8 @@ inline int m_trailingspace(const mbuf* m) {
 // aligned.
 // REQUIRES: writable; m_data at the start of the area; len, rounded up to 8, fits.
 void m_align(mbuf* m, int len);
+inline void M_ALIGN(mbuf* m, int len) { m_align(m, len); }
+inline void MH_ALIGN(mbuf* m, int len) { m_align(m, len); }
 
 // The time at which the packet was received, or else now, as wall time.
 void m_microtime(const mbuf* m, timeval* tv);

@@ -40,10 +40,17 @@ MbufPtr m_getclr(int how, int type, MbufSite where = MbufSite::Here());
 // The same with a new packet header mbuf of type MT_DATA: m_clget(nullptr, how, len).
 MbufPtr m_clget(std::nullptr_t, int how, uint32_t len, MbufSite where = MbufSite::Here());
 
-// Attaches MCLBYTES; the caller tests M_EXT.
+// The macros of the manual page. MCLGET attaches MCLBYTES; the caller tests M_EXT.
+inline void MGET(MbufPtr& m, int how, int type, MbufSite where = MbufSite::Here()) {
+  m = m_get(how, type, where);
+}
+inline void MGETHDR(MbufPtr& m, int how, int type, MbufSite where = MbufSite::Here()) {
+  m = m_gethdr(how, type, where);
+}
 inline void MCLGET(mbuf* m, int how) {
   (void)m_clget(m, how, MCLBYTES);  // M_EXT is the answer
 }
+[[nodiscard]] inline bool MCLGETL(mbuf* m, int how, uint32_t len) { return m_clget(m, how, len); }
 
 // A whole packet of `len` bytes from linear memory, `off` bytes left free in front of the first
 // mbuf's data; clusters where they pay. Null: no memory (never waits).

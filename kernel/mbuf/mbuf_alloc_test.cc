@@ -2,10 +2,13 @@
 
 #include <sys/time.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "kernel/mbuf/mbuf_tags.h"
 #include "kernel/mbuf/two_hosts.h"
+#include "kernel/sim/fault.h"
 
 namespace sockbed {
 namespace {
@@ -50,6 +53,44 @@ TEST_F(MbufAllocTest, GetclrZeroesTheData) {
   { MbufPtr dirty = Chain({224}, false); }
   MbufPtr m = m_getclr(M_DONTWAIT, MT_SOOPTS);
   EXPECT_EQ(std::string(m->m_data, 224), std::string(224, '\0'));
+}
+
+TEST_F(MbufAllocTest, InithdrMakesOfARawMbufWhatGethdrGives) {
+  MbufPtr m = m_get(M_DONTWAIT, MT_CONTROL);
+  m->m_flags = M_EOR | M_BCAST;
+  m->m_data += 200;
+  m->m_pkthdr.csum_flags = M_TCP_CSUM_OUT;
+  EXPECT_EQ(m_inithdr(m.get()), m.get());
+  EXPECT_EQ(m->m_flags, M_PKTHDR);
+  EXPECT_EQ(m->m_type, MT_CONTROL);
+  EXPECT_EQ(m->m_data, m->m_pktdat());
+  EXPECT_EQ(m->m_pkthdr.csum_flags, 0);
+  EXPECT_EQ(m->m_pkthdr.pf.prio, IFQ_DEFPRIO);
+  m_check(m.get());
+}
+
+TEST_F(MbufAllocTest, MacrosOfTheManualPage) {
+  MbufPtr plain, header;
+  MGET(plain, M_DONTWAIT, MT_SOOPTS);
+  EXPECT_EQ(plain->m_flags, 0);
+  M_ALIGN(plain.get(), 24);
+  EXPECT_EQ(m_leadingspace(plain.get()), MLEN - 24);
+  MGETHDR(header, M_DONTWAIT, MT_DATA);
+  MH_ALIGN(header.get(), 24);
+  EXPECT_EQ(m_leadingspace(header.get()), MHLEN - 24);
+  M_PREPEND(header, 20, M_DONTWAIT);
+  EXPECT_EQ(header->m_pkthdr.len, 20);
+  EXPECT_TRUE(MCLGETL(plain.get(), M_DONTWAIT, 2049));
+  EXPECT_EQ(plain->m_ext.ext_size, 2050u);
+}
+
+TEST_F(MbufAllocTest, EveryTypeIsCountedUntilItIsFreed) {
+  for (int type = 0; type < MT_NTYPES; ++type) {
+    MbufPtr m = m_get(M_DONTWAIT, type);
+    for (int other = 0; other < MT_NTYPES; ++other) {
+      EXPECT_EQ(mbuf_stat(a()).m_mtypes[other], other == type ? 1 : 0);
+    }
+  }
 }
 
 TEST_F(MbufAllocTest, TypeOutsideTheTablePanics) {
@@ -303,6 +344,46 @@ TEST_F(MbufAllocTest, DupCopiesTagsAndNumbersThePacketAnew) {
   EXPECT_EQ(m_tag_next(m_tag_first(to.get()))->m_tag_id, PACKET_TAG_IP_OFFNXT);
   m_removehdr(from.get());
   EXPECT_DEATH((void)m_dup_pkthdr(to.get(), from.get(), M_DONTWAIT), "M_PKTHDR");
+}
+
+TEST_F(MbufAllocTest, DupOfAPacketUnderWayIsNotUnderWay) {
+  MbufPtr from = Chain({20});
+  from->m_pkthdr.ph_event.handler = [](Event*) {};
+  machine().ScheduleAfter(&from->m_pkthdr.ph_event, kSecond);
+  MbufPtr to = m_get(M_DONTWAIT, MT_DATA);
+  ASSERT_EQ(m_dup_pkthdr(to.get(), from.get(), M_DONTWAIT), 0);
+  EXPECT_FALSE(to->m_pkthdr.ph_event.pending());
+  machine().Cancel(&from->m_pkthdr.ph_event);
+}
+
+TEST_F(MbufAllocTest, DupWithoutMemoryForTheTagsFillsInTheRest) {
+  fault::Plan plan({{.site = Site::kPoolGet, .only_ordinal = 2}});
+  Boot({.fault_plan = &plan});
+  MbufPtr from = Chain({20});
+  from->m_flags |= M_BCAST;
+  m_tag_prepend(from.get(), m_tag_get(PACKET_TAG_SRCROUTE, 4, M_DONTWAIT));
+  MbufPtr to = m_get(M_DONTWAIT, MT_DATA);
+  EXPECT_EQ(m_dup_pkthdr(to.get(), from.get(), M_DONTWAIT), ENOBUFS);
+  EXPECT_EQ(to->m_flags, M_PKTHDR | M_BCAST);
+  EXPECT_EQ(to->m_pkthdr.len, 20);
+  EXPECT_EQ(m_tag_first(to.get()), nullptr);
+  EXPECT_NE(m_tag_first(from.get()), nullptr);
+}
+
+// The table of flags: which travel with the packet header, and which are the storage's.
+TEST_F(MbufAllocTest, AllFlagsButThoseOfStorageTravelWithTheHeader) {
+  constexpr uint16_t kTravel = 0x0002 | 0x0004 | 0x0010 | 0x0020 | 0x0040 | 0x0100 | 0x0200 |
+                               0x0400 | 0x0800 | 0x1000 | 0x2000 | 0x4000 | 0x8000;
+  EXPECT_EQ(M_COPYFLAGS, kTravel);
+  MbufPtr from = m_clget(nullptr, M_DONTWAIT, 2048);
+  from->m_flags |= kTravel;
+  MbufPtr copy = m_get(M_DONTWAIT, MT_DATA);
+  ASSERT_EQ(m_dup_pkthdr(copy.get(), from.get(), M_DONTWAIT), 0);
+  EXPECT_EQ(copy->m_flags, kTravel);
+  MbufPtr to = m_get(M_DONTWAIT, MT_DATA);
+  M_MOVE_PKTHDR(to.get(), from.get());
+  EXPECT_EQ(to->m_flags, kTravel);
+  EXPECT_NE(from->m_flags & M_EXT, 0);
 }
 
 TEST_F(MbufAllocTest, MchtypeMovesTheCount) {

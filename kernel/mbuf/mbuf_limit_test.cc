@@ -112,6 +112,8 @@ TEST_F(MbufLimitTest, WaitersAreServedFirstComeFirstServed) {
   ASSERT_EQ(asleep.size(), 3u);
   EXPECT_EQ(asleep[0].wmesg, "mbufpl");
   EXPECT_EQ(RecordsOf(MbufRecord::kWait).size(), 3u);
+  EXPECT_EQ(mbuf_stat(a()).m_drops, 1 + 3) << "each was refused once";
+  EXPECT_EQ(mbuf_pools(a())[0].failures, 1 + 3);
   ml_dequeue(&held).reset();
   EXPECT_EQ(order, "");  // not at once: whoever frees is in the middle of something
   machine().Run();
@@ -194,6 +196,23 @@ TEST_F(MbufLimitTest, WaiterKilledGivesBackWhatItWasGranted) {
   EXPECT_EQ(Live(a(), "mbuf"), 16);
   ml_purge(&held);
   EXPECT_EQ(m_pool_used(), 0);
+}
+
+TEST_F(MbufLimitTest, WaiterKilledBeforeItRunsGivesBackWhatItWasGranted) {
+  LimitToPages(1);
+  mbuf_list held;
+  Exhaust(&held);
+  Spawn("doomed", [] { MbufPtr m = m_get(M_WAIT, MT_DATA); });
+  machine().Run();
+  ml_dequeue(&held).reset();
+  int64_t granted = 0;
+  After(0, [&] {  // behind the wakeup, before the process
+    granted = Live(a(), "mbuf");
+    proc_killall(a());
+  });
+  machine().Run();
+  EXPECT_EQ(granted, 16);
+  EXPECT_EQ(Live(a(), "mbuf"), 15);
 }
 
 TEST_F(MbufLimitTest, FreeOnAnotherHostWakesTheWaiterOfTheHostThatPaid) {

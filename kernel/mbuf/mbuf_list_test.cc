@@ -1,6 +1,9 @@
 #include "kernel/mbuf/mbuf_list.h"
 
+#include <deque>
+
 #include "kernel/mbuf/two_hosts.h"
+#include "kernel/sim/random.h"
 
 namespace sockbed {
 namespace {
@@ -119,6 +122,54 @@ TEST_F(MbufQueueTest, DelistTakesEverything) {
   EXPECT_EQ(PacketLengths(&ml), (Lens{1, 2}));
   EXPECT_TRUE(mq_empty(&mq_));
   EXPECT_EQ(mq_dequeue(&mq_), nullptr);
+}
+
+TEST_F(MbufQueueTest, PurgeFreesAllAndCountsNoDrop) {
+  (void)mq_enqueue(&mq_, Chain({1}));
+  (void)mq_enqueue(&mq_, Chain({2}));
+  EXPECT_EQ(mq_purge(&mq_), 2u);
+  EXPECT_EQ(mq_drops(&mq_), 0u);
+  EXPECT_EQ(mq_hdatalen(&mq_), 0);
+  EXPECT_EQ(Live(a(), "mbuf"), 0);
+}
+
+// Random operations against a deque of lengths.
+TEST_F(MbufQueueTest, HoldsWhatADequeHolds) {
+  Stream random(3, Site::kProgram, 0, 0);
+  std::deque<int> model;
+  uint32_t drops = 0;
+  mq_set_maxlen(&mq_, 5);
+  for (int i = 1; i <= 2000; ++i) {
+    const bool full = model.size() >= 5;
+    const int length = 1 + i % 100;
+    switch (random.NextBelow(4)) {
+      case 0:
+        EXPECT_EQ(mq_enqueue(&mq_, Chain({length})), full);
+        drops += full;
+        if (!full) model.push_back(length);
+        break;
+      case 1:
+        EXPECT_EQ(mq_push(&mq_, Chain({length})), full);
+        drops += full;
+        if (full) model.pop_front();
+        model.push_back(length);
+        break;
+      case 2: {
+        mbuf_list more;
+        Fill(&more, {length, length + 1});
+        EXPECT_EQ(mq_enlist(&mq_, &more), full ? 2 : 0);
+        drops += full ? 2 : 0;
+        if (!full) model.insert(model.end(), {length, length + 1});
+        break;
+      }
+      default:
+        EXPECT_EQ(mq_hdatalen(&mq_), model.empty() ? 0 : model.front());
+        EXPECT_EQ(mq_dequeue(&mq_) == nullptr, model.empty());
+        if (!model.empty()) model.pop_front();
+    }
+    ASSERT_EQ(PacketLengths(&mq_.mq_list), Lens(model.begin(), model.end()));
+    ASSERT_EQ(mq_drops(&mq_), drops);
+  }
 }
 
 TEST_F(MbufQueueTest, SetMaxlenDoesNotTrim) {

@@ -59,6 +59,18 @@ TEST_F(PulldownTest, LeadingSpaceTakesTheHead) {
   EXPECT_EQ(mbuf_stat(a()).m_pulldown_copy, 1);
 }
 
+TEST_F(PulldownTest, NeitherSideOfASharedMbufTakesTheOther) {
+  MbufPtr m = Chain({40, 100}, true, Storage::kCluster);
+  MbufPtr sharer = m_copym(m.get(), 0, 40, M_DONTWAIT);
+  m->m_next->m_data += 50;
+  m->m_next->m_len -= 50;
+  m_calchdrlen(m.get());
+  EXPECT_EQ(Pulldown(m, 34, 20), 0);
+  EXPECT_EQ(Lengths(m), (Lens{34, 20, 36})) << "though there were 50 bytes in front of the second";
+  EXPECT_EQ(mbuf_stat(a()).m_pulldown_alloc, 1);
+  EXPECT_EQ(Content(sharer), Bytes(40));
+}
+
 TEST_F(PulldownTest, PrivateAndContiguousStaysInPlace) {
   MbufPtr m = Chain({40, 60});
   mbuf* const second = m->m_next;
