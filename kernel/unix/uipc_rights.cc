@@ -151,15 +151,22 @@ void Reach(file* fp, bool* deferred) {
   }
 }
 
-// Whoever has a listener can also accept and read the connections that wait there.
-void ReachThrough(const socket* so, bool* deferred) {
-  const auto reach = [deferred](file* fp) { Reach(fp, deferred); };
-  ScanRecords(so->so_rcv.sb_mb, reach);
+// Calls visit(socket*) for all sockets whose buffers a file gives access to: whoever has a listener
+// can also accept and read the connections that wait there.
+template <typename Visit>
+void ForEachBehind(socket* so, Visit visit) {
+  visit(so);
   for (const soqhead* queue : {&so->so_q0, &so->so_q}) {
-    for (const socket* waiting = queue->first; waiting != nullptr; waiting = waiting->so_qe_next) {
-      ScanRecords(waiting->so_rcv.sb_mb, reach);
+    for (socket* waiting = queue->first; waiting != nullptr; waiting = waiting->so_qe_next) {
+      visit(waiting);
     }
   }
+}
+
+void ReachThrough(socket* so, bool* deferred) {
+  ForEachBehind(so, [deferred](const socket* behind) {
+    ScanRecords(behind->so_rcv.sb_mb, [deferred](file* fp) { Reach(fp, deferred); });
+  });
 }
 
 void MarkReachable() {
@@ -174,7 +181,7 @@ void MarkReachable() {
         continue;
       }
       fp->f_flag |= kMark;
-      if (const socket* so = LocalSocket(fp)) ReachThrough(so, &deferred);
+      if (socket* so = LocalSocket(fp)) ReachThrough(so, &deferred);
     }
   } while (deferred);
 }
@@ -260,7 +267,7 @@ void unp_gc() {
   const std::vector<file*> unreachable = TakeUnreachable();
   if (!unreachable.empty()) EmitUnix(UnixEvent::kCollect, nullptr, unreachable.size());
   for (file* fp : unreachable) {
-    if (socket* so = LocalSocket(fp)) sorflush(so);
+    if (socket* so = LocalSocket(fp)) ForEachBehind(so, sorflush);
   }
   for (file* fp : unreachable) (void)FRELE(fp);  // nobody is left to be told
   host.unp_gcing = false;

@@ -412,6 +412,21 @@ TEST_F(RightsTest, ConnectionsThatWaitAtAListenerInFlightAreReachable) {
   });
 }
 
+TEST_F(RightsTest, ListenerThatWaitsAtItsOwnConnectionIsCollected) {
+  InProcess([this] {
+    const int head = NewFd(CreateLocalListener("/tmp/server"));
+    const int client = NewFd(CreateLocal(SOCK_STREAM));
+    ASSERT_EQ(ConnectTo(SocketOfFd(client), "/tmp/server"), 0);
+    EXPECT_EQ(Pass(client, {head}), 0);
+    CloseFd(head);
+    EXPECT_EQ(OpenFiles(), 2);
+    CloseFd(client);
+    EXPECT_EQ(OpenFiles(), 0);
+    EXPECT_EQ(InFlight(), 0);
+    EXPECT_EQ(sockets().live_sockets, 0) << "nor the connection that waited";
+  });
+}
+
 // The collector against a plain computation: what no descriptor can reach must be closed, nothing
 // else.
 class CollectorModel {
@@ -427,17 +442,42 @@ class CollectorModel {
   static void Visit(const file* fp, std::set<const file*>* seen) {
     if (!seen->insert(fp).second || fp->f_type != FileType::kSocket) return;
     const auto* so = static_cast<const socket*>(fp->f_data);
+    VisitBuffer(so, seen);
+    for (const soqhead* queue : {&so->so_q0, &so->so_q}) {
+      for (so = queue->first; so != nullptr; so = so->so_qe_next) VisitBuffer(so, seen);
+    }
+  }
+
+  static void VisitBuffer(const socket* so, std::set<const file*>* seen) {
     for (const mbuf* record = so->so_rcv.sb_mb; record != nullptr; record = record->m_nextpkt) {
-      if (record->m_type != MT_CONTROL) continue;
-      const size_t n = (mtod<cmsghdr>(record)->cmsg_len - CMSG_LEN(0)) / sizeof(fdpass);
-      for (size_t i = 0; i < n; ++i) {
-        fdpass cell;
-        std::memcpy(&cell, record->m_data + CMSG_LEN(0) + i * sizeof(cell), sizeof(cell));
-        Visit(cell.fp, seen);
+      for (const mbuf* m = record; m != nullptr; m = m->m_next) {
+        if (m->m_type == MT_CONTROL) VisitMessage(m, seen);
       }
     }
   }
+
+  static void VisitMessage(const mbuf* control, std::set<const file*>* seen) {
+    const size_t n = (mtod<cmsghdr>(control)->cmsg_len - CMSG_LEN(0)) / sizeof(fdpass);
+    for (size_t i = 0; i < n; ++i) {
+      fdpass cell;
+      std::memcpy(&cell, control->m_data + CMSG_LEN(0) + i * sizeof(cell), sizeof(cell));
+      Visit(cell.fp, seen);
+    }
+  }
 };
+
+// Somebody connects to a listener and then waits there, or is accepted; another socket is left
+// alone.
+void ConnectOrAccept(socket* so) {
+  if ((so->so_options & kSoAcceptConn) == 0) return;
+  if (so->so_qlen > 1) {
+    NewFd(AcceptWaiting(so));
+    return;
+  }
+  socket* client = CreateLocal(SOCK_STREAM);
+  EXPECT_EQ(ConnectTo(client, sotounpcb(so)->unp_addr->sun_path), 0);
+  NewFd(client);
+}
 
 TEST_F(RightsTest, RandomGraphsKeepExactlyWhatCanBeReached) {
   for (uint64_t seed = 1; seed <= 30; ++seed) {
@@ -450,9 +490,13 @@ TEST_F(RightsTest, RandomGraphsKeepExactlyWhatCanBeReached) {
           std::advance(it, static_cast<long>(random.NextBelow(table.size())));
           return it->first;
         };
-        const uint64_t what = table.empty() ? 0 : random.NextBelow(10);
+        const uint64_t what = table.empty() ? 0 : random.NextBelow(12);
         if (what < 2) {
-          PairFds();
+          PairFds(random.NextBelow(4) == 0 ? SOCK_DGRAM : SOCK_STREAM);
+        } else if (what == 10) {
+          NewFd(CreateLocalListener("/tmp/" + std::to_string(seed * 1000 + step)));
+        } else if (what == 11) {
+          ConnectOrAccept(SocketOfFd(pick()));
         } else if (what < 6) {
           (void)SendTo(SocketOfFd(pick()), "x", nullptr, MSG_DONTWAIT, nullptr,
                        RightsMessage({pick(), pick()}));
