@@ -54,6 +54,15 @@ void StoreName(const unpcb* unp, mbuf* nam) {
   }
 }
 
+// The family in an address; of one too short to have it, ours: the length is what is wrong.
+sa_family_t FamilyOf(const mbuf* nam) {
+  sa_family_t family = AF_UNIX;
+  if (nam->m_len >= static_cast<int>(sizeof(family))) {
+    std::memcpy(&family, nam->m_data, sizeof(family));
+  }
+  return family;
+}
+
 // The path in an address. Errors: EINVAL (too short, too long, no end), EAFNOSUPPORT.
 int PathOf(const mbuf* nam, std::string* path) {
   constexpr int kStart = offsetof(sockaddr_un, sun_path);
@@ -79,6 +88,8 @@ std::unique_ptr<const sockaddr_un> MakeAddress(const std::string& path) {
 int FindPeer(const socket* so, const mbuf* nam, socket** peer) {
   std::string path;
   vnode* node = nullptr;
+  // Other than bind, connect minds the family before the length.
+  if (FamilyOf(nam) != AF_UNIX) return EAFNOSUPPORT;
   if (const int error = PathOf(nam, &path)) return error;
   if (const int error = Unix().names.Lookup(path, &node)) return error;
   if (node->v_type != VnodeType::kSocket) return ENOTSOCK;
