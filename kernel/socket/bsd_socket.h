@@ -1,7 +1,7 @@
 // Socket constants that only BSD has. All others come from the host's <sys/socket.h>.
 //
 // Lives here:  SS_*, PR_*, PRU-era limits, BSD-only SO_* and MSG_* numbers, sizes and their
-//              relations.
+//              relations; struct splice.
 // Called by:   socket and every room above it.
 // Source:      OpenBSD sys/sys/{socket,socketvar,protosw}.h.
 // Differs:     numbers that the host's headers define are the host's, so that unmodified programs
@@ -10,6 +10,8 @@
 #define SOCKBED_KERNEL_SOCKET_BSD_SOCKET_H_
 
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/types.h>
 
 #include <cstdint>
 
@@ -38,7 +40,7 @@ inline constexpr int PR_CONNREQUIRED = 0x04;  // data only when connected
 inline constexpr int PR_WANTRCVD = 0x08;      // tell the protocol when data has been taken
 inline constexpr int PR_RIGHTS = 0x10;        // control messages may hold open files
 inline constexpr int PR_ABRTACPTDIS = 0x20;   // accepting a dead connection reports ECONNABORTED
-inline constexpr int PR_SPLICE = 0x40;
+inline constexpr int PR_SPLICE = 0x40;        // SO_SPLICE is possible
 
 // so_options: the BSD bit of each boolean option (the host's SO_* numbers are mapped to these).
 inline constexpr int kSoDebug = 0x0001;
@@ -65,6 +67,14 @@ inline constexpr int SO_JUMBO = 0x1'0400;
 inline constexpr int SO_BINDANY = 0x1'1000;
 inline constexpr int SO_RTABLE = 0x1'1021;
 inline constexpr int SO_SPLICE = 0x1'1023;
+
+// The value of SO_SPLICE in its long form; the short one is the descriptor alone. What is read back
+// is an off_t: the bytes moved so far.
+struct splice {
+  int sp_fd;        // of the drain; negative: end the splice
+  off_t sp_max;     // end it after so many bytes; 0: no limit
+  timeval sp_idle;  // end it when nothing moved for so long; 0: no limit
+};
 
 inline constexpr int somaxconn_default = 128;           // kern.somaxconn
 inline constexpr int sominconn_default = 80;            // kern.sominconn

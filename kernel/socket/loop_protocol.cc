@@ -389,7 +389,8 @@ extern const domain kLoopDomain;
 constexpr std::array kProtocols = std::to_array<protosw>({
     {SOCK_STREAM, &kLoopDomain, IPPROTO_TCP,
      PR_CONNREQUIRED | PR_WANTRCVD | PR_ABRTACPTDIS | PR_SPLICE, &kStreamRequests, loop_ctloutput},
-    {SOCK_DGRAM, &kLoopDomain, IPPROTO_UDP, PR_ATOMIC | PR_ADDR, &kDatagramRequests, nullptr},
+    {SOCK_DGRAM, &kLoopDomain, IPPROTO_UDP, PR_ATOMIC | PR_ADDR | PR_SPLICE, &kDatagramRequests,
+     nullptr},
     {SOCK_SEQPACKET, &kLoopDomain, 99, PR_ATOMIC | PR_CONNREQUIRED | PR_WANTRCVD, &kRecordRequests,
      nullptr},
     {SOCK_RAW, &kLoopDomain, 0, PR_ATOMIC | PR_ADDR, &kDatagramRequests, nullptr},

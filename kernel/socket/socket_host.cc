@@ -85,6 +85,7 @@ void sodealloc(socket* so) {
   KASSERT(so->so_pcb == nullptr && so->so_head == nullptr);
   KASSERT(so->so_rcv.sb_mb == nullptr && so->so_snd.sb_mb == nullptr);
   KASSERT(so->so_q.first == nullptr && so->so_q0.first == nullptr);
+  KASSERT(so->so_splice == nullptr && so->so_spliceback == nullptr);
   SocketHost& host = HostLocal<SocketHost>::Of(*so->so_host);
   EmitSocket(SocketEvent::kFree, so);
   selwakeup(&so->so_rcv.sb_sel);

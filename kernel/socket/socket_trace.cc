@@ -21,8 +21,11 @@ constexpr std::array kTypes = std::to_array<EventType>({
     {"FLUSH", "so#{o} {0} bytes of so_rcv"},
     {"OPTION", "so#{o} level {0} option {1} {2:e}"},
     {"URGENT", "so#{o} mark in {0} bytes"},
+    {"SPLICE", "so#{o} to so#{0}, at most {1} bytes"},
+    {"MOVE", "so#{o} to so#{0} {1} bytes after {2}"},
+    {"UNSPLICE", "so#{o} from so#{0} after {1} bytes {2:e}"},
 });
-static_assert(kTypes.size() == static_cast<size_t>(SocketEvent::kUrgent) + 1);
+static_assert(kTypes.size() == static_cast<size_t>(SocketEvent::kUnsplice) + 1);
 
 constexpr std::array kFamilies = std::to_array<ValueName>({
     {AF_UNIX, "AF_UNIX"},

@@ -24,6 +24,7 @@
 #include "kernel/sched/file.h"
 #include "kernel/sched/host_local.h"
 #include "kernel/sched/synch.h"
+#include "kernel/sched/timeout.h"
 #include "kernel/sched/uio.h"
 #include "kernel/socket/bsd_socket.h"
 #include "kernel/socket/protosw.h"
@@ -64,6 +65,14 @@ struct socket {
 
   sockbuf so_rcv, so_snd;
 
+  // SO_SPLICE (uipc_splice.h).
+  socket* so_splice = nullptr;      // source: the drain that its bytes go to
+  socket* so_spliceback = nullptr;  // drain: the source they come from
+  off_t so_splicelen = 0;           // source: bytes moved since the splice began; stays when it ends
+  off_t so_splicemax = 0;           // source: where it ends; 0: nowhere
+  timeval so_idletv = {};           // source: how long it may be idle; 0: for ever
+  timeout so_idleto;
+
   // Called after each sorwakeup, in the waker's context; must not sleep.
   void (*so_upcall)(socket* so, void* arg, int how) = nullptr;
   void* so_upcallarg = nullptr;
@@ -81,7 +90,7 @@ struct socket {
 // Makes a socket for the current process. Errors: EPROTONOSUPPORT, EPROTOTYPE, and the protocol's.
 [[nodiscard]] int socreate(int dom, socket** aso, int type, int proto);
 [[nodiscard]] int sobind(socket* so, mbuf* nam, proc* p);
-// Errors: EINVAL (connected or connecting), and the protocol's.
+// Errors: EINVAL (connected or connecting), EOPNOTSUPP (spliced), and the protocol's.
 [[nodiscard]] int solisten(socket* so, int backlog);
 // Starts connecting; never sleeps. On failure, or when the wait is given up, the caller clears
 // SS_ISCONNECTING itself. Errors: EOPNOTSUPP (listening), EISCONN, and the protocol's.

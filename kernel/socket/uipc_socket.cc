@@ -11,6 +11,7 @@
 #include "kernel/sched/timeout.h"
 #include "kernel/socket/socket_private.h"
 #include "kernel/socket/socket_trace.h"
+#include "kernel/socket/uipc_splice.h"
 
 namespace sockbed {
 namespace {
@@ -97,6 +98,7 @@ int sobind(socket* so, mbuf* nam, proc* p) {
 }
 
 int solisten(socket* so, int backlog) {
+  if (so->so_splice != nullptr || so->so_spliceback != nullptr) return EOPNOTSUPP;
   constexpr int kConnection = SS_ISCONNECTED | SS_ISCONNECTING | SS_ISDISCONNECTING;
   if ((so->so_state & kConnection) != 0) return EINVAL;
   if (const int error = so_request(so->so_proto->pr_usrreqs->pru_listen, so)) return error;
@@ -154,6 +156,7 @@ void sorflush(socket* so) {
   // with the socket.
   const int error = sblock(sb, true);
   socantrcvmore(so);
+  if (so->so_splice != nullptr) sounsplice(so, so->so_splice, true);
   if (error != 0) return;
   sbunlock(sb);
   DiscardReceived(so);
@@ -191,6 +194,8 @@ void sofree(socket* so) {
   if (so->so_pcb != nullptr || (so->so_state & SS_NOFDREF) == 0) return;
   // A socket on so_q stays: a poller has been told that accept will find it.
   if (so->so_head != nullptr && soqremque(so, 0) == 0) return;
+  if (socket* source = so->so_spliceback) sounsplice(source, so, source != so);
+  if (so->so_splice != nullptr) sounsplice(so, so->so_splice, false);
   sbrelease(&so->so_snd);
   so->so_state |= SS_CANTRCVMORE;
   DiscardReceived(so);

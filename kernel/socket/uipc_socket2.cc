@@ -42,6 +42,7 @@
 #include "kernel/sim/fault.h"
 #include "kernel/socket/socket_private.h"
 #include "kernel/socket/socket_trace.h"
+#include "kernel/socket/uipc_splice.h"
 
 namespace sockbed {
 namespace {
@@ -215,6 +216,7 @@ int soqremque(socket* so, int q) {
 }
 
 bool soreadable(const socket* so) {
+  if (so->so_splice != nullptr) return false;  // the mover reads
   return static_cast<int64_t>(so->so_rcv.sb_cc) >= so->so_rcv.sb_lowat ||
          (so->so_state & SS_CANTRCVMORE) != 0 || so->so_qlen > 0 || so->so_error != 0;
 }
@@ -243,11 +245,14 @@ void sowakeup(socket* so, sockbuf* sb) {
 }
 
 void sorwakeup(socket* so) {
+  if ((so->so_rcv.sb_flags & SB_SPLICE) != 0) (void)somove(so, M_DONTWAIT);
+  if (so->so_splice != nullptr) return;  // nobody hears of what the mover takes away
   if (sb_notify(&so->so_rcv)) sowakeup(so, &so->so_rcv);
   if (so->so_upcall != nullptr) so->so_upcall(so, so->so_upcallarg, M_DONTWAIT);
 }
 
 void sowwakeup(socket* so) {
+  if ((so->so_snd.sb_flags & SB_SPLICE) != 0) (void)somove(so->so_spliceback, M_DONTWAIT);
   if (sb_notify(&so->so_snd)) sowakeup(so, &so->so_snd);
 }
 

@@ -91,7 +91,8 @@ bool WantsMore(const ReceiveCall& call, const mbuf* m) {
 // Data beats a pending error, which beats the end of file, which beats "not connected".
 Verdict AwaitData(const ReceiveCall& call, int* error) {
   socket* so = call.so;
-  const mbuf* m = so->so_rcv.sb_mb;
+  // What a splice is going to take is not there for readers.
+  const mbuf* m = so->so_splice == nullptr ? so->so_rcv.sb_mb : nullptr;
   if (m != nullptr && !WantsMore(call, m)) return Verdict::kDeliver;
   if (so->so_error != 0) {
     if (m != nullptr) return Verdict::kDeliver;
@@ -99,7 +100,8 @@ Verdict AwaitData(const ReceiveCall& call, int* error) {
     return Verdict::kReturn;
   }
   if ((so->so_state & SS_CANTRCVMORE) != 0) {
-    return m != nullptr ? Verdict::kDeliver : Verdict::kReturn;
+    if (m != nullptr) return Verdict::kDeliver;
+    if (so->so_rcv.sb_cc == 0) return Verdict::kReturn;
   }
   if (IsComplete(m)) return Verdict::kDeliver;
   if ((so->so_state & (SS_ISCONNECTED | SS_ISCONNECTING)) == 0 &&

@@ -21,6 +21,7 @@
 #include "kernel/sched/timeout.h"
 #include "kernel/socket/socket_private.h"
 #include "kernel/socket/socket_trace.h"
+#include "kernel/socket/uipc_splice.h"
 
 namespace sockbed {
 namespace {
@@ -143,6 +144,16 @@ int RouteTable(prc_setopt op, socket* so, mbuf* m) {
   return so->so_proto->pr_ctloutput(op, so, level, SO_RTABLE, m);
 }
 
+// SO_SPLICE: no value ends the splice; an int is the drain; struct splice is everything.
+int SetSplice(socket* so, const mbuf* m) {
+  if (m == nullptr) return sosplice(so, -1, 0, nullptr);
+  splice value;
+  if (Fetch(m, &value) == 0) return sosplice(so, value.sp_fd, value.sp_max, &value.sp_idle);
+  int fd = -1;
+  if (const int error = Fetch(m, &fd)) return error;
+  return sosplice(so, fd, 0, nullptr);
+}
+
 int SetSocketOption(socket* so, int optname, mbuf* m) {
   if (const int bit = BitOf(optname)) return SetBoolean(so, optname, bit, m);
   switch (optname) {
@@ -156,6 +167,8 @@ int SetSocketOption(socket* so, int optname, mbuf* m) {
       return SetTimeLimit(so, optname, m);
     case SO_RTABLE:
       return RouteTable(PRCO_SETOPT, so, m);
+    case SO_SPLICE:
+      return SetSplice(so, m);
     default:
       return ENOPROTOOPT;
   }
@@ -209,6 +222,9 @@ int GetSocketOption(socket* so, int optname, mbuf* m) {
       return GetPeerCred(so, m);
     case SO_RTABLE:
       return RouteTable(PRCO_GETOPT, so, m);
+    case SO_SPLICE:
+      Store(m, so->so_splicelen);
+      return 0;
     default:
       return ENOPROTOOPT;
   }
