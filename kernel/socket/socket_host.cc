@@ -44,7 +44,7 @@ SocketHost::~SocketHost() {
 
 void socket_boot(HostBase& host) {
   SocketHost& here = HostLocal<SocketHost>::Make(host);
-  host.sysctls.Add("kern.sbmax", {.value = &here.sb_max, .min = 1, .max = INT32_MAX});
+  host.sysctls.Add("kern.sbmax", {.value = &here.sb_max, .min = 1, .max = UINT32_MAX});
   host.sysctls.Add("kern.somaxconn", {.value = &here.somaxconn, .min = 0, .max = INT16_MAX});
   host.sysctls.Add("kern.sominconn", {.value = &here.sominconn, .min = 0, .max = INT16_MAX});
   host.sysctls.Add("kern.poll_hup", {.value = &here.poll_hup, .min = 0, .max = 1});

@@ -56,28 +56,14 @@ uint8_t ParseFlags(std::string_view text) {
   uint8_t flags = 0;
   for (const char c : text) {
     switch (c) {
-      case 'S':
-        flags |= TH_SYN;
-        break;
-      case 'F':
-        flags |= TH_FIN;
-        break;
-      case 'R':
-        flags |= TH_RST;
-        break;
-      case 'P':
-        flags |= TH_PUSH;
-        break;
-      case '.':
-        flags |= TH_ACK;
-        break;
-      case 'U':
-        flags |= TH_URG;
-        break;
-      case '-':
-        break;  // none
-      default:
-        KPANIC("unknown flag in a script");
+      case 'S': flags |= TH_SYN; break;
+      case 'F': flags |= TH_FIN; break;
+      case 'R': flags |= TH_RST; break;
+      case 'P': flags |= TH_PUSH; break;
+      case '.': flags |= TH_ACK; break;
+      case 'U': flags |= TH_URG; break;
+      case '-': break;  // none
+      default: KPANIC("unknown flag in a script");
     }
   }
   return flags;
@@ -320,15 +306,9 @@ std::string SegmentTest::DescribeOptions(std::span<const uint8_t> bytes) {
         text += "nop";
         ++at;
         continue;
-      case TCPOPT_MAXSEG:
-        text += "mss " + std::to_string(LoadBe16(o + 2));
-        break;
-      case TCPOPT_WINDOW:
-        text += "wscale " + std::to_string(o[2]);
-        break;
-      case TCPOPT_SACK_PERMITTED:
-        text += "sackOK";
-        break;
+      case TCPOPT_MAXSEG: text += "mss " + std::to_string(LoadBe16(o + 2)); break;
+      case TCPOPT_WINDOW: text += "wscale " + std::to_string(o[2]); break;
+      case TCPOPT_SACK_PERMITTED: text += "sackOK"; break;
       case TCPOPT_TIMESTAMP:
         if (!ts_known_) ts_base_ = LoadBe32(o + 2);
         ts_known_ = true;
@@ -343,8 +323,7 @@ std::string SegmentTest::DescribeOptions(std::span<const uint8_t> bytes) {
           text += ' ' + std::to_string(start) + ':' + std::to_string(end);
         }
         break;
-      default:
-        ADD_FAILURE() << "unknown option " << int{o[0]};
+      default: ADD_FAILURE() << "unknown option " << int{o[0]};
     }
     at += o[1];
   }
@@ -440,13 +419,15 @@ bool SegmentTest::Accept() {
   return accepted;
 }
 
+void SegmentTest::Create() {
+  Do([&] { ASSERT_EQ(socreate(AF_INET, &so_, SOCK_STREAM, 0), 0); });
+}
+
 int SegmentTest::Connect() {
   int error = 0;
   peer_port_ = kPort;
+  if (so_ == nullptr) Create();
   Do([&] {
-    if (so_ == nullptr) {
-      ASSERT_EQ(socreate(AF_INET, &so_, SOCK_STREAM, 0), 0);
-    }
     const MbufPtr nam = Address(kPeerAddress, kPort);
     error = soconnect(so_, nam.get());
   });
@@ -509,6 +490,25 @@ int SegmentTest::SetOption(int level, int name, int value) {
     error = sosetopt(so_, level, name, m.release() /*taken*/);
   });
   return error;
+}
+
+int SegmentTest::GetOptionBytes(int level, int name, void* value, size_t size) {
+  int error = 0;
+  Do([&] {
+    mbuf* found = nullptr;
+    error = sogetopt(so_, level, name, &found);
+    if (error != 0) return;
+    const MbufPtr m(found);
+    ASSERT_EQ(static_cast<size_t>(m->m_len), size);
+    std::memcpy(value, m->m_data, size);
+  });
+  return error;
+}
+
+int SegmentTest::GetOption(int level, int name) {
+  int value = 0;
+  const int error = GetOptionBytes(level, name, &value, sizeof value);
+  return error != 0 ? -error : value;
 }
 
 void SegmentTest::Sysctl(std::string_view name, int64_t value) {

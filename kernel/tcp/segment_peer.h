@@ -12,7 +12,7 @@
 //   FLAGS FIRST:LAST(LENGTH) [ack N] [win N] [urg N] [<OPTION,OPTION...>]
 //   "S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,sackOK>"
 //
-// FLAGS are of S F R P . U in this order. What an expected segment leaves out may be anything; in
+// FLAGS are of S F R P . U E W in this order. What an expected segment leaves out may be anything; in
 // its options "*" stands for any number.
 #ifndef SOCKBED_KERNEL_TCP_SEGMENT_PEER_H_
 #define SOCKBED_KERNEL_TCP_SEGMENT_PEER_H_
@@ -73,6 +73,8 @@ class SegmentTest : public testing::Test {
   void Listen(int backlog = 5);
   // Takes the next accepted connection as so(). False: there is none.
   bool Accept();
+  // Makes so(), unconnected.
+  void Create();
   // Connects so() to the peer, without waiting. Returns the errno.
   int Connect();
   // Writes n further bytes of Pattern, as far as there is room. Returns the errno.
@@ -83,6 +85,13 @@ class SegmentTest : public testing::Test {
   int CloseListener();
   int Shutdown(int how = SHUT_WR);
   int SetOption(int level, int name, int value);
+  // The option's value as an int, or -errno.
+  int GetOption(int level, int name);
+  // The same of a structure. Returns the errno.
+  template <typename T>
+  int GetOption(int level, int name, T* value) {
+    return GetOptionBytes(level, name, value, sizeof *value);
+  }
   void Sysctl(std::string_view name, int64_t value);
 
   // The whole opening, with the segments that a conversation of defaults has.
@@ -118,6 +127,7 @@ class SegmentTest : public testing::Test {
   };
 
   static int Output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
+  int GetOptionBytes(int level, int name, void* value, size_t size);
   void Boot();
   // Runs until `ms` or until the host has sent something; returns whether it has.
   bool RunOn(int64_t ms);

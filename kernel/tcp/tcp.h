@@ -29,14 +29,18 @@ namespace sockbed {
 inline constexpr int kTcpPrFlags = PR_CONNREQUIRED | PR_WANTRCVD | PR_ABRTACPTDIS | PR_SPLICE;
 extern const pr_usrreqs tcp_usrreqs;
 
-// Options of the levels IPPROTO_TCP and IPPROTO_IP; hears of SO_KEEPALIVE. Borrows m. Errors:
-// ENOPROTOOPT, EINVAL, EPERM (TCP_SACK_ENABLE once connected), ECONNRESET (no control block any
-// more).
+// Options of the levels IPPROTO_TCP and IPPROTO_IP; hears of SO_KEEPALIVE, SO_SNDBUF, SO_RCVBUF.
+// Borrows m. Errors: ENOPROTOOPT (unknown, or not of this host's profile), EINVAL (length, value),
+// EPERM (TCP_SACK_ENABLE once connected), ECONNRESET (no control block any more).
 [[nodiscard]] int tcp_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m);
 
 // Options of level IPPROTO_TCP that the host's headers lack.
-inline constexpr int kTcpNoPush = 0x1001;      // TCP_NOPUSH: hold partial segments
-inline constexpr int kTcpSackEnable = 0x1002;  // TCP_SACK_ENABLE: ask for SACK
+inline constexpr int kTcpNoPush = 0x1001;        // TCP_NOPUSH: hold partial segments
+inline constexpr int kTcpSackEnable = 0x1002;    // TCP_SACK_ENABLE: ask for SACK
+inline constexpr int kTcpNoOpt = 0x1003;         // TCP_NOOPT: no options, neither way
+inline constexpr int kTcpKeepInit = 0x1004;      // TCP_KEEPINIT: limit of the handshake, seconds
+inline constexpr int kTcpMaxUnackTime = 0x1005;  // TCP_MAXUNACKTIME: seconds without an ACK
+inline constexpr int kTcpInfo = 0x1006;          // TCP_INFO in BSD's form (tcp_info.h); get only
 
 // Tells how this room's records read. Once per machine.
 void tcp_describe(Trace& trace);

@@ -61,7 +61,7 @@ TEST_F(Handshake, AnswersOnlyWhatWasOffered) {
 TEST_F(Handshake, LaysOptionsOutAsTheProfileSays) {
   Sysctl("net.inet.tcp.profile", 1);
   ASSERT_EQ(Connect(), 0);
-  Expect("S 0:0(0) win 65535 <mss 1460,nop,wscale 3,sackOK,TS val 0 ecr 0>");
+  Expect("S 0:0(0) win 65535 <mss 1460,nop,wscale 6,sackOK,TS val 0 ecr 0>");
 }
 
 TEST_F(Handshake, TakesDataThatComesWithTheLastAck) {

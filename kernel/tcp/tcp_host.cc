@@ -7,7 +7,8 @@
 #include <string>
 
 #include "kernel/inet/ip_var.h"
-#include "kernel/tcp/tcp_var.h"
+#include "kernel/socket/socket_host.h"
+#include "kernel/tcp/tcp_private.h"
 
 namespace sockbed {
 namespace {
@@ -18,6 +19,8 @@ constexpr std::array<uint16_t, 18> kBadDynamic = {587,  749,  750,  751,  853,  
                                                   2049, 6000, 6001, 6002, 6003, 6004,
                                                   6005, 6006, 6007, 6008, 6009, 6010};
 constexpr std::array<uint16_t, 1> kRootOnly = {2049};
+
+constexpr int64_t kFreeBsdSbMax = 2 << 20;  // kern.ipc.maxsockbuf
 
 constexpr InetProtocol kTcpProtocol = {IPPROTO_TCP, tcp_input, tcp_ctlinput};
 
@@ -33,10 +36,13 @@ constexpr std::array kTunables = std::to_array<Tunable>({
 #undef SOCKBED_TCP_TUNABLE_ROW
 });
 
-void SetProfile(TcpTunables* tunables, int64_t profile) {
+// The whole host passes for the other system: its largest buffer, which shows in the window scale
+// of every SYN, belongs to it.
+void SetProfile(HostBase& host, TcpTunables* tunables, int64_t profile) {
   for (const Tunable& t : kTunables) {
     tunables->*t.member = profile == 0 ? t.openbsd : t.freebsd;
   }
+  HostLocal<SocketHost>::Of(host).sb_max = profile == 0 ? sb_max_default : kFreeBsdSbMax;
 }
 
 void AddSysctls(HostBase& host, TcpTunables* tunables) {
@@ -44,10 +50,11 @@ void AddSysctls(HostBase& host, TcpTunables* tunables) {
     host.sysctls.Add(std::string("net.inet.tcp.") + t.name,
                      {&(tunables->*t.member), t.least, t.most, {}});
   }
-  host.sysctls.Add("net.inet.tcp.profile", {&tunables->profile, 0, 1, [tunables](int64_t profile) {
-                                              SetProfile(tunables, profile);
-                                              return 0;
-                                            }});
+  const auto set_profile = [&host, tunables](int64_t profile) {
+    SetProfile(host, tunables, profile);
+    return 0;
+  };
+  host.sysctls.Add("net.inet.tcp.profile", {&tunables->profile, 0, 1, set_profile});
   // The other system's names, where it has the same thing in the same unit.
   for (const auto& [alias, name] :
        std::to_array<std::array<const char*, 2>>({{"sack.enable", "sack"},
@@ -59,6 +66,8 @@ void AddSysctls(HostBase& host, TcpTunables* tunables) {
     host.sysctls.AddAlias(std::string("net.inet.tcp.") + alias,
                           std::string("net.inet.tcp.") + name);
   }
+  host.sysctls.AddAlias("kern.ipc.maxsockbuf", "kern.sbmax");
+  host.sysctls.AddAlias("net.inet.tcp.path_mtu_discovery", "net.inet.ip.mtudisc");
 }
 
 }  // namespace

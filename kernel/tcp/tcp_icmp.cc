@@ -5,7 +5,6 @@
 #include "kernel/inet/ip_var.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
-#include "kernel/tcp/tcp_var.h"
 
 namespace sockbed {
 namespace {
@@ -24,7 +23,7 @@ bool ActOnMtu(tcpcb* tp, const IcmpError& error) {
 // contradicts what has got through waits until the segment it quotes has timed out.
 void TooBig(tcpcb* tp, const IcmpError& error, tcp_seq seq) {
   if (error.mtu >= tp->t_maxsent + kTcpIpHeaders) return;  // nothing sent was larger
-  if (tunables(tp).profile != 0 || error.mtu >= tp->t_maxacked + kTcpIpHeaders) {
+  if (tunables(tp).pmtud_at_once != 0 || error.mtu >= tp->t_maxacked + kTcpIpHeaders) {
     (void)ActOnMtu(tp, error);  // else they fit already
     return;
   }

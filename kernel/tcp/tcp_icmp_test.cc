@@ -4,6 +4,7 @@
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_var.h"
 #include "kernel/tcp/segment_peer.h"
+#include "kernel/tcp/tcp_private.h"
 
 namespace sockbed {
 namespace {

@@ -181,6 +181,7 @@ Next Predict(TcpSegment& seg) {
       return Next::kGoOn;
     }
     (void)tcp_step_timestamp(seg);
+    tp->t_rcvacktime = Now();
     (void)tcp_ack_new(seg);  // a FIN is not out yet
     (void)tcp_step_window(seg);
     ++seg.host->stat[tcps_predack];
@@ -198,6 +199,7 @@ Next Predict(TcpSegment& seg) {
 
 Next Process(TcpSegment& seg) {
   if (const Next next = Admit(seg); next != Next::kGoOn) return next;
+  if ((seg.tp->t_flags & TF_NOOPT) != 0) seg.opt = TcpOptions{};
   Arrived(seg);
   if (seg.tp->t_state == TCPS_LISTEN) {
     const Next next = tcp_step_listen(seg);

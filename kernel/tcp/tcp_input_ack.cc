@@ -149,15 +149,16 @@ bool tcp_ack_new(TcpSegment& seg) {
     EndRecovery(seg);
   }
   MeasureRtt(seg);
+  tp->t_acktime = Now();
   if (ack == tp->snd_max) {
     tcp_timer_disarm(tp, TCPT_REXMT);
     tp->t_flags |= TF_NEEDOUTPUT;
   } else if (!tcp_timer_isarmed(tp, TCPT_PERSIST)) {
-    tcp_timer_arm(tp, TCPT_REXMT, tp->t_rxtcur);
+    tcp_arm_rexmt(tp);
   }
   if (!tcp_recovering(tp)) tp->t_cc->ack_received(tp, acked);
+  tcp_update_sndspace(tp);  // by what was queued and outstanding until now
   const bool fin = DropAcked(tp, acked);
-  tcp_update_sndspace(tp);  // by what was outstanding until now
   tp->snd_una = ack;
   tp->snd_nxt = SEQ_MAX(tp->snd_nxt, ack);
   tp->t_maxacked = std::max(tp->t_maxacked, acked);
@@ -224,6 +225,7 @@ Next tcp_step_ack(TcpSegment& seg) {
     if (tp->t_segq != nullptr) tp->t_flags |= TF_ACKNOW;  // data that came with the SYN
     seg.th.th_flags |= tcp_reass_deliver(tp);
   }
+  tp->t_rcvacktime = Now();
   tcp_sack_option(tp, seg.th.th_ack, seg.opt);
   if (SEQ_LEQ(seg.th.th_ack, tp->snd_una)) return OldAck(seg);
   return tcp_ack_new(seg) ? FinAcked(seg) : Next::kGoOn;

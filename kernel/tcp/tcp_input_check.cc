@@ -185,6 +185,7 @@ Next tcp_step_trim_left(TcpSegment& seg) {
     ++stat[tcps_rcvpartduppack];
     stat[tcps_rcvpartdupbyte] += duplicate;
   }
+  if (!seg.has(TH_RST)) tcp_report_dsack(tp, seg.th.th_seq, seg.th.th_seq + duplicate);
   seg.TrimFront(duplicate);
   return Next::kGoOn;
 }

@@ -104,7 +104,10 @@ void Queue(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   const bool fin = seg.has(TH_FIN);
   seg.th.th_flags &= ~TH_FIN;
-  if (seg.tlen != 0) MeasureRcvSpace(seg);
+  if (seg.tlen != 0) {
+    MeasureRcvSpace(seg);
+    tcp_dsack_overlap(tp, seg.th.th_seq, seg.th.th_seq + seg.tlen);
+  }
   seg.th.th_flags |= tcp_reass(tp, seg, fin);
   tp->t_flags |= TF_ACKNOW;
 }
@@ -119,6 +122,7 @@ void tcp_take_data(TcpSegment& seg) {
   ++stat[tcps_rcvpack];
   stat[tcps_rcvbyte] += seg.tlen;
   tp->t_rcvbytes += seg.tlen;
+  tp->t_rcvdatatime = Now();
   tcp_advance_rcv(tp, seg.tlen);
   MeasureRcvSpace(seg);
   SetUpAck(seg);

@@ -2,7 +2,7 @@
 //
 // The numbers are those of section 19 of the specification. What costs a walk is checked only with
 // the sysctl net.inet.tcp.debug_walks.
-#include "kernel/tcp/tcp_var.h"
+#include "kernel/tcp/tcp_private.h"
 
 namespace sockbed {
 namespace {

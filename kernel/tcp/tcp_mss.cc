@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "kernel/inet/route.h"
+#include "kernel/tcp/tcp_private.h"
 #include "kernel/tcp/tcp_trace.h"
-#include "kernel/tcp/tcp_var.h"
 
 namespace sockbed {
 namespace {
@@ -35,14 +35,19 @@ uint32_t RouteMss(tcpcb* tp) {
   return mtu > kTcpIpHeaders ? mtu - kTcpIpHeaders : 0;
 }
 
+// What buffers are multiples of.
+uint32_t BufferUnit(const tcpcb* tp) {
+  return tunables(tp).round_maxopd != 0 ? tp->t_maxopd : tp->t_maxseg;
+}
+
 // Rounds a buffer's limit to whole segments.
 void RoundBuffer(const tcpcb* tp, sockbuf* sb) {
-  const uint64_t limit = std::min(RoundUp(sb->sb_hiwat, tp->t_maxseg), SbMax(tp));
+  const uint64_t limit = std::min(RoundUp(sb->sb_hiwat, BufferUnit(tp)), SbMax(tp));
   if (limit > sb->sb_hiwat) (void)sbreserve(sb, limit);  // cannot fail: at most sb_max
 }
 
 void Grow(tcpcb* tp, sockbuf* sb, uint64_t wanted) {
-  const uint64_t limit = std::min(RoundUp(wanted, tp->t_maxseg), SbMax(tp));
+  const uint64_t limit = std::min(RoundUp(wanted, BufferUnit(tp)), SbMax(tp));
   if (limit <= sb->sb_hiwat || sbreserve(sb, limit) != 0) return;
   const bool send = sb == &tcp_so(tp)->so_snd;
   EmitTcp(TcpEvent::kBuffer, tp->t_id, send ? 1 : 0, limit);
@@ -53,7 +58,7 @@ void Grow(tcpcb* tp, sockbuf* sb, uint64_t wanted) {
 uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt) {
   const int64_t fallback = host.tunables.mssdflt;
   if (rt == nullptr) return static_cast<uint16_t>(fallback);
-  const bool by_route = host.tunables.profile != 0;
+  const bool by_route = host.tunables.mss_by_route != 0;
   const uint32_t mtu = by_route ? rt_path_mtu(rt) : rt->rt_ifp->if_mtu;
   int64_t mss = int64_t{mtu} - kTcpIpHeaders;
   if (!by_route) mss = std::max(mss, fallback);
@@ -96,17 +101,36 @@ void tcp_mss_update(tcpcb* tp) {
 }
 
 void tcp_update_sndspace(tcpcb* tp) {
+  const TcpTunables& set = tunables(tp);
+  if (set.sendbuf_auto == 0 || (tp->t_flags & TF_SNDFIXED) != 0) return;
   sockbuf* sb = &tcp_so(tp)->so_snd;
-  if (sb->sb_wat != static_cast<uint64_t>(tunables(tp).sendspace)) return;  // the user's own choice
-  const uint64_t wanted = sb->sb_wat + static_cast<uint32_t>(tp->snd_max - tp->snd_una);
-  if (wanted > sb->sb_hiwat && sb->sb_hiwat < SbMax(tp)) Grow(tp, sb, wanted);
+  const auto outstanding = static_cast<uint32_t>(tp->snd_max - tp->snd_una);
+  if (set.buffer_growth == 0) {
+    const uint64_t wanted = sb->sb_wat + outstanding;
+    if (wanted > sb->sb_hiwat) Grow(tp, sb, wanted);
+    return;
+  }
+  // The writer keeps it full, and neither window holds the sender back: it is the buffer that does.
+  const auto max = static_cast<uint64_t>(set.sendbuf_max);
+  const uint64_t window = std::min(tp->snd_wnd, tp->snd_cwnd);
+  if (uint64_t{tp->snd_wnd} / 4 * 5 >= sb->sb_hiwat && sb->sb_cc >= sb->sb_hiwat / 8 * 7 &&
+      sb->sb_cc < max && window >= sb->sb_cc - outstanding) {
+    Grow(tp, sb, std::min(sb->sb_hiwat + static_cast<uint64_t>(set.sendbuf_inc), max));
+  }
 }
 
 void tcp_update_rcvspace(tcpcb* tp) {
+  const TcpTunables& set = tunables(tp);
+  if (set.recvbuf_auto == 0 || (tp->t_flags & TF_RCVFIXED) != 0) return;
   sockbuf* sb = &tcp_so(tp)->so_rcv;
-  if (sb->sb_wat != static_cast<uint64_t>(tunables(tp).recvspace)) return;
   // The peer fills the window: a round trip brings what it holds.
-  if (tp->rfbuf_cnt > sb->sb_hiwat / 8 * 7) Grow(tp, sb, sb->sb_hiwat + kRcvGrowth);
+  if (tp->rfbuf_cnt <= sb->sb_hiwat / 8 * 7) return;
+  if (set.buffer_growth == 0) {
+    Grow(tp, sb, sb->sb_hiwat + kRcvGrowth);
+  } else {
+    // Room for as much again, as slow start would send next.
+    Grow(tp, sb, std::min(uint64_t{tp->rfbuf_cnt} * 2, static_cast<uint64_t>(set.recvbuf_max)));
+  }
 }
 
 }  // namespace sockbed

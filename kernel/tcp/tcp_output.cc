@@ -10,7 +10,6 @@
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
-#include "kernel/tcp/tcp_var.h"
 
 namespace sockbed {
 namespace {
@@ -174,6 +173,7 @@ void MaybePersist(tcpcb* tp, const socket* so) {
 // --- Building. ---
 
 void WriteSynOptions(const tcpcb* tp, uint8_t flags, TcpOptionWriter& options) {
+  if ((tp->t_flags & TF_NOOPT) != 0) return;
   const bool answer = (flags & TH_ACK) != 0;  // offers only what the peer has offered
   const TcpTunables& set = tunables(tp);
   TcpSynOffer offer;
@@ -207,14 +207,15 @@ void WriteOptions(tcpcb* tp, Outgoing* out, TcpOptionWriter& options) {
     // The echo of this one will end a round trip of the receive buffer's measurement.
     if (tp->rfbuf_ts == 0) tp->rfbuf_ts = std::max(tcp_ts(tp), 1u);
   }
-  if ((tp->t_flags & TF_SACK_PERMIT) != 0 && tp->rcv_numsacks > 0 &&
-      TCPS_HAVEESTABLISHED(tp->t_state)) {
+  const bool report = tp->rcv_numsacks > 0 || (tp->t_flags & TF_DSACK) != 0;
+  if ((tp->t_flags & TF_SACK_PERMIT) != 0 && report && TCPS_HAVEESTABLISHED(tp->t_state)) {
     const int fit = (options.room() - 4) / 8;
-    const int count =
-        std::min({int{tp->rcv_numsacks}, fit, static_cast<int>(tunables(tp).sack_blocks)});
+    std::array<SackBlock, kTcpSackBlocksMax> blocks;
+    const int count = tcp_take_sackreport(
+        tp, blocks.data(), std::min(fit, static_cast<int>(tunables(tp).sack_blocks)));
     options.Nop();
     options.Nop();
-    options.Sack({tp->sackblks.data(), static_cast<size_t>(count)});
+    options.Sack({blocks.data(), static_cast<size_t>(count)});
     ++tp->t_host->stat[tcps_sack_snd_opts];
     const auto room = tp->t_maxopd - static_cast<uint32_t>(options.bytes().size());
     if (out->len > room) {
@@ -366,7 +367,8 @@ void WatchOver(tcpcb* tp) {
     tcp_timer_disarm(tp, TCPT_PERSIST);
     tp->t_rxtshift = 0;
   }
-  tcp_timer_arm(tp, TCPT_REXMT, tp->t_rxtcur);
+  tp->t_acktime = Now();
+  tcp_arm_rexmt(tp);
 }
 
 // Moves the send sequence past the segment. Returns by how much snd_nxt has moved.
@@ -431,9 +433,7 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced) {
         return 0;
       }
       return error;
-    default:
-      tp->snd_nxt = tp->snd_nxt - advanced;
-      return error;
+    default: tp->snd_nxt = tp->snd_nxt - advanced; return error;
   }
 }
 
@@ -481,6 +481,8 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
   }
   if (error != 0) return OutputError(tp, error, advanced);
   tp->last_ack_sent = tp->rcv_nxt;
+  tp->t_sndacktime = Now();
+  if (out->len > 0) tp->t_sndtime = Now();
   tp->t_flags &= ~TF_ACKNOW;
   tcp_timer_disarm(tp, TCPT_DELACK);
   return 0;

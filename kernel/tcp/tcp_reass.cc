@@ -3,7 +3,7 @@
 
 #include "kernel/mbuf/chain.h"
 #include "kernel/tcp/tcp_segment.h"
-#include "kernel/tcp/tcp_var.h"
+#include "kernel/tcp/tcp_private.h"
 
 namespace sockbed {
 namespace {
@@ -106,6 +106,7 @@ void Deliver(tcpcb* tp, MbufPtr m, uint32_t len) {
   ++stat[tcps_rcvpack];
   stat[tcps_rcvbyte] += len;
   tp->t_rcvbytes += len;
+  tp->t_rcvdatatime = Now();
   tcp_advance_rcv(tp, len);
   if ((so->so_state & SS_CANTRCVMORE) == 0) sbappendstream(&so->so_rcv, std::move(m));
 }

@@ -176,4 +176,31 @@ void tcp_clean_sackreport(tcpcb* tp) {
   tp->rcv_numsacks = static_cast<uint8_t>(kept);
 }
 
+void tcp_report_dsack(tcpcb* tp, tcp_seq start, tcp_seq end) {
+  if (tunables(tp).dsack == 0 || (tp->t_flags & TF_SACK_PERMIT) == 0 || start == end) return;
+  tp->t_dsack = {start, end};
+  tp->t_flags |= TF_DSACK | TF_ACKNOW;
+}
+
+void tcp_dsack_overlap(tcpcb* tp, tcp_seq start, tcp_seq end) {
+  if ((tp->t_flags & TF_DSACK) != 0) return;
+  const SackBlock* lowest = nullptr;
+  for (int i = 0; i < tp->rcv_numsacks; ++i) {
+    const SackBlock& block = tp->sackblks[i];
+    if (SEQ_GEQ(start, block.end) || SEQ_LEQ(end, block.start)) continue;
+    if (lowest == nullptr || SEQ_LT(block.start, lowest->start)) lowest = &block;
+  }
+  if (lowest != nullptr) {
+    tcp_report_dsack(tp, SEQ_MAX(start, lowest->start), SEQ_MIN(end, lowest->end));
+  }
+}
+
+int tcp_take_sackreport(tcpcb* tp, SackBlock* blocks, int max) {
+  int count = 0;
+  if ((tp->t_flags & TF_DSACK) != 0 && max > 0) blocks[count++] = tp->t_dsack;
+  tp->t_flags &= ~TF_DSACK;
+  for (int i = 0; i < tp->rcv_numsacks && count < max; ++i) blocks[count++] = tp->sackblks[i];
+  return count;
+}
+
 }  // namespace sockbed

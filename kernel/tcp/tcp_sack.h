@@ -55,6 +55,15 @@ sackhole* tcp_sack_output(tcpcb* tp);
 void tcp_update_sack_list(tcpcb* tp, tcp_seq start, tcp_seq end);
 // Drops the blocks that rcv_nxt has passed.
 void tcp_clean_sackreport(tcpcb* tp);
+// [start, end) has arrived before: the next ACK, due at once, tells the peer (RFC 2883). Does
+// nothing if that is not wanted, or nothing is left of it.
+void tcp_report_dsack(tcpcb* tp, tcp_seq start, tcp_seq end);
+// The same for what [start, end), about to be queued, shares with the lowest block that waits
+// already. What lies below rcv_nxt counts more: a report that is due stands.
+void tcp_dsack_overlap(tcpcb* tp, tcp_seq start, tcp_seq end);
+// What the next ACK reports, the latest first: a duplicate, then the blocks. Fills at most `max`
+// into `blocks`; returns how many. The duplicate is reported once.
+int tcp_take_sackreport(tcpcb* tp, SackBlock* blocks, int max);
 
 }  // namespace sockbed
 

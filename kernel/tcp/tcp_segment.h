@@ -19,9 +19,9 @@
 #include <span>
 
 #include "kernel/mbuf/mbuf.h"
+#include "kernel/tcp/tcp_private.h"
 #include "kernel/tcp/tcp_stat.h"
 #include "kernel/tcp/tcp_syncache.h"
-#include "kernel/tcp/tcp_var.h"
 #include "kernel/tcp/tcp_wire.h"
 
 namespace sockbed {

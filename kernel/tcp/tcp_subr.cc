@@ -7,7 +7,6 @@
 #include "kernel/sim/fault.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
-#include "kernel/tcp/tcp_var.h"
 
 namespace sockbed {
 

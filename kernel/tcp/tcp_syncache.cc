@@ -138,7 +138,8 @@ TcpReply ReplyOf(const syn_cache* sc) {
 // Sends the SYN-ACK: with what the peer has offered, and nothing else. Errors: ip_output's.
 int Respond(TcpHost& host, syn_cache* sc) {
   TcpSynOffer offer;
-  offer.mss = tcp_mss_offer(host, rtalloc(&sc->sc_route, sc->sc_ends.faddr));
+  const rtentry* rt = rtalloc(&sc->sc_route, sc->sc_ends.faddr);
+  if ((sc->sc_tp->t_flags & TF_NOOPT) == 0) offer.mss = tcp_mss_offer(host, rt);
   offer.sack = sc->sc_has_sack;
   offer.wscale = sc->sc_has_wscale;
   offer.shift = sc->sc_scale;
@@ -208,13 +209,13 @@ void AnswerAgain(TcpSegment& seg, syn_cache* sc) {
   TcpHost& host = *seg.host;
   ++host.stat[tcps_sc_dupesyn];
   TraceHandshake(sc, TcpHandshake::kAgain);
-  const bool freebsd = host.tunables.profile != 0;
+  const bool anew = host.tunables.cache_again_resets != 0;
   if (seg.opt.has_timestamp) {
     if (sc->sc_has_timestamp) sc->sc_timestamp = seg.opt.ts_val;
-  } else if (freebsd) {
+  } else if (anew) {
     sc->sc_has_timestamp = false;
   }
-  if (freebsd) sc->sc_rxtshift = 0;
+  if (anew) sc->sc_rxtshift = 0;
   (void)Respond(host, sc);  // the timer tries again
   ArmTimer(host, sc);
 }
@@ -225,9 +226,14 @@ void Inherit(const syn_cache* sc, const tcpcb* listener, tcpcb* tp) {
   inpcb* inp = tp->t_inpcb;
   inp->inp_ip = from->inp_ip;
   inp->inp_ip_minttl = from->inp_ip_minttl;
-  constexpr uint32_t kInherited =
-      TF_NODELAY | TF_NOPUSH | TF_REQ_SCALE | TF_REQ_TSTMP | TF_REQ_SACK;
+  constexpr uint32_t kInherited = TF_NODELAY | TF_NOPUSH | TF_REQ_SCALE | TF_REQ_TSTMP |
+                                  TF_REQ_SACK | TF_NOOPT | TF_SNDFIXED | TF_RCVFIXED;
   tp->t_flags = (tp->t_flags & ~kInherited) | (listener->t_flags & kInherited);
+  tp->t_keepinit = listener->t_keepinit;
+  tp->t_keepidle = listener->t_keepidle;
+  tp->t_keepintvl = listener->t_keepintvl;
+  tp->t_keepcnt = listener->t_keepcnt;
+  tp->t_maxunacktime = listener->t_maxunacktime;
   tp->request_r_scale = sc->sc_scale;
   tp->ts_modulate = sc->sc_modulate;
   TcpOptions opt;

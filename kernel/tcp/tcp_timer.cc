@@ -8,7 +8,7 @@
 #include "kernel/tcp/tcp_rtt.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
-#include "kernel/tcp/tcp_var.h"
+#include "kernel/tcp/tcp_private.h"
 
 namespace sockbed {
 namespace {
@@ -38,10 +38,16 @@ void SuspectBlackHole(tcpcb* tp) {
   }
 }
 
+// TCP_MAXUNACKTIME: the user does not want to wait longer (RFC 9293 3.8.3, RFC 5482).
+bool UnackedTooLong(const tcpcb* tp) {
+  return tp->t_maxunacktime != 0 && tp->snd_una != tp->snd_max &&
+         Now() - tp->t_acktime >= tp->t_maxunacktime * kMillisecond;
+}
+
 // Sends the oldest unacknowledged data again, and slows down (RFC 6298 5.4 to 5.7).
 bool Rexmt(tcpcb* tp) {
   TcpHost& host = *tp->t_host;
-  if (tp->t_rxtshift >= host.tunables.retries) {
+  if (tp->t_rxtshift >= host.tunables.retries || UnackedTooLong(tp)) {
     ++host.stat[tcps_timeoutdrop];
     tcp_drop(tp, ETIMEDOUT);
     return false;
@@ -49,7 +55,7 @@ bool Rexmt(tcpcb* tp) {
   ++tp->t_rxtshift;
   ++host.stat[tcps_rexmttimeo];
   tp->t_rxtcur = static_cast<int32_t>(tcp_rexmt_interval(tp, tp->t_rxtshift));
-  tcp_timer_arm(tp, TCPT_REXMT, tp->t_rxtcur);
+  tcp_arm_rexmt(tp);
   if (tcp_pmtud_timeout(tp)) return true;  // it has sent again, in segments that fit
   SuspectBlackHole(tp);
   if (tp->t_rxtshift > kLosingShift) {
@@ -84,7 +90,7 @@ bool Persist(tcpcb* tp) {
       tp->t_rxtshift >= TCP_MAXRXTSHIFT && (idle >= kIdleMaxMs || idle >= base * BackoffSum(tp));
   const bool closed = Rounding(tp) == RttRounding::kFreeBsd && tp->t_state > TCPS_CLOSE_WAIT &&
                       idle >= kClosedIdleMaxMs;
-  if (tried_all || closed) {
+  if (tried_all || closed || UnackedTooLong(tp)) {
     ++host.stat[tcps_persistdrop];
     tcp_drop(tp, ETIMEDOUT);
     return false;
@@ -98,7 +104,6 @@ bool Persist(tcpcb* tp) {
 
 bool Keep(tcpcb* tp) {
   TcpHost& host = *tp->t_host;
-  const TcpTunables& set = host.tunables;
   ++host.stat[tcps_keeptimeo];
   if (tp->t_state < TCPS_ESTABLISHED) {
     ++host.stat[tcps_keepdrops];
@@ -107,26 +112,27 @@ bool Keep(tcpcb* tp) {
   }
   if (!WantsKeepalive(tp)) return true;
   const int64_t idle = IdleMs(tp);
-  if (idle >= set.keepidle_ms() + set.keepcnt * set.keepintvl_ms()) {
+  if (idle >= tcp_keepidle(tp) + tcp_keepcnt(tp) * tcp_keepintvl(tp)) {
     ++host.stat[tcps_keepdrops];
     tcp_drop(tp, ETIMEDOUT);
     return false;
   }
-  if (idle < set.keepidle_ms()) {
+  if (idle < tcp_keepidle(tp)) {
     tcp_arm_keepalive(tp);
     return true;
   }
   ++host.stat[tcps_keepprobe];
   tcp_keep_probe(tp);
-  tcp_timer_arm(tp, TCPT_KEEP, set.keepintvl_ms());
+  tcp_timer_arm(tp, TCPT_KEEP, tcp_keepintvl(tp));
   return true;
 }
 
 bool TwoMsl(tcpcb* tp) {
   const TcpTunables& set = tunables(tp);
   const bool poll = set.finwait2_poll != 0 && set.fast_finwait2_recycle == 0;
-  if (tp->t_state != TCPS_TIME_WAIT && poll && IdleMs(tp) <= set.keepcnt * set.keepintvl_ms()) {
-    tcp_timer_arm(tp, TCPT_2MSL, set.keepintvl_ms());
+  if (tp->t_state != TCPS_TIME_WAIT && poll &&
+      IdleMs(tp) <= tcp_keepcnt(tp) * tcp_keepintvl(tp)) {
+    tcp_timer_arm(tp, TCPT_2MSL, tcp_keepintvl(tp));
     return true;
   }
   tcp_close(tp);
@@ -226,6 +232,15 @@ int64_t tcp_rexmt_interval(const tcpcb* tp, int shift) {
   return std::clamp<int64_t>(interval, tp->t_rttmin, TCPTV_REXMTMAX);
 }
 
+void tcp_arm_rexmt(tcpcb* tp) {
+  int64_t ms = tp->t_rxtcur;
+  if (tp->t_maxunacktime != 0) {
+    const int64_t spent = (Now() - tp->t_acktime) / kMillisecond;
+    ms = std::clamp<int64_t>(tp->t_maxunacktime - spent, 0, ms);
+  }
+  tcp_timer_arm(tp, TCPT_REXMT, ms);
+}
+
 void tcp_setpersist(tcpcb* tp) {
   KASSERT(!tcp_timer_isarmed(tp, TCPT_REXMT));
   const TcpTunables& set = tunables(tp);
@@ -242,15 +257,15 @@ void tcp_setpersist(tcpcb* tp) {
 void tcp_arm_keepalive(tcpcb* tp) {
   if (tp->t_state < TCPS_ESTABLISHED || !WantsKeepalive(tp)) return;
   // As if the timer had always been running: the next multiple of keepidle since the last segment.
-  const SimTime step = tunables(tp).keepidle_ms() * kMillisecond;
+  const SimTime step = tcp_keepidle(tp) * kMillisecond;
   const SimTime idle = Now() - tp->t_rcvtime;
   tcp_timer_arm_at(tp, TCPT_KEEP, tp->t_rcvtime + (idle / step + 1) * step);
 }
 
 void tcp_arm_finwait2(tcpcb* tp) {
   const TcpTunables& set = tunables(tp);
-  int64_t wait = set.keepcnt * set.keepintvl_ms();
-  if (set.finwait2_poll != 0) wait = set.keepcnt * set.keepidle_ms();
+  int64_t wait = tcp_keepcnt(tp) * tcp_keepintvl(tp);
+  if (set.finwait2_poll != 0) wait = tcp_keepcnt(tp) * tcp_keepidle(tp);
   if (set.fast_finwait2_recycle != 0) wait = set.finwait2_timeout;
   tcp_timer_arm(tp, TCPT_2MSL, wait);
 }

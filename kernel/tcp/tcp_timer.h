@@ -61,6 +61,8 @@ void tcp_timer_init(tcpcb* tp);
 void tcp_xmit_timer(tcpcb* tp, int64_t rtt_ms);
 // The retransmission timeout after `shift` retransmissions.
 int64_t tcp_rexmt_interval(const tcpcb* tp, int shift);
+// Arms REXMT with the current timeout, or with what TCP_MAXUNACKTIME leaves of it.
+void tcp_arm_rexmt(tcpcb* tp);
 // Arms PERSIST for the next probe. REQUIRES: REXMT is not armed.
 void tcp_setpersist(tcpcb* tp);
 // Arms KEEP if anybody wants to know whether the peer is there. Called when something was heard,

@@ -312,7 +312,7 @@ TEST_F(Transfer, LeavesTheUrgentByteInline) {
 
 TEST_F(Transfer, RefusesOptionsItLacks) {
   Establish();
-  EXPECT_EQ(SetOption(IPPROTO_TCP, TCP_CORK, 1), ENOPROTOOPT);
+  EXPECT_EQ(SetOption(IPPROTO_TCP, TCP_DEFER_ACCEPT, 1), ENOPROTOOPT);
   EXPECT_EQ(SetOption(IPPROTO_TCP, TCP_KEEPIDLE, 1), ENOPROTOOPT);
   EXPECT_EQ(SetOption(IPPROTO_TCP, kTcpSackEnable, 0), EPERM);
   EXPECT_EQ(SetOption(IPPROTO_TCP, TCP_MAXSEG, 1461), EINVAL);

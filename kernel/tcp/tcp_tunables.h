@@ -80,6 +80,18 @@ namespace sockbed {
   X(cache_rst_strict, "knob.cache_rst_strict", 0, 1, 0, 1, "RST for a handshake: RFC 5961 rules")  \
   X(old_ack_challenge, "knob.old_ack_challenge", 0, 1, 0, 1, "answer acknowledgements too old")    \
   X(cache_bad_ack_rst, "knob.cache_bad_ack_rst", 0, 1, 0, 1, "reset a wrong ACK of a handshake")   \
+  X(sendbuf_auto, "sendbuf_auto", 1, 1, 0, 1, "send buffers grow")                                 \
+  X(sendbuf_inc, "sendbuf_inc", 8192, 8192, 1, 1 << 30, "by so much (freebsd)")                    \
+  X(sendbuf_max, "sendbuf_max", 2097152, 2097152, 1, 1 << 30, "at most to that (freebsd)")         \
+  X(recvbuf_auto, "recvbuf_auto", 1, 1, 0, 1, "receive buffers grow")                              \
+  X(recvbuf_max, "recvbuf_max", 2097152, 2097152, 1, 1 << 30, "at most to that (freebsd)")         \
+  X(buffer_growth, "knob.buffer_growth", 0, 1, 0, 1, "how buffers grow: 0 openbsd, 1 freebsd")     \
+  X(round_maxopd, "knob.round_maxopd", 0, 1, 0, 1, "buffers: multiples of the MSS with options")   \
+  X(mss_by_route, "knob.mss_by_route", 0, 1, 0, 1, "offer the MSS of the route, not the link")     \
+  X(pmtud_at_once, "knob.pmtud_at_once", 0, 1, 0, 1, "believe a \"too big\" at once")              \
+  X(cache_again_resets, "knob.cache_again_resets", 0, 1, 0, 1, "a repeated SYN begins anew")       \
+  X(freebsd_options, "knob.freebsd_options", 0, 1, 0, 1, "TCP_NOOPT, TCP_KEEP*, TCP_CONGESTION")   \
+  X(dsack, "knob.dsack", 0, 1, 0, 1, "report what arrives twice (RFC 2883)")                       \
   X(delack_no_wait, "knob.delack_no_wait", 0, 1, 0, 1, "do not delay for long segments")           \
   X(syn_layout, "knob.syn_layout", 0, 1, 0, 1, "order of a SYN's options")                         \
   X(window_round_up, "knob.window_round_up", 0, 1, 0, 1, "round a scaled window up")               \

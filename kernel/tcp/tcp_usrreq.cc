@@ -5,7 +5,6 @@
 #include "kernel/mbuf/chain.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
-#include "kernel/tcp/tcp_var.h"
 
 namespace sockbed {
 namespace {
@@ -104,7 +103,7 @@ int Connect(socket* so, mbuf* nam) {
   EmitTcp(TcpEvent::kOpen, tp->t_id, PackAddress(ends.laddr, ends.lport),
           PackAddress(ends.faddr, ends.fport), 1);
   tcp_newstate(tp, TCPS_SYN_SENT);
-  tcp_timer_arm(tp, TCPT_KEEP, host.tunables.keepinit_ms());
+  tcp_timer_arm(tp, TCPT_KEEP, tcp_keepinit(tp));
   tp->iss = tcp_new_iss(host, ends);
   tcp_sendseqinit(tp);
   return tcp_output(tp);
@@ -221,85 +220,5 @@ const pr_usrreqs tcp_usrreqs = {
     .pru_connect2 = nullptr,
     .pru_peereid = nullptr,
 };
-
-// --- Options. ---
-
-namespace {
-
-int ReadInt(const mbuf* m, int* value) {
-  if (m == nullptr || m->m_len < static_cast<int>(sizeof *value)) return EINVAL;
-  m_copydata(m, 0, sizeof *value, value);
-  return 0;
-}
-
-void WriteInt(mbuf* m, int value) {
-  std::memcpy(m->m_data, &value, sizeof value);
-  m->m_len = sizeof value;
-}
-
-void SetFlag(tcpcb* tp, uint32_t flag, bool on) {
-  tp->t_flags = on ? tp->t_flags | flag : tp->t_flags & ~flag;
-}
-
-// Something that held data back may be gone.
-int OutputIfOpen(tcpcb* tp) { return tp->t_state >= TCPS_ESTABLISHED ? tcp_output(tp) : 0; }
-
-int SetOption(tcpcb* tp, int optname, int value) {
-  switch (optname) {
-    case TCP_NODELAY:
-      SetFlag(tp, TF_NODELAY, value != 0);
-      return value != 0 ? OutputIfOpen(tp) : 0;
-    case kTcpNoPush:
-      SetFlag(tp, TF_NOPUSH, value != 0);
-      return value == 0 ? OutputIfOpen(tp) : 0;
-    case TCP_MAXSEG:
-      if (value <= 0 || static_cast<uint32_t>(value) > tp->t_maxseg) return EINVAL;
-      tp->t_maxseg = static_cast<uint32_t>(value);
-      return 0;
-    case kTcpSackEnable:
-      if (tp->t_state > TCPS_LISTEN) return EPERM;  // the SYN has said it
-      SetFlag(tp, TF_REQ_SACK, value != 0);
-      return 0;
-    default:
-      return ENOPROTOOPT;
-  }
-}
-
-int GetOption(const tcpcb* tp, int optname, mbuf* m) {
-  switch (optname) {
-    case TCP_NODELAY:
-      WriteInt(m, (tp->t_flags & TF_NODELAY) != 0 ? 1 : 0);
-      return 0;
-    case kTcpNoPush:
-      WriteInt(m, (tp->t_flags & TF_NOPUSH) != 0 ? 1 : 0);
-      return 0;
-    case TCP_MAXSEG:
-      WriteInt(m, static_cast<int>(tp->t_maxseg));
-      return 0;
-    case kTcpSackEnable:
-      WriteInt(m, (tp->t_flags & TF_REQ_SACK) != 0 ? 1 : 0);
-      return 0;
-    default:
-      return ENOPROTOOPT;
-  }
-}
-
-}  // namespace
-
-int tcp_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
-  tcpcb* tp = sototcpcb(so);
-  if (tp == nullptr) return ECONNRESET;
-  if (level == SOL_SOCKET) {
-    if (optname != SO_KEEPALIVE || op != PRCO_SETOPT) return ENOPROTOOPT;
-    tcp_arm_keepalive(tp);  // switched off, the timer finds nothing to do
-    return 0;
-  }
-  if (level == IPPROTO_IP) return ip_ctloutput(op, so, level, optname, m);
-  if (level != IPPROTO_TCP) return ENOPROTOOPT;
-  if (op == PRCO_GETOPT) return GetOption(tp, optname, m);
-  int value = 0;
-  if (int error = ReadInt(m, &value)) return error;
-  return SetOption(tp, optname, value);
-}
 
 }  // namespace sockbed

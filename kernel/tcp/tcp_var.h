@@ -1,6 +1,6 @@
-// The TCP control block, and what the files of this room offer each other.
+// The TCP control block.
 //
-// Lives here:  struct tcpcb with BSD's names; its flags; declarations by file.
+// Lives here:  struct tcpcb with BSD's names; its flags; what is read off it at once.
 // Called by:   all of tcp/. Other rooms see tcp.h.
 // May touch:   inet, net, socket, mbuf, sched, sim.
 // Context:     requests in process context, segments and timers in interrupt context; nothing
@@ -30,8 +30,6 @@
 
 namespace sockbed {
 
-struct TcpSegment;  // tcp_segment.h
-
 // t_flags.
 inline constexpr uint32_t TF_ACKNOW = 0x0001;      // acknowledge at once
 inline constexpr uint32_t TF_NEEDOUTPUT = 0x0002;  // something may have become sendable
@@ -49,6 +47,10 @@ inline constexpr uint32_t TF_LASTIDLE = 0x1000;     // was idle when sosend bega
 inline constexpr uint32_t TF_RXWIN0SENT = 0x2000;   // the window last advertised was 0
 inline constexpr uint32_t TF_PMTUD_PEND = 0x4000;   // an ICMP "too big" waits for a timeout
 inline constexpr uint32_t TF_BLACKHOLE = 0x8000;    // no DF: large packets vanish
+inline constexpr uint32_t TF_NOOPT = 0x10000;       // TCP_NOOPT: neither sends nor takes options
+inline constexpr uint32_t TF_DSACK = 0x20000;       // t_dsack is to be reported
+inline constexpr uint32_t TF_SNDFIXED = 0x40000;    // SO_SNDBUF, SO_RCVBUF were set: no growth
+inline constexpr uint32_t TF_RCVFIXED = 0x80000;
 
 // t_oobflags.
 inline constexpr uint8_t TCPOOB_HAVEDATA = 0x01;  // t_iobc holds the urgent byte
@@ -119,7 +121,12 @@ struct tcpcb {
   SimTime t_rtttime = kNotTimed;     // when the timed segment left
   tcp_seq t_rtseq;                   // its number
   SimTime t_rcvtime = 0;             // last segment received
-  SimTime t_starttime = 0;           // [I]
+  SimTime t_sndtime = 0;             // last data sent
+  SimTime t_rcvdatatime = 0;         // last data received in order
+  SimTime t_sndacktime = 0;          // last ACK sent, received
+  SimTime t_rcvacktime = 0;
+  SimTime t_acktime = 0;    // since when something has been outstanding without an ACK
+  SimTime t_starttime = 0;  // [I]
 
   // --- Timestamps and buffer sizing. ---
   uint32_t ts_recent = 0;     // to be echoed
@@ -128,9 +135,14 @@ struct tcpcb {
   uint32_t rfbuf_ts = 0;      // our timestamp when rfbuf_cnt began; 0: not begun
   uint32_t rfbuf_cnt = 0;     // bytes received since
 
+  // --- What the user has set; 0: as the host has it. ms, but for t_keepcnt. ---
+  int64_t t_keepinit = 0, t_keepidle = 0, t_keepintvl = 0, t_keepcnt = 0;
+  int64_t t_maxunacktime = 0;  // how long something may stay without an ACK; 0: no limit
+
   // --- SACK. ---
   uint8_t rcv_numsacks = 0;
   std::array<SackBlock, kSackBlocksKept> sackblks;  // to report, the latest first
+  SackBlock t_dsack;  // what the last segment brought again (RFC 2883), while TF_DSACK
   SackScoreboard snd_sack;
 
   // Where sending goes on in so_snd: the mbuf that holds snd_mbseq as its first byte. A hint: valid
@@ -170,79 +182,21 @@ inline void tcp_advance_rcv(tcpcb* tp, uint32_t n) {
   tp->rcv_nxt += n;
   tp->rcv_adv = SEQ_MAX(tp->rcv_adv, tp->rcv_nxt);
 }
+// The keepalive settings in force: the socket's, else the host's. Milliseconds, and a count.
+inline int64_t tcp_keepinit(const tcpcb* tp) {
+  return tp->t_keepinit != 0 ? tp->t_keepinit : tunables(tp).keepinit_ms();
+}
+inline int64_t tcp_keepidle(const tcpcb* tp) {
+  return tp->t_keepidle != 0 ? tp->t_keepidle : tunables(tp).keepidle_ms();
+}
+inline int64_t tcp_keepintvl(const tcpcb* tp) {
+  return tp->t_keepintvl != 0 ? tp->t_keepintvl : tunables(tp).keepintvl_ms();
+}
+inline int64_t tcp_keepcnt(const tcpcb* tp) {
+  return tp->t_keepcnt != 0 ? tp->t_keepcnt : tunables(tp).keepcnt;
+}
 // Milliseconds of our timestamp clock, as this connection shows it.
 inline uint32_t tcp_ts(const tcpcb* tp) { return tcp_now(*tp->t_host) + tp->ts_modulate; }
-
-// --- tcp_subr.cc: life, errors, answers. ---
-
-// A control block for `inp`, CLOSED. Null: refused (fault pool.get).
-tcpcb* tcp_newtcpcb(inpcb* inp);
-// The only writer of t_state. REQUIRES: tcp_may_become.
-void tcp_newstate(tcpcb* tp, TcpState state);
-// What is to be said about a connection.
-TcpSummary tcp_summary(const tcpcb* tp);
-// Ends a connection without a word to the peer: frees the tcpcb and its inpcb, soisdisconnected.
-void tcp_close(tcpcb* tp);
-// Ends it with a reset if the peer knows of it; so_error becomes `error` (or the soft error, if it
-// is ETIMEDOUT). Frees the tcpcb.
-void tcp_drop(tcpcb* tp, int error);
-// The user sends no more: the state that follows. May free the tcpcb; returns whether it lives.
-bool tcp_usrclosed(tcpcb* tp);
-// Both have closed: TIME_WAIT begins.
-void tcp_twstart(tcpcb* tp);
-// Starts our numbering at tp->iss.
-void tcp_sendseqinit(tcpcb* tp);
-// Starts the peer's numbering at tp->irs.
-void tcp_rcvseqinit(tcpcb* tp);
-// The initial sequence number for a connection, at this time.
-tcp_seq tcp_new_iss(TcpHost& host, const TcpEndpoints& ends);
-// The smallest window scale that lets the largest receive buffer be advertised.
-uint8_t tcp_request_scale(const TcpHost& host);
-
-// --- tcp_mss.cc: segment sizes and buffers that fit them. ---
-
-// What a SYN offers to a peer behind `rt` (may be null).
-uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt);
-// The peer has offered `offer` (0: nothing; negative: no news, the route may have changed): sets
-// t_maxopd, t_maxseg and, with an offer, the initial window.
-void tcp_mss(tcpcb* tp, int offer);
-// The handshake is done: rounds the buffers to segments.
-void tcp_mss_update(tcpcb* tp);
-void tcp_update_sndspace(tcpcb* tp);
-void tcp_update_rcvspace(tcpcb* tp);
-
-// --- tcp_icmp.cc: what routers tell. ---
-
-// An ICMP error about a connection, or a handshake.
-void tcp_ctlinput(const IcmpError& error);
-// REXMT fires: if a "too big" waited for just that, acts upon it. Returns whether it has sent again.
-bool tcp_pmtud_timeout(tcpcb* tp);
-// The MTU of the route is not what it was: sends again in segments that fit. Returns whether.
-bool tcp_mtudisc(tcpcb* tp);
-
-// --- tcp_output.cc ---
-
-// Sends what may be sent: data, FIN, window update, ACK, reset. Errors: those of ip_output that
-// concern the user (spec 12.3).
-int tcp_output(tcpcb* tp);
-
-// --- tcp_input.cc ---
-
-void tcp_input(MbufPtr m, int hlen);
-
-// --- tcp_reass.cc: data out of order. ---
-
-// Takes a segment's data, behind which the stream ends if `fin`. Returns TH_FIN if it has ended
-// now, else 0.
-uint8_t tcp_reass(tcpcb* tp, TcpSegment& seg, bool fin);
-// Hands over what has become contiguous. The same result.
-uint8_t tcp_reass_deliver(tcpcb* tp);
-void tcp_freeq(tcpcb* tp);
-
-// --- tcp_invariants.cc ---
-
-// Asserts what must hold of a connection at rest.
-void tcp_check(const tcpcb* tp);
 
 }  // namespace sockbed
 

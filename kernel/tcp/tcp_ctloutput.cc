@@ -1,0 +1,193 @@
+// Options of TCP sockets (tcp(4), getsockopt(2)).
+#include <cerrno>
+#include <cstring>
+
+#include "kernel/inet/in_pcb.h"
+#include "kernel/mbuf/chain.h"
+#include "kernel/tcp/tcp_private.h"
+
+namespace sockbed {
+namespace {
+
+constexpr int64_t kKeepMaxSeconds = 1 << 20;  // of the TCP_KEEP* times
+
+// An option that reads and is set as an int.
+struct TcpOption {
+  int name;
+  bool freebsd_only;                 // the other system does not know it
+  int (*set)(tcpcb* tp, int value);  // returns an errno
+  int (*get)(const tcpcb* tp);
+};
+
+// Something that held data back may be gone.
+int OutputIfOpen(tcpcb* tp) { return tp->t_state >= TCPS_ESTABLISHED ? tcp_output(tp) : 0; }
+
+void SetFlag(tcpcb* tp, uint32_t flag, bool on) {
+  tp->t_flags = on ? tp->t_flags | flag : tp->t_flags & ~flag;
+}
+template <uint32_t kFlag>
+int GetFlag(const tcpcb* tp) {
+  return (tp->t_flags & kFlag) != 0 ? 1 : 0;
+}
+
+int SetNoDelay(tcpcb* tp, int value) {
+  SetFlag(tp, TF_NODELAY, value != 0);
+  return value != 0 ? OutputIfOpen(tp) : 0;
+}
+
+int SetNoPush(tcpcb* tp, int value) {
+  SetFlag(tp, TF_NOPUSH, value != 0);
+  return value == 0 ? OutputIfOpen(tp) : 0;
+}
+
+int SetNoOpt(tcpcb* tp, int value) {
+  SetFlag(tp, TF_NOOPT, value != 0);
+  return 0;
+}
+
+int SetMaxSeg(tcpcb* tp, int value) {
+  const TcpTunables& set = tunables(tp);
+  if (value <= 0 || static_cast<uint32_t>(value) > tp->t_maxseg) return EINVAL;
+  if (set.freebsd_options != 0 && value + int64_t{kTcpIpHeaders} < set.minmss) return EINVAL;
+  tp->t_maxseg = static_cast<uint32_t>(value);
+  return 0;
+}
+int GetMaxSeg(const tcpcb* tp) { return static_cast<int>(tp->t_maxseg); }
+
+int SetSackEnable(tcpcb* tp, int value) {
+  if (tp->t_state > TCPS_LISTEN) return EPERM;  // the SYN has said it
+  SetFlag(tp, TF_REQ_SACK, value != 0);
+  return 0;
+}
+
+// --- Keepalive. 0 goes back to what the host has. ---
+
+int TakeSeconds(int value, int64_t* ms) {
+  if (value < 0 || value > kKeepMaxSeconds) return EINVAL;
+  *ms = int64_t{value} * 1000;
+  return 0;
+}
+
+int SetKeepInit(tcpcb* tp, int value) {
+  if (int error = TakeSeconds(value, &tp->t_keepinit)) return error;
+  // A handshake that is under way began at t_starttime; its limit counts from now on, as BSD has it.
+  if (tp->t_state == TCPS_SYN_SENT || tp->t_state == TCPS_SYN_RECEIVED) {
+    tcp_timer_arm(tp, TCPT_KEEP, tcp_keepinit(tp));
+  }
+  return 0;
+}
+
+int SetKeepIdle(tcpcb* tp, int value) {
+  if (int error = TakeSeconds(value, &tp->t_keepidle)) return error;
+  tcp_arm_keepalive(tp);
+  return 0;
+}
+
+int SetKeepIntvl(tcpcb* tp, int value) { return TakeSeconds(value, &tp->t_keepintvl); }
+
+int SetKeepCnt(tcpcb* tp, int value) {
+  if (value < 0) return EINVAL;
+  tp->t_keepcnt = value;
+  return 0;
+}
+
+int GetKeepInit(const tcpcb* tp) { return static_cast<int>(tcp_keepinit(tp) / 1000); }
+int GetKeepIdle(const tcpcb* tp) { return static_cast<int>(tcp_keepidle(tp) / 1000); }
+int GetKeepIntvl(const tcpcb* tp) { return static_cast<int>(tcp_keepintvl(tp) / 1000); }
+int GetKeepCnt(const tcpcb* tp) { return static_cast<int>(tcp_keepcnt(tp)); }
+
+int SetMaxUnackTime(tcpcb* tp, int value) { return TakeSeconds(value, &tp->t_maxunacktime); }
+int GetMaxUnackTime(const tcpcb* tp) { return static_cast<int>(tp->t_maxunacktime / 1000); }
+
+// The host's name for the same thing, in milliseconds.
+int SetUserTimeout(tcpcb* tp, int value) {
+  if (value < 0) return EINVAL;
+  tp->t_maxunacktime = value;
+  return 0;
+}
+int GetUserTimeout(const tcpcb* tp) { return static_cast<int>(tp->t_maxunacktime); }
+
+constexpr TcpOption kOptions[] = {
+    {TCP_NODELAY, false, SetNoDelay, GetFlag<TF_NODELAY>},
+    {TCP_MAXSEG, false, SetMaxSeg, GetMaxSeg},
+    {kTcpNoPush, false, SetNoPush, GetFlag<TF_NOPUSH>},
+    {TCP_CORK, false, SetNoPush, GetFlag<TF_NOPUSH>},
+    {kTcpSackEnable, false, SetSackEnable, GetFlag<TF_REQ_SACK>},
+    {kTcpNoOpt, true, SetNoOpt, GetFlag<TF_NOOPT>},
+    {kTcpKeepInit, true, SetKeepInit, GetKeepInit},
+    {TCP_KEEPIDLE, true, SetKeepIdle, GetKeepIdle},
+    {TCP_KEEPINTVL, true, SetKeepIntvl, GetKeepIntvl},
+    {TCP_KEEPCNT, true, SetKeepCnt, GetKeepCnt},
+    {kTcpMaxUnackTime, true, SetMaxUnackTime, GetMaxUnackTime},
+    {TCP_USER_TIMEOUT, true, SetUserTimeout, GetUserTimeout},
+};
+
+// The row of `optname`, or null: this host does not have it.
+const TcpOption* Find(const tcpcb* tp, int optname) {
+  for (const TcpOption& option : kOptions) {
+    if (option.name != optname) continue;
+    return option.freebsd_only && tunables(tp).freebsd_options == 0 ? nullptr : &option;
+  }
+  return nullptr;
+}
+
+int ReadInt(const mbuf* m, int* value) {
+  if (m == nullptr || m->m_len < static_cast<int>(sizeof *value)) return EINVAL;
+  m_copydata(m, 0, sizeof *value, value);
+  return 0;
+}
+
+template <typename T>
+void Store(mbuf* m, const T& value) {
+  static_assert(sizeof(value) <= MLEN);
+  std::memcpy(m->m_data, &value, sizeof value);
+  m->m_len = sizeof value;
+}
+
+int GetOption(const tcpcb* tp, int optname, mbuf* m) {
+  if (optname == TCP_INFO) {
+    Store(m, tcp_host_info(tp));
+    return 0;
+  }
+  if (optname == kTcpInfo) {
+    Store(m, tcp_fill_info(tp));
+    return 0;
+  }
+  const TcpOption* option = Find(tp, optname);
+  if (option == nullptr) return ENOPROTOOPT;
+  Store(m, option->get(tp));
+  return 0;
+}
+
+int SetOption(tcpcb* tp, int optname, const mbuf* m) {
+  const TcpOption* option = Find(tp, optname);
+  if (option == nullptr) return ENOPROTOOPT;
+  int value = 0;
+  if (int error = ReadInt(m, &value)) return error;
+  return option->set(tp, value);
+}
+
+// What the socket layer has set and TCP must know of.
+int HearOf(tcpcb* tp, int optname) {
+  switch (optname) {
+    case SO_KEEPALIVE:
+      tcp_arm_keepalive(tp);  // switched off, the timer finds nothing to do
+      return 0;
+    case SO_SNDBUF: tp->t_flags |= TF_SNDFIXED; return 0;
+    case SO_RCVBUF: tp->t_flags |= TF_RCVFIXED; return 0;
+    default: return ENOPROTOOPT;
+  }
+}
+
+}  // namespace
+
+int tcp_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
+  tcpcb* tp = sototcpcb(so);
+  if (tp == nullptr) return ECONNRESET;
+  if (level == SOL_SOCKET) return op == PRCO_SETOPT ? HearOf(tp, optname) : ENOPROTOOPT;
+  if (level == IPPROTO_IP) return ip_ctloutput(op, so, level, optname, m);
+  if (level != IPPROTO_TCP) return ENOPROTOOPT;
+  return op == PRCO_GETOPT ? GetOption(tp, optname, m) : SetOption(tp, optname, m);
+}
+
+}  // namespace sockbed
