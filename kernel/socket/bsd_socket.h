@@ -41,6 +41,7 @@ inline constexpr int PR_WANTRCVD = 0x08;      // tell the protocol when data has
 inline constexpr int PR_RIGHTS = 0x10;        // control messages may hold open files
 inline constexpr int PR_ABRTACPTDIS = 0x20;   // accepting a dead connection reports ECONNABORTED
 inline constexpr int PR_SPLICE = 0x40;        // SO_SPLICE is possible
+inline constexpr int PR_IMPLOPCL = 0x80;      // a send with an address connects first
 
 // so_options: the BSD bit of each boolean option (the host's SO_* numbers are mapped to these).
 inline constexpr int kSoDebug = 0x0001;

@@ -102,7 +102,9 @@ int CheckMaySend(const SendCall& call) {
   if ((so->so_state & SS_ISCONNECTED) == 0) {
     if ((so->so_proto->pr_flags & PR_CONNREQUIRED) != 0) {
       const bool only_control = call.resid == 0 && call.clen > 0;
-      if ((so->so_state & SS_ISCONFIRMING) == 0 && !only_control) return ENOTCONN;
+      const bool connects = (so->so_proto->pr_flags & PR_IMPLOPCL) != 0 && call.addr != nullptr &&
+                            (so->so_state & SS_ISCONNECTING) == 0;
+      if ((so->so_state & SS_ISCONFIRMING) == 0 && !only_control && !connects) return ENOTCONN;
     } else if (call.addr == nullptr) {
       return EDESTADDRREQ;
     }

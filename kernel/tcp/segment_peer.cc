@@ -2,6 +2,8 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 
@@ -43,8 +45,20 @@ uint32_t Number(std::string_view text) {
   return value;
 }
 
+// Bytes written in hexadecimal.
+std::vector<uint8_t> Bytes(std::string_view hex) {
+  std::vector<uint8_t> bytes;
+  for (size_t i = 0; i + 1 < hex.size(); i += 2) {
+    uint8_t byte = 0;
+    std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16);
+    bytes.push_back(byte);
+  }
+  return bytes;
+}
+
 // A segment of the notation.
 struct Script {
+  std::string_view mark;  // of the IP header
   uint8_t flags = 0;
   uint32_t first = 0, last = 0, length = 0;
   std::string_view ack, win, urg;  // as written; empty: left out
@@ -62,6 +76,8 @@ uint8_t ParseFlags(std::string_view text) {
       case 'P': flags |= TH_PUSH; break;
       case '.': flags |= TH_ACK; break;
       case 'U': flags |= TH_URG; break;
+      case 'E': flags |= TH_ECE; break;
+      case 'W': flags |= TH_CWR; break;
       case '-': break;  // none
       default: KPANIC("unknown flag in a script");
     }
@@ -69,8 +85,18 @@ uint8_t ParseFlags(std::string_view text) {
   return flags;
 }
 
+constexpr std::array<std::string_view, 4> kMarks = {"noecn", "ect1", "ect0", "ce"};
+
+uint8_t MarkValue(std::string_view mark) {
+  return static_cast<uint8_t>(std::find(kMarks.begin(), kMarks.end(), mark) - kMarks.begin());
+}
+
 Script Parse(std::string_view text) {
   Script script;
+  if (text.front() == '{') {
+    script.mark = text.substr(1, text.find('}') - 1);
+    text.remove_prefix(script.mark.size() + 3);
+  }
   const size_t open = text.find('<');
   if (open != text.npos) {
     script.has_options = true;
@@ -107,6 +133,7 @@ std::vector<uint8_t> EncodeOptions(const Script& script, tcp_seq sack_base, uint
       const uint32_t echo = Number(words[4]);
       out.Timestamp(Number(words[2]), echo != 0 ? echo + ts_base : 0);
     }
+    if (words[0] == "FO") out.FastOpen(words.size() > 1 ? Bytes(words[1]) : std::vector<uint8_t>{});
     if (words[0] == "sack") {
       std::vector<SackBlock> blocks;
       for (size_t i = 1; i < words.size(); ++i) {
@@ -240,6 +267,7 @@ void SegmentTest::Send(std::string_view text) {
   std::vector<uint8_t> packet(static_cast<size_t>(kIpv4HeaderMin + header));
   const int length = static_cast<int>(packet.size() + script.length);
   const Ipv4Header ip{.total_length = length,
+                      .tos = script.mark.empty() ? uint8_t{0} : MarkValue(script.mark),
                       .protocol = IPPROTO_TCP,
                       .source = kPeerAddress,
                       .destination = kHostAddress};
@@ -274,7 +302,9 @@ std::string SegmentTest::Describe(const Sent& sent) {
                                                                                 {TH_RST, 'R'},
                                                                                 {TH_PUSH, 'P'},
                                                                                 {TH_ACK, '.'},
-                                                                                {TH_URG, 'U'}}) {
+                                                                                {TH_URG, 'U'},
+                                                                                {TH_ECE, 'E'},
+                                                                                {TH_CWR, 'W'}}) {
     if ((th.th_flags & flag) != 0) text += letter;
   }
   const auto first = static_cast<uint32_t>(th.th_seq - host_isn_);
@@ -287,7 +317,8 @@ std::string SegmentTest::Describe(const Sent& sent) {
   text += " win " + std::to_string(th.th_win);
   if ((th.th_flags & TH_URG) != 0) text += " urg " + std::to_string(th.th_urp);
   for (uint32_t i = 0; i < length; ++i) {
-    EXPECT_EQ(p[header + i], Pattern(first + i)) << "data at " << first + i;
+    const uint32_t at = first + i + ((th.th_flags & TH_SYN) != 0 ? 1 : 0);
+    EXPECT_EQ(p[header + i], Pattern(at)) << "data at " << at;
   }
   return text + DescribeOptions({p + kTcpHeaderMin, header - kTcpHeaderMin});
 }
@@ -314,6 +345,13 @@ std::string SegmentTest::DescribeOptions(std::span<const uint8_t> bytes) {
         ts_known_ = true;
         text += "TS val " + std::to_string(LoadBe32(o + 2) - ts_base_) + " ecr " +
                 std::to_string(LoadBe32(o + 6));
+        break;
+      case kTcpOptFastOpen:
+        text += o[1] > 2 ? "FO " : "FO";
+        for (int i = 2; i < o[1]; ++i) {
+          text += "0123456789abcdef"[o[i] >> 4];
+          text += "0123456789abcdef"[o[i] & 15];
+        }
         break;
       case TCPOPT_SACK:
         text += "sack";
@@ -350,6 +388,8 @@ void SegmentTest::Compare(std::string_view expected, const Sent& sent) {
   for (size_t i = 0; options && i < want.options.size(); ++i) {
     options = Matches(want.options[i], have.options[i]);
   }
+  const uint8_t mark = sent.packet[1] & 3;
+  EXPECT_TRUE(want.mark.empty() || MarkValue(want.mark) == mark) << expected << kMarks[mark];
   EXPECT_TRUE(same && options) << "expected: " << expected << "\n    sent: " << actual;
 }
 
@@ -434,14 +474,23 @@ int SegmentTest::Connect() {
   return error;
 }
 
-int SegmentTest::Write(int n, int flags) {
+int SegmentTest::Write(int n, int flags) { return WriteTo(n, flags, false); }
+
+int SegmentTest::SendTo(int n) {
+  if (so_ == nullptr) Create();
+  peer_port_ = kPort;
+  return WriteTo(n, 0, true);
+}
+
+int SegmentTest::WriteTo(int n, int flags, bool name) {
   int error = 0;
   Do([&] {
+    const MbufPtr nam = name ? Address(kPeerAddress, kPort) : nullptr;
     std::string data(static_cast<size_t>(n), '\0');
     for (char& c : data) c = Pattern(++written_);
     iovec iov = {data.data(), data.size()};
     uio uio{.uio_iov = &iov, .uio_iovcnt = 1, .uio_resid = data.size(), .uio_rw = UIO_WRITE};
-    error = sosend(so_, nullptr, &uio, nullptr, nullptr, flags | MSG_DONTWAIT);
+    error = sosend(so_, nam.get(), &uio, nullptr, nullptr, flags | MSG_DONTWAIT);
     written_ -= static_cast<uint32_t>(uio.uio_resid);
   });
   return error;

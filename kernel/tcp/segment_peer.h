@@ -10,10 +10,11 @@
 // The notation, as packetdrill has it (what stands in brackets may be left out):
 //
 //   FLAGS FIRST:LAST(LENGTH) [ack N] [win N] [urg N] [<OPTION,OPTION...>]
+//   {MARK} FLAGS ...
 //   "S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,sackOK>"
 //
-// FLAGS are of S F R P . U E W in this order. What an expected segment leaves out may be anything; in
-// its options "*" stands for any number.
+// FLAGS are of S F R P . U E W in this order. What an expected segment leaves out may be anything;
+// in its options "*" stands for any number. MARK is the IP header's: noecn, ect0, ect1, ce.
 #ifndef SOCKBED_KERNEL_TCP_SEGMENT_PEER_H_
 #define SOCKBED_KERNEL_TCP_SEGMENT_PEER_H_
 
@@ -44,6 +45,8 @@ class SegmentTest : public testing::Test {
 
   // --- Time. ---
 
+  // Forgets the stream's numbers: so() is closed, another connection follows.
+  void Anew() { written_ = read_ = 0; }
   int64_t now_ms() const { return machine_->now() / kMillisecond; }
   void RunTo(int64_t ms);
 
@@ -79,6 +82,8 @@ class SegmentTest : public testing::Test {
   int Connect();
   // Writes n further bytes of Pattern, as far as there is room. Returns the errno.
   int Write(int n, int flags = 0);
+  // The same on a so() that is not connected, with the peer's name.
+  int SendTo(int n);
   // Reads up to `max` bytes and checks them against Pattern. Returns how many, or -errno.
   int Read(int max = 1 << 20);
   int Close();
@@ -127,6 +132,7 @@ class SegmentTest : public testing::Test {
   };
 
   static int Output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
+  int WriteTo(int n, int flags, bool name);
   int GetOptionBytes(int level, int name, void* value, size_t size);
   void Boot();
   // Runs until `ms` or until the host has sent something; returns whether it has.

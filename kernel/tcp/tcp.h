@@ -26,7 +26,8 @@ namespace sockbed {
 
 // The row of kernel/host's inetsw: {SOCK_STREAM, &inetdomain, IPPROTO_TCP, kTcpPrFlags,
 // &tcp_usrreqs, tcp_ctloutput}.
-inline constexpr int kTcpPrFlags = PR_CONNREQUIRED | PR_WANTRCVD | PR_ABRTACPTDIS | PR_SPLICE;
+inline constexpr int kTcpPrFlags =
+    PR_CONNREQUIRED | PR_WANTRCVD | PR_ABRTACPTDIS | PR_SPLICE | PR_IMPLOPCL;
 extern const pr_usrreqs tcp_usrreqs;
 
 // Options of the levels IPPROTO_TCP and IPPROTO_IP; hears of SO_KEEPALIVE, SO_SNDBUF, SO_RCVBUF.

@@ -9,6 +9,7 @@
 namespace sockbed {
 namespace {
 
+constexpr size_t TCP_CC_NAME_MAX = 16;        // of a congestion control algorithm, 0 included
 constexpr int64_t kKeepMaxSeconds = 1 << 20;  // of the TCP_KEEP* times
 
 // An option that reads and is set as an int.
@@ -45,6 +46,12 @@ int SetNoOpt(tcpcb* tp, int value) {
   return 0;
 }
 
+int SetFastOpen(tcpcb* tp, int value) {
+  if (tp->t_state > TCPS_LISTEN) return EINVAL;  // the SYN has said it
+  SetFlag(tp, TF_FASTOPEN, value != 0);
+  return 0;
+}
+
 int SetMaxSeg(tcpcb* tp, int value) {
   const TcpTunables& set = tunables(tp);
   if (value <= 0 || static_cast<uint32_t>(value) > tp->t_maxseg) return EINVAL;
@@ -70,7 +77,7 @@ int TakeSeconds(int value, int64_t* ms) {
 
 int SetKeepInit(tcpcb* tp, int value) {
   if (int error = TakeSeconds(value, &tp->t_keepinit)) return error;
-  // A handshake that is under way began at t_starttime; its limit counts from now on, as BSD has it.
+  // The limit of a handshake that is under way counts from now on, as BSD has it.
   if (tp->t_state == TCPS_SYN_SENT || tp->t_state == TCPS_SYN_RECEIVED) {
     tcp_timer_arm(tp, TCPT_KEEP, tcp_keepinit(tp));
   }
@@ -114,6 +121,7 @@ constexpr TcpOption kOptions[] = {
     {TCP_CORK, false, SetNoPush, GetFlag<TF_NOPUSH>},
     {kTcpSackEnable, false, SetSackEnable, GetFlag<TF_REQ_SACK>},
     {kTcpNoOpt, true, SetNoOpt, GetFlag<TF_NOOPT>},
+    {TCP_FASTOPEN, true, SetFastOpen, GetFlag<TF_FASTOPEN>},
     {kTcpKeepInit, true, SetKeepInit, GetKeepInit},
     {TCP_KEEPIDLE, true, SetKeepIdle, GetKeepIdle},
     {TCP_KEEPINTVL, true, SetKeepIntvl, GetKeepIntvl},
@@ -144,7 +152,29 @@ void Store(mbuf* m, const T& value) {
   m->m_len = sizeof value;
 }
 
+// TCP_CONGESTION: the algorithm's name, with or without a zero byte behind.
+int SetCongestion(tcpcb* tp, const mbuf* m) {
+  char name[TCP_CC_NAME_MAX] = {};
+  if (m == nullptr || m->m_len <= 0 || m->m_len > static_cast<int>(sizeof name)) return EINVAL;
+  m_copydata(m, 0, m->m_len, name);
+  const cc_algo* algo = tcp_cc_find({name, strnlen(name, sizeof name)});
+  if (algo == nullptr) return ESRCH;
+  if (algo != tp->t_cc) tp->t_cubic = CubicState{};  // it begins with what the window is now
+  tp->t_cc = algo;
+  return 0;
+}
+
+void GetCongestion(const tcpcb* tp, mbuf* m) {
+  char name[TCP_CC_NAME_MAX] = {};
+  std::strncpy(name, tp->t_cc->name, sizeof name - 1);
+  Store(m, name);
+}
+
 int GetOption(const tcpcb* tp, int optname, mbuf* m) {
+  if (optname == TCP_CONGESTION && tunables(tp).freebsd_options != 0) {
+    GetCongestion(tp, m);
+    return 0;
+  }
   if (optname == TCP_INFO) {
     Store(m, tcp_host_info(tp));
     return 0;
@@ -160,6 +190,7 @@ int GetOption(const tcpcb* tp, int optname, mbuf* m) {
 }
 
 int SetOption(tcpcb* tp, int optname, const mbuf* m) {
+  if (optname == TCP_CONGESTION && tunables(tp).freebsd_options != 0) return SetCongestion(tp, m);
   const TcpOption* option = Find(tp, optname);
   if (option == nullptr) return ENOPROTOOPT;
   int value = 0;

@@ -45,11 +45,29 @@ void SetProfile(HostBase& host, TcpTunables* tunables, int64_t profile) {
   HostLocal<SocketHost>::Of(host).sb_max = profile == 0 ? sb_max_default : kFreeBsdSbMax;
 }
 
-void AddSysctls(HostBase& host, TcpTunables* tunables) {
-  for (const Tunable& t : kTunables) {
-    host.sysctls.Add(std::string("net.inet.tcp.") + t.name,
-                     {&(tunables->*t.member), t.least, t.most, {}});
+// What a change of a tunable does besides.
+void AddActions(TcpHost* tcp, int64_t TcpTunables::*member, SysctlTable::Node* node) {
+  // Whoever switches Fast Open off does not want what was learnt by it, either.
+  if (member == &TcpTunables::tfo_client_enable) {
+    node->check = [tcp](int64_t value) {
+      if (value == 0) tcp->tfo_cache.Clear();
+      return 0;
+    };
   }
+}
+
+void AddSysctls(HostBase& host, TcpHost* tcp) {
+  TcpTunables* tunables = &tcp->tunables;
+  for (const Tunable& t : kTunables) {
+    SysctlTable::Node node{&(tunables->*t.member), t.least, t.most, {}};
+    AddActions(tcp, t.member, &node);
+    host.sysctls.Add(std::string("net.inet.tcp.") + t.name, node);
+  }
+  // Writing 1 empties the cache; it reads as the last value written.
+  host.sysctls.Add("net.inet.tcp.hostcache.purgenow", {&tcp->purgenow, 0, 1, [tcp](int64_t value) {
+                                                         if (value != 0) tcp->host_cache.Clear();
+                                                         return 0;
+                                                       }});
   const auto set_profile = [&host, tunables](int64_t profile) {
     SetProfile(host, tunables, profile);
     return 0;
@@ -58,6 +76,7 @@ void AddSysctls(HostBase& host, TcpTunables* tunables) {
   // The other system's names, where it has the same thing in the same unit.
   for (const auto& [alias, name] :
        std::to_array<std::array<const char*, 2>>({{"sack.enable", "sack"},
+                                                  {"ecn.enable", "ecn"},
                                                   {"sack.globalmaxholes", "sackholelimit"},
                                                   {"keepinit", "keepinittime"},
                                                   {"syncache.cachelimit", "syncachelimit"},
@@ -93,7 +112,7 @@ TcpHost::~TcpHost() {
 void tcp_boot(HostBase& host) {
   const HostScope scope(host);  // the streams are this host's
   TcpHost& tcp = HostLocal<TcpHost>::Make(host, host);
-  AddSysctls(host, &tcp.tunables);
+  AddSysctls(host, &tcp);
   host.live_counts.push_back({"tcpcb", &tcp.live_tcpcbs});
   host.live_counts.push_back({"syncache", &tcp.syn_cache.live()});
   host.live_counts.push_back({"tcp reass", &tcp.reass_entries.live()});

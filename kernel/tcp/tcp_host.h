@@ -17,6 +17,8 @@
 #include "kernel/sim/machine.h"
 #include "kernel/sim/random.h"
 #include "kernel/tcp/tcp.h"
+#include "kernel/tcp/tcp_fastopen.h"
+#include "kernel/tcp/tcp_hostcache.h"
 #include "kernel/tcp/tcp_pool.h"
 #include "kernel/tcp/tcp_reass.h"
 #include "kernel/tcp/tcp_sack.h"
@@ -55,6 +57,10 @@ struct TcpHost {
   Stream timewait_iss;         // distance of the ISS of a connection reopened in TIME_WAIT
   Stream ts_offsets;           // where each connection's timestamp clock starts
   const uint32_t clock_start;  // tcp_now at boot
+
+  TfoCache tfo_cache;    // servers that know Fast Open
+  HostCache host_cache;  // what connections have learnt
+  int64_t purgenow = 0;  // net.inet.tcp.hostcache.purgenow, as last written
 
   ppsrate rst_rate;  // rstppslimit
   ppsrate ack_rate;  // ackppslimit

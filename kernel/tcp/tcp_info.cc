@@ -27,6 +27,7 @@ uint8_t Options(const tcpcb* tp) {
   if ((tp->t_flags & stamps) == stamps) options |= TCPI_OPT_TIMESTAMPS;
   if ((tp->t_flags & TF_SACK_PERMIT) != 0) options |= TCPI_OPT_SACK;
   if ((tp->t_flags & scale) == scale) options |= TCPI_OPT_WSCALE;
+  if ((tp->t_flags & TF_ECN_PERMIT) != 0) options |= TCPI_OPT_ECN;
   return options;
 }
 

@@ -1,7 +1,7 @@
 // What getsockopt(TCP_INFO) fills.
 //
-// Lives here:  TcpInfo, the BSD systems' answer under kTcpInfo. The host's own struct tcp_info, under
-//              TCP_INFO, is made from the same control block: counts of segments where it wants them.
+// Lives here:  TcpInfo, the BSD systems' answer under kTcpInfo. The host's own struct tcp_info,
+//              under TCP_INFO, is made from the same control block, with segments for bytes.
 // Called by:   tcp_ctloutput.cc; whoever asks with kTcpInfo.
 // Units:       times in microseconds, "last" ones as ages (0: never); windows in bytes; sequence
 //              numbers relative to the initial ones.

@@ -11,6 +11,8 @@
 //       └── all others: kAcceptSteps, then kEstablishedSteps
 //       │
 //       └── Answer: what the step that ended it wants sent
+#include <netinet/ip.h>
+
 #include <algorithm>
 
 #include "kernel/inet/in_cksum.h"
@@ -102,6 +104,7 @@ bool TakeApart(MbufPtr m, int hlen, TcpSegment* seg) {
                                seg->has(TH_SYN));
   seg->ends = {ip.source(), ip.destination(), seg->th.th_sport, seg->th.th_dport};
   seg->ttl = ip.ttl();
+  seg->ecn = ip.tos() & IPTOS_ECN_MASK;
   seg->tlen = static_cast<uint32_t>(length - off);
   seg->loopback = m->m_pkthdr.ph_ifidx == kLoopbackIndex;
   m_adj(m.get(), hlen + off);
@@ -123,10 +126,9 @@ tcpcb* FindPcb(const TcpSegment& seg) {
 TraceId TraceArrival(const TcpSegment& seg) {
   const tcpcb* tp = seg.tp;
   if (tp == nullptr || tp->t_state <= TCPS_LISTEN) {
-    return EmitTcp(TcpEvent::kStray, tp != nullptr ? tp->t_id : 0,
-                   PackAddress(seg.ends.faddr, seg.ends.fport),
-                   PackPair(seg.th.th_seq.value(), seg.th.th_ack.value()),
-                   tcp_flag_text[seg.th.th_flags & 0x3f]);
+    return EmitTcp(
+        TcpEvent::kStray, tp != nullptr ? tp->t_id : 0, PackAddress(seg.ends.faddr, seg.ends.fport),
+        PackPair(seg.th.th_seq.value(), seg.th.th_ack.value()), tcp_flag_text[seg.th.th_flags]);
   }
   const tcp_seq irs = TCPS_HAVERCVDSYN(tp->t_state) ? tp->irs : seg.th.th_seq;
   const int scale = seg.has(TH_SYN) ? 0 : tp->snd_scale;
@@ -167,9 +169,8 @@ Next Predict(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   const TcpHeader& th = seg.th;
   if (tp->t_state != TCPS_ESTABLISHED || th.th_seq != tp->rcv_nxt ||
-      (th.th_flags & (TH_SYN | TH_FIN | TH_RST | TH_URG | TH_ACK)) != TH_ACK ||
-      seg.tiwin != tp->snd_wnd || seg.tiwin == 0 || tp->snd_nxt != tp->snd_max ||
-      seg.opt.sack_count != 0) {
+      (th.th_flags & ~TH_PUSH) != TH_ACK || seg.ecn == IPTOS_ECN_CE || seg.tiwin != tp->snd_wnd ||
+      seg.tiwin == 0 || tp->snd_nxt != tp->snd_max || seg.opt.sack_count != 0) {
     return Next::kGoOn;
   }
   if ((tp->t_flags & TF_RCVD_TSTMP) != 0 &&
@@ -220,21 +221,15 @@ void Answer(TcpSegment& seg, Next next) {
   tcpcb* tp = seg.tp;
   switch (next) {
     case Next::kGoOn:
-    case Next::kDone:
-      break;
+    case Next::kDone: break;
     case Next::kAck:
       if (seg.has(TH_RST)) return;
       tp->t_flags |= TF_ACKNOW;
       break;
-    case Next::kChallenge:
-      tcp_challenge_ack(tp);
-      return;
-    case Next::kReset:
-      tcp_respond_reset(seg);
-      return;
+    case Next::kChallenge: tcp_challenge_ack(tp); return;
+    case Next::kReset: tcp_respond_reset(seg); return;
     case Next::kDrop:
-    case Next::kAgain:
-      return;
+    case Next::kAgain: return;
   }
   if (tp == nullptr) return;
   if ((tp->t_flags & (TF_ACKNOW | TF_NEEDOUTPUT)) != 0) {

@@ -8,95 +8,6 @@
 namespace sockbed {
 namespace {
 
-void TraceRecovery(const tcpcb* tp, bool begins) {
-  EmitTcp(TcpEvent::kRecover, tp->t_id, begins ? 1 : 0, PackPair(tp->snd_cwnd, tp->snd_ssthresh));
-}
-
-// Sends the segment at `seq` alone, whatever the window says, and goes back to where sending stood.
-void ResendAt(tcpcb* tp, tcp_seq seq, uint32_t cwnd) {
-  const tcp_seq next = tp->snd_nxt;
-  tp->snd_nxt = seq;
-  tp->snd_cwnd = cwnd;
-  (void)tcp_output(tp);  // REXMT watches over it
-  tp->snd_nxt = SEQ_MAX(tp->snd_nxt, next);
-}
-
-// The third duplicate ACK: a segment is lost, those behind it arrive (RFC 5681 3.2, RFC 6582 3.2).
-void EnterRecovery(tcpcb* tp) {
-  TcpStat& stat = tp->t_host->stat;
-  if (SEQ_LT(tp->snd_una, tp->snd_last)) {
-    tp->t_dupacks = 0;  // echoes of an earlier loss: the window was halved for it
-    return;
-  }
-  tp->t_cc->cong_signal(tp, CcSignal::kDupAcks);
-  tp->snd_last = tp->snd_max;
-  tcp_timer_disarm(tp, TCPT_REXMT);
-  tp->t_rtttime = kNotTimed;
-  ++stat[tcps_sndrexmitfast];
-  TraceRecovery(tp, true);
-  if (tcp_sack_output(tp) != nullptr) {
-    ++stat[tcps_sack_recovery_episode];
-    (void)tcp_output(tp);  // the first hole; REXMT watches over it
-  } else {
-    ResendAt(tp, tp->snd_una, tp->t_maxseg);
-  }
-  tp->snd_cwnd = tp->snd_ssthresh + kTcpRexmtThresh * tp->t_maxseg;
-}
-
-// An ACK of nothing new. Returns kDone if recovery has dealt with it.
-Next OldAck(TcpSegment& seg) {
-  tcpcb* tp = seg.tp;
-  if (seg.tlen != 0 || seg.has(TH_FIN)) return Next::kGoOn;
-  if (SEQ_LT(seg.th.th_ack, tp->snd_una)) {
-    tp->t_dupacks = 0;  // reordered: do not count across it
-    return Next::kGoOn;
-  }
-  if (seg.tiwin != tp->snd_wnd) {
-    if (seg.tiwin < tp->snd_wnd) tp->t_dupacks = 0;
-    return Next::kGoOn;
-  }
-  ++seg.host->stat[tcps_rcvdupack];
-  if (!tcp_timer_isarmed(tp, TCPT_REXMT)) {
-    tp->t_dupacks = 0;
-    return Next::kGoOn;
-  }
-  ++tp->t_dupacks;
-  if (tp->t_dupacks < kTcpRexmtThresh) return Next::kGoOn;
-  if (tp->t_dupacks == kTcpRexmtThresh) {
-    EnterRecovery(tp);
-  } else {
-    // Another segment has left the network.
-    tp->snd_cwnd = std::min(tp->snd_cwnd + tp->t_maxseg, uint32_t{TCP_MAXWIN} << tp->snd_scale);
-    (void)tcp_output(tp);  // REXMT watches over what it sends
-  }
-  return Next::kDone;
-}
-
-// Recovery goes on: the ACK reaches the next hole. The window loses what has left the network and
-// gains the segment that fills it (RFC 6582 3.2, step 3).
-void PartialAck(TcpSegment& seg, uint32_t acked) {
-  tcpcb* tp = seg.tp;
-  tcp_timer_disarm(tp, TCPT_REXMT);
-  tp->t_rtttime = kNotTimed;
-  const uint32_t deflated = tp->snd_cwnd > acked ? tp->snd_cwnd - acked : 0;
-  if (tp->snd_sack.active) {
-    tp->snd_cwnd = deflated + 2 * tp->t_maxseg;  // filling the hole takes one of the two away again
-    tp->t_flags |= TF_NEEDOUTPUT;
-    return;
-  }
-  ResendAt(tp, seg.th.th_ack, tp->t_maxseg + acked);
-  tp->snd_cwnd = deflated + tp->t_maxseg;
-}
-
-// All that was out when the loss was seen has arrived. What is out now may be little: no burst.
-void EndRecovery(TcpSegment& seg) {
-  tcpcb* tp = seg.tp;
-  const auto flight = static_cast<uint32_t>(tp->snd_max - seg.th.th_ack);
-  tp->snd_cwnd = std::min(tp->snd_ssthresh, flight);
-  tp->t_dupacks = 0;
-  TraceRecovery(tp, false);
-}
-
 // A round trip has been measured, if the segment says so: by its timestamp, or by the one segment
 // timed.
 void MeasureRtt(TcpSegment& seg) {
@@ -139,15 +50,9 @@ bool tcp_ack_new(TcpSegment& seg) {
   KASSERT(acked != 0 && SEQ_LEQ(ack, tp->snd_max));
   ++stat[tcps_rcvackpack];
   stat[tcps_rcvackbyte] += acked;
+  if ((tp->t_flags & TF_PREVVALID) != 0) tcp_undo_timeout(seg);
   tcp_del_sackholes(tp, ack);
-
-  if (!tcp_recovering(tp)) {
-    tp->t_dupacks = 0;
-  } else if (SEQ_LT(ack, tp->snd_last)) {
-    PartialAck(seg, acked);
-  } else {
-    EndRecovery(seg);
-  }
+  const bool recovered = tcp_recovery_ack(seg, acked);
   MeasureRtt(seg);
   tp->t_acktime = Now();
   if (ack == tp->snd_max) {
@@ -156,13 +61,17 @@ bool tcp_ack_new(TcpSegment& seg) {
   } else if (!tcp_timer_isarmed(tp, TCPT_PERSIST)) {
     tcp_arm_rexmt(tp);
   }
-  if (!tcp_recovering(tp)) tp->t_cc->ack_received(tp, acked);
+  // Without byte counting the ACK that ends recovery makes the window grow, too.
+  if (!tcp_recovering(tp) && (!recovered || tunables(tp).rfc3465 == 0)) {
+    tp->t_cc->ack_received(tp, acked);
+  }
   tcp_update_sndspace(tp);  // by what was queued and outstanding until now
   const bool fin = DropAcked(tp, acked);
   tp->snd_una = ack;
   tp->snd_nxt = SEQ_MAX(tp->snd_nxt, ack);
   tp->t_maxacked = std::max(tp->t_maxacked, acked);
   if (SEQ_GT(ack, tp->t_pmtud_seq)) tp->t_flags &= ~TF_PMTUD_PEND;  // that segment got through
+  if (seg.prr_pending) tcp_recovery_send(seg, acked);
   if (sb_notify(&so->so_snd)) sowwakeup(so);
   return fin;
 }
@@ -181,15 +90,12 @@ Next FinAcked(TcpSegment& seg) {
         tcp_arm_finwait2(tp);
       }
       return Next::kGoOn;
-    case TCPS_CLOSING:
-      tcp_twstart(tp);
-      return Next::kGoOn;
+    case TCPS_CLOSING: tcp_twstart(tp); return Next::kGoOn;
     case TCPS_LAST_ACK:
       seg.tp = nullptr;
       tcp_close(tp);
       return Next::kDrop;
-    default:
-      KPANIC("a FIN is acknowledged that was not sent");
+    default: KPANIC("a FIN is acknowledged that was not sent");
   }
 }
 
@@ -226,8 +132,10 @@ Next tcp_step_ack(TcpSegment& seg) {
     seg.th.th_flags |= tcp_reass_deliver(tp);
   }
   tp->t_rcvacktime = Now();
+  if ((tp->t_flags & TF_ECN_PERMIT) != 0) tcp_ecn_input(seg);
+  seg.sacked_before = tcp_sacked_bytes(tp);
   tcp_sack_option(tp, seg.th.th_ack, seg.opt);
-  if (SEQ_LEQ(seg.th.th_ack, tp->snd_una)) return OldAck(seg);
+  if (SEQ_LEQ(seg.th.th_ack, tp->snd_una)) return tcp_ack_old(seg);
   return tcp_ack_new(seg) ? FinAcked(seg) : Next::kGoOn;
 }
 

@@ -120,10 +120,8 @@ Next TimeWaitStandard(TcpSegment& seg) {
 Next tcp_step_time_wait(TcpSegment& seg) {
   if (seg.tp->t_state != TCPS_TIME_WAIT) return Next::kGoOn;
   switch (tunables(seg.tp).timewait_policy) {
-    case 1:
-      return TimeWaitFreeBsd(seg);
-    case 2:
-      return TimeWaitStandard(seg);
+    case 1: return TimeWaitFreeBsd(seg);
+    case 2: return TimeWaitStandard(seg);
     default:
       // All else takes the way of any segment, and is answered if it lies outside the window.
       return IsNewConnection(seg) ? Reopen(seg) : Next::kGoOn;
@@ -253,14 +251,15 @@ Next tcp_step_rst(TcpSegment& seg) {
   ++seg.host->stat[tcps_rcvrst];
   switch (tp->t_state) {
     case TCPS_SYN_RECEIVED:
+      if ((tp->t_flags & TF_ECN_SYN) != 0 && set.ecn_rst_retry != 0) {
+        seg.tp->t_flags = (tp->t_flags & ~(TF_ECN_SYN | TF_ECN_PERMIT)) | TF_ECN_OFF;
+        return Next::kDrop;
+      }
       return EndBy(seg, ECONNREFUSED);
     case TCPS_CLOSING:
-    case TCPS_LAST_ACK:
-      return EndBy(seg, set.rst_closing_error != 0 ? ECONNRESET : 0);
-    case TCPS_TIME_WAIT:
-      return EndBy(seg, 0);
-    default:
-      return EndBy(seg, ECONNRESET);
+    case TCPS_LAST_ACK: return EndBy(seg, set.rst_closing_error != 0 ? ECONNRESET : 0);
+    case TCPS_TIME_WAIT: return EndBy(seg, 0);
+    default: return EndBy(seg, ECONNRESET);
   }
 }
 

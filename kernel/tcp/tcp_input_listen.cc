@@ -82,8 +82,12 @@ namespace {
 // Our SYN is acknowledged, the peer's is here: the connection stands.
 void SynAcked(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
+  // Fast Open: data may have gone along. What was not taken goes again at once, and is not lost.
+  const auto data = static_cast<uint32_t>(seg.th.th_ack - tp->iss) - 1;
+  tcp_fastopen_answer(seg, data);
+  if (data != 0) sbdrop(&tcp_so(tp)->so_snd, data);
   tp->snd_una = seg.th.th_ack;
-  tp->snd_nxt = SEQ_MAX(tp->snd_nxt, tp->snd_una);
+  tp->snd_nxt = tp->snd_una;
   tp->snd_up = SEQ_MAX(tp->snd_up, tp->snd_una);
   tp->t_flags &= ~TF_SYNPENDING;
   tcp_timer_disarm(tp, TCPT_REXMT);
@@ -126,6 +130,11 @@ Next tcp_step_synsent(TcpSegment& seg) {
   if (seg.has(TH_RST)) {
     if (!ack) return tcp_dropped(seg, tcps_rcvbadrst);
     ++seg.host->stat[tcps_rcvrst];
+    if ((tp->t_flags & TF_ECN_SYN) != 0 && tunables(tp).ecn_rst_retry != 0) {
+      // Some filters refuse whoever asks for ECN: the next SYN does without (RFC 3168 6.1.1.1).
+      tp->t_flags = (tp->t_flags & ~TF_ECN_SYN) | TF_ECN_OFF;
+      return Next::kDrop;
+    }
     seg.tp = nullptr;
     tcp_drop(tp, ECONNREFUSED);
     return Next::kDrop;
@@ -137,6 +146,7 @@ Next tcp_step_synsent(TcpSegment& seg) {
   tcp_rcvseqinit(tp);
   tp->rcv_adv += std::min<uint32_t>(tp->rcv_wnd, TCP_MAXWIN);  // what our SYN has advertised
   tcp_negotiate(tp, seg.opt);
+  tcp_ecn_negotiate(seg);
   tcp_mss(tp, seg.opt.has_mss ? seg.opt.mss : 0);
   TrimToWindow(seg);
   tp->snd_wl1 = tp->irs;  // older than the segment: its window counts

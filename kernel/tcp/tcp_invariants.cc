@@ -68,7 +68,8 @@ void tcp_check(const tcpcb* tp) {
   CheckTimers(tp);
   // 6.
   KASSERT(tp->snd_cwnd >= tp->t_maxseg || !TCPS_HAVEESTABLISHED(tp->t_state));
-  KASSERT(tp->snd_ssthresh >= 2 * tp->t_maxseg || !TCPS_HAVEESTABLISHED(tp->t_state));
+  const uint32_t least = tunables(tp).ecn_one_segment != 0 ? 1 : 2;
+  KASSERT(tp->snd_ssthresh >= least * tp->t_maxseg || !TCPS_HAVEESTABLISHED(tp->t_state));
   // 7. What is over holds nothing.
   if (tp->t_state == TCPS_TIME_WAIT) {
     KASSERT(tcp_so(tp)->so_snd.sb_cc == 0 && tp->t_segq == nullptr);

@@ -53,6 +53,21 @@ void Grow(tcpcb* tp, sockbuf* sb, uint64_t wanted) {
   EmitTcp(TcpEvent::kBuffer, tp->t_id, send ? 1 : 0, limit);
 }
 
+// What earlier connections to the peer have learnt is a better guess than none.
+void UseMetrics(tcpcb* tp) {
+  const TcpTunables& set = tunables(tp);
+  if (set.hostcache_enable == 0) return;
+  const HostMetrics* known =
+      tp->t_host->host_cache.Find(tp->t_inpcb->inp_faddr, set.hostcache_expire * kSecond);
+  if (known == nullptr) return;
+  if (tp->t_srtt == 0 && known->srtt != 0) {
+    tp->t_srtt = known->srtt;
+    tp->t_rttvar = known->rttvar;
+    tp->t_rxtcur = static_cast<int32_t>(tcp_rexmt_interval(tp, 0));
+  }
+  if (known->ssthresh != 0) tp->snd_ssthresh = known->ssthresh;
+}
+
 }  // namespace
 
 uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt) {
@@ -84,6 +99,7 @@ void tcp_mss(tcpcb* tp, int offer) {
     }
   } else {
     tp->snd_cwnd = tcp_initial_window(tp);
+    UseMetrics(tp);
   }
   tp->snd_ssthresh = std::max(tp->snd_ssthresh, 2 * tp->t_maxseg);
   EmitTcp(TcpEvent::kMss, tp->t_id, tp->t_maxseg, tp->t_maxopd, tp->t_peermss);

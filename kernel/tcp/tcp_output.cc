@@ -2,6 +2,8 @@
 //
 // tcp_output loops over two halves: Decide (12.1 of the specification) fills an Outgoing,
 // SendSegment builds it, counts it and hands it to IP (12.2, 12.3).
+#include <netinet/ip.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -30,7 +32,7 @@ bool SynPending(const tcpcb* tp) { return (tp->t_flags & TF_SYNPENDING) != 0; }
 // several pieces is idle throughout if it was at its beginning.
 bool TakeIdle(tcpcb* tp, const socket* so) {
   bool idle = (tp->t_flags & TF_LASTIDLE) != 0 || tp->snd_max == tp->snd_una;
-  if (idle && Now() - tp->t_rcvtime >= tp->t_rxtcur * kMillisecond) tp->t_cc->after_idle(tp);
+  if (idle && Now() - tp->t_rcvtime >= tp->t_rxtcur * kMillisecond) tcp_cc_after_idle(tp);
   tp->t_flags &= ~TF_LASTIDLE;
   if (idle && (so->so_state & SS_ISSENDING) != 0) {
     tp->t_flags |= TF_LASTIDLE;
@@ -60,15 +62,23 @@ void WindowShut(tcpcb* tp) {
   if (!tcp_timer_isarmed(tp, TCPT_PERSIST)) tcp_setpersist(tp);
 }
 
+// What TF_PRR allows now: the window beyond what is on its way, if it holds a segment.
+uint32_t PrrBudget(const tcpcb* tp) {
+  const uint32_t pipe = tcp_sack_pipe(tp);
+  return tp->snd_cwnd >= pipe + tp->t_maxseg ? tp->snd_cwnd - pipe : 0;
+}
+
 // How much data the windows allow, from snd_nxt on (12.1, 1 to 4).
 void DecideData(tcpcb* tp, const socket* so, Outgoing* out) {
   const auto available = static_cast<uint32_t>(so->so_snd.sb_cc);
   uint32_t win = std::min(tp->snd_wnd, tp->snd_cwnd);
   if ((out->flags & TH_SYN) != 0) {
     out->more = tp->t_state > TCPS_ESTABLISHED;  // a FIN follows; data waits for the answer
+    out->len = tcp_fastopen_room(tp, available);
     return;
   }
   out->off = static_cast<uint32_t>(tp->snd_nxt - tcp_snd_first(tp));
+  if ((tp->t_flags & TF_PRR) != 0) win = std::min(tp->snd_wnd, out->off + PrrBudget(tp));
   if (tp->t_force) {
     if (win == 0) {
       win = 1;
@@ -99,13 +109,16 @@ bool DecideHole(tcpcb* tp, const socket* so, Outgoing* out) {
   if ((tp->t_flags & TF_SACK_PERMIT) == 0 || !tcp_recovering(tp)) return false;
   sackhole* hole = tcp_sack_output(tp);
   if (hole == nullptr) return false;
+  const bool prr = (tp->t_flags & TF_PRR) != 0;
+  if (prr && PrrBudget(tp) == 0) return false;
   out->hole = hole;
   out->off = static_cast<uint32_t>(hole->rxmit - tcp_snd_first(tp));
   out->len = std::min(tp->t_maxseg, static_cast<uint32_t>(hole->end - hole->rxmit));
   // Something above the hole has arrived, so it lies below our FIN.
   KASSERT(out->off + out->len <= so->so_snd.sb_cc);
   out->flags &= ~TH_FIN;
-  tp->snd_cwnd = std::max(tp->snd_cwnd, 2 * tp->t_maxseg) - tp->t_maxseg;
+  out->more = prr;  // until the budget is spent
+  if (!prr) tp->snd_cwnd = std::max(tp->snd_cwnd, 2 * tp->t_maxseg) - tp->t_maxseg;
   return true;
 }
 
@@ -149,8 +162,9 @@ bool ControlPays(const tcpcb* tp, const Outgoing& out) {
 // Whether a segment goes now, and which.
 bool Decide(tcpcb* tp, const socket* so, bool idle, bool first, Outgoing* out) {
   out->flags = StateFlags(tp);
-  // A loop that goes on with new data does not turn to holes in between.
-  if (!first || !DecideHole(tp, so, out)) {
+  // Without a budget, a loop that goes on with new data does not turn to holes in between.
+  const bool holes = first || (tp->t_flags & TF_PRR) != 0;
+  if (!holes || !DecideHole(tp, so, out)) {
     out->hole = nullptr;
     DecideData(tp, so, out);
   }
@@ -189,6 +203,8 @@ void WriteSynOptions(const tcpcb* tp, uint8_t flags, TcpOptionWriter& options) {
     offer.shift = tp->request_r_scale;
     offer.ts_val = tcp_ts(tp);
     offer.ts_ecr = answer ? tp->ts_recent : 0;
+    offer.fastopen = !answer && tp->t_tfo_state != TfoState::kNone;
+    offer.cookie = tp->t_tfo_cookie.span();
   }
   tcp_write_syn_options(options, offer, static_cast<SynLayout>(set.syn_layout));
 }
@@ -293,6 +309,17 @@ MbufPtr MakePacket(tcpcb* tp, const socket* so, const Outgoing& out, int header_
   return m;
 }
 
+// Whether the segment carries data that was not sent before: only that is marked (RFC 3168 6.1.5).
+bool CarriesNewData(const tcpcb* tp, const Outgoing& out) {
+  return out.len > 0 && out.hole == nullptr && tp->snd_nxt == tp->snd_max && !tp->t_force;
+}
+
+uint8_t EcnFlags(tcpcb* tp, const Outgoing& out) {
+  if ((out.flags & TH_RST) != 0) return 0;
+  if ((out.flags & TH_SYN) != 0) return tcp_ecn_syn_flags(tp, (out.flags & TH_ACK) != 0);
+  return tcp_ecn_flags(tp, CarriesNewData(tp, out));
+}
+
 TcpHeader MakeHeader(tcpcb* tp, const socket* so, const Outgoing& out) {
   // A FIN that goes again keeps its number.
   const bool sent_fin = (tp->t_flags & TF_SENTFIN) != 0 && tp->snd_nxt == tp->snd_max;
@@ -300,13 +327,14 @@ TcpHeader MakeHeader(tcpcb* tp, const socket* so, const Outgoing& out) {
   TcpHeader th;
   th.th_sport = ntohs(tp->t_inpcb->inp_lport);
   th.th_dport = ntohs(tp->t_inpcb->inp_fport);
-  th.th_flags = out.flags;
+  th.th_flags = out.flags | EcnFlags(tp, out);
   // A bare ACK carries the highest number, so that it is not taken for old.
   const bool takes_room = out.len > 0 || (out.flags & (TH_SYN | TH_FIN)) != 0;
   th.th_seq = takes_room || tcp_timer_isarmed(tp, TCPT_PERSIST) ? tp->snd_nxt : tp->snd_max;
   if (out.hole != nullptr) th.th_seq = out.hole->rxmit;
   if ((out.flags & TH_ACK) != 0) th.th_ack = tp->rcv_nxt;
-  if (out.len > 0 && out.off + out.len == so->so_snd.sb_cc) th.th_flags |= TH_PUSH;
+  const bool syn = (out.flags & TH_SYN) != 0;
+  if (out.len > 0 && !syn && out.off + out.len == so->so_snd.sb_cc) th.th_flags |= TH_PUSH;
   th.th_win = TakeWindow(tp, so, out);
   if (SEQ_GT(tp->snd_up, th.th_seq)) {
     th.th_urp = static_cast<uint16_t>(std::min(tp->snd_up - th.th_seq, TCP_MAXWIN));
@@ -384,6 +412,7 @@ uint32_t Advance(tcpcb* tp, const Outgoing& out) {
   }
   if (out.hole != nullptr) {
     out.hole->rxmit += out.len;
+    out.hole->rxmit_high = tp->snd_max;
     KASSERT(SEQ_LEQ(out.hole->rxmit, out.hole->end));
     WatchOver(tp);
     return 0;
@@ -437,13 +466,13 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced) {
   }
 }
 
-int SendToIp(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th,
+int SendToIp(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_t ecn,
              const TcpOptionWriter& options) {
   inpcb* inp = tp->t_inpcb;
   const int header_length = kTcpHeaderMin + static_cast<int>(options.bytes().size());
   auto* bytes = reinterpret_cast<uint8_t*>(m->m_data);
   const Ipv4Header ip{.total_length = m->m_pkthdr.len,
-                      .tos = inp->inp_ip.ip_tos,
+                      .tos = static_cast<uint8_t>((inp->inp_ip.ip_tos & ~IPTOS_ECN_MASK) | ecn),
                       .ttl = inp->inp_ip.ip_ttl,
                       .protocol = IPPROTO_TCP,
                       .source = inp->inp_laddr,
@@ -467,6 +496,9 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
   const int header_length =
       static_cast<int>(kTcpIpHeaders) + static_cast<int>(options.bytes().size());
   const TcpHeader th = MakeHeader(tp, so, *out);
+  const bool ect = (tp->t_flags & TF_ECN_PERMIT) != 0 && CarriesNewData(tp, *out);
+  if (ect) ++tp->t_host->stat[tcps_ecn_sndect];
+  if ((tp->t_flags & TF_PRR) != 0) tp->t_prr_out += out->len;
   MbufPtr m = MakePacket(tp, so, *out, header_length);
   CountSegment(tp, *out, th);
   const int scale = (th.th_flags & TH_SYN) != 0 ? 0 : tp->rcv_scale;
@@ -477,7 +509,8 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
   int error = ENOBUFS;
   if (m != nullptr) {
     m->m_pkthdr.ph_cause = record;
-    error = SendToIp(tp, so, std::move(m), th, options);
+    const uint8_t ecn = ect ? IPTOS_ECN_ECT0 : IPTOS_ECN_NOT_ECT;
+    error = SendToIp(tp, so, std::move(m), th, ecn, options);
   }
   if (error != 0) return OutputError(tp, error, advanced);
   tp->last_ack_sent = tp->rcv_nxt;

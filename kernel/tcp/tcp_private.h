@@ -72,6 +72,13 @@ bool tcp_mtudisc(tcpcb* tp);
 // concern the user (spec 12.3).
 int tcp_output(tcpcb* tp);
 
+// --- tcp_ecn.cc ---
+
+// TH_ECE and TH_CWR for a SYN, or with `answer` a SYN-ACK.
+uint8_t tcp_ecn_syn_flags(tcpcb* tp, bool answer);
+// The same for another segment; `new_data`: it carries data for the first time. Takes what is due.
+uint8_t tcp_ecn_flags(tcpcb* tp, bool new_data);
+
 // --- tcp_input.cc ---
 
 void tcp_input(MbufPtr m, int hlen);

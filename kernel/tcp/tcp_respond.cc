@@ -46,7 +46,7 @@ int tcp_respond(TcpHost& host, const TcpReply& reply, route* ro) {
   ++host.stat[(reply.flags & (TH_SYN | TH_RST)) != 0 ? tcps_sndctrl : tcps_sndacks];
   const TraceId record =
       EmitTcp(TcpEvent::kReply, reply.object, PackAddress(reply.ends.faddr, reply.ends.fport),
-              PackPair(th.th_seq.value(), th.th_ack.value()), tcp_flag_text[th.th_flags & 0x3f]);
+              PackPair(th.th_seq.value(), th.th_ack.value()), tcp_flag_text[th.th_flags]);
 
   MbufPtr m = m_gethdr(M_DONTWAIT, MT_HEADER);
   if (m == nullptr) return ENOBUFS;
@@ -107,7 +107,7 @@ namespace {
 // segment.
 void BareAck(tcpcb* tp, tcp_seq seq) {
   TcpReply reply = ReplyOf(tp);
-  reply.flags = TH_ACK;
+  reply.flags = TH_ACK | tcp_ecn_flags(tp, false);
   reply.seq = seq;
   const int64_t space = std::max<int64_t>(sbspace(&tcp_so(tp)->so_rcv), tp->rcv_adv - tp->rcv_nxt);
   reply.win = static_cast<uint16_t>(std::min<int64_t>(space >> tp->rcv_scale, TCP_MAXWIN));

@@ -53,6 +53,7 @@ sackhole** CutHole(tcpcb* tp, sackhole** link, const SackBlock& block) {
     sackhole* rest = NewHole(tp, block.end, hole->end, SEQ_MAX(hole->rxmit, block.end));
     if (rest == nullptr) return nullptr;
     rest->dups = hole->dups;
+    rest->rxmit_high = hole->rxmit_high;
     rest->next = hole->next;
     hole->next = rest;
   }
@@ -137,11 +138,85 @@ void tcp_clear_sackholes(tcpcb* tp) {
   tp->snd_sack.active = false;
 }
 
+namespace {
+
+// Goes through the holes from below, and knows of each what was reported above it.
+class HoleWalk {
+ public:
+  explicit HoleWalk(const tcpcb* tp)
+      : tp_(tp), hole_(tp->snd_sack.holes), above_(tcp_sacked_bytes(tp)), edge_(tp->snd_una) {
+    if (hole_ != nullptr) Enter();
+  }
+  sackhole* hole() const { return hole_; }
+  uint32_t length() const { return static_cast<uint32_t>(hole_->end - hole_->start); }
+  // RFC 6675 4, IsLost: more than two segments' worth, or three runs of bytes, lie above. Every
+  // hole has one run right above it. Or, by the other system's count, three ACKs reported some.
+  bool lost() const {
+    if (tunables(tp_).sack_revised == 0) return hole_->dups >= kTcpRexmtThresh;
+    return above_ > (kTcpRexmtThresh - 1) * tp_->t_maxseg ||
+           tp_->snd_sack.count - passed_ >= kTcpRexmtThresh;
+  }
+  void Next() {
+    edge_ = hole_->end;
+    hole_ = hole_->next;
+    ++passed_;
+    if (hole_ != nullptr) Enter();
+  }
+
+ private:
+  void Enter() { above_ -= static_cast<uint32_t>(hole_->start - edge_); }
+
+  const tcpcb* tp_;
+  sackhole* hole_;
+  uint32_t above_;  // bytes reported above the hole
+  tcp_seq edge_;    // end of the hole before
+  int passed_ = 0;
+};
+
+}  // namespace
+
 sackhole* tcp_sack_output(tcpcb* tp) {
-  for (sackhole* hole = tp->snd_sack.holes; hole != nullptr; hole = hole->next) {
-    if (hole->dups >= kTcpRexmtThresh && SEQ_LT(hole->rxmit, hole->end)) return hole;
+  for (HoleWalk walk(tp); walk.hole() != nullptr; walk.Next()) {
+    if (walk.lost() && SEQ_LT(walk.hole()->rxmit, walk.hole()->end)) return walk.hole();
   }
   return nullptr;
+}
+
+bool tcp_sack_first_lost(const tcpcb* tp) {
+  const HoleWalk walk(tp);
+  return walk.hole() != nullptr && walk.hole()->start == tp->snd_una && walk.lost();
+}
+
+uint32_t tcp_sacked_bytes(const tcpcb* tp) {
+  const SackScoreboard& board = tp->snd_sack;
+  if (!board.active) return 0;
+  auto bytes = static_cast<uint32_t>(board.sack_high - tp->snd_una);
+  for (const sackhole* hole = board.holes; hole != nullptr; hole = hole->next) {
+    bytes -= static_cast<uint32_t>(hole->end - hole->start);
+  }
+  return bytes;
+}
+
+uint32_t tcp_sack_pipe(const tcpcb* tp) {
+  const SackScoreboard& board = tp->snd_sack;
+  if (!board.active) return static_cast<uint32_t>(tp->snd_max - tp->snd_una);
+  auto pipe = static_cast<uint32_t>(tp->snd_max - board.sack_high);
+  for (HoleWalk walk(tp); walk.hole() != nullptr; walk.Next()) {
+    if (!walk.lost()) pipe += walk.length();
+    pipe += static_cast<uint32_t>(walk.hole()->rxmit - walk.hole()->start);
+  }
+  return pipe;
+}
+
+void tcp_sack_find_lost_rexmits(tcpcb* tp) {
+  if (tunables(tp).sack_lrd == 0 || !tp->snd_sack.active) return;
+  const tcp_seq high = tp->snd_sack.sack_high;
+  const uint32_t margin = (kTcpRexmtThresh - 1) * tp->t_maxseg;
+  for (sackhole* hole = tp->snd_sack.holes; hole != nullptr; hole = hole->next) {
+    if (hole->rxmit == hole->start || !SEQ_GT(high, hole->rxmit_high + margin)) continue;
+    hole->rxmit = hole->start;
+    ++tp->t_host->stat[tcps_sack_lostrexmt];
+  }
 }
 
 void tcp_update_sack_list(tcpcb* tp, tcp_seq start, tcp_seq end) {

@@ -24,8 +24,9 @@ struct tcpcb;
 struct sackhole {
   tcp_seq start;
   tcp_seq end;
-  tcp_seq rxmit;  // next byte to send again
-  int dups = 0;   // ACKs that reported something above
+  tcp_seq rxmit;       // next byte to send again
+  int dups = 0;        // ACKs that reported something above
+  tcp_seq rxmit_high;  // snd_max when a part of it was sent again last
   sackhole* next = nullptr;
 };
 
@@ -48,6 +49,14 @@ void tcp_del_sackholes(tcpcb* tp, tcp_seq ack);
 void tcp_clear_sackholes(tcpcb* tp);
 // The first hole that counts as lost and is not sent again yet, or null.
 sackhole* tcp_sack_output(tcpcb* tp);
+// Whether the oldest byte outstanding counts as lost.
+bool tcp_sack_first_lost(const tcpcb* tp);
+// Bytes above snd_una that were reported.
+uint32_t tcp_sacked_bytes(const tcpcb* tp);
+// Bytes that are on their way, as far as the reports tell (RFC 6675 4, SetPipe).
+uint32_t tcp_sack_pipe(const tcpcb* tp);
+// Retransmissions that must be lost, since what was sent after them has arrived, are due again.
+void tcp_sack_find_lost_rexmits(tcpcb* tp);
 
 // --- The receiver's side. ---
 

@@ -35,7 +35,10 @@ struct TcpSegment {
   uint32_t tlen = 0;   // bytes of data
   uint32_t tiwin = 0;  // the window, scaled
   uint8_t ttl = 0;
+  uint8_t ecn = 0;                   // IPTOS_ECN_* of its packet
   bool loopback = false;             // it came over lo0
+  bool prr_pending = false;          // the window of TF_PRR waits until snd_una has moved
+  uint32_t sacked_before = 0;        // bytes that were reported before it came
   bool stamped = false;              // it has a timestamp, as agreed
   tcpcb* tp = nullptr;               // whom it is for
   std::optional<tcp_seq> reuse_iss;  // the ISS for a connection that replaces one in TIME_WAIT
@@ -92,6 +95,27 @@ Next tcp_step_ack(TcpSegment& seg);
 Next tcp_step_window(TcpSegment& seg);
 // It acknowledges what was not acknowledged before. Returns whether that includes our FIN.
 bool tcp_ack_new(TcpSegment& seg);
+
+// --- tcp_recovery.cc: what it tells of losses. ---
+
+// It acknowledges nothing new. Returns kDone if that was all there is to it.
+Next tcp_ack_old(TcpSegment& seg);
+// It acknowledges `acked` bytes more, the scoreboard knows, snd_una has not moved. Returns whether
+// recovery was under way.
+bool tcp_recovery_ack(TcpSegment& seg, uint32_t acked);
+// The rest of it for TF_PRR, when snd_una has moved.
+void tcp_recovery_send(TcpSegment& seg, uint32_t acked);
+// REXMT is about to reduce the window: remembers it, if this can be taken back.
+void tcp_save_before_timeout(tcpcb* tp);
+// The first ACK after that: takes it back, if nothing was lost.
+void tcp_undo_timeout(TcpSegment& seg);
+
+// --- tcp_ecn.cc: marks (RFC 3168). ---
+
+// Its marks, its echo of ours. REQUIRES: TF_ECN_PERMIT; its ACK is acceptable.
+void tcp_ecn_input(TcpSegment& seg);
+// The answer to our SYN: whether both know ECN.
+void tcp_ecn_negotiate(TcpSegment& seg);
 
 // --- tcp_input_data.cc: what it carries (sixth to eighth). ---
 

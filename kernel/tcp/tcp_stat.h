@@ -88,6 +88,16 @@ namespace sockbed {
   X(tcps_sack_recovery_episode, "recoveries guided by SACK")            \
   X(tcps_sack_rexmits, "segments retransmitted in those")               \
   X(tcps_sack_rexmit_bytes, "bytes retransmitted in those")             \
+  X(tcps_sack_lostrexmt, "retransmissions that were lost, too")         \
+  X(tcps_limited_xmit, "segments of limited transmit")                  \
+  X(tcps_sndrexmitbad, "timeouts that turned out to be needless")       \
+  X(tcps_ecn_accepts, "connections that agreed on ECN")                 \
+  X(tcps_ecn_rcvce, "segments received with a mark")                    \
+  X(tcps_ecn_rcvece, "ACKs received that echo a mark")                  \
+  X(tcps_ecn_rcvcwr, "segments received that end the echo")             \
+  X(tcps_ecn_sndect, "segments sent that may be marked")                \
+  X(tcps_ecn_sndece, "segments sent that echo a mark")                  \
+  X(tcps_cwr_ecn, "windows reduced for a mark")                         \
   X(tcps_sack_rcv_opts, "SACK options received")                        \
   X(tcps_sack_snd_opts, "SACK options sent")                            \
   X(tcps_sack_drop, "SACK blocks ignored: too many holes")              \

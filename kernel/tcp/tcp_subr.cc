@@ -26,7 +26,7 @@ tcpcb* tcp_newtcpcb(inpcb* inp) {
   tp->t_host = &host;
   tp->t_inpcb = inp;
   tp->t_id = inp->inp_id;
-  tp->t_cc = &newreno_cc_algo;
+  tp->t_cc = tcp_cc_algos()[static_cast<size_t>(set.cc_algorithm)];
   tp->t_maxseg = tp->t_maxopd = static_cast<uint32_t>(set.mssdflt);
   tp->t_rttmin = static_cast<int32_t>(set.rexmit_min);
   tp->t_rttvar = static_cast<int32_t>(set.rexmit_initial * 4);
@@ -85,6 +85,18 @@ void Remember(const tcpcb* tp) {
   sum.ended = Now();
 }
 
+// What this connection has learnt, if it has learnt enough to be worth it.
+void StoreMetrics(const tcpcb* tp) {
+  constexpr uint32_t kSamplesWorth = 8;
+  const TcpTunables& set = tunables(tp);
+  if (set.hostcache_enable == 0 || tp->t_rttsamples < kSamplesWorth) return;
+  const bool congested = tp->snd_ssthresh < uint32_t{TCP_MAXWIN} << TCP_MAX_WINSHIFT;
+  tp->t_host->host_cache.Update(
+      tp->t_inpcb->inp_faddr,
+      {.srtt = tp->t_srtt, .rttvar = tp->t_rttvar, .ssthresh = congested ? tp->snd_ssthresh : 0},
+      set.hostcache_expire * kSecond);
+}
+
 }  // namespace
 
 void tcp_close(tcpcb* tp) {
@@ -97,6 +109,7 @@ void tcp_close(tcpcb* tp) {
   tcp_clear_sackholes(tp);
   syn_cache_cleanup(tp);
   Remember(tp);
+  StoreMetrics(tp);
   ++host.stat[tcps_closed];
 
   inp->inp_ppcb = nullptr;
@@ -128,18 +141,11 @@ bool tcp_usrclosed(tcpcb* tp) {
   switch (tp->t_state) {
     case TCPS_CLOSED:
     case TCPS_LISTEN:
-    case TCPS_SYN_SENT:
-      tcp_close(tp);
-      return false;
+    case TCPS_SYN_SENT: tcp_close(tp); return false;
     case TCPS_SYN_RECEIVED:
-    case TCPS_ESTABLISHED:
-      tcp_newstate(tp, TCPS_FIN_WAIT_1);
-      break;
-    case TCPS_CLOSE_WAIT:
-      tcp_newstate(tp, TCPS_LAST_ACK);
-      break;
-    default:
-      break;  // closed before
+    case TCPS_ESTABLISHED: tcp_newstate(tp, TCPS_FIN_WAIT_1); break;
+    case TCPS_CLOSE_WAIT: tcp_newstate(tp, TCPS_LAST_ACK); break;
+    default: break;  // closed before
   }
   socket* so = tcp_so(tp);
   if (tp->t_state >= TCPS_FIN_WAIT_2 && (so->so_state & SS_CANTRCVMORE) != 0) {

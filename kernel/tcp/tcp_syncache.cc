@@ -149,6 +149,7 @@ int Respond(TcpHost& host, syn_cache* sc) {
   TcpOptionWriter options;
   tcp_write_syn_options(options, offer, static_cast<SynLayout>(host.tunables.syn_layout));
   TcpReply reply = ReplyOf(sc);
+  if (sc->sc_has_ecn && sc->sc_rxtshift <= host.tunables.ecn_maxretries) reply.flags |= TH_ECE;
   reply.options = options.bytes();
   return tcp_respond(host, reply, &sc->sc_route);
 }
@@ -177,6 +178,11 @@ void TimerDue(Event* event) {
   ArmTimer(host, sc);
 }
 
+bool AsksForEcn(const TcpSegment& seg) {
+  constexpr uint8_t kBoth = TH_ECE | TH_CWR;
+  return (seg.th.th_flags & kBoth) == kBoth;
+}
+
 // What the peer's SYN offers and the listener takes up.
 void TakeOffer(const TcpSegment& seg, syn_cache* sc) {
   TcpHost& host = *seg.host;
@@ -195,6 +201,7 @@ void TakeOffer(const TcpSegment& seg, syn_cache* sc) {
     sc->sc_peerscale = opt.wscale;
     sc->sc_scale = tcp_request_scale(host);
   }
+  sc->sc_has_ecn = AsksForEcn(seg) && host.tunables.ecn != 0;
   sc->sc_has_sack = opt.sack_permitted && (listener->t_flags & TF_REQ_SACK) != 0;
   if (opt.has_timestamp && (listener->t_flags & TF_REQ_TSTMP) != 0) {
     sc->sc_has_timestamp = true;
@@ -215,7 +222,10 @@ void AnswerAgain(TcpSegment& seg, syn_cache* sc) {
   } else if (anew) {
     sc->sc_has_timestamp = false;
   }
-  if (anew) sc->sc_rxtshift = 0;
+  if (anew) {
+    sc->sc_rxtshift = 0;
+    sc->sc_has_ecn = sc->sc_has_ecn && AsksForEcn(seg);
+  }
   (void)Respond(host, sc);  // the timer tries again
   ArmTimer(host, sc);
 }
@@ -255,6 +265,10 @@ void Inherit(const syn_cache* sc, const tcpcb* listener, tcpcb* tp) {
   tp->snd_wl2 = tp->iss;
   tcp_mss(tp, sc->sc_peermaxseg);
   if (sc->sc_rxtshift > 0) tp->snd_cwnd = tp->t_maxseg;
+  if (sc->sc_has_ecn && sc->sc_rxtshift <= tunables(tp).ecn_maxretries) {
+    tp->t_flags |= TF_ECN_PERMIT;
+    ++tp->t_host->stat[tcps_ecn_accepts];
+  }
 }
 
 // A socket of its own for the connection, or null.

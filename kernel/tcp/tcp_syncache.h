@@ -60,6 +60,7 @@ struct syn_cache {
   bool sc_has_wscale = false;  // both sides want it
   bool sc_has_timestamp = false;
   bool sc_has_sack = false;
+  bool sc_has_ecn = false;
   bool sc_unreach = false;  // an ICMP error was received
   uint8_t sc_rxtshift = 0;  // SYN-ACKs sent again
   uint8_t sc_ttl = 0, sc_tos = 0;

@@ -5,10 +5,10 @@
 #include <cerrno>
 
 #include "kernel/sim/machine.h"
+#include "kernel/tcp/tcp_private.h"
 #include "kernel/tcp/tcp_rtt.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
-#include "kernel/tcp/tcp_private.h"
 
 namespace sockbed {
 namespace {
@@ -67,6 +67,9 @@ bool Rexmt(tcpcb* tp) {
   tcp_clear_sackholes(tp);
   tp->snd_nxt = tp->snd_una;
   tp->t_rtttime = kNotTimed;  // Karn: what is sent again is not timed
+  tcp_save_before_timeout(tp);
+  tcp_fastopen_timeout(tp);
+  tp->t_flags &= ~TF_PRR;
   tp->t_cc->cong_signal(tp, CcSignal::kTimeout);
   tp->t_dupacks = 0;
   tp->snd_last = tp->snd_max;
@@ -130,8 +133,7 @@ bool Keep(tcpcb* tp) {
 bool TwoMsl(tcpcb* tp) {
   const TcpTunables& set = tunables(tp);
   const bool poll = set.finwait2_poll != 0 && set.fast_finwait2_recycle == 0;
-  if (tp->t_state != TCPS_TIME_WAIT && poll &&
-      IdleMs(tp) <= tcp_keepcnt(tp) * tcp_keepintvl(tp)) {
+  if (tp->t_state != TCPS_TIME_WAIT && poll && IdleMs(tp) <= tcp_keepcnt(tp) * tcp_keepintvl(tp)) {
     tcp_timer_arm(tp, TCPT_2MSL, tcp_keepintvl(tp));
     return true;
   }
@@ -212,6 +214,7 @@ void tcp_xmit_timer(tcpcb* tp, int64_t rtt_ms) {
   TcpHost& host = *tp->t_host;
   const TcpTunables& set = host.tunables;
   ++host.stat[tcps_rttupdated];
+  ++tp->t_rttsamples;
   const RttRounding rounding = Rounding(tp);
   tcp_rtt_sample(&tp->t_srtt, &tp->t_rttvar, rtt_ms, rounding);
   const int64_t sample = std::clamp<int64_t>(rtt_ms, 0, kRttSampleMax);

@@ -58,7 +58,8 @@ constexpr std::array kRexmts = std::to_array<ValueName>({
     {static_cast<uint64_t>(TcpRexmt::kSackHole), "hole"},
 });
 
-constexpr std::array kRecover = std::to_array<ValueName>({{0, "ends"}, {1, "begins"}});
+constexpr std::array kRecover =
+    std::to_array<ValueName>({{0, "ends"}, {1, "begins"}, {2, "marked"}});
 
 constexpr std::array kHandshakes = std::to_array<ValueName>({
     {static_cast<uint64_t>(TcpHandshake::kAdded), "begun"},
@@ -92,7 +93,7 @@ constexpr std::array kTables = std::to_array<ValueTable>({
     {"counter", kCounters},
 });
 
-// The usual letters, in the usual order: S F R P . U
+// The usual letters, in the usual order: S F R P . U E W
 constexpr uint64_t FlagText(unsigned flags) {
   char text[8] = {};
   size_t n = 0;
@@ -102,18 +103,20 @@ constexpr uint64_t FlagText(unsigned flags) {
   if (flags & TH_PUSH) text[n++] = 'P';
   if (flags & TH_ACK) text[n++] = '.';
   if (flags & TH_URG) text[n++] = 'U';
+  if (flags & TH_ECE) text[n++] = 'E';
+  if (flags & TH_CWR) text[n++] = 'W';
   return PackText({text, n});
 }
 
-constexpr std::array<uint64_t, 64> AllFlagTexts() {
-  std::array<uint64_t, 64> texts{};
+constexpr std::array<uint64_t, 256> AllFlagTexts() {
+  std::array<uint64_t, 256> texts{};
   for (unsigned flags = 0; flags < texts.size(); ++flags) texts[flags] = FlagText(flags);
   return texts;
 }
 
 }  // namespace
 
-constexpr std::array<uint64_t, 64> tcp_flag_text = AllFlagTexts();
+constexpr std::array<uint64_t, 256> tcp_flag_text = AllFlagTexts();
 
 void tcp_describe(Trace& trace) { trace.Describe(Room::kTcp, {kTypes, kTables}); }
 

@@ -58,7 +58,7 @@ inline TraceId EmitTcp(TcpEvent type, uint64_t pcb, uint64_t a0 = 0, uint64_t a1
 }
 
 // The flags of a header as text, "S." or "FP.", packed for a record.
-extern const std::array<uint64_t, 64> tcp_flag_text;
+extern const std::array<uint64_t, 256> tcp_flag_text;
 
 // A segment of a connection whose numbers start at `seq_base` and `ack_base`.
 inline TraceId EmitSegment(TcpEvent type, uint64_t pcb, const TcpHeader& th, uint32_t len,
@@ -67,7 +67,7 @@ inline TraceId EmitSegment(TcpEvent type, uint64_t pcb, const TcpHeader& th, uin
   return EmitTcp(type, pcb,
                  PackPair(th.th_seq.value() - seq_base.value(),
                           ack ? th.th_ack.value() - ack_base.value() : 0),
-                 PackPair(len, win), tcp_flag_text[th.th_flags & 0x3f]);
+                 PackPair(len, win), tcp_flag_text[th.th_flags]);
 }
 
 inline uint64_t PackAddress(in_addr address, uint16_t port) {

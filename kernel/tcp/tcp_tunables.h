@@ -92,6 +92,31 @@ namespace sockbed {
   X(cache_again_resets, "knob.cache_again_resets", 0, 1, 0, 1, "a repeated SYN begins anew")       \
   X(freebsd_options, "knob.freebsd_options", 0, 1, 0, 1, "TCP_NOOPT, TCP_KEEP*, TCP_CONGESTION")   \
   X(dsack, "knob.dsack", 0, 1, 0, 1, "report what arrives twice (RFC 2883)")                       \
+  X(cc_algorithm, "cc.algorithm", 0, 1, 0, 1, "of new connections: 0 newreno, 1 cubic")            \
+  X(cc_newreno_beta, "cc.newreno.beta", 50, 50, 1, 100, "per cent of the window kept at a loss")   \
+  X(cc_newreno_beta_ecn, "cc.newreno.beta_ecn", 80, 80, 1, 100, "... at a mark, with cc.abe")      \
+  X(cc_abe, "cc.abe", 0, 0, 0, 1, "marks reduce less than losses (RFC 8511)")                      \
+  X(rfc3465, "rfc3465", 0, 1, 0, 1, "the window grows by bytes, not by ACKs")                      \
+  X(abc_l_var, "abc_l_var", 2, 2, 1, 64, "segments per ACK in slow start, at most")                \
+  X(rfc3042, "rfc3042", 0, 1, 0, 1, "limited transmit at the first two duplicate ACKs")            \
+  X(do_prr, "do_prr", 0, 1, 0, 1, "proportional rate reduction in recovery (RFC 6937)")            \
+  X(sack_revised, "sack.revised", 0, 1, 0, 1, "what is lost: RFC 6675, not three reports")         \
+  X(sack_lrd, "sack.lrd", 0, 1, 0, 1, "see when a retransmission is lost")                         \
+  X(rto_undo, "knob.rto_undo", 0, 1, 0, 1, "take back what a needless timeout did")                \
+  X(ecn, "ecn", 0, 2, 0, 2, "1 ask for ECN and take it, 2 take it")                                \
+  X(ecn_maxretries, "ecn.maxretries", 0, 1, 0, 12, "SYNs sent again that still ask")               \
+  X(ecn_rst_retry, "knob.ecn_rst_retry", 1, 0, 0, 1, "a RST for such a SYN: try without")          \
+  X(ecn_one_segment, "knob.ecn_one_segment", 1, 0, 0, 1, "a mark may reduce to one segment")       \
+  X(hostcache_enable, "hostcache.enable", 0, 1, 0, 1, "remember what connections learn of peers")  \
+  X(hostcache_expire, "hostcache.expire", 3600, 3600, 1, 1 << 30, "for so many seconds")           \
+  X(tfo_client_enable, "fastopen.client_enable", 0, 1, 0, 1, "Fast Open for clients")              \
+  X(tfo_path_disable_time, "fastopen.path_disable_time", 900, 900, 0, 1 << 30,                     \
+    "seconds without Fast Open after a failure")                                                   \
+  X(tfo_ccache_buckets, "fastopen.ccache_buckets", 2048, 2048, 1, 1 << 20, "of known servers")     \
+  X(tfo_ccache_bucket_limit, "fastopen.ccache_bucket_limit", 16, 16, 1, 1 << 16,                   \
+    "servers of a bucket")                                                                         \
+  X(syncookies, "syncookies", 0, 1, 0, 1, "answer SYNs without memory of them when it is full")    \
+  X(syncookies_only, "syncookies_only", 0, 0, 0, 1, "... always")                                  \
   X(delack_no_wait, "knob.delack_no_wait", 0, 1, 0, 1, "do not delay for long segments")           \
   X(syn_layout, "knob.syn_layout", 0, 1, 0, 1, "order of a SYN's options")                         \
   X(window_round_up, "knob.window_round_up", 0, 1, 0, 1, "round a scaled window up")               \

@@ -81,9 +81,9 @@ int Listen(socket* so) {
   return 0;
 }
 
-int Connect(socket* so, mbuf* nam) {
-  tcpcb* tp = nullptr;
-  if (int error = GetTcpcb(so, &tp)) return error;
+// The connection is opened, up to its first SYN, which the caller sends.
+int StartConnect(tcpcb* tp, mbuf* nam) {
+  socket* so = tcp_so(tp);
   if (tp->t_state != TCPS_CLOSED) return EINVAL;
   sockaddr_in sin;
   if (int error = in_nam2sin(nam, &sin)) return error;
@@ -106,6 +106,13 @@ int Connect(socket* so, mbuf* nam) {
   tcp_timer_arm(tp, TCPT_KEEP, tcp_keepinit(tp));
   tp->iss = tcp_new_iss(host, ends);
   tcp_sendseqinit(tp);
+  return 0;
+}
+
+int Connect(socket* so, mbuf* nam) {
+  tcpcb* tp = nullptr;
+  if (int error = GetTcpcb(so, &tp)) return error;
+  if (int error = StartConnect(tp, nam)) return error;
   return tcp_output(tp);
 }
 
@@ -138,10 +145,23 @@ void Rcvd(socket* so, int) {
   (void)tcp_output(tp);  // the window update, if one is due; the next read tries again
 }
 
-int Send(socket* so, MbufPtr m, mbuf*, MbufPtr control) {
+// sendto(2) on a socket that is not connected connects it, where the system has that; its data may
+// go with the SYN (RFC 7413).
+int ImpliedConnect(tcpcb* tp, mbuf* nam) {
+  if (nam == nullptr || tunables(tp).freebsd_options == 0) return ENOTCONN;
+  if (tp->t_state == TCPS_LISTEN) return EOPNOTSUPP;
+  if (int error = StartConnect(tp, nam)) return error;
+  tcp_fastopen_connect(tp);
+  return 0;
+}
+
+int Send(socket* so, MbufPtr m, mbuf* nam, MbufPtr control) {
   tcpcb* tp = nullptr;
   if (int error = GetTcpcb(so, &tp)) return error;
   if (control != nullptr && control->m_len != 0) return EINVAL;
+  if (tp->t_state < TCPS_SYN_SENT) {
+    if (int error = ImpliedConnect(tp, nam)) return error;
+  }
   sbappendstream(&so->so_snd, std::move(m));
   return tcp_output(tp);
 }

@@ -21,6 +21,8 @@
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/socket/socketvar.h"
 #include "kernel/tcp/tcp_cc.h"
+#include "kernel/tcp/tcp_cubic.h"
+#include "kernel/tcp/tcp_fastopen.h"
 #include "kernel/tcp/tcp_fsm.h"
 #include "kernel/tcp/tcp_host.h"
 #include "kernel/tcp/tcp_sack.h"
@@ -51,6 +53,15 @@ inline constexpr uint32_t TF_NOOPT = 0x10000;       // TCP_NOOPT: neither sends 
 inline constexpr uint32_t TF_DSACK = 0x20000;       // t_dsack is to be reported
 inline constexpr uint32_t TF_SNDFIXED = 0x40000;    // SO_SNDBUF, SO_RCVBUF were set: no growth
 inline constexpr uint32_t TF_RCVFIXED = 0x80000;
+inline constexpr uint32_t TF_FASTOPEN = 0x10000000;  // TCP_FASTOPEN
+inline constexpr uint32_t TF_PRR = 0x100000;         // recovery goes by RFC 6937
+inline constexpr uint32_t TF_PREVVALID = 0x200000;   // t_prev_* may be gone back to
+inline constexpr uint32_t TF_RESCUED = 0x400000;     // this recovery has had its rescue
+inline constexpr uint32_t TF_ECN_PERMIT = 0x800000;  // both sides know ECN
+inline constexpr uint32_t TF_ECN_SYN = 0x1000000;    // our last SYN asked for it
+inline constexpr uint32_t TF_ECN_OFF = 0x2000000;    // we have given it up
+inline constexpr uint32_t TF_RCVD_CE = 0x4000000;    // a mark came: ECE until the peer's CWR
+inline constexpr uint32_t TF_SEND_CWR = 0x8000000;   // the next new data tells: window reduced
 
 // t_oobflags.
 inline constexpr uint8_t TCPOOB_HAVEDATA = 0x01;  // t_iobc holds the urgent byte
@@ -93,6 +104,16 @@ struct tcpcb {
   uint32_t max_sndwnd = 0;  // the largest it ever was
   uint32_t snd_cwnd = 0;
   uint32_t snd_ssthresh = 0;
+  uint32_t t_bytes_acked = 0;  // towards the next segment of growth (RFC 3465)
+  CubicState t_cubic;
+
+  // --- Recovery. ---
+  uint32_t t_prr_delivered = 0, t_prr_out = 0;    // bytes, since recovery began (RFC 6937)
+  uint32_t t_recover_fs = 0;                      // outstanding when it began
+  uint8_t t_limited = 0;                          // segments that limited transmit has sent
+  uint32_t t_prev_cwnd = 0, t_prev_ssthresh = 0;  // before the timeout that may have been needless
+  tcp_seq t_prev_last;
+  SimTime t_rexmt_time = 0;  // when that timeout sent again
 
   // --- Receiving. rcv_nxt <= rcv_adv. ---
   tcp_seq rcv_nxt;
@@ -113,6 +134,11 @@ struct tcpcb {
   uint32_t t_pmtud_mtu = 0;  // of the ICMP message that waits (TF_PMTUD_PEND)
   tcp_seq t_pmtud_seq;       // what it quoted
 
+  // --- Fast Open. ---
+  TfoState t_tfo_state = TfoState::kNone;
+  uint16_t t_tfo_mss = 0;  // of the server, as the cache has it; 0: unknown
+  TfoCookie t_tfo_cookie;
+
   // --- Timing. ---
   TcpTimers t_timers;
   int32_t t_srtt = 0, t_rttvar = 0;  // tcp_rtt.h
@@ -120,6 +146,7 @@ struct tcpcb {
   int32_t t_rxtcur = 0;              // current timeout, ms
   SimTime t_rtttime = kNotTimed;     // when the timed segment left
   tcp_seq t_rtseq;                   // its number
+  uint32_t t_rttsamples = 0;         // round trips measured
   SimTime t_rcvtime = 0;             // last segment received
   SimTime t_sndtime = 0;             // last data sent
   SimTime t_rcvdatatime = 0;         // last data received in order

@@ -39,6 +39,13 @@ void ParseSynOption(const uint8_t* p, int length, TcpOptions* options) {
       if (length != TCPOLEN_SACK_PERMITTED) return;
       options->sack_permitted = true;
       return;
+    case kTcpOptFastOpen:
+      options->has_tfo = true;
+      length -= 2;
+      if (length < kTfoCookieMin || length > kTfoCookieMax || length % 2 != 0) return;
+      options->tfo_length = static_cast<uint8_t>(length);
+      std::copy_n(p + 2, length, options->tfo.begin());
+      return;
   }
 }
 
@@ -128,6 +135,12 @@ void TcpOptionWriter::Sack(std::span<const SackBlock> blocks) {
   }
 }
 
+void TcpOptionWriter::FastOpen(std::span<const uint8_t> cookie) {
+  Byte(kTcpOptFastOpen);
+  Byte(static_cast<uint8_t>(2 + cookie.size()));
+  for (const uint8_t byte : cookie) Byte(byte);
+}
+
 void TcpOptionWriter::Finish() {
   while (size_ % 4 != 0) Byte(TCPOPT_EOL);
 }
@@ -168,6 +181,10 @@ void tcp_write_syn_options(TcpOptionWriter& out, const TcpSynOffer& offer, SynLa
     WriteOpenBsdSyn(out, offer);
   } else {
     WriteFreeBsdSyn(out, offer);
+  }
+  // An option that does not fit is left out: all others matter more.
+  if (offer.fastopen && static_cast<int>(offer.cookie.size()) + 2 <= out.room()) {
+    out.FastOpen(offer.cookie);
   }
   out.Finish();
 }

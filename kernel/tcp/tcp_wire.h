@@ -25,10 +25,17 @@
 
 namespace sockbed {
 
+// The two flags that RFC 3168 has added to the six of <netinet/tcp.h>.
+inline constexpr uint8_t TH_ECE = 0x40;  // a mark was seen; with SYN: ECN is known here
+inline constexpr uint8_t TH_CWR = 0x80;  // the window was reduced for it
+
 inline constexpr int kTcpHeaderMin = 20;
 inline constexpr int kTcpHeaderMax = 60;
 inline constexpr int kTcpOptionsMax = kTcpHeaderMax - kTcpHeaderMin;
 inline constexpr int kTcpChecksumOffset = 16;
+inline constexpr uint8_t kTcpOptFastOpen = 34;  // TCPOPT_FASTOPEN (RFC 7413)
+inline constexpr int kTfoCookieMin = 4;         // a cookie's length: even, 4 to 16
+inline constexpr int kTfoCookieMax = 16;
 inline constexpr int kTcpSackBlocksMax = 4;  // what fits into 40 bytes
 
 // The fixed header by meaning. Without th_sum: that is read on arrival and left to the interface on
@@ -56,7 +63,7 @@ class TcpView {
 
   // Where the data begins, by the header's own word: may be below 20 or beyond the segment.
   int header_length() const { return (p_[12] >> 4) * 4; }
-  uint8_t flags() const { return p_[13] & 0x3f; }
+  uint8_t flags() const { return p_[13]; }
   uint16_t source_port() const { return LoadBe16(p_); }
   uint16_t destination_port() const { return LoadBe16(p_ + 2); }
   tcp_seq sequence() const { return tcp_seq(LoadBe32(p_ + 4)); }
@@ -90,6 +97,9 @@ struct TcpOptions {
   uint32_t ts_val = 0;
   uint32_t ts_ecr = 0;
   std::array<SackBlock, kTcpSackBlocksMax> sack;  // [0, sack_count)
+  bool has_tfo = false;                           // Fast Open, with or without a cookie
+  uint8_t tfo_length = 0;                         // of a cookie of a length that may be
+  std::array<uint8_t, kTfoCookieMax> tfo;         // [0, tfo_length)
 };
 
 // Reads options. Unknown kinds are skipped by their length; a length below 2 or beyond the end ends
@@ -107,6 +117,8 @@ class TcpOptionWriter {
   void Timestamp(uint32_t value, uint32_t echo);
   // REQUIRES: not empty.
   void Sack(std::span<const SackBlock> blocks);
+  // Fast Open: a cookie, or without one the request for it.
+  void FastOpen(std::span<const uint8_t> cookie);
   // Pads with end-of-list to a multiple of 4. Afterwards bytes() are what goes on the wire.
   void Finish();
 
@@ -133,6 +145,8 @@ struct TcpSynOffer {
   uint8_t shift = 0;
   uint32_t ts_val = 0;
   uint32_t ts_ecr = 0;
+  bool fastopen = false;
+  std::span<const uint8_t> cookie;  // of Fast Open; empty: asks for one
 };
 
 // The two customs of laying a SYN's options out.

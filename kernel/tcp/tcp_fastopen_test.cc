@@ -1,0 +1,135 @@
+// Fast Open for clients: cookies, data on a SYN, and what is done when it does not work (RFC 7413).
+#include <cerrno>
+
+#include "kernel/tcp/segment_peer.h"
+
+namespace sockbed {
+namespace {
+
+class FastOpen : public SegmentTest {
+ protected:
+  void SetUp() override { Sysctl("net.inet.tcp.profile", 1); }
+
+  void Begin() {
+    Create();
+    EXPECT_EQ(SetOption(IPPROTO_TCP, TCP_FASTOPEN, 1), 0);
+    EXPECT_EQ(SendTo(100), 0);
+  }
+  // The peer has all data and closes first; the number `fin` is its FIN's.
+  void End() {
+    Send(". 1:1(0) ack 101");
+    Send("F. 1:1(0) ack 101");
+    Expect(". 101:101(0) ack 2");
+    EXPECT_EQ(Close(), 0);
+    Expect("F. 101:101(0) ack 2");
+    Send(". 2:2(0) ack 102");
+    Anew();
+  }
+  // A first connection, whose answer has this option.
+  void Learn(std::string_view option) {
+    Begin();
+    Expect("S 0:0(0) win 65535 <mss 1460,nop,wscale 6,sackOK,TS val * ecr *,FO,eol,eol>");
+    Send("S. 0:0(0) ack 1 <mss 1460,sackOK" + std::string(option) + ">");
+    Expect("P. 1:101(100) ack 1");
+    End();
+  }
+};
+
+TEST_F(FastOpen, AsksForACookieAndUsesIt) {
+  Learn(",FO 0102030405060708");
+  Begin();
+  Expect(
+      "S 0:100(100) win 65535 "
+      "<mss 1460,nop,wscale 6,sackOK,TS val * ecr *,FO 0102030405060708,eol,eol>");
+  Send("S. 0:0(0) ack 101 <mss 1460>");
+  Expect(". 101:101(0) ack 1");
+  EXPECT_EQ(so()->so_snd.sb_cc, 0u);
+  End();
+}
+
+// 4.1.3.1: the server may take the SYN alone; that is no loss.
+TEST_F(FastOpen, SendsAgainWhatWasNotTaken) {
+  Learn(",FO 0102030405060708");
+  Begin();
+  Expect("S 0:100(100)");
+  const uint32_t cwnd = 10 * 1460;
+  Send("S. 0:0(0) ack 1 <mss 1460,FO 01020304>");
+  Expect("P. 1:101(100) ack 1");
+  EXPECT_GE(tp()->snd_cwnd, cwnd);
+  End();
+  Begin();  // with the new cookie
+  Expect("S 0:100(100) <mss 1460,nop,wscale 6,sackOK,TS val * ecr *,FO 01020304,eol,eol>");
+}
+
+TEST_F(FastOpen, ATimeoutFallsBackToAPlainSyn) {
+  Learn(",FO 0102030405060708");
+  Begin();
+  Expect("S 0:100(100)");
+  ExpectAt(now_ms() + 1000, "S 0:0(0) <mss 1460,nop,wscale 6,sackOK,TS val * ecr *>");
+  Send("S. 0:0(0) ack 1 <mss 1460>");
+  Expect("P. 1:101(100) ack 1");
+}
+
+TEST_F(FastOpen, TakesCookiesOfLegalLengthOnly) {
+  for (const std::string_view bad : {"0102", "010203", "0102030405"}) {
+    Learn(",FO " + std::string(bad));
+    Begin();  // the path is out of use for a while
+    Expect("S 0:0(0) <mss 1460,nop,wscale 6,sackOK,TS val * ecr *>");
+    EXPECT_EQ(Close(), 0);
+    Anew();
+    Sysctl("net.inet.tcp.fastopen.client_enable", 0);
+    Sysctl("net.inet.tcp.fastopen.client_enable", 1);
+  }
+}
+
+TEST_F(FastOpen, APathComesBackAfterItsTime) {
+  Learn("");
+  RunTo(899'000);
+  Begin();
+  Expect("S 0:0(0) <mss 1460,nop,wscale 6,sackOK,TS val * ecr *>");
+  EXPECT_EQ(Close(), 0);
+  Anew();
+  RunTo(901'000);
+  Begin();
+  Expect("S 0:0(0) <mss 1460,nop,wscale 6,sackOK,TS val * ecr *,FO,eol,eol>");
+}
+
+TEST_F(FastOpen, AnIllegalCookieLeavesTheOldOneIfDataWasTaken) {
+  Learn(",FO 0102030405060708");
+  Begin();
+  Expect("S 0:100(100)");
+  Send("S. 0:0(0) ack 101 <mss 1460,FO 010203>");
+  Expect(". 101:101(0) ack 1");
+  End();
+  Begin();
+  Expect("S 0:100(100) <mss 1460,nop,wscale 6,sackOK,TS val * ecr *,FO 0102030405060708,eol,eol>");
+}
+
+TEST_F(FastOpen, SwitchingItOffForgetsTheCookies) {
+  Learn(",FO 0102030405060708");
+  Sysctl("net.inet.tcp.fastopen.client_enable", 0);
+  Begin();
+  Expect("S 0:0(0) <mss 1460,nop,wscale 6,sackOK,TS val * ecr *>");
+  EXPECT_EQ(Close(), 0);
+  Anew();
+  Sysctl("net.inet.tcp.fastopen.client_enable", 1);
+  Begin();
+  Expect("S 0:0(0) <mss 1460,nop,wscale 6,sackOK,TS val * ecr *,FO,eol,eol>");
+}
+
+// Without the option a name on a send just connects.
+TEST_F(FastOpen, SendingToANameConnects) {
+  EXPECT_EQ(SendTo(100), 0);
+  Expect("S 0:0(0) <mss 1460,nop,wscale 6,sackOK,TS val * ecr *>");
+  Send("S. 0:0(0) ack 1 <mss 1460>");
+  Expect("P. 1:101(100) ack 1");
+}
+
+TEST_F(FastOpen, TheOtherSystemWantsAConnection) {
+  Sysctl("net.inet.tcp.profile", 0);
+  EXPECT_EQ(SendTo(100), ENOTCONN);
+  EXPECT_EQ(SetOption(IPPROTO_TCP, TCP_FASTOPEN, 1), ENOPROTOOPT);
+}
+
+}  // namespace
+}  // namespace sockbed

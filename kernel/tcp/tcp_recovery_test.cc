@@ -1,0 +1,163 @@
+// Recovery as FreeBSD has it: RFC 6675, RFC 6937, limited transmit, needless timeouts, CUBIC.
+#include "kernel/tcp/segment_peer.h"
+
+namespace sockbed {
+namespace {
+
+class Recovery : public SegmentTest {
+ protected:
+  void Begin(int n, std::string_view options = ",sackOK,eol,eol") {
+    Sysctl("net.inet.tcp.profile", 1);
+    Establish(options);
+    EXPECT_EQ(Write(static_cast<int>(tp()->t_maxseg) * n), 0);
+    EXPECT_EQ(Skip(), n);
+  }
+  void Report(std::string_view blocks, uint32_t ack = 1) {
+    Send(". 1:1(0) ack " + std::to_string(ack) + " <nop,nop,sack " + std::string(blocks) + ">");
+  }
+  static std::string At(uint32_t segment, uint32_t length = 1460) {
+    const uint32_t from = 1 + 1460 * segment;
+    return std::to_string(from) + ":" + std::to_string(from + length) + "(" +
+           std::to_string(length) + ")";
+  }
+};
+
+// RFC 3042: two new segments, then recovery.
+TEST_F(Recovery, LimitedTransmitKeepsTheClockGoing) {
+  Begin(10, "");
+  EXPECT_EQ(Write(1460 * 4), 0);
+  ExpectNothing();
+  const uint32_t cwnd = tp()->snd_cwnd;
+  Send(". 1:1(0) ack 1");
+  Expect(". " + At(10) + " ack 1");
+  Send(". 1:1(0) ack 1");
+  Expect(". " + At(11) + " ack 1");
+  EXPECT_EQ(tp()->snd_cwnd, cwnd);
+  Send(". 1:1(0) ack 1");
+  Expect(". " + At(0) + " ack 1");
+  EXPECT_EQ(Stat(tcps_limited_xmit), 2u);
+}
+
+// RFC 6675: more than two segments reported above it, and the first is lost, however few ACKs said
+// so.
+TEST_F(Recovery, ReportsCountBytesNotAcks) {
+  Begin(8);
+  Report("1461:5841");
+  Expect(". " + At(0) + " ack 1");
+  EXPECT_TRUE((tp()->t_flags & TF_PRR) != 0);
+}
+
+TEST_F(Recovery, ThreeIslandsCountToo) {
+  Begin(10);
+  Report("1461:1500");
+  ExpectNothing();
+  Report("2921:2960 1461:1500");
+  ExpectNothing();
+  Report("4381:4420 2921:2960 1461:1500");
+  Expect(". " + At(0) + " ack 1");
+}
+
+// RFC 6937: what leaves follows what arrives, by the ratio of the reduction; nothing bursts.
+TEST_F(Recovery, TheWindowShrinksInProportion) {
+  Begin(10);
+  EXPECT_EQ(Write(1460 * 10), 0);
+  Skip();
+  const uint32_t flight = static_cast<uint32_t>(tp()->snd_max - tp()->snd_una);
+  int sent = 0;
+  for (uint32_t n = 4; n <= 10; ++n) {
+    Report("1461:" + std::to_string(1 + 1460 * n));
+    sent += Skip();
+  }
+  EXPECT_LE(tp()->t_prr_out, uint64_t{tp()->t_prr_delivered} * tp()->snd_ssthresh / flight + 1460);
+  EXPECT_GT(sent, 2);
+  Send(". 1:1(0) ack " + std::to_string(1 + flight));
+  EXPECT_EQ(tp()->t_flags & TF_PRR, 0u);
+}
+
+TEST_F(Recovery, ALostRetransmissionGoesAgain) {
+  Begin(10);
+  Report("1461:5841");
+  Expect(". " + At(0) + " ack 1");
+  EXPECT_EQ(Write(1460 * 8), 0);
+  for (uint32_t n = 5; n <= 10; ++n) Report("1461:" + std::to_string(1 + 1460 * n));
+  Skip();
+  const uint32_t top = static_cast<uint32_t>(tp()->snd_max - tp()->iss);
+  ASSERT_GE(top, 1 + 1460 * 13u);
+  Report("1461:" + std::to_string(1 + 1460 * 13));
+  Expect(". " + At(0) + " ack 1");
+  EXPECT_EQ(Stat(tcps_sack_lostrexmt), 1u);
+}
+
+// The last segment is missing, too: no report will ever tell. One rescue saves the timeout.
+TEST_F(Recovery, RescuesTheTail) {
+  Begin(8);  // 0 and 7 are lost
+  Report("1461:10221");
+  Expect(". " + At(0) + " ack 1");
+  Send(". 1:1(0) ack 10221");
+  Expect("P. " + At(7) + " ack 1");
+  Send(". 1:1(0) ack 11681");
+  ExpectNothingUntil(100'000);
+  EXPECT_EQ(Stat(tcps_rexmttimeo), 0u);
+}
+
+// The ACK of what was only late takes back what the timeout did (by its timestamp).
+TEST_F(Recovery, ANeedlessTimeoutIsTakenBack) {
+  Begin(4, ",sackOK,nop,nop,TS val 1 ecr 0");
+  const uint32_t cwnd = tp()->snd_cwnd;
+  RunTo(1000);
+  Expect(". 1:1449(1448) ack 1");
+  EXPECT_EQ(tp()->snd_cwnd, 1448u);
+  Send(". 1:1(0) ack 5793 <nop,nop,TS val 2 ecr 1>");
+  EXPECT_GE(tp()->snd_cwnd, cwnd);
+  EXPECT_EQ(Stat(tcps_sndrexmitbad), 1u);
+}
+
+TEST_F(Recovery, ATimeoutThatWasNeededStays) {
+  Begin(4, ",sackOK,nop,nop,TS val 1 ecr 0");
+  RunTo(1000);
+  Skip();
+  Send(". 1:1(0) ack 1449 <nop,nop,TS val 2 ecr 1000>");
+  EXPECT_LE(tp()->snd_cwnd, 3 * 1448u);
+  EXPECT_EQ(Stat(tcps_sndrexmitbad), 0u);
+}
+
+TEST_F(Recovery, SlowStartCountsBytes) {
+  Begin(10);
+  const uint32_t cwnd = tp()->snd_cwnd;
+  Send(". 1:1(0) ack 2921");
+  EXPECT_EQ(tp()->snd_cwnd, cwnd + 2920);
+  Send(". 1:1(0) ack 10221");
+  EXPECT_EQ(tp()->snd_cwnd, cwnd + 2 * 2920);  // two segments per ACK at most
+}
+
+TEST_F(Recovery, AWindowThatIsNotUsedDoesNotGrow) {
+  Begin(2);
+  const uint32_t cwnd = tp()->snd_cwnd;
+  Send(". 1:1(0) ack 2921");
+  EXPECT_EQ(tp()->snd_cwnd, cwnd);
+}
+
+TEST_F(Recovery, AlgorithmsAreChosenByName) {
+  Begin(1);
+  char name[16] = {};
+  EXPECT_EQ(GetOption(IPPROTO_TCP, TCP_CONGESTION, &name), 0);
+  EXPECT_STREQ(name, "cubic");
+  EXPECT_EQ(tcp_cc_find("newreno"), &newreno_cc_algo);
+  EXPECT_EQ(tcp_cc_find("vegas"), nullptr);
+}
+
+TEST_F(Recovery, CubicKeepsSevenTenthsAndConvergesFast) {
+  Begin(10);
+  const uint32_t cwnd = tp()->snd_cwnd;
+  cubic_cc_algo.cong_signal(tp(), CcSignal::kDupAcks);
+  EXPECT_EQ(tp()->snd_ssthresh, cwnd / 2);  // the first time
+  EXPECT_EQ(tp()->t_cubic.w_max, cwnd);
+  tp()->snd_cwnd = cwnd / 2;
+  cubic_cc_algo.cong_signal(tp(), CcSignal::kDupAcks);
+  EXPECT_EQ(tp()->snd_ssthresh, cwnd / 2 / 10 * 7);
+  EXPECT_EQ(tp()->t_cubic.w_max, cwnd / 2 * 17 / 20);
+  tp()->snd_cwnd = cwnd;
+}
+
+}  // namespace
+}  // namespace sockbed
