@@ -14,6 +14,7 @@
 #include "kernel/mbuf/mbuf_host.h"
 #include "kernel/sched/sched.h"
 #include "kernel/socket/socket.h"
+#include "kernel/tcp/tcp_md5.h"
 #include "kernel/tcp/tcp_wire.h"
 
 namespace sockbed {
@@ -134,6 +135,7 @@ std::vector<uint8_t> EncodeOptions(const Script& script, tcp_seq sack_base, uint
       out.Timestamp(Number(words[2]), echo != 0 ? echo + ts_base : 0);
     }
     if (words[0] == "FO") out.FastOpen(words.size() > 1 ? Bytes(words[1]) : std::vector<uint8_t>{});
+    if (words[0] == "md5") out.Signature();
     if (words[0] == "sack") {
       std::vector<SackBlock> blocks;
       for (size_t i = 1; i < words.size(); ++i) {
@@ -146,6 +148,19 @@ std::vector<uint8_t> EncodeOptions(const Script& script, tcp_seq sack_base, uint
   }
   out.Finish();
   return {out.bytes().begin(), out.bytes().end()};
+}
+
+// Fills in the digest of an option "md5 valid", made with the key "secret".
+void Sign(const Script& script, const TcpHeader& th, int header_length, mbuf* m) {
+  if (std::find(script.options.begin(), script.options.end(), "md5 valid") ==
+      script.options.end()) {
+    return;
+  }
+  auto* p = reinterpret_cast<uint8_t*>(m->m_data) + kIpv4HeaderMin + kTcpHeaderMin;
+  while (*p != kTcpOptSignature) p += *p == TCPOPT_NOP ? 1 : p[1];
+  const Md5Digest digest = tcp_signature({kPeerAddress, kHostAddress, "secret"}, th, header_length,
+                                         m, kIpv4HeaderMin + header_length);
+  std::copy(digest.begin(), digest.end(), p + 2);
 }
 
 bool Matches(std::string_view expected, std::string_view actual) {
@@ -280,6 +295,7 @@ void SegmentTest::Send(std::string_view text) {
   }
   const HostScope on_host(*host_);
   MbufPtr m = m_devget(reinterpret_cast<char*>(packet.data()), length, max_linkhdr);
+  Sign(script, th, header, m.get());
   Ipv4Edit(m->m_data, kIpv4HeaderMin).set_checksum(in_cksum_bytes(m->m_data, kIpv4HeaderMin));
   const uint16_t sum = in4_cksum(m.get(), IPPROTO_TCP, kIpv4HeaderMin, length - kIpv4HeaderMin);
   StoreBe16(reinterpret_cast<uint8_t*>(m->m_data) + kIpv4HeaderMin + kTcpChecksumOffset, sum);
@@ -320,10 +336,24 @@ std::string SegmentTest::Describe(const Sent& sent) {
     const uint32_t at = first + i + ((th.th_flags & TH_SYN) != 0 ? 1 : 0);
     EXPECT_EQ(p[header + i], Pattern(at)) << "data at " << at;
   }
-  return text + DescribeOptions({p + kTcpHeaderMin, header - kTcpHeaderMin});
+  return text + DescribeOptions(sent, {p + kTcpHeaderMin, header - kTcpHeaderMin});
 }
 
-std::string SegmentTest::DescribeOptions(std::span<const uint8_t> bytes) {
+// Whether the signature at `digest` of a packet of the host is made with the key "secret".
+static bool DigestIsGood(std::span<const uint8_t> packet, const uint8_t* digest) {
+  const auto* tcp = packet.data() + kIpv4HeaderMin;
+  const TcpView view({tcp, packet.size() - kIpv4HeaderMin});
+  mbuf data;
+  data.m_next = nullptr;
+  data.m_data = reinterpret_cast<char*>(const_cast<uint8_t*>(packet.data()));
+  data.m_len = static_cast<int32_t>(packet.size());
+  const Md5Digest good =
+      tcp_signature({kHostAddress, kPeerAddress, "secret"}, view.Read(), view.header_length(),
+                    &data, kIpv4HeaderMin + view.header_length());
+  return std::equal(good.begin(), good.end(), digest);
+}
+
+std::string SegmentTest::DescribeOptions(const Sent& sent, std::span<const uint8_t> bytes) {
   std::string text = " <";
   for (size_t at = 0; at < bytes.size();) {
     const uint8_t* o = bytes.data() + at;
@@ -345,6 +375,10 @@ std::string SegmentTest::DescribeOptions(std::span<const uint8_t> bytes) {
         ts_known_ = true;
         text += "TS val " + std::to_string(LoadBe32(o + 2) - ts_base_) + " ecr " +
                 std::to_string(LoadBe32(o + 6));
+        break;
+      case kTcpOptSignature:
+        text += "md5";
+        if (DigestIsGood(sent.packet, o + 2)) text += " valid";
         break;
       case kTcpOptFastOpen:
         text += o[1] > 2 ? "FO " : "FO";
@@ -415,6 +449,20 @@ int SegmentTest::Skip() {
   int count = 0;
   for (Sent sent; Next(now_ms(), &sent); ++count) (void)Describe(sent);
   return count;
+}
+
+std::string SegmentTest::TakeWhole() {
+  Sent sent;
+  return Next(now_ms(), &sent) ? Describe(sent) : "";
+}
+
+std::vector<std::string> SegmentTest::TakeAll() {
+  std::vector<std::string> all;
+  for (Sent sent; Next(now_ms(), &sent);) {
+    const std::string text = Describe(sent);
+    all.push_back(text.substr(0, text.find(" win")));
+  }
+  return all;
 }
 
 // --- Calls. ---

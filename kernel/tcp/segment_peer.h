@@ -66,6 +66,10 @@ class SegmentTest : public testing::Test {
   }
   // Forgets what the host has sent so far, and returns how many segments.
   int Skip();
+  // The same, and returns them in the notation, as far as a script must say.
+  std::vector<std::string> TakeAll();
+  // The next one, with all that it says; empty: there is none.
+  std::string TakeWhole();
 
   // What stands at byte `n` (from 1) of either stream.
   static char Pattern(uint32_t n) { return static_cast<char>('a' + n * 7 % 26); }
@@ -141,7 +145,7 @@ class SegmentTest : public testing::Test {
   bool Next(int64_t ms, Sent* sent);
   // A segment of the host in the notation; learns its initial numbers from a SYN.
   std::string Describe(const Sent& sent);
-  std::string DescribeOptions(std::span<const uint8_t> bytes);
+  std::string DescribeOptions(const Sent& sent, std::span<const uint8_t> bytes);
   void Compare(std::string_view expected, const Sent& sent);
   std::string RecentTrace();
 

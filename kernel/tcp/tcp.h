@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "kernel/inet/in_pcb.h"
@@ -53,6 +54,11 @@ void tcp_boot(HostBase& host);
 void tcp_halt(HostBase& host);
 
 uint64_t tcpstat_get(HostBase& host, tcpstat_counters counter);
+
+// Keys of TCP_MD5SIG, as setkey(8) has them: segments from src to dst are signed with `key`. The
+// later of two for the same pair counts.
+void tcp_md5_add(HostBase& host, in_addr src, in_addr dst, std::string_view key);
+void tcp_md5_flush(HostBase& host);
 
 // The host's pcbs, for netstat and tests.
 inpcbtable& tcp_table(HostBase& host);

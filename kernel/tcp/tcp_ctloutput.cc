@@ -63,7 +63,16 @@ int GetMaxSeg(const tcpcb* tp) { return static_cast<int>(tp->t_maxseg); }
 
 int SetSackEnable(tcpcb* tp, int value) {
   if (tp->t_state > TCPS_LISTEN) return EPERM;  // the SYN has said it
+  if (value != 0 && (tp->t_flags & TF_SIGNATURE) != 0) return EPERM;
   SetFlag(tp, TF_REQ_SACK, value != 0);
+  return 0;
+}
+
+int SetSignature(tcpcb* tp, int value) {
+  if (tp->t_state > TCPS_LISTEN) return EPERM;  // the segments sent so far were not signed
+  SetFlag(tp, TF_SIGNATURE, value != 0);
+  // Laid out the openbsd way, a SYN has no room for SACK beside the signature.
+  if (value != 0 && tunables(tp).syn_layout == 0) SetFlag(tp, TF_REQ_SACK, false);
   return 0;
 }
 
@@ -120,6 +129,7 @@ constexpr TcpOption kOptions[] = {
     {kTcpNoPush, false, SetNoPush, GetFlag<TF_NOPUSH>},
     {TCP_CORK, false, SetNoPush, GetFlag<TF_NOPUSH>},
     {kTcpSackEnable, false, SetSackEnable, GetFlag<TF_REQ_SACK>},
+    {TCP_MD5SIG, false, SetSignature, GetFlag<TF_SIGNATURE>},
     {kTcpNoOpt, true, SetNoOpt, GetFlag<TF_NOOPT>},
     {TCP_FASTOPEN, true, SetFastOpen, GetFlag<TF_FASTOPEN>},
     {kTcpKeepInit, true, SetKeepInit, GetKeepInit},

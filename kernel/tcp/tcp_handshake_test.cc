@@ -96,7 +96,7 @@ TEST_F(Handshake, KeepsDataOfASimultaneousSyn) {
   EXPECT_EQ(so()->so_rcv.sb_cc, 0u);
   Send(". 11:11(0) ack 1");
   EXPECT_EQ(State(), TCPS_ESTABLISHED);
-  Expect(". 1:1(0) ack 11");
+  ExpectAt(200, ". 1:1(0) ack 11");
   EXPECT_EQ(so()->so_rcv.sb_cc, 10u);
 }
 

@@ -130,6 +130,13 @@ uint64_t tcpstat_get(HostBase& host, tcpstat_counters counter) {
   return HostLocal<TcpHost>::Of(host).stat[counter];
 }
 
+void tcp_md5_add(HostBase& host, in_addr src, in_addr dst, std::string_view key) {
+  std::vector<TcpMd5Key>& keys = HostLocal<TcpHost>::Of(host).md5_keys;
+  keys.insert(keys.begin(), {src, dst, std::string(key)});
+}
+
+void tcp_md5_flush(HostBase& host) { HostLocal<TcpHost>::Of(host).md5_keys.clear(); }
+
 inpcbtable& tcp_table(HostBase& host) { return HostLocal<TcpHost>::Of(host).tcbtable; }
 
 std::vector<TcpSummary> tcp_connections(HostBase& host) {

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <vector>
 
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/ip_icmp.h"
@@ -19,6 +20,7 @@
 #include "kernel/tcp/tcp.h"
 #include "kernel/tcp/tcp_fastopen.h"
 #include "kernel/tcp/tcp_hostcache.h"
+#include "kernel/tcp/tcp_md5.h"
 #include "kernel/tcp/tcp_pool.h"
 #include "kernel/tcp/tcp_reass.h"
 #include "kernel/tcp/tcp_sack.h"
@@ -42,6 +44,15 @@ struct TcpHost {
   HostBase* host;
   TcpTunables tunables;
   TcpStat stat{};
+  std::vector<TcpMd5Key> md5_keys;
+
+  // The key of segments from src to dst, or null.
+  const TcpMd5Key* FindMd5Key(in_addr src, in_addr dst) const {
+    for (const TcpMd5Key& key : md5_keys) {
+      if (key.src.s_addr == src.s_addr && key.dst.s_addr == dst.s_addr) return &key;
+    }
+    return nullptr;
+  }
   inpcbtable tcbtable;
   SynCache syn_cache;
 

@@ -34,6 +34,17 @@ void TooBig(tcpcb* tp, const IcmpError& error, tcp_seq seq) {
   tp->t_pmtud_mtu = error.mtu;
 }
 
+// What the message means for TCP. The systems differ about routers that forbid, and about loops.
+int ErrnoOf(const TcpHost& host, const IcmpError& error) {
+  if (host.tunables.icmp_errno == 0) return error.error;
+  const bool prohibited = error.type == ICMP_UNREACH && (error.code == ICMP_UNREACH_NET_PROHIB ||
+                                                         error.code == ICMP_UNREACH_HOST_PROHIB ||
+                                                         error.code == ICMP_UNREACH_FILTER_PROHIB);
+  if (prohibited) return ECONNREFUSED;
+  const bool loop = error.type == ICMP_TIMXCEED && error.code == ICMP_TIMXCEED_INTRANS;
+  return loop ? EHOSTUNREACH : error.error;
+}
+
 bool IsUnreachable(int error) {
   return error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN;
 }
@@ -41,7 +52,7 @@ bool IsUnreachable(int error) {
 // Whether the message ends a handshake by itself: it says "refused", not "not now".
 bool Refuses(const tcpcb* tp, const IcmpError& error) {
   if (tp->t_state != TCPS_SYN_SENT || tunables(tp).icmp_may_rst == 0) return false;
-  return error.error == ECONNREFUSED || error.type == ICMP_TIMXCEED;
+  return error.error == ECONNREFUSED || (error.type == ICMP_TIMXCEED && error.error != 0);
 }
 
 // RFC 1122 4.2.3.9: most errors pass; they are remembered, in case the connection times out.
@@ -69,9 +80,11 @@ void Notify(tcpcb* tp, const IcmpError& error) {
 
 }  // namespace
 
-void tcp_ctlinput(const IcmpError& error) {
-  if (error.error == 0 || error.transport_len < 8) return;
+void tcp_ctlinput(const IcmpError& told) {
   TcpHost& host = HostLocal<TcpHost>::Get();
+  IcmpError error = told;
+  error.error = ErrnoOf(host, told);
+  if (error.error == 0 || error.transport_len < 8) return;
   // The quoted header is of a segment that we have sent.
   const TcpEndpoints ends{error.dst, error.src, LoadBe16(error.transport + 2),
                           LoadBe16(error.transport)};

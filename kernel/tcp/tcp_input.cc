@@ -106,6 +106,7 @@ bool TakeApart(MbufPtr m, int hlen, TcpSegment* seg) {
   seg->ttl = ip.ttl();
   seg->ecn = ip.tos() & IPTOS_ECN_MASK;
   seg->tlen = static_cast<uint32_t>(length - off);
+  seg->header_length = off;
   seg->loopback = m->m_pkthdr.ph_ifidx == kLoopbackIndex;
   m_adj(m.get(), hlen + off);
   seg->m = std::move(m);
@@ -136,10 +137,20 @@ TraceId TraceArrival(const TcpSegment& seg) {
                      irs, tp->iss);
 }
 
+// RFC 2385 2.0: whoever signs takes nothing unsigned.
+bool SignatureIsGood(const TcpSegment& seg) {
+  const TcpMd5Key* key = seg.host->FindMd5Key(seg.ends.faddr, seg.ends.laddr);
+  return key != nullptr && seg.opt.has_md5 &&
+         tcp_signature(*key, seg.th, seg.header_length, seg.m.get(), 0) == seg.opt.md5;
+}
+
 // Nobody is there, or nobody who wants to hear (3.10.7.1).
 Next Admit(const TcpSegment& seg) {
   if (seg.tp != nullptr && seg.ttl < seg.tp->t_inpcb->inp_ip_minttl) {
     return tcp_dropped(seg, tcps_rcvminttl);
+  }
+  if (seg.tp != nullptr && (seg.tp->t_flags & TF_SIGNATURE) != 0 && !SignatureIsGood(seg)) {
+    return tcp_dropped(seg, tcps_rcvbadsig);
   }
   if (seg.tp != nullptr && seg.tp->t_state != TCPS_CLOSED) return Next::kGoOn;
   (void)tcp_dropped(seg, tcps_noport);

@@ -128,7 +128,8 @@ Next tcp_step_ack(TcpSegment& seg) {
   if (tp->t_state == TCPS_SYN_RECEIVED) {
     tcp_established(tp);
     tp->snd_wl1 = seg.th.th_seq - 1;                      // its window counts
-    if (tp->t_segq != nullptr) tp->t_flags |= TF_ACKNOW;  // data that came with the SYN
+    // Data that came with the SYN is acknowledged as any is: late, or with something else.
+    if (tp->t_segq != nullptr) tcp_timer_arm(tp, TCPT_DELACK, tunables(tp).delacktime);
     seg.th.th_flags |= tcp_reass_deliver(tp);
   }
   tp->t_rcvacktime = Now();

@@ -35,6 +35,11 @@ Next EndBy(TcpSegment& seg, int error) {
 // TCPS_SYN_RECEIVED.
 Next tcp_step_syn_received(TcpSegment& seg) {
   const tcpcb* tp = seg.tp;
+  if (tp->t_state == TCPS_SYN_RECEIVED && tunables(tp).synrcvd_old_rst != 0 && !seg.has(TH_RST) &&
+      SEQ_LT(seg.th.th_seq, tp->irs)) {
+    (void)tcp_dropped(seg, tcps_rcvoutofwin);
+    return Next::kReset;
+  }
   if (tp->t_state != TCPS_SYN_RECEIVED || !seg.has(TH_ACK) || seg.has(TH_RST)) return Next::kGoOn;
   if (seg.has(TH_SYN) && tunables(tp).synrcvd_synack_rst != 0) {
     (void)tcp_dropped(seg, tcps_badsyn);
@@ -228,7 +233,9 @@ Next tcp_step_trim_right(TcpSegment& seg) {
 Next tcp_step_timestamp(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   if (seg.stamped && TSTMP_GEQ(seg.opt.ts_val, tp->ts_recent) &&
-      SEQ_LEQ(seg.th.th_seq, tp->last_ack_sent)) {
+      SEQ_LEQ(seg.th.th_seq, tp->last_ack_sent) &&
+      (tunables(tp).ts_recent_strict == 0 ||
+       SEQ_LEQ(tp->last_ack_sent, seg.th.th_seq + seg.length()))) {
     tp->ts_recent = seg.opt.ts_val;
     tp->ts_recent_age = Now();
   }

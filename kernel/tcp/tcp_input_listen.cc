@@ -148,6 +148,7 @@ Next tcp_step_synsent(TcpSegment& seg) {
   tcp_negotiate(tp, seg.opt);
   tcp_ecn_negotiate(seg);
   tcp_mss(tp, seg.opt.has_mss ? seg.opt.mss : 0);
+  if (tunables(tp).round_maxopd != 0) tcp_mss_update(tp);  // the other system: when it stands
   TrimToWindow(seg);
   tp->snd_wl1 = tp->irs;  // older than the segment: its window counts
   if (ack) {

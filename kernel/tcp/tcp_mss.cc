@@ -81,6 +81,13 @@ uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt) {
       std::clamp<int64_t>(mss, 1, int64_t{kIpv4PacketMax} - kTcpIpHeaders));
 }
 
+void tcp_set_maxopd(tcpcb* tp, uint32_t maxopd) {
+  tp->t_maxopd = tp->t_maxseg = maxopd;
+  const uint32_t both = TF_REQ_TSTMP | TF_RCVD_TSTMP;
+  if ((tp->t_flags & both) == both) tp->t_maxseg -= TCPOLEN_TSTAMP_APPA;
+  if ((tp->t_flags & TF_SIGNATURE) != 0) tp->t_maxseg -= kTcpOptSignatureLen + 2;
+}
+
 void tcp_mss(tcpcb* tp, int offer) {
   const TcpTunables& set = tunables(tp);
   uint32_t mss = RouteMss(tp);
@@ -89,9 +96,7 @@ void tcp_mss(tcpcb* tp, int offer) {
                                            : static_cast<uint32_t>(set.mssdflt);
   mss = std::max(std::min(mss, peer), kMssLeast);
   const uint32_t old_maxseg = tp->t_maxseg;
-  tp->t_maxopd = tp->t_maxseg = mss;
-  const uint32_t both = TF_REQ_TSTMP | TF_RCVD_TSTMP;
-  if ((tp->t_flags & both) == both) tp->t_maxseg -= TCPOLEN_TSTAMP_APPA;
+  tcp_set_maxopd(tp, mss);
   if (offer < 0) {
     // The path has changed under way: the same number of segments, of their new size.
     if (tp->t_maxseg != old_maxseg) {

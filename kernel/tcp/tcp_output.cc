@@ -187,12 +187,16 @@ void MaybePersist(tcpcb* tp, const socket* so) {
 // --- Building. ---
 
 void WriteSynOptions(const tcpcb* tp, uint8_t flags, TcpOptionWriter& options) {
-  if ((tp->t_flags & TF_NOOPT) != 0) return;
+  if ((tp->t_flags & TF_NOOPT) != 0) {
+    if ((tp->t_flags & TF_SIGNATURE) != 0) options.Signature();
+    return;
+  }
   const bool answer = (flags & TH_ACK) != 0;  // offers only what the peer has offered
   const TcpTunables& set = tunables(tp);
   TcpSynOffer offer;
   offer.mss = tcp_mss_offer(*tp->t_host, in_pcbrtentry(tp->t_inpcb));
   const bool plain = set.rexmit_drop_options != 0 && tp->t_rxtshift >= 3;
+  offer.signature = (tp->t_flags & TF_SIGNATURE) != 0;
   if (!plain) {
     const uint32_t sack = answer ? TF_SACK_PERMIT : TF_REQ_SACK;
     offer.sack = (tp->t_flags & sack) != 0;
@@ -223,6 +227,7 @@ void WriteOptions(tcpcb* tp, Outgoing* out, TcpOptionWriter& options) {
     // The echo of this one will end a round trip of the receive buffer's measurement.
     if (tp->rfbuf_ts == 0) tp->rfbuf_ts = std::max(tcp_ts(tp), 1u);
   }
+  if ((tp->t_flags & TF_SIGNATURE) != 0) options.Signature();
   const bool report = tp->rcv_numsacks > 0 || (tp->t_flags & TF_DSACK) != 0;
   if ((tp->t_flags & TF_SACK_PERMIT) != 0 && report && TCPS_HAVEESTABLISHED(tp->t_state)) {
     const int fit = (options.room() - 4) / 8;
@@ -481,6 +486,12 @@ int SendToIp(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_
   bytes += kIpv4HeaderMin;
   th.Write({bytes, kTcpHeaderMin}, header_length);
   std::copy(options.bytes().begin(), options.bytes().end(), bytes + kTcpHeaderMin);
+  if (options.md5_at() >= 0) {
+    const TcpEndpoints ends{inp->inp_faddr, inp->inp_laddr, th.th_dport, th.th_sport};
+    const int error = tcp_sign(*tp->t_host, ends, th, header_length, options.md5_at(),
+                               bytes - kIpv4HeaderMin, m.get());
+    if (error != 0) return error;
+  }
   m->m_pkthdr.csum_flags |= M_TCP_CSUM_OUT;
   int flags = (tp->t_flags & TF_BLACKHOLE) != 0 ? 0 : IP_MTUDISC;
   if ((so->so_options & kSoDontRoute) != 0) flags |= IP_ROUTETOIF;

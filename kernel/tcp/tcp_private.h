@@ -51,6 +51,8 @@ uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt);
 // The peer has offered `offer` (0: nothing; negative: no news, the route may have changed): sets
 // t_maxopd, t_maxseg and, with an offer, the initial window.
 void tcp_mss(tcpcb* tp, int offer);
+// Segments of `maxopd` bytes, options included, from now on.
+void tcp_set_maxopd(tcpcb* tp, uint32_t maxopd);
 // The handshake is done: rounds the buffers to segments.
 void tcp_mss_update(tcpcb* tp);
 void tcp_update_sndspace(tcpcb* tp);
@@ -97,6 +99,13 @@ void tcp_freeq(tcpcb* tp);
 // What there is to know of the connection, in BSD's form and in the host's.
 TcpInfo tcp_fill_info(const tcpcb* tp);
 tcp_info tcp_host_info(const tcpcb* tp);
+
+// --- tcp_respond.cc ---
+
+// Signs the segment whose headers begin at `ip` and whose data is what lies behind them in m.
+// Errors: ENOENT (there is no key for the pair).
+int tcp_sign(const TcpHost& host, const TcpEndpoints& ends, const TcpHeader& th, int header_length,
+             int md5_at, uint8_t* ip, const mbuf* m);
 
 // --- tcp_invariants.cc ---
 

@@ -104,7 +104,7 @@ TEST_F(Recovery, RescuesTheTail) {
 TEST_F(Recovery, ANeedlessTimeoutIsTakenBack) {
   Begin(4, ",sackOK,nop,nop,TS val 1 ecr 0");
   const uint32_t cwnd = tp()->snd_cwnd;
-  RunTo(1000);
+  RunTo(tp()->t_rxtcur);
   Expect(". 1:1449(1448) ack 1");
   EXPECT_EQ(tp()->snd_cwnd, 1448u);
   Send(". 1:1(0) ack 5793 <nop,nop,TS val 2 ecr 1>");
@@ -114,9 +114,9 @@ TEST_F(Recovery, ANeedlessTimeoutIsTakenBack) {
 
 TEST_F(Recovery, ATimeoutThatWasNeededStays) {
   Begin(4, ",sackOK,nop,nop,TS val 1 ecr 0");
-  RunTo(1000);
+  RunTo(tp()->t_rxtcur);
   Skip();
-  Send(". 1:1(0) ack 1449 <nop,nop,TS val 2 ecr 1000>");
+  Send(". 1:1(0) ack 1449 <nop,nop,TS val 2 ecr 230>");
   EXPECT_LE(tp()->snd_cwnd, 3 * 1448u);
   EXPECT_EQ(Stat(tcps_sndrexmitbad), 0u);
 }

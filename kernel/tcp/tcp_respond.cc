@@ -1,5 +1,6 @@
 // Segments outside the stream: resets, keepalive probes, what the SYN cache sends.
 #include <algorithm>
+#include <cerrno>
 
 #include "kernel/inet/ip_var.h"
 #include "kernel/mbuf/mbuf_alloc.h"
@@ -33,6 +34,16 @@ uint8_t DefaultTtl(const TcpHost& host) {
 
 }  // namespace
 
+int tcp_sign(const TcpHost& host, const TcpEndpoints& ends, const TcpHeader& th, int header_length,
+             int md5_at, uint8_t* ip, const mbuf* m) {
+  const TcpMd5Key* key = host.FindMd5Key(ends.laddr, ends.faddr);
+  if (key == nullptr) return ENOENT;
+  const int headers = kIpv4HeaderMin + header_length;
+  const Md5Digest digest = tcp_signature(*key, th, header_length, m, headers);
+  std::copy(digest.begin(), digest.end(), ip + kIpv4HeaderMin + kTcpHeaderMin + md5_at);
+  return 0;
+}
+
 int tcp_respond(TcpHost& host, const TcpReply& reply, route* ro) {
   const int header_length = kTcpHeaderMin + static_cast<int>(reply.options.size());
   TcpHeader th;
@@ -65,6 +76,11 @@ int tcp_respond(TcpHost& host, const TcpReply& reply, route* ro) {
   bytes += kIpv4HeaderMin;
   th.Write({bytes, kTcpHeaderMin}, header_length);
   std::copy(reply.options.begin(), reply.options.end(), bytes + kTcpHeaderMin);
+  if (reply.md5_at >= 0) {
+    const int error = tcp_sign(host, reply.ends, th, header_length, reply.md5_at,
+                               bytes - kIpv4HeaderMin, m.get());
+    if (error != 0) return error;
+  }
   route local;
   return ip_output(std::move(m), nullptr, ro != nullptr ? ro : &local, IP_MTUDISC, nullptr,
                    nullptr);
@@ -82,6 +98,10 @@ void tcp_respond_reset(TcpSegment& seg) {
   reply.ttl = seg.tp != nullptr ? seg.tp->t_inpcb->inp_ip.ip_ttl : DefaultTtl(host);
   reply.tos = seg.tp != nullptr ? seg.tp->t_inpcb->inp_ip.ip_tos : 0;
   reply.object = seg.tp != nullptr ? seg.tp->t_id : 0;
+  TcpOptionWriter options;
+  if (seg.tp != nullptr && (seg.tp->t_flags & TF_SIGNATURE) != 0) options.Signature();
+  reply.options = options.bytes();
+  reply.md5_at = options.md5_at();
   if (seg.has(TH_ACK)) {
     reply.flags = TH_RST;
     reply.seq = seg.th.th_ack;
@@ -97,6 +117,10 @@ void tcp_respond_abort(tcpcb* tp) {
   TcpReply reply = ReplyOf(tp);
   reply.flags = TH_RST | TH_ACK;
   reply.seq = tp->snd_nxt;
+  TcpOptionWriter options;
+  if ((tp->t_flags & TF_SIGNATURE) != 0) options.Signature();
+  reply.options = options.bytes();
+  reply.md5_at = options.md5_at();
   ++tp->t_sndsegs;
   (void)tcp_respond(*tp->t_host, reply, &tp->t_inpcb->inp_route);  // the peer may never hear of it
 }
@@ -118,7 +142,9 @@ void BareAck(tcpcb* tp, tcp_seq seq) {
     options.Nop();
     options.Timestamp(tcp_ts(tp), tp->ts_recent);
   }
+  if ((tp->t_flags & TF_SIGNATURE) != 0) options.Signature();
   reply.options = options.bytes();
+  reply.md5_at = options.md5_at();
   ++tp->t_sndsegs;
   (void)tcp_respond(*tp->t_host, reply, &tp->t_inpcb->inp_route);  // lost like any ACK
 }

@@ -32,8 +32,9 @@ struct TcpSegment {
   TcpHeader th;  // as cut so far
   TcpOptions opt;
   TcpEndpoints ends;
-  uint32_t tlen = 0;   // bytes of data
-  uint32_t tiwin = 0;  // the window, scaled
+  int header_length = 0;  // options included
+  uint32_t tlen = 0;      // bytes of data
+  uint32_t tiwin = 0;     // the window, scaled
   uint8_t ttl = 0;
   uint8_t ecn = 0;                   // IPTOS_ECN_* of its packet
   bool loopback = false;             // it came over lo0
@@ -134,6 +135,7 @@ struct TcpReply {
   uint16_t win = 0;
   uint8_t ttl = 0, tos = 0;
   std::span<const uint8_t> options;
+  int md5_at = -1;      // where in them a signature's digest goes; -1: none
   uint64_t object = 0;  // pcb or handshake, for the trace
 };
 // Sends it. `ro` (may be null) caches the route. Errors: ip_output's.

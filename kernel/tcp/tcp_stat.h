@@ -48,6 +48,7 @@ namespace sockbed {
   X(tcps_rcvshort, "* shorter than a header")                           \
   X(tcps_rcvbadoff, "* bad header length")                              \
   X(tcps_rcvbadsum, "* bad checksum")                                   \
+  X(tcps_rcvbadsig, "* not signed, or not with the key")                \
   X(tcps_rcvminttl, "* TTL below IP_MINTTL")                            \
   X(tcps_noport, "* for a port that nobody has")                        \
   X(tcps_listendrop, "* nothing that a listener takes")                 \
@@ -113,6 +114,8 @@ namespace sockbed {
   X(tcps_sc_reset, "handshakes ended by RST")                           \
   X(tcps_sc_unreach, "handshakes ended by ICMP")                        \
   X(tcps_sc_aborted, "handshakes ended for want of a socket")           \
+  X(tcps_sc_sendcookie, "SYN-ACKs sent without an entry: a cookie")     \
+  X(tcps_sc_recvcookie, "handshakes completed by a cookie")             \
   X(tcps_sc_seedrandom, "new secrets of the cache's hash")
 
 enum tcpstat_counters : uint8_t {

@@ -48,6 +48,12 @@ void SynCache::Discard(syn_cache* sc) {
   Remove(sc);
 }
 
+bool SynCache::IsFull(const TcpEndpoints& ends) {
+  if (live() == 0) return false;
+  return buckets_[Hash(ends) % buckets_.size()].length >= host_.tunables.synbucketlimit ||
+         live() >= host_.tunables.syncachelimit;
+}
+
 syn_cache* SynCache::Add(const TcpEndpoints& ends, tcpcb* listener) {
   if (live() == 0) Reseed();
   const uint32_t hash = Hash(ends);
@@ -146,11 +152,13 @@ int Respond(TcpHost& host, syn_cache* sc) {
   offer.timestamp = sc->sc_has_timestamp;
   offer.ts_val = tcp_now(host) + sc->sc_modulate;
   offer.ts_ecr = sc->sc_timestamp;
+  offer.signature = (sc->sc_tp->t_flags & TF_SIGNATURE) != 0;
   TcpOptionWriter options;
   tcp_write_syn_options(options, offer, static_cast<SynLayout>(host.tunables.syn_layout));
   TcpReply reply = ReplyOf(sc);
   if (sc->sc_has_ecn && sc->sc_rxtshift <= host.tunables.ecn_maxretries) reply.flags |= TH_ECE;
   reply.options = options.bytes();
+  reply.md5_at = options.md5_at();
   return tcp_respond(host, reply, &sc->sc_route);
 }
 
@@ -237,7 +245,7 @@ void Inherit(const syn_cache* sc, const tcpcb* listener, tcpcb* tp) {
   inp->inp_ip = from->inp_ip;
   inp->inp_ip_minttl = from->inp_ip_minttl;
   constexpr uint32_t kInherited = TF_NODELAY | TF_NOPUSH | TF_REQ_SCALE | TF_REQ_TSTMP |
-                                  TF_REQ_SACK | TF_NOOPT | TF_SNDFIXED | TF_RCVFIXED;
+                                  TF_REQ_SACK | TF_NOOPT | TF_SIGNATURE | TF_SNDFIXED | TF_RCVFIXED;
   tp->t_flags = (tp->t_flags & ~kInherited) | (listener->t_flags & kInherited);
   tp->t_keepinit = listener->t_keepinit;
   tp->t_keepidle = listener->t_keepidle;
@@ -265,10 +273,68 @@ void Inherit(const syn_cache* sc, const tcpcb* listener, tcpcb* tp) {
   tp->snd_wl2 = tp->iss;
   tcp_mss(tp, sc->sc_peermaxseg);
   if (sc->sc_rxtshift > 0) tp->snd_cwnd = tp->t_maxseg;
+  if (tunables(tp).cache_rtt != 0 && sc->sc_rxtshift == 0 && sc->sc_sent >= 0) {
+    tcp_xmit_timer(tp, (Now() - sc->sc_sent) / kMillisecond);
+  }
   if (sc->sc_has_ecn && sc->sc_rxtshift <= tunables(tp).ecn_maxretries) {
     tp->t_flags |= TF_ECN_PERMIT;
     ++tp->t_host->stat[tcps_ecn_accepts];
   }
+}
+
+// --- Cookies: without an entry. ---
+
+// Whether the SYN is answered without keeping anything of it.
+bool UsesCookie(TcpHost& host, const TcpEndpoints& ends) {
+  const TcpTunables& set = host.tunables;
+  if (set.syncookies == 0) return false;
+  return set.syncookies_only != 0 || host.syn_cache.IsFull(ends);
+}
+
+// Answers the SYN with a number that stands for what it offered. What that cannot hold, a timestamp
+// and ECN, is not agreed upon here; a timestamp on the last segment of the handshake still is.
+void SendCookie(TcpSegment& seg) {
+  TcpHost& host = *seg.host;
+  syn_cache sc;
+  sc.sc_ends = seg.ends;
+  sc.sc_tp = seg.tp;
+  TakeOffer(seg, &sc);
+  sc.sc_has_ecn = false;
+  sc.sc_modulate = 0;  // nobody would remember it
+  const CookieOffer offer{.mss = sc.sc_peermaxseg,
+                          .wscale = sc.sc_has_wscale ? sc.sc_peerscale : uint8_t{0},
+                          .sack = sc.sc_has_sack};
+  sc.sc_iss = host.syn_cache.cookies.Make(seg.ends, sc.sc_irs, offer);
+  if (host.tunables.syncookies_only == 0) host.syn_cache.last_cookie = Now();
+  ++host.stat[tcps_sc_sendcookie];
+  (void)Respond(host, &sc);  // the peer sends its SYN again
+}
+
+// The handshake that an ACK without an entry completes, if its number is a cookie.
+bool RecallCookie(const TcpSegment& seg, syn_cache* sc) {
+  TcpHost& host = *seg.host;
+  const TcpTunables& set = host.tunables;
+  SynCache& cache = host.syn_cache;
+  const bool lately = cache.last_cookie >= 0 && Now() - cache.last_cookie <= SynCookies::kPeriod;
+  if (set.syncookies == 0 || (set.syncookies_only == 0 && !lately)) return false;
+  CookieOffer offer;
+  sc->sc_irs = seg.th.th_seq - 1;
+  sc->sc_iss = seg.th.th_ack - 1;
+  if (!cache.cookies.Check(seg.ends, sc->sc_irs, sc->sc_iss, &offer)) return false;
+  const tcpcb* listener = seg.tp;
+  sc->sc_ends = seg.ends;
+  sc->sc_tp = seg.tp;
+  sc->sc_peermaxseg = offer.mss;
+  sc->sc_has_sack = offer.sack;
+  sc->sc_has_wscale = offer.wscale != 0;
+  sc->sc_peerscale = offer.wscale;
+  sc->sc_scale = tcp_request_scale(host);
+  sc->sc_has_timestamp = seg.opt.has_timestamp && (listener->t_flags & TF_REQ_TSTMP) != 0;
+  sc->sc_timestamp = seg.opt.ts_val;
+  const int64_t space = std::max<int64_t>(sbspace(&tcp_so(listener)->so_rcv), 0);
+  sc->sc_win = static_cast<uint32_t>(std::min<int64_t>(space, TCP_MAXWIN));
+  ++host.stat[tcps_sc_recvcookie];
+  return true;
 }
 
 // A socket of its own for the connection, or null.
@@ -297,6 +363,10 @@ void syn_cache_add(TcpSegment& seg) {
     AnswerAgain(seg, sc);
     return;
   }
+  if (UsesCookie(host, seg.ends)) {
+    SendCookie(seg);
+    return;
+  }
   syn_cache* sc = host.syn_cache.Add(seg.ends, seg.tp);
   if (sc == nullptr) {
     (void)tcp_dropped(seg, tcps_dropsyn);
@@ -312,17 +382,45 @@ void syn_cache_add(TcpSegment& seg) {
     return;
   }
   ++host.stat[tcps_sc_added];
+  sc->sc_sent = Now();
   ArmTimer(host, sc);
 }
+
+namespace {
+
+// The connection stands.
+tcpcb* Complete(TcpHost& host, tcpcb* tp) {
+  ++host.stat[tcps_sc_completed];
+  ++host.stat[tcps_accepts];
+  tcp_newstate(tp, TCPS_SYN_RECEIVED);
+  tcp_established(tp);
+  return tp;
+}
+
+// An ACK for a listener that no entry knows.
+tcpcb* GetByCookie(TcpSegment& seg, bool* reset) {
+  TcpHost& host = *seg.host;
+  syn_cache sc;
+  *reset = true;
+  if (!RecallCookie(seg, &sc)) {
+    (void)tcp_dropped(seg, tcps_listendrop);
+    return nullptr;
+  }
+  tcpcb* tp = MakeConnection(seg, &sc);
+  if (tp == nullptr) {
+    (void)tcp_dropped(seg, tcps_dropsyn);
+    *reset = host.tunables.rst_on_sock_fail != 0;
+    return nullptr;
+  }
+  return Complete(host, tp);
+}
+
+}  // namespace
 
 tcpcb* syn_cache_get(TcpSegment& seg, bool* reset) {
   TcpHost& host = *seg.host;
   syn_cache* sc = host.syn_cache.Find(seg.ends);
-  if (sc == nullptr) {
-    (void)tcp_dropped(seg, tcps_listendrop);
-    *reset = true;
-    return nullptr;
-  }
+  if (sc == nullptr) return GetByCookie(seg, reset);
   const int32_t beyond = seg.th.th_seq - (sc->sc_irs + 1);
   const bool in_window = beyond >= 0 && static_cast<uint32_t>(beyond) <= sc->sc_win;
   if (seg.th.th_ack != sc->sc_iss + 1 || !in_window) {
@@ -345,13 +443,9 @@ tcpcb* syn_cache_get(TcpSegment& seg, bool* reset) {
     host.syn_cache.Remove(sc);
     return nullptr;
   }
-  ++host.stat[tcps_sc_completed];
-  ++host.stat[tcps_accepts];
   TraceHandshake(sc, TcpHandshake::kCompleted);
   host.syn_cache.Remove(sc);
-  tcp_newstate(tp, TCPS_SYN_RECEIVED);
-  tcp_established(tp);
-  return tp;
+  return Complete(host, tp);
 }
 
 void syn_cache_reset(TcpSegment& seg) {
@@ -378,6 +472,10 @@ void syn_cache_reset(TcpSegment& seg) {
   TcpReply reply = ReplyOf(sc);
   reply.flags = TH_ACK;
   reply.seq = sc->sc_iss + 1;
+  TcpOptionWriter options;
+  if ((sc->sc_tp->t_flags & TF_SIGNATURE) != 0) options.Signature();
+  reply.options = options.bytes();
+  reply.md5_at = options.md5_at();
   if (!ppsratecheck(&host.ack_rate, set.ackppslimit)) {
     ++host.stat[tcps_challenge_dropped];
     return;

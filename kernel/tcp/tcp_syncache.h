@@ -23,6 +23,7 @@
 #include "kernel/sim/random.h"
 #include "kernel/tcp/tcp_pool.h"
 #include "kernel/tcp/tcp_seq.h"
+#include "kernel/tcp/tcp_syncookie.h"
 
 namespace sockbed {
 
@@ -63,6 +64,7 @@ struct syn_cache {
   bool sc_has_ecn = false;
   bool sc_unreach = false;  // an ICMP error was received
   uint8_t sc_rxtshift = 0;  // SYN-ACKs sent again
+  SimTime sc_sent = -1;     // when the first SYN-ACK left; -1: nobody knows (a cookie)
   uint8_t sc_ttl = 0, sc_tos = 0;
 
   syn_cache* sc_bucket_next = nullptr;  // same bucket, older first
@@ -84,6 +86,11 @@ class SynCache {
   void Remove(syn_cache* sc);
   syn_cache* oldest() const { return age_first_; }
   const int64_t& live() const { return pool_.live(); }
+  // Whether an entry for these would push another one out.
+  bool IsFull(const TcpEndpoints& ends);
+
+  SynCookies cookies;
+  SimTime last_cookie = -1;  // when one was sent for want of room; -1: never
 
  private:
   struct Bucket {

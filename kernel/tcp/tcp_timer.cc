@@ -32,9 +32,29 @@ bool WantsKeepalive(const tcpcb* tp) {
 // Large packets may vanish on the way without a word: stop forbidding routers to fragment them.
 // Differs: this connection's alone, where the original locks the MTU of the route.
 void SuspectBlackHole(tcpcb* tp) {
+  if (tunables(tp).blackhole_df == 0) return;
   if (tp->t_rxtshift > kBlackHoleShift && TCPS_HAVEESTABLISHED(tp->t_state) &&
       tcp_so(tp)->so_snd.sb_cc != 0) {
     tp->t_flags |= TF_BLACKHOLE;
+  }
+}
+
+// The other system's way: two tries with one smaller size, two with the smallest, and if that does
+// not help either it was not the size.
+void TrySmallerSegments(tcpcb* tp) {
+  const TcpTunables& set = tunables(tp);
+  if (set.pmtud_blackhole_detection != 1 && set.pmtud_blackhole_detection != 2) return;
+  if (tp->t_state != TCPS_ESTABLISHED && tp->t_state != TCPS_FIN_WAIT_1) return;
+  const auto smaller = static_cast<uint32_t>(set.pmtud_blackhole_mss);
+  const auto smallest = static_cast<uint32_t>(set.mssdflt);
+  if (tp->t_rxtshift == 2 && tp->t_blackhole == 0 && tp->t_maxopd > smaller) {
+    tp->t_blackhole = tp->t_maxopd;
+    tcp_set_maxopd(tp, smaller);
+  } else if (tp->t_rxtshift == 4 && tp->t_blackhole != 0) {
+    tcp_set_maxopd(tp, std::min(tp->t_maxopd, smallest));
+  } else if (tp->t_rxtshift == 6 && tp->t_blackhole != 0) {
+    tcp_set_maxopd(tp, tp->t_blackhole);
+    tp->t_blackhole = 0;
   }
 }
 
@@ -58,6 +78,7 @@ bool Rexmt(tcpcb* tp) {
   tcp_arm_rexmt(tp);
   if (tcp_pmtud_timeout(tp)) return true;  // it has sent again, in segments that fit
   SuspectBlackHole(tp);
+  TrySmallerSegments(tp);
   if (tp->t_rxtshift > kLosingShift) {
     // Forget the mean, which the next sample will set anew, but not the current timeout.
     in_losing(tp->t_inpcb);

@@ -92,6 +92,17 @@ namespace sockbed {
   X(cache_again_resets, "knob.cache_again_resets", 0, 1, 0, 1, "a repeated SYN begins anew")       \
   X(freebsd_options, "knob.freebsd_options", 0, 1, 0, 1, "TCP_NOOPT, TCP_KEEP*, TCP_CONGESTION")   \
   X(dsack, "knob.dsack", 0, 1, 0, 1, "report what arrives twice (RFC 2883)")                       \
+  X(icmp_errno, "knob.icmp_errno", 0, 1, 0, 1, "prohibited refuses, TTL exceeded: no host")        \
+  X(blackhole_df, "knob.blackhole_df", 1, 0, 0, 1,                                                 \
+    "large segments vanish: let them be fragmented")                                               \
+  X(pmtud_blackhole_detection, "pmtud_blackhole_detection", 0, 0, 0, 3,                            \
+    "large segments vanish: try smaller ones; 1 both, 2 IPv4, 3 IPv6")                             \
+  X(pmtud_blackhole_mss, "pmtud_blackhole_mss", 1200, 1200, 64, 65535, "how small")                \
+  X(timewait_connect_reuse, "knob.timewait_connect_reuse", 0, 0, 0, 1,                             \
+    "connect takes over its own connection in TIME_WAIT")                                          \
+  X(cache_rtt, "knob.cache_rtt", 0, 1, 0, 1, "the handshake of a listener is a round trip")        \
+  X(synrcvd_old_rst, "knob.synrcvd_old_rst", 0, 1, 0, 1, "SYN_RECEIVED resets what is older")      \
+  X(ts_recent_strict, "knob.ts_recent_strict", 0, 1, 0, 1, "RFC 7323: and not left of the window") \
   X(cc_algorithm, "cc.algorithm", 0, 1, 0, 1, "of new connections: 0 newreno, 1 cubic")            \
   X(cc_newreno_beta, "cc.newreno.beta", 50, 50, 1, 100, "per cent of the window kept at a loss")   \
   X(cc_newreno_beta_ecn, "cc.newreno.beta_ecn", 80, 80, 1, 100, "... at a mark, with cc.abe")      \

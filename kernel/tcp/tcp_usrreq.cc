@@ -81,6 +81,20 @@ int Listen(socket* so) {
   return 0;
 }
 
+// Whoever bound the port of a connection that waits in TIME_WAIT may open it again from here, if
+// the host lets him: its own numbers go on, so the peer takes them for new. Returns whether it is
+// gone.
+bool EndOldConnection(const tcpcb* tp, const sockaddr_in& peer) {
+  if (tunables(tp).timewait_connect_reuse == 0) return false;
+  inpcb* inp = tp->t_inpcb;
+  in_addr source = inp->inp_laddr;
+  if (in_isany(source) && in_pcbselsrc(&source, inp, peer.sin_addr) != 0) return false;
+  inpcb* old = in_pcblookup(inp->inp_table, peer.sin_addr, peer.sin_port, source, inp->inp_lport);
+  if (old == nullptr || intotcpcb(old)->t_state != TCPS_TIME_WAIT) return false;
+  tcp_close(intotcpcb(old));
+  return true;
+}
+
 // The connection is opened, up to its first SYN, which the caller sends.
 int StartConnect(tcpcb* tp, mbuf* nam) {
   socket* so = tcp_so(tp);
@@ -91,7 +105,9 @@ int StartConnect(tcpcb* tp, mbuf* nam) {
     return EINVAL;
   }
   inpcb* inp = tp->t_inpcb;
-  if (int error = in_pcbconnect(inp, nam)) return error;
+  int error = in_pcbconnect(inp, nam);
+  if (error == EADDRINUSE && EndOldConnection(tp, sin)) error = in_pcbconnect(inp, nam);
+  if (error != 0) return error;
 
   TcpHost& host = *tp->t_host;
   tp->request_r_scale = tcp_request_scale(host);

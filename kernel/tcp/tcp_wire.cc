@@ -82,7 +82,10 @@ TcpOptions tcp_parse_options(std::span<const uint8_t> bytes, bool syn) {
     const int length = bytes[at + 1];
     if (length < 2 || at + length > bytes.size()) break;
     const uint8_t* option = bytes.data() + at;
-    if (kind == TCPOPT_TIMESTAMP) {
+    if (kind == kTcpOptSignature && length == kTcpOptSignatureLen) {
+      options.has_md5 = true;
+      std::copy_n(option + 2, options.md5.size(), options.md5.begin());
+    } else if (kind == TCPOPT_TIMESTAMP) {
       ParseTimestamp(option, length, &options);
     } else if (syn) {
       ParseSynOption(option, length, &options);
@@ -135,6 +138,14 @@ void TcpOptionWriter::Sack(std::span<const SackBlock> blocks) {
   }
 }
 
+void TcpOptionWriter::Signature() {
+  Align();
+  Byte(kTcpOptSignature);
+  Byte(kTcpOptSignatureLen);
+  md5_at_ = size_;
+  for (int i = 2; i < kTcpOptSignatureLen; ++i) Byte(0);
+}
+
 void TcpOptionWriter::FastOpen(std::span<const uint8_t> cookie) {
   Byte(kTcpOptFastOpen);
   Byte(static_cast<uint8_t>(2 + cookie.size()));
@@ -170,7 +181,10 @@ void WriteFreeBsdSyn(TcpOptionWriter& out, const TcpSynOffer& offer) {
     out.WindowScale(offer.shift);
   }
   if (offer.sack) out.SackPermitted();
-  if (offer.timestamp) out.Timestamp(offer.ts_val, offer.ts_ecr);
+  if (offer.timestamp) {
+    out.Align();
+    out.Timestamp(offer.ts_val, offer.ts_ecr);
+  }
 }
 
 }  // namespace
@@ -182,6 +196,7 @@ void tcp_write_syn_options(TcpOptionWriter& out, const TcpSynOffer& offer, SynLa
   } else {
     WriteFreeBsdSyn(out, offer);
   }
+  if (offer.signature) out.Signature();
   // An option that does not fit is left out: all others matter more.
   if (offer.fastopen && static_cast<int>(offer.cookie.size()) + 2 <= out.room()) {
     out.FastOpen(offer.cookie);

@@ -33,8 +33,10 @@ inline constexpr int kTcpHeaderMin = 20;
 inline constexpr int kTcpHeaderMax = 60;
 inline constexpr int kTcpOptionsMax = kTcpHeaderMax - kTcpHeaderMin;
 inline constexpr int kTcpChecksumOffset = 16;
-inline constexpr uint8_t kTcpOptFastOpen = 34;  // TCPOPT_FASTOPEN (RFC 7413)
-inline constexpr int kTfoCookieMin = 4;         // a cookie's length: even, 4 to 16
+inline constexpr uint8_t kTcpOptFastOpen = 34;   // TCPOPT_FASTOPEN (RFC 7413)
+inline constexpr uint8_t kTcpOptSignature = 19;  // TCPOPT_SIGNATURE (RFC 2385)
+inline constexpr int kTcpOptSignatureLen = 18;
+inline constexpr int kTfoCookieMin = 4;  // a cookie's length: even, 4 to 16
 inline constexpr int kTfoCookieMax = 16;
 inline constexpr int kTcpSackBlocksMax = 4;  // what fits into 40 bytes
 
@@ -97,9 +99,11 @@ struct TcpOptions {
   uint32_t ts_val = 0;
   uint32_t ts_ecr = 0;
   std::array<SackBlock, kTcpSackBlocksMax> sack;  // [0, sack_count)
-  bool has_tfo = false;                           // Fast Open, with or without a cookie
-  uint8_t tfo_length = 0;                         // of a cookie of a length that may be
-  std::array<uint8_t, kTfoCookieMax> tfo;         // [0, tfo_length)
+  bool has_md5 = false;
+  std::array<uint8_t, 16> md5;             // if has_md5
+  bool has_tfo = false;                    // Fast Open, with or without a cookie
+  uint8_t tfo_length = 0;                  // of a cookie of a length that may be
+  std::array<uint8_t, kTfoCookieMax> tfo;  // [0, tfo_length)
 };
 
 // Reads options. Unknown kinds are skipped by their length; a length below 2 or beyond the end ends
@@ -111,12 +115,19 @@ TcpOptions tcp_parse_options(std::span<const uint8_t> bytes, bool syn);
 class TcpOptionWriter {
  public:
   void Nop() { Byte(TCPOPT_NOP); }
+  // Pads so that what follows a kind and a length lies on a word.
+  void Align() {
+    while (size_ % 4 != 2) Nop();
+  }
   void Mss(uint16_t mss);
   void WindowScale(uint8_t shift);
   void SackPermitted();
   void Timestamp(uint32_t value, uint32_t echo);
   // REQUIRES: not empty.
   void Sack(std::span<const SackBlock> blocks);
+  // A signature, aligned as custom wants it; the digest is written later, at md5_at() of bytes().
+  void Signature();
+  int md5_at() const { return md5_at_; }  // -1: there is none
   // Fast Open: a cookie, or without one the request for it.
   void FastOpen(std::span<const uint8_t> cookie);
   // Pads with end-of-list to a multiple of 4. Afterwards bytes() are what goes on the wire.
@@ -133,6 +144,7 @@ class TcpOptionWriter {
   void Long(uint32_t value);
 
   int size_ = 0;
+  int md5_at_ = -1;
   std::array<uint8_t, kTcpOptionsMax> bytes_;
 };
 
@@ -145,6 +157,7 @@ struct TcpSynOffer {
   uint8_t shift = 0;
   uint32_t ts_val = 0;
   uint32_t ts_ecr = 0;
+  bool signature = false;
   bool fastopen = false;
   std::span<const uint8_t> cookie;  // of Fast Open; empty: asks for one
 };

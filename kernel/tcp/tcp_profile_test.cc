@@ -1,0 +1,267 @@
+// The differences between the two systems that a peer or a program can see, each by its own knob.
+//
+// The rows are those of the specification's section 4, by number. A row's conversation runs twice,
+// on a host that is openbsd but for this one knob.
+#include <cerrno>
+
+#include "kernel/tcp/segment_peer.h"
+
+namespace sockbed {
+namespace {
+
+// A host of its own for each conversation, whose words are what the host sends.
+class Peer : public SegmentTest {
+ public:
+  void TestBody() override {}
+
+  using SegmentTest::Close;
+  using SegmentTest::Connect;
+  using SegmentTest::Establish;
+  using SegmentTest::Listen;
+  using SegmentTest::RunTo;
+  using SegmentTest::Send;
+  using SegmentTest::Shutdown;
+  using SegmentTest::Skip;
+  using SegmentTest::so;
+  using SegmentTest::State;
+  using SegmentTest::Sysctl;
+  using SegmentTest::tp;
+  using SegmentTest::Write;
+
+  // What the host answers to the segment, by what it sends at once.
+  std::string Answer(const std::string& segment) {
+    Skip();
+    Send(segment);
+    return Said();
+  }
+  // All it has said by now.
+  std::string Said() {
+    std::string all;
+    for (const std::string& sent : TakeAll()) all += (all.empty() ? "" : "; ") + sent;
+    return all;
+  }
+  // The window, or the options, of the answer.
+  std::string LastWindow(const std::string& segment) {
+    Skip();
+    Send(segment);
+    RunTo(now_ms() + 300);
+    const std::string all = TakeWhole();
+    const size_t at = all.find("win");
+    return all.substr(at, all.find(' ', at + 4) - at);
+  }
+  std::string LastOptions(const std::string& segment) {
+    Skip();
+    Send(segment);
+    const std::string all = TakeWhole();
+    return all.substr(all.find('<'));
+  }
+  // When it sends until `until_ms`, in ms.
+  std::string Times(int64_t until_ms) {
+    std::string times;
+    for (int64_t ms = now_ms(); ms <= until_ms; ms += 100) {
+      RunTo(ms);
+      if (Skip() != 0) times += std::to_string(ms) + " ";
+    }
+    return times;
+  }
+  void TimeWait() {
+    Establish();
+    EXPECT_EQ(Shutdown(), 0);
+    Send("F. 1:1(0) ack 2");
+    Skip();
+    EXPECT_EQ(State(), TCPS_TIME_WAIT);
+  }
+};
+
+struct Difference {
+  const char* row;
+  const char* knob;  // below net.inet.tcp
+  int64_t openbsd, freebsd;
+  std::string (*talk)(Peer& peer);
+  const char* on_openbsd;
+  const char* on_freebsd;
+};
+
+std::string Established(Peer& peer, const char* segment) {
+  peer.Establish();
+  return peer.Answer(segment);
+}
+std::string Listening(Peer& peer, const char* segment) {
+  peer.Listen();
+  return peer.Answer(segment);
+}
+std::string FirstSyn(Peer& peer) {
+  EXPECT_EQ(peer.Connect(), 0);
+  return peer.Said();
+}
+
+const Difference kDifferences[] = {
+    {"D1", "knob.rst_challenge", 0, 1, [](Peer& p) { return Established(p, "R 100:100(0)"); }, "",
+     ". 1:1(0) ack 1"},
+    {"D2", "knob.rst_past_next", 1, 0,
+     [](Peer& p) {
+       Established(p, "R 2:2(0)");
+       return std::to_string(p.State());
+     },
+     "0", "4"},
+    {"D3", "knob.syn_challenge", 0, 1, [](Peer& p) { return Established(p, "S 100000:100000(0)"); },
+     ". 1:1(0) ack 1", ". 1:1(0) ack 1"},
+    {"D4", "knob.listen_rst_bare", 1, 0, [](Peer& p) { return Listening(p, "- 0:0(0)"); },
+     "R. 0:0(0) ack 0", ""},
+    {"D5", "knob.listen_rst_synack", 1, 0, [](Peer& p) { return Listening(p, "S. 0:0(0) ack 1"); },
+     "R 1:1(0)", ""},
+    {"D6", "knob.cache_rst_strict", 0, 1,
+     [](Peer& p) {
+       Listening(p, "S 0:0(0) win 1000 <mss 1460>");
+       p.Send("R 0:0(0)");
+       return p.Answer(". 1:1(0) ack 1");
+     },
+     "R 1:1(0)", ""},
+    {"D7", "knob.cache_bad_ack_rst", 0, 1,
+     [](Peer& p) {
+       Listening(p, "S 0:0(0) win 1000 <mss 1460>");
+       return p.Answer(". 1:1(0) ack 5");
+     },
+     "S. 0:0(0) ack 1", "R 5:5(0)"},
+    {"D9", "syncache.rexmit_initial", 3000, 1000,
+     [](Peer& p) {
+       Listening(p, "S 0:0(0) win 1000 <mss 1460>");
+       return p.Times(10'000);
+     },
+     "3000 9000 ", "1000 3000 7000 "},
+    {"D10", "rexmit_initial", 6000, 1000,
+     [](Peer& p) {
+       EXPECT_EQ(p.Connect(), 0);
+       p.Skip();
+       return p.Times(20'000);
+     },
+     "6000 18000 ", "1000 3000 7000 15000 "},
+    {"D11", "rexmit_min", 1000, 30,
+     [](Peer& p) {
+       p.Establish();
+       EXPECT_EQ(p.Write(10), 0);
+       p.Send(". 1:1(0) ack 11");
+       return std::to_string(p.tp()->t_rxtcur);
+     },
+     "1000", "30"},
+    {"D12", "delacktime", 200, 40,
+     [](Peer& p) {
+       p.Establish();
+       p.Send("P. 1:11(10) ack 1");
+       p.RunTo(39);
+       std::string early = p.Said();
+       p.RunTo(40);
+       return early + "/" + p.Said();
+     },
+     "/", "/. 1:1(0) ack 11"},
+    {"D14", "knob.window_round_up", 0, 1,
+     [](Peer& p) {
+       p.Sysctl("kern.sbmax", 262144);
+       p.Establish(",nop,wscale 0");
+       return p.LastWindow("P. 1:11(10) ack 1");
+     },
+     "win 2188", "win 2189"},
+    {"D16", "knob.sack_blocks", 3, 4,
+     [](Peer& p) {
+       p.Establish(",sackOK,eol,eol");
+       for (const char* at : {"11:21", "31:41", "51:61"}) {
+         p.Send("P. " + std::string(at) + "(10) ack 1");
+       }
+       return p.LastOptions("P. 71:81(10) ack 1");
+     },
+     "<nop,nop,sack 71:81 51:61 31:41>", "<nop,nop,sack 71:81 51:61 31:41 11:21>"},
+    {"D18", "knob.timewait_policy", 0, 1,
+     [](Peer& p) {
+       p.TimeWait();
+       p.Send("R 2:2(0)");
+       return std::to_string(p.State());
+     },
+     "0", "10"},
+    {"D20", "knob.timewait_policy", 0, 1,
+     [](Peer& p) {
+       p.TimeWait();
+       return p.Answer(". 3:3(0) ack 2");
+     },
+     "", ". 2:2(0) ack 2"},
+    {"D21", "knob.finwait2_poll", 1, 0,
+     [](Peer& p) {
+       p.Establish();
+       EXPECT_EQ(p.Close(), 0);
+       p.Send(". 1:1(0) ack 2");
+       p.RunTo(601'000);
+       return std::to_string(p.State());
+     },
+     "9", "0"},
+    {"D23", "tolerate_missing_ts", 1, 0,
+     [](Peer& p) {
+       p.Establish(",nop,nop,TS val 1 ecr 0");
+       p.Send("P. 1:11(10) ack 1");
+       return std::to_string(p.so()->so_rcv.sb_cc);
+     },
+     "10", "0"},
+    {"D26", "knob.rst_closing_error", 0, 1,
+     [](Peer& p) {
+       p.Establish();
+       EXPECT_EQ(p.Shutdown(), 0);
+       p.Send("F. 1:1(0) ack 1");
+       p.Send("R 2:2(0)");
+       return std::to_string(p.so()->so_error == ECONNRESET);
+     },
+     "0", "1"},
+    {"D28", "knob.rst_counts_fin", 0, 1, [](Peer& p) { return p.Answer("F 0:0(0)"); },
+     "R. 0:0(0) ack 0", "R. 0:0(0) ack 1"},
+};
+
+class Differences : public testing::TestWithParam<Difference> {};
+
+TEST_P(Differences, TurnsByItsOwnKnob) {
+  const Difference& difference = GetParam();
+  for (const bool freebsd : {false, true}) {
+    Peer peer;
+    peer.Sysctl(std::string("net.inet.tcp.") + difference.knob,
+                freebsd ? difference.freebsd : difference.openbsd);
+    EXPECT_EQ(difference.talk(peer), freebsd ? difference.on_freebsd : difference.on_openbsd)
+        << difference.row << " freebsd: " << freebsd;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, Differences, testing::ValuesIn(kDifferences),
+                         [](const auto& info) { return std::string(info.param.row); });
+
+struct Row {
+  const char* name;
+  int64_t openbsd, freebsd;
+};
+constexpr Row kRows[] = {
+#define SOCKBED_TEST_ROW(member, name, openbsd, freebsd, least, most, meaning) \
+  {name, openbsd, freebsd},
+    SOCKBED_TCP_TUNABLES(SOCKBED_TEST_ROW)
+#undef SOCKBED_TEST_ROW
+};
+
+class Profile : public SegmentTest {};
+
+TEST_F(Profile, SetsEveryKnobBothWays) {
+  for (const int64_t profile : {1, 0}) {
+    Sysctl("net.inet.tcp.profile", profile);
+    for (const Row& row : kRows) {
+      int64_t value = -1;
+      EXPECT_EQ(host().sysctls.Get(std::string("net.inet.tcp.") + row.name, &value), 0);
+      EXPECT_EQ(value, profile == 0 ? row.openbsd : row.freebsd) << row.name;
+    }
+    int64_t sb_max = 0;
+    EXPECT_EQ(host().sysctls.Get("kern.ipc.maxsockbuf", &sb_max), 0);
+    EXPECT_EQ(sb_max, profile == 0 ? 262144 : 2097152);
+  }
+}
+
+TEST_F(Profile, LeavesEachKnobToItselfAfterwards) {
+  Sysctl("net.inet.tcp.profile", 1);
+  Sysctl("net.inet.tcp.knob.rst_challenge", 0);
+  Establish();
+  Send("R 100:100(0)");
+  ExpectNothing();
+}
+
+}  // namespace
+}  // namespace sockbed
