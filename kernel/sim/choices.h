@@ -30,7 +30,7 @@ class Choices {
   // Whether something of probability `chance` happens. REQUIRES: 0 < chance.
   virtual bool Happens(const DecisionName& name, Chance chance) = 0;
 
-  // False lets the loop skip Pick altogether: always first come, first served.
+  // False lets the loop skip Pick altogether: always first come, first served. Asked once a run.
   virtual bool picks() const = 0;
 };
 

@@ -129,7 +129,7 @@ void Machine::AddSwitchHook(SwitchHook* hook) {
 }
 
 void Machine::RunReady() {
-  KASSERT(running_ == nullptr);
+  EnterThread();
   MachineScope scope(*this);
   const Context saved = context_;
   int stop = 0;
@@ -141,10 +141,15 @@ void Machine::RunReady() {
   context_ = saved;
 }
 
-void Machine::RunUntilNoneReady() {
+void Machine::EnterThread() {
+  KASSERT(running_ == nullptr);
+  KASSERT(errno_ == nullptr || errno_ == &errno);
   exceptions_ = FiberSwitch::Exceptions();
   errno_ = &errno;
   choosing_ = choices_->picks();
+}
+
+void Machine::RunUntilNoneReady() {
   while (Fiber* next = TakeReady()) SwitchTo(next);
 }
 

@@ -38,7 +38,7 @@ Machine::Machine(const Options& options)
 Machine::~Machine() { KASSERT(running_ == nullptr && ready_count_ == 0); }
 
 Machine::End Machine::Run(SimTime deadline, const std::function<void()>& progress) {
-  KASSERT(running_ == nullptr);
+  EnterThread();
   KASSERT(deadline >= context_.now);
   MachineScope scope(*this);
   const Context saved = context_;

@@ -3,7 +3,8 @@
 // Lives here:  Machine, MachineScope, Emit.
 // Called by:   sched (processes, sleeping), net (packets as events), host (the simulation).
 // May touch:   the rest of sim/. Knows nothing of networking, hosts or processes beyond their ids.
-// Context:     Run is called from outside; all else from inside (see each).
+// Context:     Run is called from outside; all else from inside (see each). One OS thread only: the
+//              one that calls Run first.
 // Owns:        its Context and Trace; borrows Choices and the fault plan.
 // Invariants:  1. Virtual time moves only when no fiber is ready.
 //              2. Handlers of events run in interrupt context: Here().process is
@@ -125,6 +126,7 @@ class Machine {
 
   struct ExceptionGlobals;  // the C++ runtime's, of one thread: fiber.cc
 
+  void EnterThread();           // notes the thread's state; a machine never changes threads
   void RunUntilNoneReady();
   void RunEvent(Event* event);
   Event* NextEvent(SimTime deadline);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <string>
@@ -172,6 +173,21 @@ TEST(MachineTest, StopEndsTheRunBetweenFibers) {
   EXPECT_EQ(order, "123");
 }
 
+// Ctrl-C: the handler finds the machine as everybody does.
+TEST(MachineTest, StopMayComeFromASignalHandler) {
+  Machine machine({});
+  const auto previous = std::signal(SIGUSR1, [](int) { Here().machine->Stop(); });
+  Action tick([&] {
+    if (machine.events_run() == 10) std::raise(SIGUSR1);
+    machine.ScheduleAfter(&tick, kMicrosecond);
+  });
+  machine.Schedule(&tick, 0);
+  EXPECT_EQ(machine.Run(), Machine::End::kStopped);
+  EXPECT_EQ(machine.events_run(), 10u);
+  machine.Cancel(&tick);
+  std::signal(SIGUSR1, previous);
+}
+
 TEST(MachineTest, ReportsProgressAndMayBeStoppedFromThere) {
   Machine machine({});
   Action tick([&] { machine.ScheduleAfter(&tick, kMicrosecond); });
@@ -236,6 +252,30 @@ class LastChoice final : public SeededFaults {
 TEST(MachineTest, AnyAlternativeMayBePicked) {
   LastChoice last(1);
   EXPECT_EQ(OrderUnder(&last), "edcbaEDCBA");
+}
+
+TEST(MachineTest, PutsWhatWasPickedIntoTheTrace) {
+  LastChoice last(1);
+  Machine machine({.choices = &last});
+  Program one(machine, [] {}), two(machine, [] {});
+  machine.Run();
+  const std::string line = machine.trace().Format(machine.trace().Recent().back());
+  EXPECT_NE(line.find("PICK    sched.next 1 of 2"), std::string::npos) << line;
+}
+
+TEST(MachineTest, AStoreCarriesStacksToTheNextMachine) {
+  MachineStore store;
+  const auto stack_of_a_fiber = [&] {
+    Machine machine({.store = &store});
+    uintptr_t frame = 0;
+    Program program(machine, [&] {
+      char here = 0;
+      frame = reinterpret_cast<uintptr_t>(&here);
+    });
+    machine.Run();
+    return frame;
+  };
+  EXPECT_EQ(stack_of_a_fiber(), stack_of_a_fiber());
 }
 
 TEST(MachineTest, TheSameProgramLeavesTheSameDigest) {

@@ -1,6 +1,7 @@
 #include "kernel/sim/stack_pool.h"
 
 #include <sys/mman.h>
+#include <valgrind/memcheck.h>
 #include <valgrind/valgrind.h>
 
 #include <string>
@@ -39,9 +40,11 @@ Stack StackPool::Take(size_t bytes) {
   KASSERT(bytes > 0);
   ++taken_;
   SizeClass& size_class = ClassOf(bytes);
-  if (size_class.free.empty()) return Map(size_class.bytes);
+  if (size_class.free.empty()) size_class.free.push_back(Map(size_class.bytes));
   const Stack stack = size_class.free.back();
   size_class.free.pop_back();
+  // Neither a new mapping's zeros nor an earlier fiber's values are anything to read.
+  VALGRIND_MAKE_MEM_UNDEFINED(stack.low, stack.bytes);
   return stack;
 }
 

@@ -270,6 +270,44 @@ void MoveTimer(benchmark::State& state) {
 }
 BENCHMARK(MoveTimer)->Apply(Paired)->Arg(1000)->Arg(100'000)->Arg(1'000'000);
 
+// The machine's loop around the queue: events that schedule themselves again, next to the same without
+// a machine.
+class Loop {
+ public:
+  explicit Loop(int64_t pending) : delays_(pending), ticks_(static_cast<size_t>(pending)) {
+    for (Tick& tick : ticks_) {
+      tick.loop = this;
+      tick.handler = [](Event* self) { static_cast<Tick*>(self)->loop->Again(self); };
+      machine_.ScheduleAfter(&tick, delays_.Next());
+    }
+  }
+  void operator()(int64_t events) {
+    left_ = events;
+    machine_.Run();
+  }
+
+ private:
+  struct Tick : Event {
+    Loop* loop;
+  };
+  void Again(Event* event) {
+    if (--left_ == 0) machine_.Stop();
+    machine_.ScheduleAfter(event, delays_.Next());
+  }
+
+  Machine machine_{{}};
+  Delays delays_;
+  std::vector<Tick> ticks_;
+  int64_t left_ = 0;
+};
+
+void RunEvents(benchmark::State& state) {
+  Loop loop(state.range(0));
+  Wheel wheel(state.range(0));
+  RunPaired(state, loop, [&](int64_t n) { wheel.ScheduleAndTake(n); });
+}
+BENCHMARK(RunEvents)->Apply(Paired)->Arg(1000)->Arg(1'000'000);
+
 // --- Draws and the trace. ---
 
 void DrawNamed(benchmark::State& state) {
