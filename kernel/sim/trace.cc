@@ -4,9 +4,6 @@
 #include <bit>
 #include <utility>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "kernel/sim/kassert.h"
 
 namespace sockbed {
@@ -16,11 +13,6 @@ static_assert(std::endian::native == std::endian::little, "records are hashed as
 static_assert(std::has_unique_object_representations_v<Record>, "records are hashed as they stand");
 
 constexpr uint64_t kRecentRecords = 16;
-
-void Add(Digest* digest, const XXH128_hash_t& hash) {
-  digest->high += hash.high64;
-  digest->low += hash.low64;
-}
 
 void AppendHex(std::string* text, uint64_t word) {
   for (int shift = 60; shift >= 0; shift -= 4) *text += "0123456789abcdef"[word >> shift & 0xf];
@@ -52,15 +44,9 @@ void Trace::Flush() {
   KASSERT(delivered_id_ == last_id_);  // a sink that emits would never come to an end
 }
 
-Digest Trace::digest() {
-  Hash();
-  return total_;
-}
-
-Digest Trace::digest(HostId host, Room room) {
-  Hash();
-  const size_t lane = LaneOf(host, room);
-  return lane < lanes_.size() ? lanes_[lane] : Digest{};
+Digest Trace::digest() const {
+  const uint64_t records = last_id_ % kBatchRecords;
+  return records == 0 || !digest_on_ ? chain_ : Chain(records);
 }
 
 void Trace::DisableDigest() {
@@ -78,24 +64,17 @@ std::vector<Record> Trace::Recent() const {
 }
 
 void Trace::EndBatch() {
-  Hash();
   Flush();
-  if (digest_on_ && last_id_ % kCheckpointRecords == 0) checkpoints_.push_back(total_);
+  if (!digest_on_) return;
+  chain_ = Chain(kBatchRecords);
+  if (last_id_ % kCheckpointRecords == 0) checkpoints_.push_back(chain_);
 }
 
-void Trace::Hash() {
-  const TraceId hashed = std::exchange(hashed_id_, last_id_);
-  if (!digest_on_) return;
-  for (TraceId id = hashed; id < last_id_; ++id) {
-    const Record& record = batch_[id % kBatchRecords];
-    const size_t lane = LaneOf(record.host, record.room);
-    if (lane >= lanes_.size()) [[unlikely]] {
-      lanes_.resize(LaneOf(record.host + 1, Room{}));
-    }
-    const XXH128_hash_t hash = XXH3_128bits(&record, sizeof(record));
-    Add(&lanes_[lane], hash);
-    Add(&total_, hash);
-  }
+Digest Trace::Chain(uint64_t records) const {
+  const Hash128 batch = hash_(batch_.data(), records * sizeof(Record));
+  const std::array<uint64_t, 4> link = {chain_.high, chain_.low, batch.high, batch.low};
+  const Hash128 next = hash_(link.data(), sizeof(link));
+  return {next.high, next.low};
 }
 
 }  // namespace sockbed

@@ -2,14 +2,12 @@
 //
 // Lives here:  Record, EventType tables, Trace. No layer prints: layers emit.
 // Called by:   every room (Emit); tools and tests read (TraceSink, digest()).
-// May touch:   xxHash, context.h.
+// May touch:   xxh3.h, context.h.
 // Context:     any; never sleeps.
 // Invariants:  1. Ids count from 1 without gaps; a record's cause is smaller than its id.
 //              2. A record holds no address and nothing that differs between equal runs.
-//              3. The digest covers every record in order, whether or not a sink listens. It is
-//                 the sum, per 64-bit half, of the records' own XXH3 hashes; as each record
-//                 holds its id, the sum fixes their order too, and the sums of all hosts and
-//                 rooms add up to the whole.
+//              3. The digest covers every record in order, whether or not a sink listens: it is a
+//                 chain, each link the hash of the one before and of the next batch's hash.
 #ifndef SOCKBED_KERNEL_SIM_TRACE_H_
 #define SOCKBED_KERNEL_SIM_TRACE_H_
 
@@ -22,6 +20,7 @@
 
 #include "kernel/sim/context.h"
 #include "kernel/sim/time.h"
+#include "kernel/sim/xxh3.h"
 
 namespace sockbed {
 
@@ -127,9 +126,7 @@ class Trace {
   void Flush();
 
   // The digest of everything so far. Rolling: equal at one point means that all before was equal.
-  Digest digest();
-  // The digest of one host's records of one room.
-  Digest digest(HostId host, Room room);
+  Digest digest() const;
   // Digests after every kCheckpointRecords records: two runs are compared by bisecting these.
   std::span<const Digest> checkpoints() const { return checkpoints_; }
   static constexpr uint64_t kCheckpointRecords = 1024;
@@ -149,25 +146,19 @@ class Trace {
   static constexpr uint64_t kBatchRecords = 64;
   static_assert(kCheckpointRecords % kBatchRecords == 0);
   static constexpr size_t kRooms = static_cast<size_t>(Room::kCount);
-  static constexpr size_t kLanesPerHost = 16;
-  static_assert(kRooms <= kLanesPerHost);
 
   void EndBatch();
-  void Hash();  // whatever is not hashed yet
-  static size_t LaneOf(uint32_t host, Room room) {
-    return host * kLanesPerHost + static_cast<size_t>(room);
-  }
+  Digest Chain(uint64_t records) const;  // the link after the batch's first so many
 
   // Records go round in here: record `id` stands at (id - 1) % kBatchRecords. They are hashed and
-  // delivered in batches, so that most appends are a few stores.
+  // delivered a batch at a time, so that most appends are a few stores.
   alignas(64) std::array<Record, kBatchRecords> batch_;
   TraceId last_id_ = 0;
-  TraceId hashed_id_ = 0;     // the digests cover all up to here
   TraceId delivered_id_ = 0;  // the sink has seen, or missed, all up to here
   TraceSink* sink_ = nullptr;
   bool digest_on_ = true;
-  Digest total_;
-  std::vector<Digest> lanes_;  // by host * kLanesPerHost + room
+  Digest chain_;              // of all batches that are full
+  Xxh3 hash_ = FastestXxh3();
   std::vector<Digest> checkpoints_;
   std::array<RoomTypes, kRooms> rooms_{};
   std::vector<std::string> host_names_;

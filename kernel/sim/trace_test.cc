@@ -74,6 +74,14 @@ TEST(TraceDigestTest, DoesNotDependOnWhenItIsAskedOrHeard) {
   EXPECT_EQ(digest(nullptr, 3000), digest(&sink, 11));
 }
 
+// Pinned: another machine, compiler or width of registers must find the same.
+TEST(TraceDigestTest, IsFixedForever) {
+  Machine machine({.seed = 1});
+  MachineScope scope(machine);
+  for (uint64_t i = 0; i < 99; ++i) Emit(Room::kTcp, 1, i, 2, 3, 4);
+  EXPECT_EQ(machine.trace().digest().ToString(), "9c29507b7e5321da9603ecefe7557f67");
+}
+
 // One bit in one record, or two records exchanged, must show.
 TEST(TraceDigestTest, SeesEveryFieldAndTheOrder) {
   const auto digest = [](uint64_t first, uint64_t second, SimTime now) {
@@ -89,24 +97,6 @@ TEST(TraceDigestTest, SeesEveryFieldAndTheOrder) {
   EXPECT_NE(digest(2, 1, 0), base);
   EXPECT_NE(digest(1, 3, 0), base);
   EXPECT_NE(digest(1, 2, 1), base);
-}
-
-TEST_F(TraceTest, LanesAddUpToTheWhole) {
-  EmitMany(100);
-  Here().host_id = 3;
-  EmitMany(100);
-  Digest sum;
-  for (const HostId host : {HostId{0}, HostId{3}}) {
-    for (const Room room : {Room::kSim, Room::kTcp}) {
-      const Digest lane = trace().digest(host, room);
-      sum.high += lane.high;
-      sum.low += lane.low;
-    }
-  }
-  EXPECT_EQ(sum, trace().digest());
-  EXPECT_NE(trace().digest(3, Room::kTcp), Digest{});
-  EXPECT_EQ(trace().digest(3, Room::kUdp), Digest{});
-  EXPECT_EQ(trace().digest(999, Room::kTcp), Digest{});
 }
 
 TEST_F(TraceTest, KeepsACheckpointEvery1024Records) {

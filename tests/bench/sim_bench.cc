@@ -270,8 +270,8 @@ void MoveTimer(benchmark::State& state) {
 }
 BENCHMARK(MoveTimer)->Apply(Paired)->Arg(1000)->Arg(100'000)->Arg(1'000'000);
 
-// The machine's loop around the queue: events that schedule themselves again, next to the same without
-// a machine.
+// The machine's loop around the queue: events that schedule themselves again, next to the same
+// without a machine.
 class Loop {
  public:
   explicit Loop(int64_t pending) : delays_(pending), ticks_(static_cast<size_t>(pending)) {
