@@ -90,24 +90,14 @@ class HostLocal {
 class HostScope {
  public:
   explicit HostScope(HostBase& host) : saved_(Here()) {
-    Context& here = Here();
-    here.host = &host;
-    here.host_id = host.id;
-    here.process = nullptr;
-    here.pid = 0;
+    Here().who() = {.host = &host, .host_id = host.id};
   }
-  ~HostScope() {
-    Context& here = Here();
-    here.host = saved_.host;
-    here.host_id = saved_.host_id;
-    here.process = saved_.process;
-    here.pid = saved_.pid;
-  }
+  ~HostScope() { Here().who() = saved_; }
   HostScope(const HostScope&) = delete;
   HostScope& operator=(const HostScope&) = delete;
 
  private:
-  const Context saved_;
+  const Who saved_;
 };
 
 }  // namespace sockbed

@@ -93,11 +93,11 @@ TEST_F(PipeTest, TraceTellsWhatHappenedAndWhy) {
   // The reader came first and slept; the writer's wakeup is the cause of all it did afterwards.
   const Record sleep = RecordsOf(SchedEvent::kSleep).at(0);
   const Record wake = RecordsOf(SchedEvent::kWake).at(0);
-  const Record resume = RecordsOf(SchedEvent::kResume).at(0);
+  const Record exit = RecordsOf(SchedEvent::kExit).at(1);
   EXPECT_EQ(sleep.pid, 1u);
   EXPECT_EQ(wake.pid, 2u);
-  EXPECT_EQ(resume.pid, 1u);
-  EXPECT_EQ(resume.cause, wake.id);
+  EXPECT_EQ(exit.pid, 1u);
+  EXPECT_EQ(exit.cause, wake.id);
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ enum class SchedEvent : uint8_t {
   kStart,     // object: pid; first instruction of its program
   kSleep,     // object: pid; 0: wmesg; 1: priority and PCATCH; 2: timo in ticks
   kWake,      // object: pid of the first one woken; 0: how many
-  kResume,    // object: pid; 0: what the sleep returns
+  kResume,    // object: pid; 0: the error that the sleep returns; none when it was woken
   kTimeout,   // object: none; a timeout runs; its cause is what armed it
   kPost,      // object: pid; 0: signal
   kDeliver,   // object: pid; 0: signal; 1: what is done (SignalDeed)

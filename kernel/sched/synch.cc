@@ -154,7 +154,7 @@ int tsleep(const volatile void* ident, int priority, const char* wmesg, int timo
   if (sched.tearing_down) interrupted = EINTR;
   if (interrupted != 0) error = interrupted;
   p->p_refused = interrupted != 0 ? static_cast<uint16_t>(p->p_refused + 1) : uint16_t{0};
-  EmitSched(SchedEvent::kResume, here.pid, static_cast<uint64_t>(error));
+  if (error != 0) EmitSched(SchedEvent::kResume, here.pid, static_cast<uint64_t>(error));
   return error;
 }
 

@@ -1,7 +1,7 @@
 // Where the code that runs now stands: which machine, which host, which process,
 // and because of what.
 //
-// Lives here:  Context and the one thread_local pointer to it.
+// Lives here:  Who, Context and the one thread_local pointer to it.
 // Called by:   every room, through Here() and the accessors of sched/.
 // Owns:        nothing; a Machine owns its Context and installs it while it runs.
 // Invariants:  1. The pointer is null outside Machine::Run and MachineScope.
@@ -22,15 +22,21 @@ struct proc;      // a simulated process: kernel/sched/proc.h
 using HostId = uint16_t;     // a counter per machine; 0 is the machine itself
 using TraceId = uint64_t;    // the number of a trace record; 0 is "none"
 
-struct Context {
-  Machine* machine = nullptr;
+// On whose behalf code runs.
+struct Who {
   HostBase* host = nullptr;
   proc* process = nullptr;   // null: interrupt context
+  HostId host_id = 0;        // of `host`
+  uint32_t pid = 0;          // of `process`; 0 in interrupt context
+};
+
+struct Context : Who {
+  Machine* machine = nullptr;
   SimTime now = 0;           // moved by the event loop only
   TraceId cause = 0;         // the record that led to what happens now
-  HostId host_id = 0;        // of `host`
   bool panicking = false;    // a panic inside a panic prints one line only
-  uint32_t pid = 0;          // of `process`; 0 in interrupt context
+
+  Who& who() { return *this; }
 };
 
 // The tree's only mutable global. Set by MachineScope, which asserts that it was empty.

@@ -8,6 +8,8 @@
 // Invariants:  1. A fiber is on the ready queue at most once, and never while it runs.
 //              2. errno, the exceptions being handled and the state of every switch hook belong to
 //                 the fiber, not to the OS thread.
+//              3. At a switch the thread's errno is 0 and no exception is in flight: whoever leaves
+//                 with something there keeps it in a frame of its own, and finds it again.
 #ifndef SOCKBED_KERNEL_SIM_FIBER_H_
 #define SOCKBED_KERNEL_SIM_FIBER_H_
 
@@ -37,7 +39,8 @@ struct SwitchHook {
 inline constexpr int kSwitchHooksMax = 4;
 inline constexpr size_t kFiberStackBytes = 64 * 1024;  // default; TLS needs less than 10 KB of it
 
-class Fiber {
+// Its Who is what the Context shows while it runs: set before Machine::StartFiber, never after.
+class Fiber : public Who {
  public:
   using Entry = void (*)(void* arg);
   enum class State : uint8_t { kNew, kReady, kRunning, kSuspended, kEnded };
@@ -48,12 +51,6 @@ class Fiber {
   Fiber& operator=(const Fiber&) = delete;
 
   State state() const { return state_; }
-
-  // What the Context shows while this fiber runs. Set before Machine::StartFiber, never after.
-  HostBase* host = nullptr;
-  proc* process = nullptr;
-  HostId host_id = 0;
-  uint32_t pid = 0;
 
   TraceId cause = 0;         // becomes Here().cause when the fiber is resumed
   SimTime charged_ns = 0;    // virtual time used by system calls and not yet slept off

@@ -35,7 +35,7 @@ Machine::Machine(const Options& options)
   current_context = saved;
 }
 
-Machine::~Machine() { KASSERT(running_ == nullptr && ready_count_ == 0); }
+Machine::~Machine() { KASSERT(running_ == nullptr && ready_head_ == nullptr); }
 
 Machine::End Machine::Run(SimTime deadline, const std::function<void()>& progress) {
   EnterThread();
@@ -106,10 +106,7 @@ Event* Machine::NextEvent(SimTime deadline) {
 void Machine::RunEvent(Event* event) {
   ++events_run_;
   context_.now = event->when;
-  context_.host = event->host;
-  context_.host_id = event->host_id;
-  context_.process = nullptr;
-  context_.pid = 0;
+  context_.who() = {.host = event->host, .host_id = event->host_id};
   context_.cause = event->cause;
   event->handler(event);
 }
@@ -124,10 +121,7 @@ uint32_t Machine::Choose(Site site, uint32_t n) {
 }
 
 void Machine::LeaveContext() {
-  context_.host = nullptr;
-  context_.host_id = 0;
-  context_.process = nullptr;
-  context_.pid = 0;
+  context_.who() = {};
   context_.cause = 0;
 }
 

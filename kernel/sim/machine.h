@@ -24,6 +24,7 @@
 #include "kernel/sim/context.h"
 #include "kernel/sim/event_queue.h"
 #include "kernel/sim/fiber.h"
+#include "kernel/sim/kassert.h"
 #include "kernel/sim/machine_local.h"
 #include "kernel/sim/time.h"
 #include "kernel/sim/trace.h"
@@ -100,7 +101,12 @@ class Machine {
   // Makes a suspended fiber ready, at the tail of the ready queue. It resumes
   // with the current cause.
   // REQUIRES: suspended.
-  void MakeReady(Fiber* fiber);
+  void MakeReady(Fiber* fiber) {
+    KASSERT(fiber->state_ == Fiber::State::kSuspended);
+    fiber->cause = context_.cause;
+    PrefetchStack(*fiber);
+    PushReady(fiber);
+  }
 
   // Stops the running fiber until MakeReady; others run meanwhile. Everything read before may have
   // changed. May be called while an exception is handled or unwinds. REQUIRES: in a fiber.
@@ -133,11 +139,23 @@ class Machine {
   uint32_t Choose(Site site, uint32_t n);
   void LeaveContext();          // no host, no process, no cause
 
-  static void PrefetchStack(const Fiber& fiber);
-  void PushReady(Fiber* fiber);
+  // Fetches what resuming `fiber` will touch first, while there is something else to do: a
+  // simulator knows who runs next. Among ten thousand fibers it halves the cost of a switch.
+  static void PrefetchStack(const Fiber& fiber) {
+    const char* const top_frame = static_cast<const char*>(fiber.stack_pointer_);
+    for (int line = 0; line < 5; ++line) __builtin_prefetch(top_frame + line * 64);
+  }
+  void PushReady(Fiber* fiber) {
+    fiber->state_ = Fiber::State::kReady;
+    fiber->ready_next_ = nullptr;
+    (ready_head_ == nullptr ? ready_head_ : ready_tail_->ready_next_) = fiber;
+    ready_tail_ = fiber;
+  }
   Fiber* TakeReady();           // null when none is ready or the run is to stop
   Fiber* ChooseReady();
+  bool ThreadIsClean() const;   // errno is 0, no exception is in flight
   void SwitchTo(Fiber* next);   // next == null: back to the event loop
+  void SwitchAndKeep(Fiber* next);
   [[noreturn]] void EndRunning();
   void ReapEnded();
   void CallHooks(Fiber* from, Fiber* to);
@@ -152,7 +170,6 @@ class Machine {
   Fiber* running_ = nullptr;
   Fiber* ready_head_ = nullptr;
   Fiber* ready_tail_ = nullptr;
-  uint32_t ready_count_ = 0;
   volatile int stop_ = 0;       // volatile: a signal handler may set it
   int hook_count_ = 0;
   bool choosing_ = false;       // choices_ wants to be asked
