@@ -55,13 +55,13 @@ AddressSpec EndAddress(const std::string& wanted, uint32_t link, uint32_t end) {
 }
 
 // "client: process 1 "echo""
-std::string Who(const ProcessRecord& process) {
+std::string Name(const ProcessRecord& process) {
   return process.host_name + ": process " + std::to_string(process.pid) + " \"" + process.name +
          "\"";
 }
 
 std::string HowItEnded(const ProcessRecord& process) {
-  std::string text = Who(process);
+  std::string text = Name(process);
   if (WIFSIGNALED(process.status)) {
     text += " was ended by SIG" + std::string(sigabbrev_np(WTERMSIG(process.status)));
     if (!process.what.empty()) text += " (exception: " + process.what + ")";
@@ -92,7 +92,7 @@ std::string RunResult::Complaints() const {
   std::string text;
   for (const ProcessRecord& process : processes) {
     if (process.exited && process.status != 0) text += HowItEnded(process) + "\n";
-    if (!process.exited && !process.daemon) text += Who(process) + " has not ended\n";
+    if (!process.exited && !process.daemon) text += Name(process) + " has not ended\n";
   }
   for (const SleeperInfo& sleeper : sleepers) text += SleeperText(sleeper) + "\n";
   return text + leaks;
