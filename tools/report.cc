@@ -122,9 +122,10 @@ std::string Totals(const Report& report) {
   const RunResult& r = report.result;
   const double speed =
       report.wall_seconds > 0 ? static_cast<double>(r.time) / kSecond / report.wall_seconds : 0;
-  std::string text = absl::StrFormat(
-      "time     %s virtual (programs done at %s), %.3f s wall, %.0fx\n", FormatSeconds(r.time),
-      FormatSeconds(r.last_exit), report.wall_seconds, speed);
+  const std::string done =
+      r.AllEnded() ? absl::StrFormat(" (programs done at %s)", FormatSeconds(r.last_exit)) : "";
+  std::string text = absl::StrFormat("time     %s virtual%s, %.3f s wall, %.0fx\n",
+                                     FormatSeconds(r.time), done, report.wall_seconds, speed);
   absl::StrAppendFormat(&text, "events   %s, trace records %s\n", FormatCount(r.events),
                         FormatCount(report.simulation.trace().last_id()));
   absl::StrAppendFormat(&text, "digest   %s\n", r.digest.ToString());

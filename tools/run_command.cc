@@ -174,6 +174,10 @@ const ProcessRecord* FindProcess(const RunResult& result, const std::string& nam
 // What is wrong with one expectation, or nothing.
 std::string Check(const Expectation& expected, const World& world, const RunResult& result) {
   if (expected.ends_by.has_value()) {
+    if (!result.AllEnded()) {
+      return absl::StrCat("programs were to end by ", FormatSeconds(*expected.ends_by),
+                          ", not all had ended at ", FormatSeconds(result.time));
+    }
     if (result.last_exit <= *expected.ends_by) return "";
     return absl::StrCat("programs were to end by ", FormatSeconds(*expected.ends_by),
                         ", the last ended at ", FormatSeconds(result.last_exit));

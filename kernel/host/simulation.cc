@@ -86,6 +86,12 @@ std::optional<AddressSpec> ParseAddress(std::string_view text) {
   return spec;
 }
 
+bool RunResult::AllEnded() const {
+  return std::all_of(processes.begin(), processes.end(), [](const ProcessRecord& process) {
+    return process.exited || process.daemon;
+  });
+}
+
 bool RunResult::ok() const { return Complaints().empty(); }
 
 std::string RunResult::Complaints() const {

@@ -74,7 +74,9 @@ struct RunResult {
   std::vector<SleeperInfo> sleepers;     // asleep at the end though no daemon: perhaps a deadlock
   std::string leaks;                     // a line for each count that is not zero; empty is good
 
-  // Every process that is no daemon exited with status 0, nobody else sleeps, nothing leaked.
+  // Every process that is no daemon has exited.
+  bool AllEnded() const;
+  // And did so with status 0, nobody else sleeps, nothing leaked.
   bool ok() const;
   // All that is wrong, in lines for people; empty when ok().
   std::string Complaints() const;

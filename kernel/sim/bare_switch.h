@@ -17,15 +17,18 @@ class BareFiber {
  public:
   using Context = boost::context::detail::fcontext_t;
   // `back` stands for whoever jumped in, and must be kept up to date by Switch(&back).
-  using Main = void (*)(Context back);
+  using Main = void (*)(Context back, void* arg);
 
-  BareFiber(StackPool& pool, Main main) : pool_(pool), stack_(pool.Take(64 * 1024)) {
+  BareFiber(StackPool& pool, Main main, void* arg = nullptr)
+      : pool_(pool), stack_(pool.Take(64 * 1024)) {
+    Start start = {main, arg};
     const auto entry = +[](boost::context::detail::transfer_t from) {
-      reinterpret_cast<Main>(from.data)(from.fctx);
+      const Start what = *static_cast<const Start*>(from.data);
+      what.main(from.fctx, what.arg);
     };
     const auto first =
         boost::context::detail::make_fcontext(stack_.top(), stack_.bytes, entry);
-    context_ = boost::context::detail::jump_fcontext(first, reinterpret_cast<void*>(main)).fctx;
+    context_ = boost::context::detail::jump_fcontext(first, &start).fctx;
   }
   ~BareFiber() { pool_.Give(stack_); }
   BareFiber(const BareFiber&) = delete;
@@ -40,6 +43,11 @@ class BareFiber {
   }
 
  private:
+  struct Start {
+    Main main;
+    void* arg;
+  };
+
   StackPool& pool_;
   const Stack stack_;
   Context context_;

@@ -99,7 +99,7 @@ class BarePingPong {
  private:
   struct Sleeper {
     explicit Sleeper(StackPool& pool)
-        : fiber(pool, [](BareFiber::Context back) {
+        : fiber(pool, [](BareFiber::Context back, void*) {
             for (;;) BareFiber::Switch(&back);
           }) {}
     BareFiber fiber;

@@ -26,7 +26,7 @@ class BareSwitch {
 
  private:
   StackPool pool_;
-  BareFiber fiber_{pool_, [](BareFiber::Context back) {
+  BareFiber fiber_{pool_, [](BareFiber::Context back, void*) {
                      for (;;) BareFiber::Switch(&back);
                    }};
 };

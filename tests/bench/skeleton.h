@@ -37,9 +37,8 @@ class Skeleton {
     timer_.handler = [](Event*) {};
     timer_.when = kTimerDelay;
     queue_.Insert(&timer_);
-    current = this;
-    sender_ = std::make_unique<BareFiber>(stacks_, &SenderMain);
-    receiver_ = std::make_unique<BareFiber>(stacks_, &ReceiverMain);
+    sender_ = std::make_unique<BareFiber>(stacks_, &SenderMain, this);
+    receiver_ = std::make_unique<BareFiber>(stacks_, &ReceiverMain, this);
   }
   ~Skeleton() { queue_.Remove(&timer_); }
   Skeleton(const Skeleton&) = delete;
@@ -47,7 +46,6 @@ class Skeleton {
 
   // Carries `writes` times kWriteBytes from one fiber to the other.
   void operator()(int64_t writes) {
-    current = this;
     to_send_ = writes * static_cast<int64_t>(kWriteBytes);
     to_receive_ = to_send_;
     sender_ready_ = true;
@@ -86,16 +84,14 @@ class Skeleton {
     std::array<uint32_t, kHeaderBytes / sizeof(uint32_t)> header;
   };
 
-  static inline thread_local Skeleton* current = nullptr;
-
-  static void SenderMain(BareFiber::Context back) {
-    Skeleton& self = *current;
+  static void SenderMain(BareFiber::Context back, void* arg) {
+    Skeleton& self = *static_cast<Skeleton*>(arg);
     for (;; self.SleepIn(&back, &self.sender_ready_)) {
       while (self.to_send_ > 0) self.Write(&back);
     }
   }
-  static void ReceiverMain(BareFiber::Context back) {
-    Skeleton& self = *current;
+  static void ReceiverMain(BareFiber::Context back, void* arg) {
+    Skeleton& self = *static_cast<Skeleton*>(arg);
     for (;;) {
       if (self.received_.empty()) self.SleepIn(&back, &self.receiver_ready_);
       self.Read();

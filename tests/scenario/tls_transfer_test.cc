@@ -67,6 +67,21 @@ TEST(TlsTransferFailures, AFailedExpectationSaysWhichAndWhen) {
       << verdict->complaints;
 }
 
+// Whoever has not ended has not ended in time, though nobody ended too late.
+TEST(TlsTransferFailures, WhatIsCutOffDidNotEndInTime) {
+  const std::string path = testing::TempDir() + "/cut_off.yaml";
+  std::ifstream whole(Runfile("tools/scenarios/tls_transfer.yaml"));
+  std::ofstream(path) << whole.rdbuf() << "  - ends_by: 1 s\nend: 10 ms\n";
+  RunOptions options = Transfer(1, Runfile("LICENSE"), "0 %");
+  options.scenario = path;
+  const absl::StatusOr<RunVerdict> verdict = RunScenario(options);
+  ASSERT_TRUE(verdict.ok()) << verdict.status();
+  EXPECT_NE(verdict->complaints.find("programs were to end by 1.000000 s, not all had ended at "),
+            std::string::npos)
+      << verdict->complaints;
+  EXPECT_EQ(verdict->screen.find("programs done at"), std::string::npos) << verdict->screen;
+}
+
 TEST(TlsTransferFailures, AnUnwritableFolderFailsBeforeTheRun) {
   RunOptions options = Transfer(1, Runfile("LICENSE"), "0 %");
   options.out = "/proc/no/such";
