@@ -68,7 +68,7 @@ struct socket {
   // SO_SPLICE (uipc_splice.h).
   socket* so_splice = nullptr;      // source: the drain that its bytes go to
   socket* so_spliceback = nullptr;  // drain: the source they come from
-  off_t so_splicelen = 0;           // source: bytes moved since the splice began; stays when it ends
+  off_t so_splicelen = 0;           // source: bytes moved since it began; stays when it ends
   off_t so_splicemax = 0;           // source: where it ends; 0: nowhere
   timeval so_idletv = {};           // source: how long it may be idle; 0: for ever
   timeout so_idleto;
