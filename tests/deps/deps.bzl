@@ -11,7 +11,7 @@ def arrows(sees):
         name = room.replace("/", "_")
         library = "//" + room
         own = "filter('^" + library + ":', deps(" + library + "))"
-        foreign = "filter('^(//|@(?!bazel_tools|local_config))', deps(" + own + ", 1))"
+        foreign = "filter('^(//|@(?!bazel_tools|local_config|platforms))', deps(" + own + ", 1))"
         native.genquery(
             name = name + "_deps",
             expression = "kind('rule', " + foreign + ") except " + own,
