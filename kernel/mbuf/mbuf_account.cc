@@ -20,8 +20,8 @@ constexpr size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit *
 
 }  // namespace
 
-// Waits in one line with all waiters of the account. A process that is killed while it waits
-// unwinds through the destructor, which gives back what was granted but never used.
+// Waits in one line with all waiters of the account. A process that ends with its host while it
+// waits unwinds through the destructor.
 class MbufAccount::Waiter {
  public:
   // Not inline: g++ 12 would warn that the address stored outlives the object, not seeing that the
@@ -32,11 +32,7 @@ class MbufAccount::Waiter {
     account.SetBounds();
   }
   ~Waiter() {
-    if (!granted_) {
-      Leave();
-    } else if (!used_) {
-      account_.Release(pool_);
-    }
+    if (!granted_) Leave();
   }
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
@@ -46,7 +42,6 @@ class MbufAccount::Waiter {
     Leave();
     granted_ = true;
   }
-  void Use() { used_ = true; }
 
   int pool() const { return pool_; }
   bool granted() const { return granted_; }
@@ -62,7 +57,6 @@ class MbufAccount::Waiter {
   MbufAccount& account_;
   const int pool_;
   bool granted_ = false;
-  bool used_ = false;
   Waiter* next_ = nullptr;
   Waiter* previous_ = nullptr;
 };
@@ -139,7 +133,6 @@ void MbufAccount::Wait(int pool) {
     // Not interruptible and without limit of time: the result says nothing.
     (void)tsleep(&waiter, PSWP, kPoolClasses[pool].name, 0);
   }
-  waiter.Use();
 }
 
 void MbufAccount::AfterRelease(int pool) {
