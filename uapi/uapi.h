@@ -59,6 +59,9 @@ int getpeername(int fd, sockaddr* name, socklen_t* len);
 // Errors: ENOPROTOOPT, EINVAL, EDOM, ENOBUFS, EPERM, ENOTCONN, EOPNOTSUPP.
 int getsockopt(int fd, int level, int name, void* value, socklen_t* len);
 int setsockopt(int fd, int level, int name, const void* value, socklen_t len);
+// BSD's: the effective ids of whoever is at the other end of a local socket. Errors: ENOTCONN,
+// EOPNOTSUPP (not AF_UNIX).
+int getpeereid(int fd, uid_t* uid, gid_t* gid);
 
 // --- Data. A call cut short by a signal or a time limit after some bytes returns their count. ---
 

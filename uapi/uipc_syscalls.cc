@@ -285,4 +285,14 @@ int setsockopt(int fd, int level, int name, const void* value, socklen_t len) {
   });
 }
 
+// No call of its own: SO_PEERCRED says it.
+int getpeereid(int fd, uid_t* uid, gid_t* gid) {
+  ::ucred id;
+  socklen_t length = sizeof id;
+  if (uapi::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &id, &length) != 0) return -1;
+  *uid = id.uid;
+  *gid = id.gid;
+  return 0;
+}
+
 }  // namespace sockbed::uapi

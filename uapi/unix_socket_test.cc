@@ -112,6 +112,36 @@ TEST_F(UnixSocket, ServerIsFoundByItsName) {
   });
 }
 
+TEST_F(UnixSocket, PeersIdsAreThoseOfWhoMadeThePair) {
+  host_.Spawn("prog", [] {
+    int ends[2];
+    ASSERT_THAT(uapi::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), Works());
+    uid_t uid = 99;
+    gid_t gid = 99;
+    EXPECT_THAT(uapi::getpeereid(ends[0], &uid, &gid), Works());
+    EXPECT_THAT(uid, Eq(0u));
+    EXPECT_THAT(gid, Eq(0u));
+    EXPECT_THAT(uapi::getpeereid(uapi::socket(AF_UNIX, SOCK_DGRAM, 0), &uid, &gid),
+                FailsWith(ENOTCONN));
+    EXPECT_THAT(uapi::getpeereid(uapi::socket(AF_INET, SOCK_STREAM, 0), &uid, &gid),
+                FailsWith(EOPNOTSUPP));
+    EXPECT_THAT(uapi::getpeereid(99, &uid, &gid), FailsWith(EBADF));
+  });
+}
+
+TEST_F(UnixSocket, ReceivedDescriptorsAreClosedOnExecIfAsked) {
+  host_.Spawn("prog", [] {
+    int ends[2];
+    ASSERT_THAT(uapi::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), Works());
+    for (const int flags : {0, int{MSG_CMSG_CLOEXEC}}) {
+      RightsMessage out(ends[0]), in;
+      ASSERT_THAT(uapi::sendmsg(ends[0], &out.header, 0), Eq(1));
+      ASSERT_THAT(uapi::recvmsg(ends[1], &in.header, flags), Eq(1));
+      EXPECT_THAT(uapi::fcntl(in.descriptor(), F_GETFD), Eq(flags != 0 ? FD_CLOEXEC : 0));
+    }
+  });
+}
+
 TEST_F(UnixSocket, OpenFilesTravelInMessages) {
   host_.Spawn("prog", [] {
     int ends[2], inner[2];

@@ -240,6 +240,17 @@ TEST_F(NamesTest, RenameMovesAndReplaces) {
   });
 }
 
+TEST_F(NamesTest, RenameSparesADirectoryThatSomebodyIsIn) {
+  InProcess([this] {
+    ASSERT_EQ(names().Mkdir("/tmp/mine", 0755), 0);
+    ASSERT_EQ(names().Mkdir("/tmp/other", 0755), 0);
+    ASSERT_EQ(names().Chdir("/tmp/mine"), 0);
+    EXPECT_EQ(names().Rename("/tmp/other", "/tmp/mine"), EBUSY);
+    ASSERT_EQ(names().Chdir("/"), 0);
+    EXPECT_EQ(names().Rename("/tmp/other", "/tmp/mine"), 0);
+  });
+}
+
 TEST_F(NamesTest, ModeIsItsOwnersToChange) {
   InProcess([this] { ASSERT_EQ(names().Creat("/tmp/file", 0644), 0); });
   InProcess([this] { EXPECT_EQ(names().Chmod("/tmp/file", 0666), EPERM); }, kUser);
