@@ -72,6 +72,17 @@ struct if_data {
   uint64_t ifi_oqdrops = 0;  // the transmit queue was full
   uint64_t ifi_noproto = 0;  // of a family that this host does not know
   uint64_t ifi_collisions = 0;
+  uint64_t ifi_notours = 0;  // Ethernet: a frame for somebody else, or this host's own
+};
+
+// An Ethernet address, and one of a group that is listened to.
+struct ether_addr {
+  std::array<uint8_t, 6> octets{};
+  friend bool operator==(const ether_addr&, const ether_addr&) = default;
+};
+struct ether_multi {
+  ether_addr address;
+  int references;
 };
 
 // A transmit queue. When a packet enters, the instant at which its transmission begins is known, so
@@ -106,7 +117,14 @@ struct ifnet {
   // Sends a packet to `dst` on this interface: the next hop's address, of which a point-to-point
   // interface reads only the family. Takes m, borrows dst. Called through if_output below.
   int (*if_output)(ifnet* ifp, MbufPtr m, const sockaddr* dst) = nullptr;
+
+  // Ethernet only (if_ether.h).
+  int (*if_transmit)(ifnet* ifp, MbufPtr frame) = nullptr;  // the driver's; takes
+  ether_addr if_lladdr;
+  std::vector<ether_multi> if_multiaddrs;  // groups it listens to, in order of joining
 };
+
+inline bool if_is_ethernet(const ifnet* ifp) { return ifp->if_transmit != nullptr; }
 
 inline bool if_is_up(const ifnet* ifp) {
   return (ifp->if_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
@@ -121,6 +139,9 @@ struct if_family {
   void (*finish_checksums)(mbuf* m);
   // The interface went down or came up (routes lose or regain RTF_UP).
   void (*link_state)(ifnet* ifp);
+  // The link address of a next hop on an Ethernet interface: 0 and *to; else m has been taken:
+  // EAGAIN when it is held until the address is known, or an errno. May be null: not for Ethernet.
+  int (*resolve)(ifnet* ifp, MbufPtr& m, const sockaddr* dst, ether_addr* to) = nullptr;
 };
 
 struct NetHost {

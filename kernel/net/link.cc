@@ -9,6 +9,7 @@
 
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/net/if_ether.h"
 #include "kernel/net/if_private.h"
 #include "kernel/net/net_trace.h"
 #include "kernel/sim/fault.h"
@@ -66,8 +67,11 @@ Link::Link(HostBase& a, HostBase& b, uint32_t number, const LinkOptions& options
   const std::array<HostBase*, 2> hosts = {&a, &b};
   for (uint8_t i = 0; i < 2; ++i) {
     ifnet* ifp = if_attach(*hosts[i], "link" + std::to_string(number));
-    ifp->if_capabilities = IFCAP_CSUM_ALL;
-    ifp->if_output = &Link::Output;
+    if (options.ethernet) {
+      AttachEthernet(ifp, number, i);
+    } else {
+      AttachPointToPoint(ifp);
+    }
     ifp->if_softc = &directions_[i];
     directions_[i].link = this;
     directions_[i].from = ifp;
@@ -77,8 +81,22 @@ Link::Link(HostBase& a, HostBase& b, uint32_t number, const LinkOptions& options
     set_options(i, options);
   }
   for (const Direction& d : directions_) {
-    if_setflags(d.from, IFF_UP | IFF_RUNNING | IFF_POINTOPOINT | IFF_MULTICAST);
+    if_setflags(d.from, d.from->if_flags | IFF_UP | IFF_RUNNING);
   }
+}
+
+void Link::AttachPointToPoint(ifnet* ifp) {
+  ifp->if_flags = IFF_POINTOPOINT | IFF_MULTICAST;
+  ifp->if_capabilities = IFCAP_CSUM_ALL;
+  ifp->if_output = &Link::Output;
+}
+
+// The station's address is of the range that nobody sells (the bit 2 of the first octet), and says
+// which link and which end: 02:00:00:<link>:<end>.
+void Link::AttachEthernet(ifnet* ifp, uint32_t number, int end) {
+  const ether_addr address = {{0x02, 0x00, 0x00, static_cast<uint8_t>(number >> 8),
+                               static_cast<uint8_t>(number), static_cast<uint8_t>(end + 1)}};
+  ether_ifattach(ifp, address, &Link::Transmit);
 }
 
 Link::~Link() {
@@ -92,6 +110,7 @@ void Link::set_options(int direction, const LinkOptions& options) {
   d.options = options;
   d.faults = (options.loss | options.duplicate | options.reorder | options.corrupt) != 0 ||
              options.jitter_ns != 0;
+  KASSERT(options.ethernet == if_is_ethernet(d.from));
   d.from->if_mtu = options.mtu;
   d.from->if_snd.ifq_maxlen = options.queue_len;
 }
@@ -159,7 +178,9 @@ uint64_t Link::DrawBelow(const Direction& d, uint64_t number, DrawOf what, uint6
       Draw(Here().machine->seed(), {Site::kLinkRandom, d.from->if_host->id, d.id, ordinal}), bound);
 }
 
-int Link::Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
+int Link::Output(ifnet* ifp, MbufPtr m, const sockaddr*) { return Transmit(ifp, std::move(m)); }
+
+int Link::Transmit(ifnet* ifp, MbufPtr m) {
   Direction& d = *static_cast<Direction*>(ifp->if_softc);
   const SimTime now = Now();
   const uint64_t number = ++d.next_number;
@@ -308,6 +329,7 @@ void Link::Deliver(Event* event) {
   }
   ++d.counters.delivered;
   d.link->Tell(d, PacketFate::kDelivered, number, Now(), m.get());
+  if (if_is_ethernet(d.to)) return ether_input(d.to, std::move(m));
   if_input(d.to, std::move(m));
 }
 

@@ -5,7 +5,7 @@
 // May touch:   the rest of net; mbuf, sched, sim.
 // Owns:        packets on their way. The interfaces belong to their hosts. A Link dies before its
 //              hosts.
-// Units:       ns, bits per second, bytes of network packet (no link header).
+// Units:       ns, bits per second, bytes of network packet (Ethernet: of frame).
 // Invariants:  1. Packets of one direction arrive in the order in which they were sent, unless one
 //                 was reordered.
 //              2. Each packet's fate depends on the run's seed, the link's number, the direction
@@ -43,6 +43,9 @@ struct LinkOptions {
   SimTime jitter_ns = 0;       // each packet's extra delay, drawn from 0 .. jitter_ns in order
   int queue_len = IFQ_MAXLEN;  // packets that may wait to be sent
   uint32_t mtu = 1500;
+  // Frames with addresses, ARP and neighbour discovery, instead of bare packets between two ends.
+  // Of both directions, as the link was made.
+  bool ethernet = false;
 };
 
 // Of one direction. `packets` and `bytes` count what was handed to the link.
@@ -112,7 +115,10 @@ class Link {
   // What is drawn for one packet under the site link.random.
   enum class DrawOf : uint8_t { kJitter, kDelay, kBit, kCount };
 
+  static void AttachPointToPoint(ifnet* ifp);
+  static void AttachEthernet(ifnet* ifp, uint32_t number, int end);
   static int Output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
+  static int Transmit(ifnet* ifp, MbufPtr m);
   static int Refuse(Direction& d, MbufPtr m, uint64_t number);
   static SimTime Depart(Direction& d, SimTime starts, int bytes);
   static Fate DrawFate(Direction& d, uint64_t number);

@@ -16,6 +16,7 @@
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/mbuf/mbuf_host.h"
 #include "kernel/net/if.h"
+#include "kernel/net/if_ether.h"
 #include "kernel/net/link.h"
 #include "kernel/net/net_trace.h"
 #include "kernel/sched/sched.h"
@@ -30,6 +31,7 @@ struct Arrival {
   std::string bytes;
   uint16_t csum_flags;
   uint32_t ifidx;
+  uint16_t mbuf_flags;
 };
 
 // What the test's address family keeps per host. It stands where the network layer would.
@@ -38,10 +40,12 @@ struct Inbox {
   std::vector<Arrival> arrivals;
   int finished = 0;  // packets whose checksums were asked for
   int link_changes = 0;
+  ether_addr neighbour = kEtherBroadcast;  // the link address of every next hop
+  int resolved = 0;                        // what asking for it answers
 
   static void Input(ifnet* ifp, MbufPtr m) {
     Arrival arrival = {Now(), std::string(static_cast<size_t>(m->m_pkthdr.len), '\0'),
-                       m->m_pkthdr.csum_flags, m->m_pkthdr.ph_ifidx};
+                       m->m_pkthdr.csum_flags, m->m_pkthdr.ph_ifidx, m->m_flags};
     m_copydata(m.get(), 0, m->m_pkthdr.len, arrival.bytes.data());
     HostLocal<Inbox>::Of(*ifp->if_host).arrivals.push_back(arrival);
   }
@@ -50,9 +54,16 @@ struct Inbox {
     m->m_pkthdr.csum_flags &= static_cast<uint16_t>(~(M_IPV4_CSUM_OUT | M_UDP_CSUM_OUT));
   }
   static void LinkState(ifnet* ifp) { ++HostLocal<Inbox>::Of(*ifp->if_host).link_changes; }
+  static int Resolve(ifnet* ifp, MbufPtr& m, const sockaddr*, ether_addr* to) {
+    const Inbox& inbox = HostLocal<Inbox>::Of(*ifp->if_host);
+    *to = inbox.neighbour;
+    if (inbox.resolved != 0) m.reset();
+    return inbox.resolved;
+  }
 };
 
-inline constexpr if_family kTestFamily = {Inbox::Input, Inbox::Finish, Inbox::LinkState};
+inline constexpr if_family kTestFamily = {Inbox::Input, Inbox::Finish, Inbox::LinkState,
+                                         Inbox::Resolve};
 
 class LinkTestHosts : public testing::Test {
  protected:

@@ -13,12 +13,19 @@ namespace {
 
 void loop_input(Event* event) {
   NetHost& net = HostLocal<NetHost>::Get();
-  if_input(if_loopback(*net.host), if_take_turn(&net.loop_queue, event));
+  MbufPtr m = if_take_turn(&net.loop_queue, event);
+  ifnet* ifp = if_byindex(*net.host, m->m_pkthdr.ph_ifidx);
+  if (ifp == nullptr) return;  // the interface has gone, and its packets with it
+  if_input(ifp, std::move(m));
 }
 
 // if_output of lo0. Checksums that are pending stay so, and count as verified: they are never
 // computed.
-int looutput(ifnet* ifp, MbufPtr m, const sockaddr*) {
+int looutput(ifnet* ifp, MbufPtr m, const sockaddr*) { return loop_to(ifp, std::move(m)); }
+
+}  // namespace
+
+int loop_to(ifnet* ifp, MbufPtr m) {
   NetHost& net = HostLocal<NetHost>::Of(*ifp->if_host);
   if (m->m_pkthdr.ph_loopcnt >= M_MAXLOOP) {
     if_drop(ifp, NetDrop::kLoops, &ifp->if_counters.ifi_oerrors, std::move(m));
@@ -30,8 +37,9 @@ int looutput(ifnet* ifp, MbufPtr m, const sockaddr*) {
   }
   ++m->m_pkthdr.ph_loopcnt;
   m->m_flags |= M_LOOP;
+  m->m_pkthdr.ph_ifidx = ifp->if_index;
   if_accept_checksums(m.get());
-  if_count_output(ifp, m.get());
+  if ((ifp->if_flags & IFF_LOOPBACK) != 0) if_count_output(ifp, m.get());
 
   const TraceId sent = Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kLoop), ifp->if_index,
                             static_cast<uint64_t>(m->m_pkthdr.len));
@@ -43,8 +51,6 @@ int looutput(ifnet* ifp, MbufPtr m, const sockaddr*) {
   ml_enqueue(&net.loop_queue, std::move(m));
   return 0;
 }
-
-}  // namespace
 
 void loop_attach(HostBase& host) {
   ifnet* ifp = if_attach(host, "lo0");

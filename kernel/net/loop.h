@@ -1,7 +1,7 @@
 // lo0: what a host sends to itself comes back through the event queue, never by recursion.
 //
-// Lives here:  attaching lo0 and emptying it.
-// Called by:   net_boot, net_halt.
+// Lives here:  attaching lo0 and emptying it; loop_to, for broadcasts that come back.
+// Called by:   net_boot, net_halt; if_ethersubr.cc.
 // Owns:        packets wait in NetHost::loop_queue.
 // Invariants:  packets come back in the order in which they were sent, at the same instant.
 // Source:      OpenBSD sys/net/if_loop.c, if_input_local in sys/net/if.c; lo(4).
@@ -9,6 +9,7 @@
 #ifndef SOCKBED_KERNEL_NET_LOOP_H_
 #define SOCKBED_KERNEL_NET_LOOP_H_
 
+#include "kernel/net/if.h"
 #include "kernel/sched/host_local.h"
 
 namespace sockbed {
@@ -17,6 +18,9 @@ inline constexpr uint32_t kLoopMtu = 32768;
 
 // Makes lo0, up. REQUIRES: it is the host's first interface.
 void loop_attach(HostBase& host);
+// Lets m arrive on `ifp` as if it had come from outside, by an event at the same instant; its family
+// is set. Takes. Errors: ELOOP, ENOBUFS.
+int loop_to(ifnet* ifp, MbufPtr m);
 // Frees what waits. REQUIRES: on `host`.
 void loop_halt(HostBase& host);
 

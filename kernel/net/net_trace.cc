@@ -26,6 +26,9 @@ constexpr ValueName kDrops[] = {
     {static_cast<uint64_t>(NetDrop::kLoopQueue), "input queue full"},
     {static_cast<uint64_t>(NetDrop::kLoops), "looped too often"},
     {static_cast<uint64_t>(NetDrop::kNoFamily), "unknown address family"},
+    {static_cast<uint64_t>(NetDrop::kRunt), "no Ethernet header"},
+    {static_cast<uint64_t>(NetDrop::kNotForUs), "for another station"},
+    {static_cast<uint64_t>(NetDrop::kOwnFrame), "our own frame"},
 };
 
 constexpr ValueName kFaults[] = {

@@ -29,6 +29,9 @@ enum class NetDrop : uint8_t {
   kLoopQueue,  // lo0's queue was full
   kLoops,      // went round inside this host too often
   kNoFamily,   // no such address family here
+  kRunt,       // no whole Ethernet header
+  kNotForUs,   // a frame for another address or group
+  kOwnFrame,   // a frame of this interface's own address
 };
 
 }  // namespace sockbed

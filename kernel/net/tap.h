@@ -30,11 +30,11 @@ struct TappedPacket {
   uint32_t link;      // the link's number
   uint8_t direction;  // 0: from the link's first host, 1: from its second
   PacketFate fate;
-  uint8_t family;      // AF_INET, AF_INET6
+  uint8_t family;      // AF_INET, AF_INET6; an Ethernet frame: kFamilyArp (if_ether.h)
   uint64_t number;     // of the packet in its direction, from 1; a duplicate shares it
   SimTime time;        // of this call
   SimTime departs;     // when its first bit leaves the queue; its arrival for kDelivered
-  const mbuf* packet;  // from the network header on, with all checksums filled in
+  const mbuf* packet;  // from the network header (or the frame's) on, all checksums filled in
 };
 
 class PacketTap {
