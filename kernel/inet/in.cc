@@ -72,6 +72,8 @@ int in_ifadd(ifnet* ifp, in_addr addr, uint8_t plen, in_addr peer) {
   inet.addresses.push_back(std::move(ifa));
   Note(InetRecord::kAddress, inet.addresses.back().get());
   AddRoutes(inet.addresses.back().get());
+  // An announcement: whoever remembers another owner of the address learns the new one.
+  if (if_is_ethernet(ifp) && if_is_up(ifp)) arp_request(ifp, addr, addr);
   return 0;
 }
 

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include <cstring>
+
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/ip_private.h"
 #include "kernel/sim/machine.h"
@@ -12,7 +14,13 @@ namespace {
 
 void finish_checksums(mbuf* m) { in_proto_cksum_out(m, kTransportChecksumsOut | M_IPV4_CSUM_OUT); }
 
-constexpr if_family kInetFamily = {ip_input, finish_checksums, rt_link_state};
+int resolve(ifnet* ifp, MbufPtr& m, const sockaddr* dst, ether_addr* to) {
+  sockaddr_in sin;
+  std::memcpy(&sin, dst, sizeof sin);
+  return inet_here().arp.Resolve(ifp, m, sin.sin_addr, to);
+}
+
+constexpr if_family kInetFamily = {ip_input, finish_checksums, rt_link_state, resolve};
 
 struct Tunable {
   const char* name;
@@ -86,11 +94,16 @@ void inet_boot(HostBase& host) {
                                     .max = tunable.max,
                                     .check = nullptr});
   }
+  host.sysctls.Add("net.inet.ip.arptimeout", {.value = &inet.arp.arptimeout, .min = 1});
+  host.sysctls.Add("net.inet.ip.arpdown", {.value = &inet.arp.arpdown, .min = 0});
+  host.sysctls.Add("net.inet.ip.arpqueued",
+                   {.value = &inet.arp.arpqueued, .check = [](int64_t) { return EPERM; }});
   for (const auto& [alias, name] : kAliases) host.sysctls.AddAlias(alias, name);
   host.live_counts.push_back({"inpcb", &inet.live_pcbs});
   host.live_counts.push_back({"route", &inet.live_routes});
   host.live_counts.push_back({"IPv4 fragment", &inet.live_fragments});
   if_register_family(host, AF_INET, &kInetFamily);
+  if_register_family(host, kFamilyArp, &kArpFamily);
   inet_register_protocol(host, kIcmpProtocol);
 
   HostScope scope(host);
@@ -102,6 +115,7 @@ void inet_halt(HostBase& host) {
   HostScope scope(host);
   InetHost& inet = inet_here();
   inet.reassembly.Purge();
+  inet.arp.Flush(nullptr);
   in_purge(inet);
 }
 

@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernel/inet/if_arp.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_reass.h"
@@ -75,6 +76,7 @@ struct InetHost {
   uint64_t next_rt_id = 0;
   route input_route;  // towards the last destination received
 
+  ArpTable arp;
   ReassemblyTable reassembly;
   IpIds ids;
   ppsrate icmp_errors;

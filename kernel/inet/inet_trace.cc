@@ -22,6 +22,9 @@ constexpr EventType kTypes[] = {
     {"ROUTE", "#{o} {0:hi}/{0:l} via {1:i} on {2:s}"},
     {"UNROUTE", "#{o} {0:hi}/{0:l}"},
     {"ROUTEMTU", "#{o} {0:hi}/{0:l} MTU {1}, locks {2:x}"},
+    {"ARP", "interface {o}: {0:i} is at {1:x}"},
+    {"ARPDOWN", "interface {o}: {0:i} does not answer"},
+    {"ARPDUP", "interface {o}: our {0:i} is claimed by {1:x}"},
 };
 
 constexpr ValueName kIpWhy[] = {

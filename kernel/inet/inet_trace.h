@@ -27,6 +27,9 @@ enum class InetRecord : uint8_t {
   kRoute,        // object: rt_id. (prefix, gateway, interface) added
   kUnroute,      // object: rt_id. (prefix)
   kRouteMtu,     // object: rt_id. (prefix, MTU, RTV_* locks)
+  kArp,          // object: interface. (address, link address) learned
+  kArpDown,      // object: interface. (address) does not answer
+  kArpConflict,  // object: interface. (our address, the link address that claims it)
 };
 
 // Drops a packet of the current host: moves the counter, leaves a record, frees. Takes.

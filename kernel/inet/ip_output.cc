@@ -77,7 +77,9 @@ int Transmit(const Way& way, MbufPtr m) {
   sockaddr_in dst{};
   dst.sin_family = AF_INET;
   dst.sin_addr = way.next_hop;
-  return if_output(way.ifp, std::move(m), reinterpret_cast<const sockaddr*>(&dst));
+  const int error = if_output(way.ifp, std::move(m), reinterpret_cast<const sockaddr*>(&dst));
+  // A gateway that does not answer says nothing of the host behind it.
+  return error == EHOSTDOWN && (way.rt->rt_flags & RTF_GATEWAY) != 0 ? EHOSTUNREACH : error;
 }
 
 // Rule 14. Fragments never use transport offload.

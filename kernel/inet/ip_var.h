@@ -51,6 +51,7 @@ inline constexpr int IP_MTUPROBE = 0x2000;      // DF; only the interface's MTU 
 //   EADDRNOTAVAIL   no source address; broadcast on a link without; 127/8 leaving the host
 //   EACCES          broadcast not allowed
 //   EMSGSIZE        too big for a broadcast, with DF, or for an IPv4 packet
+//   EHOSTDOWN       a neighbour that has not answered ARP lately (a gateway: EHOSTUNREACH)
 //   ENOBUFS, ENETDOWN, ELOOP   no memory; the interface's (if.h)
 [[nodiscard]] int ip_output(MbufPtr m, const mbuf* opt, route* ro, int flags, ip_moptions* imo,
                             inpcb* inp);
@@ -125,7 +126,10 @@ void inet_halt(HostBase& host);
   X(ips_outacces, "* broadcast not allowed")                                     \
   X(ips_cantfrag, "* too big and not to be fragmented")                          \
   X(ips_odropped, "* refused by the interface")                                  \
-  X(ips_nobufs, "* no memory")
+  X(ips_nobufs, "* no memory")                                                   \
+  X(ips_badarp, "* malformed ARP packet")                                        \
+  X(ips_arpdropped, "* waited in vain for a neighbour's link address")           \
+  X(ips_arpconflict, "addresses of ours that another station claims")
 
 enum ipstat_counters : uint8_t {
 #define SOCKBED_IPSTAT_ENUM(name, meaning) name,

@@ -56,7 +56,8 @@ void LoopBroadcast(ifnet* ifp, const mbuf* m) {
 int ether_output(ifnet* ifp, MbufPtr m, const sockaddr* dst) {
   const if_family* family = HostLocal<NetHost>::Of(*ifp->if_host).families[dst->sa_family];
   KASSERT(family != nullptr && family->resolve != nullptr);
-  if ((m->m_flags & M_BCAST) != 0 && (ifp->if_flags & IFF_SIMPLEX) != 0) LoopBroadcast(ifp, m.get());
+  const bool comes_back = (m->m_flags & M_BCAST) != 0 && (ifp->if_flags & IFF_SIMPLEX) != 0;
+  if (comes_back) LoopBroadcast(ifp, m.get());
   ether_addr to;
   const int error = family->resolve(ifp, m, dst, &to);
   if (error == EAGAIN) return 0;  // held until the address is known

@@ -18,8 +18,8 @@ inline constexpr uint32_t kLoopMtu = 32768;
 
 // Makes lo0, up. REQUIRES: it is the host's first interface.
 void loop_attach(HostBase& host);
-// Lets m arrive on `ifp` as if it had come from outside, by an event at the same instant; its family
-// is set. Takes. Errors: ELOOP, ENOBUFS.
+// Lets m arrive on `ifp` as if it had come from outside, by an event at the same instant; its
+// family is set. Takes. Errors: ELOOP, ENOBUFS.
 int loop_to(ifnet* ifp, MbufPtr m);
 // Frees what waits. REQUIRES: on `host`.
 void loop_halt(HostBase& host);
