@@ -16,7 +16,6 @@ constexpr uint32_t kInterfaceDescription = 1;
 constexpr uint32_t kEnhancedPacket = 6;
 constexpr uint32_t kDecryptionSecrets = 10;
 constexpr uint32_t kTlsKeyLog = 0x544C534B;
-constexpr uint16_t kLinkTypeRawIp = 101;
 
 constexpr uint16_t kOptionEnd = 0;
 constexpr uint16_t kOptionComment = 1;
@@ -68,10 +67,10 @@ std::string SectionBlock() {
   return block;
 }
 
-std::string InterfaceBlock(absl::string_view name) {
+std::string InterfaceBlock(absl::string_view name, PcapngWriter::LinkType type) {
   std::string block;
   BeginBlock(&block, kInterfaceDescription);
-  Put<uint16_t>(&block, kLinkTypeRawIp);
+  Put<uint16_t>(&block, static_cast<uint16_t>(type));
   Put<uint16_t>(&block, 0);
   Put<uint32_t>(&block, 0);  // no snap length
   PutOption(&block, kOptionInterfaceName, name);
@@ -102,17 +101,19 @@ bool WriteAll(std::FILE* file, absl::string_view bytes) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PcapngWriter>> PcapngWriter::Create(std::string path,
-                                                                   std::string interface) {
+                                                                   std::string interface,
+                                                                   LinkType type) {
   FilePtr spool(std::fopen(absl::StrCat(path, ".part").c_str(), "w+b"));
   if (spool == nullptr) return FileError("write", path);
   return std::unique_ptr<PcapngWriter>(
-      new PcapngWriter(std::move(path), std::move(interface), std::move(spool)));
+      new PcapngWriter(std::move(path), std::move(interface), type, std::move(spool)));
 }
 
-PcapngWriter::PcapngWriter(std::string path, std::string interface, FilePtr spool)
+PcapngWriter::PcapngWriter(std::string path, std::string interface, LinkType type, FilePtr spool)
     : path_(std::move(path)),
       spool_path_(absl::StrCat(path_, ".part")),
       interface_(std::move(interface)),
+      type_(type),
       spool_(std::move(spool)) {}
 
 PcapngWriter::~PcapngWriter() {
@@ -152,7 +153,8 @@ absl::Status PcapngWriter::Finish(absl::string_view key_log) {
   if (failed_ || std::fflush(spool_.get()) != 0) return FileError("write", spool_path_);
   FilePtr out(std::fopen(path_.c_str(), "wb"));
   if (out == nullptr) return FileError("write", path_);
-  bool ok = WriteAll(out.get(), SectionBlock()) && WriteAll(out.get(), InterfaceBlock(interface_));
+  bool ok = WriteAll(out.get(), SectionBlock()) &&
+            WriteAll(out.get(), InterfaceBlock(interface_, type_));
   if (!key_log.empty()) ok = ok && WriteAll(out.get(), SecretsBlock(key_log));
   if (!ok) return FileError("write", path_);
   if (absl::Status copied = CopySpool(out.get()); !copied.ok()) return copied;

@@ -8,7 +8,7 @@
 // Invariants:  the secrets stand before the first packet: a reader that goes through the file once
 //              can decrypt. Packets are therefore spooled beside the capture and copied behind the
 //              secrets at the end.
-// Source:      draft-ietf-opsawg-pcapng; link type 101 is bare IP.
+// Source:      draft-ietf-opsawg-pcapng, and its registry of link types.
 #ifndef SOCKBED_TOOLS_PCAPNG_H_
 #define SOCKBED_TOOLS_PCAPNG_H_
 
@@ -28,10 +28,14 @@ namespace sockbed::tools {
 
 class PcapngWriter {
  public:
+  // Whether packets begin with the network header or with Ethernet's.
+  enum class LinkType : uint16_t { kEthernet = 1, kRawIp = 101 };
+
   // Starts a capture that will stand at `path`; `interface` names the link. Errors: what the file
   // system says.
   static absl::StatusOr<std::unique_ptr<PcapngWriter>> Create(std::string path,
-                                                              std::string interface);
+                                                              std::string interface,
+                                                              LinkType type = LinkType::kRawIp);
   ~PcapngWriter();
   PcapngWriter(const PcapngWriter&) = delete;
   PcapngWriter& operator=(const PcapngWriter&) = delete;
@@ -50,12 +54,13 @@ class PcapngWriter {
   };
   using FilePtr = std::unique_ptr<std::FILE, FileCloser>;
 
-  PcapngWriter(std::string path, std::string interface, FilePtr spool);
+  PcapngWriter(std::string path, std::string interface, LinkType type, FilePtr spool);
   absl::Status CopySpool(std::FILE* out);
 
   const std::string path_;
   const std::string spool_path_;
   const std::string interface_;
+  const LinkType type_;
   FilePtr spool_;
   std::string block_;  // reused for every packet
   bool failed_ = false;

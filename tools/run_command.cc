@@ -85,6 +85,7 @@ void AddLinks(const Scenario& scenario, World& world) {
     spec.rate_bps = static_cast<uint64_t>(wanted.bits_per_second);
     spec.queue_len = static_cast<int>(wanted.queue_packets);
     spec.mtu = static_cast<uint32_t>(wanted.mtu);
+    spec.ethernet = wanted.ethernet;
     spec.jitter = absl::Nanoseconds(wanted.jitter);
     spec.first_address = wanted.first_address;
     spec.second_address = wanted.second_address;

@@ -116,8 +116,10 @@ absl::StatusOr<std::unique_ptr<RunOutputs>> RunOutputs::Open(
   if (!outputs->trace_->file().open()) return WriteError(TracePath(folder));
   simulation.trace().set_sink(outputs->trace_.get());
   for (size_t i = 0; i < link_names.size(); ++i) {
-    auto writer =
-        PcapngWriter::Create(absl::StrCat(folder, "/", link_names[i], ".pcapng"), link_names[i]);
+    const bool ethernet = simulation.links()[i]->options(0).ethernet;
+    auto writer = PcapngWriter::Create(
+        absl::StrCat(folder, "/", link_names[i], ".pcapng"), link_names[i],
+        ethernet ? PcapngWriter::LinkType::kEthernet : PcapngWriter::LinkType::kRawIp);
     if (!writer.ok()) return writer.status();
     outputs->captures_.push_back(std::make_unique<CaptureTap>(*std::move(writer)));
     simulation.links()[i]->AddTap(outputs->captures_.back().get());

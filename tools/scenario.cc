@@ -177,6 +177,7 @@ class Loader {
       link.queue_packets = Ranged(*queue, "queue", 1, 1'000'000);
     }
     if (const auto* mtu = map.Find("mtu")) link.mtu = Ranged(*mtu, "mtu", kMtuMin, kMtuMax);
+    if (const auto* ethernet = map.Find("ethernet")) link.ethernet = Truth(*ethernet, "ethernet");
     map.Finish();
     for (const ScenarioLink& other : scenario_.links) {
       if (other.name == link.name) {

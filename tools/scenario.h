@@ -52,6 +52,7 @@ struct ScenarioLink {
   SimTime jitter = 0;
   int64_t queue_packets = 256;
   int64_t mtu = 1500;
+  bool ethernet = false;
 };
 
 struct ScenarioProgram {

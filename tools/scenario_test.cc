@@ -25,7 +25,8 @@ TEST(Scenario, ReadsHostsLinksProgramsAndExpectations) {
   const auto scenario = ParseScenario("s.yaml", R"(
 name: two
 hosts: {a: {clock_offset: 5 s}, b: {sysctl: {net.inet.tcp.sack: 0}}}
-links: [{between: [a, b], rate: 1 Mbit/s, latency: 3 ms, loss: 50 %, queue: 10, mtu: 600}]
+links: [{between: [a, b], rate: 1 Mbit/s, latency: 3 ms, loss: 50 %, queue: 10, mtu: 600,
+         ethernet: true}]
 programs:
   - {host: a, run: tcp-echo-server, name: one, start: 1 s}
   - {host: b, run: tcp-echo-client, args: {server: a, count: 3}}
@@ -42,6 +43,7 @@ end: 1 min
   EXPECT_EQ(link.bits_per_second, 1'000'000);
   EXPECT_EQ(link.loss, kAlways / 2);
   EXPECT_EQ(link.mtu, 600);
+  EXPECT_TRUE(link.ethernet);
   EXPECT_EQ(scenario->programs[0].name, "one");
   EXPECT_EQ(scenario->programs[0].args.port("port"), 7);
   EXPECT_EQ(scenario->programs[1].args.number("count"), 3);

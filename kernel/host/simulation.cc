@@ -44,6 +44,7 @@ LinkOptions ToLinkOptions(const LinkSpec& spec) {
       .jitter_ns = ToNs(spec.jitter),
       .queue_len = spec.queue_len,
       .mtu = spec.mtu,
+      .ethernet = spec.ethernet,
   };
 }
 

@@ -48,6 +48,7 @@ struct LinkSpec {
   uint64_t rate_bps = 0;                                 // bits per second; 0: no limit
   int queue_len = 256;                                   // packets that may wait to be sent
   uint32_t mtu = 1500;
+  bool ethernet = false;                                 // frames and ARP, not bare packets
   std::string first_address;                             // "10.0.1.1/30"; empty: chosen by Connect
   std::string second_address;
 };

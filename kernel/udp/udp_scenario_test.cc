@@ -98,6 +98,66 @@ TEST_F(UdpScenarioTest, ThePathsMtuIsFoundReportedAndForgotten) {
 }
 
 // 20.7.
+// Two hosts on Ethernet: 10.0.2.1 and 10.0.2.2.
+class UdpEthernetTest : public UdpScenarioTest {
+ protected:
+  UdpEthernetTest() : lan_(Join(a_, b_, {.latency_ns = kLatency, .ethernet = true})) {}
+
+  Link& lan_;
+};
+
+// 20.5.
+TEST_F(UdpEthernetTest, ASilentNeighbourIsAskedFiveTimesThenDownAndAskedAgain) {
+  Spawn(a_, [&] {
+    socket* so = Create();
+    for (int second = 0; second < 5; ++second) {
+      EXPECT_EQ(SendTo(so, "anybody?", "10.0.2.9", 7), 0);
+      Pause(kSecond);
+    }
+    EXPECT_EQ(SendTo(so, "anybody?", "10.0.2.9", 7), EHOSTDOWN);
+    EXPECT_EQ(lan_.counters(0).packets, 1u + 5) << "its own announcement, and requests";
+    Pause(19 * kSecond);
+    EXPECT_EQ(SendTo(so, "anybody?", "10.0.2.9", 7), EHOSTDOWN);
+    Pause(kSecond);
+    EXPECT_EQ(SendTo(so, "anybody?", "10.0.2.9", 7), 0);
+  });
+  Run();
+}
+
+TEST_F(UdpEthernetTest, TheFirstDatagramWaitsForTheNeighboursAddress) {
+  Spawn(b_, [&] {
+    socket* so = Bound("0.0.0.0", 7);
+    EXPECT_EQ(Receive(so).data, "hello");
+    EXPECT_EQ(Now(), kSecond + 3 * kLatency) << "request, answer, datagram";
+  });
+  Spawn(a_, [&] {
+    Pause(kSecond);
+    EXPECT_EQ(SendTo(Create(), "hello", "10.0.2.2", 7), 0);
+  });
+  Run();
+}
+
+// 20.6.
+TEST_F(UdpEthernetTest, ABroadcastReachesEveryReceiverHereToo) {
+  for (HostBase* host : {&a_, &b_}) {
+    Spawn(*host, [&] {
+      socket* one = Bound("0.0.0.0", 7, kSoReusePort);
+      socket* two = Bound("0.0.0.0", 7, kSoReusePort);
+      EXPECT_EQ(Receive(one).data, "all");
+      EXPECT_EQ(Receive(two).data, "all");
+    });
+  }
+  Spawn(a_, [&] {
+    Pause(kSecond);
+    socket* so = Create();
+    EXPECT_EQ(SendTo(so, "all", "10.0.2.255", 7), EACCES);
+    so->so_options |= kSoBroadcast;
+    EXPECT_EQ(SendTo(so, "all", "10.0.2.255", 7), 0);
+    Pause(kSecond);
+  });
+  Run();
+}
+
 TEST_F(UdpScenarioTest, OwnAddressesAreReachedOverLo0) {
   Spawn(a_, [&] {
     socket* so = Bound("0.0.0.0", 7);
