@@ -100,6 +100,25 @@ TEST_F(Handshake, KeepsDataOfASimultaneousSyn) {
   EXPECT_EQ(so()->so_rcv.sb_cc, 10u);
 }
 
+// The systems differ about a FIN that came with it.
+TEST_F(Handshake, KeepsTheFinOfASimultaneousSynOrNot) {
+  for (const int64_t drop : {0, 1}) {
+    Sysctl("net.inet.tcp.knob.synsent_drop_fin", drop);
+    ASSERT_EQ(Connect(), 0);
+    Skip();
+    Send("SF 0:10(10) win 65535 <mss 1000>");
+    Expect("S. 0:0(0) ack 1");
+    Send(". 11:11(0) ack 1");
+    EXPECT_EQ(State(), drop == 0 ? TCPS_CLOSE_WAIT : TCPS_ESTABLISHED);
+    EXPECT_EQ(Read(), 10);
+    Send("R 11:11(0)");
+    Send("R 12:12(0)");
+    Skip();
+    EXPECT_EQ(Close(), 0);
+    Anew();
+  }
+}
+
 TEST_F(Handshake, TriesAgainAndGivesUp) {
   ASSERT_EQ(Connect(), 0);
   for (const int64_t ms : {0, 6000, 18000, 42000}) ExpectAt(ms, "S 0:0(0)");

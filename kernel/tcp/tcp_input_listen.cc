@@ -156,6 +156,8 @@ Next tcp_step_synsent(TcpSegment& seg) {
     tcp_established(tp);
   } else {
     SimultaneousOpen(tp);
+    // One system keeps data that came with the SYN, but lets the peer send its FIN again.
+    if (tunables(tp).synsent_drop_fin != 0) seg.th.th_flags &= ~TH_FIN;
   }
   return Next::kGoOn;
 }

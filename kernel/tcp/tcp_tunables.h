@@ -102,6 +102,8 @@ namespace sockbed {
     "connect takes over its own connection in TIME_WAIT")                                          \
   X(cache_rtt, "knob.cache_rtt", 0, 1, 0, 1, "the handshake of a listener is a round trip")        \
   X(synrcvd_old_rst, "knob.synrcvd_old_rst", 0, 1, 0, 1, "SYN_RECEIVED resets what is older")      \
+  X(synsent_drop_fin, "knob.synsent_drop_fin", 0, 1, 0, 1,                                         \
+    "a SYN that crosses ours loses its FIN")                                                       \
   X(ts_recent_strict, "knob.ts_recent_strict", 0, 1, 0, 1, "RFC 7323: and not left of the window") \
   X(cc_algorithm, "cc.algorithm", 0, 1, 0, 1, "of new connections: 0 newreno, 1 cubic")            \
   X(cc_newreno_beta, "cc.newreno.beta", 50, 50, 1, 100, "per cent of the window kept at a loss")   \
