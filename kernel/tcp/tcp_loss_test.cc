@@ -246,6 +246,27 @@ TEST_F(Loss, TheProbesByteMayBeTaken) {
   ExpectNothingUntil(100'000);
 }
 
+// The answer to the data is a mere ACK; what waits behind the window is watched over all the same.
+TEST_F(Loss, AWindowThatIsShutWithDataIsProbed) {
+  Establish("", "1000");
+  EXPECT_EQ(Write(1500), 0);
+  Expect(". 1:1001(1000) ack 1");
+  Send(". 1:101(100) ack 1");
+  Send(". 101:201(100) ack 1001 win 0");
+  Expect(". 1001:1001(0) ack 201");
+  ExpectAt(5000, ". 1001:1002(1) ack 201");
+}
+
+TEST_F(Loss, AnAckBetweenProbesLeavesThemBe) {
+  Establish("", "0");
+  EXPECT_EQ(Write(1000), 0);
+  ExpectAt(5000, ". 1:2(1) ack 1");
+  Send(". 1:101(100) ack 1 win 0");
+  Send(". 101:201(100) ack 1 win 0");
+  Expect(". 1:1(0) ack 201");
+  ExpectAt(11'000, ". 1:2(1) ack 201");
+}
+
 TEST_F(Loss, AWindowTakenBackIsProbed) {
   Establish("", "5000");
   SendSegments(3);

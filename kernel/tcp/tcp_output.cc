@@ -393,9 +393,10 @@ void CountSegment(tcpcb* tp, const Outgoing& out, const TcpHeader& th) {
   }
 }
 
-// Something is on the wire: REXMT watches over it.
+// Something is on the wire: REXMT watches over it. A probe of a shut window, which snd_nxt does not
+// count, is PERSIST's; an ACK that goes out meanwhile leaves it so.
 void WatchOver(tcpcb* tp) {
-  if (tcp_timer_isarmed(tp, TCPT_REXMT) || tp->snd_max == tp->snd_una) return;
+  if (tcp_timer_isarmed(tp, TCPT_REXMT) || tp->snd_nxt == tp->snd_una) return;
   if (tcp_timer_isarmed(tp, TCPT_PERSIST)) {
     tcp_timer_disarm(tp, TCPT_PERSIST);
     tp->t_rxtshift = 0;
@@ -550,7 +551,11 @@ int tcp_output(tcpcb* tp) {
     }
     const int error = SendSegment(tp, so, &out);
     KASSERT(SEQ_LEQ(tp->snd_una, tp->snd_nxt) && SEQ_LEQ(tp->snd_nxt, tp->snd_max));
-    if (error != 0 || !out.more) return error;
+    if (error != 0) return error;
+    if (!out.more) {
+      MaybePersist(tp, so);  // it may have been a mere ACK, before a shut window
+      return 0;
+    }
   }
 }
 
