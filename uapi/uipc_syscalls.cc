@@ -125,6 +125,9 @@ int AwaitHandshake(struct socket* so, bool later) {
   }
   const bool interrupted = error != 0;
   if (!interrupted) error = std::exchange(so->so_error, 0);
+  // Somebody else may have ended the wait without a result.
+  const bool connected = (so->so_state & SS_ISCONNECTED) != 0;
+  if (error == 0 && !connected && CurrentHost().kern.connect_strict != 0) error = ECONNABORTED;
   // 4.9 forgets an interrupted attempt, although the protocol goes on with it.
   if (!(interrupted && later)) so->so_state &= ~SS_ISCONNECTING;
   return NoRestart(error);

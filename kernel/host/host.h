@@ -43,6 +43,7 @@ struct ProgramOptions {
 struct KernParams {
   int64_t maxfilesperproc = 1024;  // kern.maxfilesperproc: descriptors of a process; beyond: EMFILE
   int64_t connect_mode = 0;        // kern.connect_mode: 0 as OpenBSD 4.9, 1 as later releases
+  int64_t connect_strict = 0;      // kern.connect_strict: 1: connect never says 0 unconnected
   int64_t syscall_ns = 200;        // kern.syscall_ns: virtual time that a system call takes
 };
 
