@@ -137,10 +137,11 @@ int loop_attach(socket* so, int) {
 
 int loop_detach(socket* so) {
   LoopPcb* pcb = LoopPcbOf(so);
-  if (pcb->fin_wanted && pcb->peer != nullptr) return 0;  // goes on closing without its descriptor
+  const int error = std::exchange(Loop().detach_error, 0);
+  if (pcb->fin_wanted && pcb->peer != nullptr) return error;  // closes on without its descriptor
   soisdisconnected(so);
   Drop(pcb);
-  return 0;
+  return error;
 }
 
 int loop_bind(socket* so, mbuf* nam, proc*) {
@@ -172,6 +173,7 @@ int loop_accept(socket* so, mbuf* nam) {
 
 int loop_disconnect(socket* so) {
   LoopPcb* pcb = LoopPcbOf(so);
+  if (Loop().disconnect_error != 0) return std::exchange(Loop().disconnect_error, 0);
   if ((so->so_options & kSoLinger) != 0 && so->so_linger == 0) {
     if (pcb->peer != nullptr) LoopReset(pcb->peer->so, ECONNRESET);
     Disconnected(pcb);
@@ -193,6 +195,7 @@ int loop_shutdown(socket* so) {
 }
 
 void loop_rcvd(socket* so, int) {
+  ++Loop().rcvd_calls;
   LoopPcb* pcb = LoopPcbOf(so);
   if (pcb->peer != nullptr && pcb->peer->so->so_snd.sb_cc > 0) Kick(pcb->peer);
 }

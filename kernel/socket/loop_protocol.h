@@ -49,9 +49,12 @@ struct LoopHost {
   static constexpr HostSlot kHostSlot = HostSlot::kInet;
   std::vector<LoopPcb*> pcbs;  // in order of attachment
   int attach_error = 0;        // the next attach fails with it
+  int disconnect_error = 0;    // the next disconnect of a stream fails with it
+  int detach_error = 0;        // the next detach of a stream reports it
   int send_error = 0;          // every send fails with it
   bool stalled = false;        // streams deliver nothing
   int send_calls = 0;
+  int rcvd_calls = 0;  // of streams
   std::vector<int> sent_options;  // so_options seen by each send
   std::vector<int> sent_lengths;
   int last_option = 0;  // name of the last option offered to pr_ctloutput

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernel/sched/signal.h"
 #include "kernel/socket/loop_test_host.h"
@@ -475,6 +476,59 @@ TEST_F(SockbufTest, WaitEndsWithItsTimeLimit) {
   });
 }
 
+TEST_F(SockbufTest, WaitsOfABufferThatIgnoresSignalsGoOn) {
+  proc* locker = nullptr;
+  proc* waiter = nullptr;
+  sb_.sb_flags |= SB_NOINTR;
+  Spawn("holder", [&] {
+    EXPECT_EQ(sblock(&sb_, true), 0);
+    Pause(kSecond);
+    psignal(locker, SIGUSR1);
+    psignal(waiter, SIGUSR1);
+    Pause(kSecond);
+    sbunlock(&sb_);
+    wakeup(&sb_.sb_cc);
+  });
+  locker = Spawn("locker", [&] {
+    EXPECT_EQ(sblock(&sb_, true), 0);
+    sbunlock(&sb_);
+  });
+  waiter = Spawn("waiter", [&] { EXPECT_EQ(sbwait(&sb_), 0); });
+  Run();
+  EXPECT_EQ(Now(), 2 * kSecond);
+}
+
+TEST_F(SockbufTest, UnlockOfAFreeBufferStopsTheRun) { EXPECT_DEATH(sbunlock(&sb_), "SB_LOCK"); }
+
+// --- What the callers promise. ---
+
+TEST_F(SockbufTest, DatagramMustBeAPacket) {
+  const sockaddr sa = {};
+  MbufPtr m = MbufWith("x"), control;
+  EXPECT_DEATH((void)sbappendaddr(&sb_, &sa, sizeof sa, m, control), "M_PKTHDR");
+}
+
+TEST_F(SockbufTest, ControlMustBeThere) {
+  MbufPtr m = MbufWith("x"), control;
+  EXPECT_DEATH((void)sbappendcontrol(&sb_, m, control), "control");
+}
+
+TEST_F(SockbufTest, StreamMustBeOneRecord) {
+  sbappendrecord(&sb_, MbufWith("a"));
+  sbappendrecord(&sb_, MbufWith("b"));
+  EXPECT_DEATH(sbappendstream(&sb_, MbufWith("c")), "sb_lastrecord");
+}
+
+TEST_F(SockbufTest, EndOfARecordOfNothingCannotBeHeld) {
+  MbufPtr m = MbufWith("");
+  m->m_flags |= M_EOR;
+  MbufPtr rest = MbufWith("", MT_OOBDATA);
+  m->m_next = rest.release();
+  sbappend(&sb_, std::move(m));
+  EXPECT_EQ(Records(), 1) << "the last mbuf carries it";
+  sbcheck(&sb_);
+}
+
 // --- Low memory. ---
 
 TEST_F(SockbufTest, GrowthIsRefusedWhileMemoryIsLow) {
@@ -483,6 +537,24 @@ TEST_F(SockbufTest, GrowthIsRefusedWhileMemoryIsLow) {
   const MbufPtr a = PacketOf(16384);
   EXPECT_EQ(sbcheckreserve(1000, 100), ENOBUFS);
   EXPECT_EQ(sbcheckreserve(100, 100), 0) << "no growth";
+}
+
+TEST_F(SockbufTest, MemoryThatWasLowIsLowForLonger) {
+  ASSERT_EQ(host().sysctls.Set("kern.maxclusters", 10), 0);
+  std::vector<MbufPtr> held;
+  const auto hold = [&](size_t percent) {
+    while (m_pool_used() < static_cast<int>(percent)) held.push_back(PacketOf(MCLBYTES));
+  };
+  hold(70);
+  ASSERT_LE(m_pool_used(), 80);
+  EXPECT_EQ(sbcheckreserve(1000, 100), 0) << "not yet";
+  hold(81);
+  EXPECT_EQ(sbcheckreserve(1000, 100), ENOBUFS);
+  while (m_pool_used() > 70) held.pop_back();
+  ASSERT_GE(m_pool_used(), 60);
+  EXPECT_EQ(sbcheckreserve(1000, 100), ENOBUFS) << "still";
+  held.clear();
+  EXPECT_EQ(sbcheckreserve(1000, 100), 0);
 }
 
 }  // namespace

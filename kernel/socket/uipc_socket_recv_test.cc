@@ -454,6 +454,32 @@ TEST_F(ReceiveTest, FaultConsumesTheRequestAndIsReported) {
   });
 }
 
+// --- What the flags say in the end. ---
+
+TEST_F(ReceiveTest, FlagsComeBackWithWhatHappened) {
+  InProcess([] {
+    const auto pair = CreatePair(SOCK_SEQPACKET);
+    EXPECT_EQ(Send(pair.first, "record", MSG_EOR), 0);
+    const Received got = Receive(pair.second, 6, MSG_DONTWAIT);
+    EXPECT_EQ(got.flags, MSG_DONTWAIT | MSG_EOR);
+    EXPECT_EQ(Receive(pair.second, 6, MSG_DONTWAIT).flags, MSG_DONTWAIT) << "a failure adds none";
+    pair.second->so_state |= SS_NBIO;
+    EXPECT_EQ(Send(pair.first, "record"), 0);
+    EXPECT_EQ(Receive(pair.second, 6).flags, MSG_DONTWAIT) << "so it was received";
+    ClosePair(pair);
+  });
+}
+
+TEST_F(ReceiveTest, EndOfRecordInTheRequestMeansNothing) {
+  InProcess([] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    Arrive(pair.first, std::string(200, 'a'));
+    Arrive(pair.first, std::string(200, 'b'));
+    EXPECT_EQ(Receive(pair.first, 400, MSG_EOR).data.size(), 400u);
+    ClosePair(pair);
+  });
+}
+
 // --- Chains for the kernel. ---
 
 TEST_F(ReceiveTest, ChainIsHandedOverWithoutACopy) {

@@ -452,6 +452,23 @@ TEST_F(SocketTest, CloseReturnsBeforeTheConnectionHasEnded) {
   });
 }
 
+TEST_F(SocketTest, CloseDetachesThoughItCannotDisconnect) {
+  InProcess([this] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    pair.first->so_options |= kSoLinger;
+    pair.first->so_linger = 1;
+    loop().disconnect_error = EIO;
+    loop().detach_error = ENXIO;
+    EXPECT_EQ(soclose_error(pair.first), EIO) << "the first error is the one that counts";
+    EXPECT_EQ(Now(), 0) << "nothing to linger for";
+    EXPECT_EQ(sockets().live_sockets, 1);
+    loop().detach_error = ENXIO;
+    socket* lonely = Create(SOCK_STREAM);
+    EXPECT_EQ(soclose_error(lonely), ENXIO);
+    soclose(pair.second);
+  });
+}
+
 TEST_F(SocketTest, LingeringCloseWaitsForThePeer) {
   InProcess([this] {
     const auto [a, b] = CreatePair(SOCK_STREAM);
