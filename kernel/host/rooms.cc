@@ -1,7 +1,6 @@
 #include "kernel/host/rooms.h"
 
 #include <array>
-#include <ranges>
 
 #include "kernel/host/host_trace.h"
 #include "kernel/host/in_proto.h"
@@ -51,8 +50,8 @@ void boot_rooms(HostBase& host) {
 }
 
 void halt_rooms(HostBase& host) {
-  for (const Step& step : kBootOrder | std::views::reverse) {
-    if (step.halt != nullptr) step.halt(host);
+  for (auto step = kBootOrder.rbegin(); step != kBootOrder.rend(); ++step) {
+    if (step->halt != nullptr) step->halt(host);
   }
 }
 

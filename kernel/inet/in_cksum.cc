@@ -17,7 +17,8 @@ namespace {
 // 2B).
 uint64_t AddWithCarry(uint64_t a, uint64_t b) {
   uint64_t sum;
-  return sum + (__builtin_add_overflow(a, b, &sum) ? 1 : 0);
+  const bool carry = __builtin_add_overflow(a, b, &sum);
+  return sum + (carry ? 1 : 0);
 }
 
 uint64_t Load64(const uint8_t* p) {

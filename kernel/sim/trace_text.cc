@@ -19,7 +19,6 @@ struct Piece {
   int value = -1;        // 0 .. 2: an argument; 3: the object; -1: text
   std::string_view way;  // what follows the colon
 };
-constexpr int kObject = 3;
 
 // Cuts the first piece off `format`; nothing if a brace does not match or a directive is unknown.
 std::optional<Piece> TakePiece(std::string_view* format) {

@@ -9,7 +9,7 @@
 namespace sockbed {
 namespace {
 
-constexpr mode_t kRead = 4, kWrite = 2, kSearch = 1;
+constexpr mode_t kWrite = 2, kSearch = 1;
 constexpr mode_t kUmaskDefault = 022;
 constexpr mode_t kPermissions = 0777;
 
