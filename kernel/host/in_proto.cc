@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "kernel/inet/raw_ip.h"
 #include "kernel/tcp/tcp.h"
 #include "kernel/udp/udp_var.h"
 
@@ -12,6 +13,7 @@ namespace {
 constexpr protosw kInetsw[] = {
     {SOCK_STREAM, &inetdomain, IPPROTO_TCP, kTcpPrFlags, &tcp_usrreqs, tcp_ctloutput},
     {SOCK_DGRAM, &inetdomain, IPPROTO_UDP, kUdpPrFlags, &udp_usrreqs, udp_ctloutput},
+    {SOCK_RAW, &inetdomain, 0, kRawPrFlags, &rip_usrreqs, rip_ctloutput},
 };
 
 }  // namespace

@@ -176,6 +176,14 @@ rtentry* in_pcbrtentry(inpcb* inp);
 // The route has served badly: a dynamic one is removed, the cache dropped.
 void in_losing(inpcb* inp);
 
+// --- What datagrams share. ---
+
+// The flags of ip_output that the socket's options and inp_mtu_discover ask for.
+int in_pcboutflags(const inpcb* inp);
+// Control messages for a packet received, in the order of spec 10.5; null: none, or no memory.
+// `dport`: for IP_RECVDSTPORT. Borrows m. REQUIRES: m starts with its IPv4 header.
+MbufPtr ip_savecontrol(const inpcb* inp, const mbuf* m, in_port_t dport = 0);
+
 // --- Options of level IPPROTO_IP (spec 12.1): the pr_ctloutput of tcp and udp for that level. ---
 
 // Borrows m: reads it (PRCO_SETOPT) or fills it (PRCO_GETOPT). Errors: ENOPROTOOPT (unknown, or not

@@ -83,6 +83,8 @@ uint16_t IpIds::Next() {
 
 InetHost::InetHost(HostBase& host_in)
     : host(&host_in),
+      raw(std::make_unique<inpcbtable>(host_in, IPPROTO_RAW, std::span<const uint16_t>(),
+                                       std::span<const uint16_t>())),
       reassembly(*this),
       ids(Stream(Here().machine->seed(), Site::kIpId, host_in.id, 0)) {}
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernel/inet/if_arp.h"
+#include "kernel/inet/in_pcb.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_reass.h"
@@ -77,6 +78,7 @@ struct InetHost {
   route input_route;  // towards the last destination received
 
   ArpTable arp;
+  std::unique_ptr<inpcbtable> raw;  // of raw sockets
   ReassemblyTable reassembly;
   IpIds ids;
   ppsrate icmp_errors;

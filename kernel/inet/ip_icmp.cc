@@ -11,6 +11,7 @@
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
 #include "kernel/inet/ip_private.h"
+#include "kernel/inet/raw_ip.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/sim/machine.h"
@@ -261,6 +262,7 @@ void icmp_input(MbufPtr m, int hlen) {
   if (verdict == M_ICMP_CSUM_IN_BAD || (verdict == 0 && in4_cksum(m.get(), 0, hlen, length) != 0)) {
     return icmp_drop(icps_checksum, std::move(m));
   }
+  const bool heard = rip_input(m.get(), hlen);
   uint8_t head[kIcmpHeader];
   m_copydata(m.get(), hlen, kIcmpHeader, head);
   const InetTunables& tunables = inet_here().tunables;
@@ -277,7 +279,7 @@ void icmp_input(MbufPtr m, int hlen) {
     case ICMP_REDIRECT:
       return HearError(std::move(m), hlen, length);
     default:
-      return icmp_drop(icps_unclaimed, std::move(m));
+      if (!heard) icmp_drop(icps_unclaimed, std::move(m));
   }
 }
 

@@ -7,6 +7,7 @@
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_private.h"
 #include "kernel/inet/ip_var.h"
+#include "kernel/inet/raw_ip.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/sim/machine.h"
@@ -99,6 +100,10 @@ void Deliver(InetHost& inet, MbufPtr m) {
   const Ipv4View ip = ip_view(m.get());
   const InetProtocol* protocol = inet.protocols[ip.protocol()];
   if (protocol == nullptr) {
+    if (rip_input(m.get(), ip.header_length())) {
+      ++inet.ipstat[ips_delivered];
+      return;
+    }
     ip_note_drop(ips_noproto, ip.source(), ip.destination(), m->m_pkthdr.len);
     icmp_error(std::move(m), ICMP_UNREACH, ICMP_UNREACH_PROTOCOL);
     return;

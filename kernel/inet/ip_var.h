@@ -127,6 +127,7 @@ void inet_halt(HostBase& host);
   X(ips_cantfrag, "* too big and not to be fragmented")                          \
   X(ips_odropped, "* refused by the interface")                                  \
   X(ips_nobufs, "* no memory")                                                   \
+  X(ips_rawdropped, "* no room for a raw socket's copy, or TTL below IP_MINTTL") \
   X(ips_badarp, "* malformed ARP packet")                                        \
   X(ips_arpdropped, "* waited in vain for a neighbour's link address")           \
   X(ips_arpconflict, "addresses of ours that another station claims")

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <sys/time.h>
 
 #include <cstring>
 
@@ -9,7 +8,6 @@
 #include "kernel/inet/ip_wire.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
-#include "kernel/net/if_dl.h"
 #include "kernel/sim/machine.h"
 #include "kernel/socket/socketvar.h"
 #include "kernel/udp/udp_private.h"
@@ -23,7 +21,7 @@ namespace {
 struct Datagram {
   in_addr src, dst;
   in_port_t sport, dport;  // network order, as pcbs have them
-  uint8_t ttl, tos;
+  uint8_t ttl;
   int header;  // bytes of both headers
 };
 
@@ -41,7 +39,6 @@ MbufPtr Check(MbufPtr m, int hlen, Datagram* d) {
         .sport = 0,
         .dport = 0,
         .ttl = ip.ttl(),
-        .tos = ip.tos(),
         .header = hlen + kUdpHeader};
   const int length = m->m_pkthdr.len - hlen;
   if (length < kUdpHeader) return NoteDrop(udps_hdrops, *d), nullptr;
@@ -66,59 +63,11 @@ MbufPtr Check(MbufPtr m, int hlen, Datagram* d) {
   return m;
 }
 
-// Appends one control message to a chain; without memory it is left out, as the manual page allows.
-void AddControl(MbufPtr* chain, int level, int type, const void* data, size_t size) {
-  MbufPtr message = sbcreatecontrol(data, size, type, level);
-  if (message == nullptr) return;
-  if (*chain == nullptr) {
-    *chain = std::move(message);
-  } else {
-    m_cat(chain->get(), std::move(message));
-  }
-}
-
-// What the socket wants to be told with each datagram, in the order of spec 10.5.
-MbufPtr ControlOf(const inpcb* inp, const mbuf* m, const Datagram& d) {
-  MbufPtr chain;
-  if ((inp->inp_socket->so_options & kSoTimestamp) != 0) {
-    timeval when;
-    m_microtime(m, &when);
-    AddControl(&chain, SOL_SOCKET, SCM_TIMESTAMP, &when, sizeof when);
-  }
-  if (inp->inp_flags == 0) return chain;
-  if ((inp->inp_flags & INP_RECVDSTADDR) != 0) {
-    AddControl(&chain, IPPROTO_IP, kIpRecvDstAddr, &d.dst, sizeof d.dst);
-  }
-  const ifnet* ifp = if_byindex(*Here().host, m->m_pkthdr.ph_ifidx);
-  if ((inp->inp_flags & INP_RECVIF) != 0 && ifp != nullptr) {
-    const sockaddr_dl sdl = if_sockaddr_dl(ifp);
-    AddControl(&chain, IPPROTO_IP, kIpRecvIf, &sdl, sizeof sdl);
-  }
-  if ((inp->inp_flags & INP_RECVTTL) != 0) {
-    const int ttl = d.ttl;
-    AddControl(&chain, IPPROTO_IP, IP_TTL, &ttl, sizeof ttl);
-  }
-  if ((inp->inp_flags & INP_RECVDSTPORT) != 0) {
-    AddControl(&chain, IPPROTO_IP, kIpRecvDstPort, &d.dport, sizeof d.dport);
-  }
-  if ((inp->inp_flags & INP_RECVTOS) != 0) {
-    AddControl(&chain, IPPROTO_IP, IP_TOS, &d.tos, sizeof d.tos);
-  }
-  if ((inp->inp_flags & INP_RECVPKTINFO) != 0) {
-    in_pktinfo info{};
-    info.ipi_ifindex = static_cast<int>(m->m_pkthdr.ph_ifidx);
-    info.ipi_spec_dst = info.ipi_addr = d.dst;
-    if (ip_wasbroadcast(m)) info.ipi_spec_dst = ifp != nullptr ? in_ifaof(ifp)->ia_addr : in_addr{};
-    AddControl(&chain, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
-  }
-  return chain;
-}
-
 // Rules 6 and 7: into the socket's buffer. Takes m.
 void Deliver(inpcb* inp, MbufPtr m, const Datagram& d) {
   if (d.ttl < inp->inp_ip_minttl) return NoteDrop(udps_minttl, d, inp->inp_id);
   socket* so = inp->inp_socket;
-  MbufPtr control = ControlOf(inp, m.get(), d);
+  MbufPtr control = ip_savecontrol(inp, m.get(), d.dport);
   m_adj(m.get(), d.header);
   const uint64_t length = static_cast<uint64_t>(m->m_pkthdr.len);
   sockaddr_in from{};

@@ -107,23 +107,6 @@ int Source(inpcb* inp, in_addr dst, const SendOptions& options, in_addr* src) {
   return inp->inp_lport == 0 ? in_pcbbind(inp, nullptr, curproc()) : 0;
 }
 
-int OutputFlags(const inpcb* inp) {
-  const int flags = inp->inp_socket->so_options & (IP_ROUTETOIF | IP_ALLOWBROADCAST);
-  switch (inp->inp_mtu_discover) {
-    case MtuDiscover::kDont:
-      return flags;
-    case MtuDiscover::kWant:
-      return flags | IP_MTUWANT;
-    case MtuDiscover::kDo:
-      return flags | IP_MTUDISC;
-    case MtuDiscover::kProbe:
-      return flags | IP_MTUPROBE;
-  }
-  KPANIC("inp_mtu_discover");
-}
-// These options of a socket are flags of ip_output as they stand.
-static_assert(IP_ROUTETOIF == kSoDontRoute && IP_ALLOWBROADCAST == kSoBroadcast);
-
 }  // namespace
 
 int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control) {
@@ -160,7 +143,8 @@ int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control) {
   CauseScope cause(Emit(Room::kUdp, static_cast<uint8_t>(UdpRecord::kOut), inp->inp_id,
                         udp_endpoint(src, inp->inp_lport), udp_endpoint(dst.sin_addr, dst.sin_port),
                         static_cast<uint64_t>(length)));
-  return ip_output(std::move(m), inp->inp_options, &inp->inp_route, OutputFlags(inp), nullptr, inp);
+  return ip_output(std::move(m), inp->inp_options, &inp->inp_route, in_pcboutflags(inp), nullptr,
+                   inp);
 }
 
 }  // namespace sockbed
