@@ -1,6 +1,9 @@
 // Endings: each order of closing, TIME_WAIT, resets, what comes too late.
 #include <cerrno>
 
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/sched/sched.h"
+#include "kernel/socket/socket.h"
 #include "kernel/tcp/segment_peer.h"
 
 namespace sockbed {
@@ -352,6 +355,26 @@ TEST_F(TimeWait, MakesRoomForANewerConnection) {
   EXPECT_TRUE(Accept());
   EXPECT_EQ(State(), TCPS_ESTABLISHED);
   EXPECT_EQ(Summary().state, TCPS_TIME_WAIT) << "the old one is over";
+}
+
+// Our own side may take its old connection's place, where the host lets it.
+TEST_F(TimeWait, IsLeftByConnectingAnewIfTheHostLetsIt) {
+  Enter(0);
+  EXPECT_EQ(CloseListener(), 0);
+  for (const int64_t reuse : {0, 1}) {
+    Sysctl("net.inet.tcp.knob.timewait_connect_reuse", reuse);
+    Create();
+    EXPECT_EQ(SetOption(SOL_SOCKET, SO_REUSEADDR, 1), 0);
+    Do([&] {
+      const MbufPtr name = m_get(M_DONTWAIT, MT_SONAME);
+      in_sin2nam({}, htons(kPort), name.get());
+      EXPECT_EQ(sobind(so(), name.get(), curproc()), 0);
+      in_sin2nam({htonl(0x0a000002)}, htons(kPeerPort), name.get());
+      EXPECT_EQ(soconnect(so(), name.get()), reuse != 0 ? 0 : EADDRINUSE);
+    });
+    EXPECT_EQ(Skip(), reuse);
+    EXPECT_EQ(Close(), 0);
+  }
 }
 
 }  // namespace

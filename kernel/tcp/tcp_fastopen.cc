@@ -1,6 +1,7 @@
 #include "kernel/tcp/tcp_fastopen.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernel/tcp/tcp_segment.h"
 
@@ -83,6 +84,46 @@ void tcp_fastopen_answer(const TcpSegment& seg, uint32_t acked) {
     path->cookie = {};
     path->disabled_until = Now() + tunables(tp).tfo_path_disable_time * kSecond;
   }
+}
+
+// --- The server's side. ---
+
+namespace {
+
+TfoCookie CookieOf(const SipKey& key, in_addr client) {
+  TfoCookie cookie;
+  std::array<uint8_t, 4> name;
+  std::memcpy(name.data(), &client, name.size());
+  const uint64_t hash = SipHash24(key, name);
+  cookie.length = sizeof hash;
+  for (int i = 0; i < 8; ++i) cookie.bytes[i] = static_cast<uint8_t>(hash >> (8 * i));
+  return cookie;
+}
+
+}  // namespace
+
+TfoKeys::TfoKeys() : keys_drawn_(Site::kTcpFastOpen) {}
+
+void TfoKeys::Renew(SimTime autokey) {
+  if (made_ >= 0 && Now() - made_ < autokey) return;
+  has_previous_ = made_ >= 0 && Now() - made_ < 2 * autokey;
+  previous_ = current_;
+  current_ = {keys_drawn_.Next64(), keys_drawn_.Next64()};
+  made_ = Now();
+}
+
+TfoCookie TfoKeys::Make(in_addr client, SimTime autokey) {
+  Renew(autokey);
+  return CookieOf(current_, client);
+}
+
+bool TfoKeys::Check(in_addr client, std::span<const uint8_t> cookie, SimTime autokey) {
+  Renew(autokey);
+  const auto is_of = [&](const SipKey& key) {
+    const TfoCookie good = CookieOf(key, client);
+    return std::equal(cookie.begin(), cookie.end(), good.span().begin(), good.span().end());
+  };
+  return is_of(current_) || (has_previous_ && is_of(previous_));
 }
 
 }  // namespace sockbed

@@ -1,8 +1,8 @@
-// TCP Fast Open, the client's side: cookies of servers, and data on a SYN.
+// TCP Fast Open: cookies of servers for clients, of clients for servers, and data on a SYN.
 //
-// Lives here:  TfoCookie, TfoCache; what a connection does with them.
+// Lives here:  TfoCookie, TfoCache; what a connection does with them; TfoKeys, the server's side.
 // Called by:   tcp_usrreq.cc (sendto without connect), tcp_output.cc (the SYN), tcp_input_listen.cc
-//              (its answer), tcp_timer.cc.
+//              (its answer), tcp_timer.cc; tcp_syncache.cc (the server).
 // Owns:        TfoCache its entries.
 // Source:      RFC 7413; FreeBSD sys/netinet/tcp_fastopen.c; tcp(4).
 #ifndef SOCKBED_KERNEL_TCP_TCP_FASTOPEN_H_
@@ -15,7 +15,9 @@
 #include <span>
 #include <vector>
 
+#include "kernel/sim/random.h"
 #include "kernel/sim/time.h"
+#include "kernel/tcp/tcp_siphash.h"
 #include "kernel/tcp/tcp_wire.h"
 
 namespace sockbed {
@@ -51,6 +53,24 @@ class TfoCache {
   std::vector<TfoPath>* BucketOf(in_addr laddr, in_addr faddr, uint16_t fport);
 
   std::vector<std::vector<TfoPath>> buckets_;
+};
+
+// The keys of a server's cookies: one that makes them, and the one before, which is still good.
+class TfoKeys {
+ public:
+  TfoKeys();
+
+  // The cookie of `client`. `autokey`: how long a key makes cookies.
+  TfoCookie Make(in_addr client, SimTime autokey);
+  bool Check(in_addr client, std::span<const uint8_t> cookie, SimTime autokey);
+
+ private:
+  void Renew(SimTime autokey);
+
+  Stream keys_drawn_;  // tcp.tfo
+  SipKey current_, previous_;
+  SimTime made_ = -1;  // when the current key was; -1: there is none
+  bool has_previous_ = false;
 };
 
 // How far a connection is with it.

@@ -1,6 +1,9 @@
 // Fast Open for clients: cookies, data on a SYN, and what is done when it does not work (RFC 7413).
 #include <cerrno>
+#include <cstring>
 
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/socket/socket.h"
 #include "kernel/tcp/segment_peer.h"
 
 namespace sockbed {
@@ -129,6 +132,97 @@ TEST_F(FastOpen, TheOtherSystemWantsAConnection) {
   Sysctl("net.inet.tcp.profile", 0);
   EXPECT_EQ(SendTo(100), ENOTCONN);
   EXPECT_EQ(SetOption(IPPROTO_TCP, TCP_FASTOPEN, 1), ENOPROTOOPT);
+}
+
+// --- The server's side. ---
+
+class FastOpenServer : public FastOpen {
+ protected:
+  void Serve() {
+    Sysctl("net.inet.tcp.fastopen.server_enable", 1);
+    Listen();
+    Do([&] {
+      const int on = 1;
+      MbufPtr m = m_get(M_DONTWAIT, MT_SOOPTS);
+      std::memcpy(m->m_data, &on, sizeof on);
+      m->m_len = sizeof on;
+      EXPECT_EQ(sosetopt(listener(), IPPROTO_TCP, TCP_FASTOPEN, m.release() /*taken*/), 0);
+    });
+  }
+  // Asks for a cookie, and gives the handshake up.
+  std::string Cookie() {
+    Send("S 0:0(0) win 65535 <mss 1460,FO>");
+    const std::string answer = TakeWhole();
+    const size_t at = answer.find("FO ");
+    Send("R 1:1(0)");
+    ++peer_port_;
+    return at == answer.npos ? "" : answer.substr(at, answer.find_first_of(",>", at) - at);
+  }
+};
+
+TEST_F(FastOpenServer, DeliversDataBeforeTheHandshakeIsDone) {
+  Serve();
+  const std::string cookie = Cookie();
+  ASSERT_EQ(cookie.size(), 3 + 16u);
+  Send("S 0:100(100) win 65535 <mss 1460," + cookie + ">");
+  Expect("S. 0:0(0) ack 101");
+  ASSERT_TRUE(Accept());
+  EXPECT_EQ(State(), TCPS_SYN_RECEIVED);
+  EXPECT_EQ(Read(), 100);
+  EXPECT_EQ(Write(50), 0);
+  Expect("P. 1:51(50) ack 101");
+  Send(". 101:101(0) ack 51");
+  EXPECT_EQ(State(), TCPS_ESTABLISHED);
+  EXPECT_EQ(so()->so_snd.sb_cc, 0u);
+  EXPECT_EQ(Stat(tcps_tfo_accepts), 1u);
+}
+
+TEST_F(FastOpenServer, AForgedCookieGetsARealOne) {
+  Serve();
+  Send("S 0:100(100) win 65535 <mss 1460,FO 0102030405060708>");
+  Expect("S. 0:0(0) ack 1 <mss 1460,FO *,eol,eol>");
+  EXPECT_FALSE(Accept());
+}
+
+TEST_F(FastOpenServer, SendsItsSynAgain) {
+  Serve();
+  const std::string cookie = Cookie();
+  Send("S 0:100(100) win 65535 <mss 1460," + cookie + ">");
+  Expect("S. 0:0(0) ack 101");
+  ExpectAt(1000, "S. 0:0(0) ack 101");
+  Send("S 0:100(100) win 65535 <mss 1460," + cookie + ">");
+  Expect("S. 0:0(0) ack 101");
+  ASSERT_TRUE(Accept());
+  EXPECT_EQ(Read(), 100);
+}
+
+TEST_F(FastOpenServer, CookiesOutliveOneKey) {
+  Serve();
+  const std::string cookie = Cookie();
+  RunTo(200'000);
+  Send("S 0:10(10) win 65535 <mss 1460," + cookie + ">");
+  Expect("S. 0:0(0) ack 11");
+  Send("R 11:11(0)");
+  ++peer_port_;
+  RunTo(500'000);
+  Send("S 0:10(10) win 65535 <mss 1460," + cookie + ">");
+  Expect("S. 0:0(0) ack 1 <mss 1460,FO *,eol,eol>");
+}
+
+TEST_F(FastOpenServer, HalfTheBacklogMayBeUnproven) {
+  Sysctl("kern.sominconn", 0);
+  Serve();
+  const std::string cookie = Cookie();
+  for (const uint32_t ack : {11u, 11u, 1u}) {
+    Send("S 0:10(10) win 65535 <mss 1460," + cookie + ">");
+    Expect("S. 0:0(0) ack " + std::to_string(ack));
+    ++peer_port_;
+  }
+}
+
+TEST_F(FastOpenServer, IsOffByDefault) {
+  Listen();
+  EXPECT_EQ(Cookie(), "");
 }
 
 }  // namespace

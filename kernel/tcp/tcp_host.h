@@ -70,6 +70,7 @@ struct TcpHost {
   const uint32_t clock_start;  // tcp_now at boot
 
   TfoCache tfo_cache;    // servers that know Fast Open
+  TfoKeys tfo_keys;      // of our own cookies
   HostCache host_cache;  // what connections have learnt
   int64_t purgenow = 0;  // net.inet.tcp.hostcache.purgenow, as last written
 

@@ -1,5 +1,6 @@
 // What routers tell: soft and hard errors, the path's MTU.
 #include <cerrno>
+#include <tuple>
 
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_var.h"
@@ -12,7 +13,8 @@ namespace {
 class Icmp : public SegmentTest {
  protected:
   // An ICMP error that quotes the host's segment number `seq`.
-  void Tell(int error, uint32_t seq, uint32_t mtu = 0, uint8_t type = ICMP_UNREACH) {
+  void Tell(int error, uint32_t seq, uint32_t mtu = 0, uint8_t type = ICMP_UNREACH,
+            uint8_t code = 0) {
     Do([=, this] {
       const inpcb* inp = tp()->t_inpcb;
       uint8_t quoted[8];
@@ -21,7 +23,7 @@ class Icmp : public SegmentTest {
       StoreBe32(quoted + 4, (tp()->iss + seq).value());
       tcp_ctlinput({.error = error,
                     .type = type,
-                    .code = 0,
+                    .code = code,
                     .src = inp->inp_laddr,
                     .dst = inp->inp_faddr,
                     .mtu = mtu,
@@ -152,6 +154,41 @@ TEST_F(Icmp, UnreachableHandshakesAreForgotten) {
 }
 
 // Large packets seem to vanish: routers may fragment from now on (D27).
+// Routers that forbid refuse, and a packet that ran in circles found no host: to one system.
+TEST_F(Icmp, MeansWhatTheProfileSays) {
+  Sysctl("net.inet.tcp.icmp_may_rst", 1);
+  for (const int64_t freebsd : {0, 1}) {
+    Sysctl("net.inet.tcp.knob.icmp_errno", freebsd);
+    for (const auto& [type, code, error] : std::initializer_list<std::tuple<int, int, int>>{
+             {ICMP_UNREACH, ICMP_UNREACH_HOST_PROHIB, ECONNREFUSED},
+             {ICMP_TIMXCEED, ICMP_TIMXCEED_INTRANS, EHOSTUNREACH}}) {
+      ASSERT_EQ(Connect(), 0);
+      Skip();
+      Tell(type == ICMP_UNREACH ? EHOSTUNREACH : 0, 0, 0, static_cast<uint8_t>(type),
+           static_cast<uint8_t>(code));
+      EXPECT_EQ(so()->so_error, freebsd != 0 ? error : 0);
+      EXPECT_EQ(Close(), 0);
+      Skip();
+    }
+  }
+}
+
+// Two tries with each smaller size; if they do not help, it was not the size.
+TEST_F(Icmp, SmallerSegmentsAreTriedInBlackHoles) {
+  Sysctl("net.inet.tcp.profile", 1);
+  Sysctl("net.inet.tcp.pmtud_blackhole_detection", 1);
+  Establish();
+  EXPECT_EQ(Write(1460), 0);
+  Expect("P. 1:1461(1460) ack 1");
+  int64_t at = 0;
+  for (const int size : {1460, 1200, 1200, 536, 536, 1460}) {
+    at += tp()->t_rxtcur;
+    ExpectAt(at, (size == 1460 ? "P. 1:" : ". 1:") + std::to_string(1 + size) + "(" +
+                     std::to_string(size) + ") ack 1");
+    ExpectNothing();
+  }
+}
+
 TEST_F(Icmp, BlackHolesTurnFragmentingOn) {
   Establish();
   EXPECT_EQ(Write(1460), 0);

@@ -9,6 +9,18 @@
 namespace sockbed {
 namespace {
 
+// Fast Open: what comes with the SYN is data like any other. Its FIN has to come again.
+Next FastOpened(TcpSegment& seg) {
+  tcpcb* tp = seg.tp;
+  const int64_t space = std::max<int64_t>(sbspace(&tcp_so(tp)->so_rcv), 0);
+  tp->rcv_wnd = static_cast<uint32_t>(std::min<int64_t>(space, TCP_MAXWIN));
+  seg.th.th_flags &= ~(TH_SYN | TH_FIN);
+  seg.th.th_seq += 1;
+  if (seg.tlen > tp->rcv_wnd) seg.TrimBack(seg.tlen - tp->rcv_wnd);
+  (void)tcp_step_data(seg);
+  return Next::kDone;
+}
+
 // A SYN for a listener, and what speaks against answering it.
 Next ListenSyn(TcpSegment& seg) {
   const TcpEndpoints& ends = seg.ends;
@@ -22,6 +34,7 @@ Next ListenSyn(TcpSegment& seg) {
   }
   // The peer tries again; until then somebody may accept.
   if (so->so_qlen > so->so_qlimit) return tcp_dropped(seg, tcps_dropsyn);
+  if (syn_cache_fastopen(seg) != nullptr) return FastOpened(seg);
   syn_cache_add(seg);
   return Next::kDrop;
 }

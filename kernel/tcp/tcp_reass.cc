@@ -114,7 +114,7 @@ void Deliver(tcpcb* tp, MbufPtr m, uint32_t len) {
 }  // namespace
 
 uint8_t tcp_reass(tcpcb* tp, TcpSegment& seg, bool fin) {
-  if (seg.th.th_seq != tp->rcv_nxt || !TCPS_HAVEESTABLISHED(tp->t_state)) {
+  if (seg.th.th_seq != tp->rcv_nxt || !tcp_delivers(tp)) {
     const SackBlock arrived{seg.th.th_seq, seg.th.th_seq + seg.tlen};
     const bool held = Insert(tp, seg, fin);
     if (held && arrived.start != arrived.end) tcp_update_sack_list(tp, arrived.start, arrived.end);
@@ -129,7 +129,7 @@ uint8_t tcp_reass(tcpcb* tp, TcpSegment& seg, bool fin) {
 }
 
 uint8_t tcp_reass_deliver(tcpcb* tp) {
-  if (!TCPS_HAVEESTABLISHED(tp->t_state)) return 0;
+  if (!tcp_delivers(tp)) return 0;
   bool fin = false;
   bool delivered = false;
   while (!fin && tp->t_segq != nullptr && SEQ_LEQ(tp->t_segq->seq, tp->rcv_nxt)) {

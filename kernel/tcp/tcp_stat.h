@@ -114,6 +114,7 @@ namespace sockbed {
   X(tcps_sc_reset, "handshakes ended by RST")                           \
   X(tcps_sc_unreach, "handshakes ended by ICMP")                        \
   X(tcps_sc_aborted, "handshakes ended for want of a socket")           \
+  X(tcps_tfo_accepts, "connections opened by a SYN with data")          \
   X(tcps_sc_sendcookie, "SYN-ACKs sent without an entry: a cookie")     \
   X(tcps_sc_recvcookie, "handshakes completed by a cookie")             \
   X(tcps_sc_seedrandom, "new secrets of the cache's hash")

@@ -152,6 +152,12 @@ int Respond(TcpHost& host, syn_cache* sc) {
   offer.timestamp = sc->sc_has_timestamp;
   offer.ts_val = tcp_now(host) + sc->sc_modulate;
   offer.ts_ecr = sc->sc_timestamp;
+  TfoCookie cookie;
+  if (sc->sc_wants_cookie) {
+    cookie = host.tfo_keys.Make(sc->sc_ends.faddr, host.tunables.tfo_autokey * kSecond);
+    offer.fastopen = true;
+    offer.cookie = cookie.span();
+  }
   offer.signature = (sc->sc_tp->t_flags & TF_SIGNATURE) != 0;
   TcpOptionWriter options;
   tcp_write_syn_options(options, offer, static_cast<SynLayout>(host.tunables.syn_layout));
@@ -191,6 +197,12 @@ bool AsksForEcn(const TcpSegment& seg) {
   return (seg.th.th_flags & kBoth) == kBoth;
 }
 
+// Whether the SYN asks for Fast Open, of a listener that has it.
+bool AsksForFastOpen(const TcpSegment& seg) {
+  return seg.opt.has_tfo && (seg.tp->t_flags & TF_FASTOPEN) != 0 &&
+         seg.host->tunables.tfo_server_enable != 0;
+}
+
 // What the peer's SYN offers and the listener takes up.
 void TakeOffer(const TcpSegment& seg, syn_cache* sc) {
   TcpHost& host = *seg.host;
@@ -209,6 +221,7 @@ void TakeOffer(const TcpSegment& seg, syn_cache* sc) {
     sc->sc_peerscale = opt.wscale;
     sc->sc_scale = tcp_request_scale(host);
   }
+  sc->sc_wants_cookie = AsksForFastOpen(seg);
   sc->sc_has_ecn = AsksForEcn(seg) && host.tunables.ecn != 0;
   sc->sc_has_sack = opt.sack_permitted && (listener->t_flags & TF_REQ_SACK) != 0;
   if (opt.has_timestamp && (listener->t_flags & TF_REQ_TSTMP) != 0) {
@@ -356,6 +369,48 @@ tcpcb* MakeConnection(TcpSegment& seg, const syn_cache* sc) {
 }
 
 }  // namespace
+
+namespace {
+
+// Connections that wait to be accepted, and whose peer may not even exist.
+int UnprovenConnections(const socket* head) {
+  int count = 0;
+  for (const socket* so = head->so_q.first; so != nullptr; so = so->so_qe_next) {
+    const tcpcb* tp = sototcpcb(so);
+    if (tp != nullptr && tp->t_state == TCPS_SYN_RECEIVED) ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
+tcpcb* syn_cache_fastopen(TcpSegment& seg) {
+  TcpHost& host = *seg.host;
+  const socket* head = tcp_so(seg.tp);
+  if (!AsksForFastOpen(seg) || seg.opt.tfo_length == 0 ||
+      host.syn_cache.Find(seg.ends) != nullptr ||
+      !host.tfo_keys.Check(seg.ends.faddr, {seg.opt.tfo.data(), seg.opt.tfo_length},
+                           host.tunables.tfo_autokey * kSecond) ||
+      UnprovenConnections(head) >= std::max(head->so_qlimit / 2, 1)) {
+    return nullptr;
+  }
+  syn_cache sc;
+  sc.sc_ends = seg.ends;
+  sc.sc_tp = seg.tp;
+  TakeOffer(seg, &sc);
+  tcpcb* tp = MakeConnection(seg, &sc);
+  if (tp == nullptr) return nullptr;
+  ++host.stat[tcps_tfo_accepts];
+  ++host.stat[tcps_accepts];
+  seg.tp = tp;
+  tcp_sendseqinit(tp);  // our SYN is still to be sent
+  tp->snd_wnd = tp->max_sndwnd = seg.th.th_win;
+  tp->t_flags |= TF_FASTOPENED | TF_ACKNOW;
+  tcp_newstate(tp, TCPS_SYN_RECEIVED);
+  tcp_timer_arm(tp, TCPT_KEEP, tcp_keepinit(tp));
+  soisconnected(tcp_so(tp));  // whoever accepts may read and write at once (RFC 7413 4.2)
+  return tp;
+}
 
 void syn_cache_add(TcpSegment& seg) {
   TcpHost& host = *seg.host;

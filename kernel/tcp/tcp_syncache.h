@@ -62,9 +62,10 @@ struct syn_cache {
   bool sc_has_timestamp = false;
   bool sc_has_sack = false;
   bool sc_has_ecn = false;
-  bool sc_unreach = false;  // an ICMP error was received
-  uint8_t sc_rxtshift = 0;  // SYN-ACKs sent again
-  SimTime sc_sent = -1;     // when the first SYN-ACK left; -1: nobody knows (a cookie)
+  bool sc_wants_cookie = false;  // of Fast Open
+  bool sc_unreach = false;       // an ICMP error was received
+  uint8_t sc_rxtshift = 0;       // SYN-ACKs sent again
+  SimTime sc_sent = -1;          // when the first SYN-ACK left; -1: nobody knows (a cookie)
   uint8_t sc_ttl = 0, sc_tos = 0;
 
   syn_cache* sc_bucket_next = nullptr;  // same bucket, older first
@@ -117,6 +118,9 @@ class SynCache {
 
 // A SYN for a listener: answers it, from a new entry or the one that is there. Borrows seg.
 void syn_cache_add(TcpSegment& seg);
+// The same by Fast Open: a SYN with a good cookie is a connection at once. Returns it,
+// SYN_RECEIVED, with seg.tp set to it; or null: the SYN goes by the cache.
+tcpcb* syn_cache_fastopen(TcpSegment& seg);
 // An ACK for a listener: returns the connection it completes, ESTABLISHED, with seg.tp set to it;
 // or null when there is no handshake, or it could not be completed: then *reset says whether to
 // send a reset.

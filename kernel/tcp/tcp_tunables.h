@@ -123,6 +123,8 @@ namespace sockbed {
   X(hostcache_enable, "hostcache.enable", 0, 1, 0, 1, "remember what connections learn of peers")  \
   X(hostcache_expire, "hostcache.expire", 3600, 3600, 1, 1 << 30, "for so many seconds")           \
   X(tfo_client_enable, "fastopen.client_enable", 0, 1, 0, 1, "Fast Open for clients")              \
+  X(tfo_server_enable, "fastopen.server_enable", 0, 0, 0, 1, "Fast Open for servers")              \
+  X(tfo_autokey, "fastopen.autokey", 120, 120, 1, 1 << 30, "seconds until the next key")           \
   X(tfo_path_disable_time, "fastopen.path_disable_time", 900, 900, 0, 1 << 30,                     \
     "seconds without Fast Open after a failure")                                                   \
   X(tfo_ccache_buckets, "fastopen.ccache_buckets", 2048, 2048, 1, 1 << 20, "of known servers")     \

@@ -53,16 +53,17 @@ inline constexpr uint32_t TF_NOOPT = 0x10000;       // TCP_NOOPT: neither sends 
 inline constexpr uint32_t TF_DSACK = 0x20000;       // t_dsack is to be reported
 inline constexpr uint32_t TF_SNDFIXED = 0x40000;    // SO_SNDBUF, SO_RCVBUF were set: no growth
 inline constexpr uint32_t TF_RCVFIXED = 0x80000;
-inline constexpr uint32_t TF_FASTOPEN = 0x10000000;   // TCP_FASTOPEN
-inline constexpr uint32_t TF_SIGNATURE = 0x20000000;  // TCP_MD5SIG
-inline constexpr uint32_t TF_PRR = 0x100000;          // recovery goes by RFC 6937
-inline constexpr uint32_t TF_PREVVALID = 0x200000;    // t_prev_* may be gone back to
-inline constexpr uint32_t TF_RESCUED = 0x400000;      // this recovery has had its rescue
-inline constexpr uint32_t TF_ECN_PERMIT = 0x800000;   // both sides know ECN
-inline constexpr uint32_t TF_ECN_SYN = 0x1000000;     // our last SYN asked for it
-inline constexpr uint32_t TF_ECN_OFF = 0x2000000;     // we have given it up
-inline constexpr uint32_t TF_RCVD_CE = 0x4000000;     // a mark came: ECE until the peer's CWR
-inline constexpr uint32_t TF_SEND_CWR = 0x8000000;    // the next new data tells: window reduced
+inline constexpr uint32_t TF_FASTOPEN = 0x10000000;    // TCP_FASTOPEN
+inline constexpr uint32_t TF_FASTOPENED = 0x40000000;  // opened by a SYN with a cookie of ours
+inline constexpr uint32_t TF_SIGNATURE = 0x20000000;   // TCP_MD5SIG
+inline constexpr uint32_t TF_PRR = 0x100000;           // recovery goes by RFC 6937
+inline constexpr uint32_t TF_PREVVALID = 0x200000;     // t_prev_* may be gone back to
+inline constexpr uint32_t TF_RESCUED = 0x400000;       // this recovery has had its rescue
+inline constexpr uint32_t TF_ECN_PERMIT = 0x800000;    // both sides know ECN
+inline constexpr uint32_t TF_ECN_SYN = 0x1000000;      // our last SYN asked for it
+inline constexpr uint32_t TF_ECN_OFF = 0x2000000;      // we have given it up
+inline constexpr uint32_t TF_RCVD_CE = 0x4000000;      // a mark came: ECE until the peer's CWR
+inline constexpr uint32_t TF_SEND_CWR = 0x8000000;     // the next new data tells: window reduced
 
 // t_oobflags.
 inline constexpr uint8_t TCPOOB_HAVEDATA = 0x01;  // t_iobc holds the urgent byte
@@ -223,6 +224,10 @@ inline int64_t tcp_keepintvl(const tcpcb* tp) {
 }
 inline int64_t tcp_keepcnt(const tcpcb* tp) {
   return tp->t_keepcnt != 0 ? tp->t_keepcnt : tunables(tp).keepcnt;
+}
+// Whether data goes to the user: with Fast Open already before the handshake is done.
+inline bool tcp_delivers(const tcpcb* tp) {
+  return TCPS_HAVEESTABLISHED(tp->t_state) || (tp->t_flags & TF_FASTOPENED) != 0;
 }
 // Milliseconds of our timestamp clock, as this connection shows it.
 inline uint32_t tcp_ts(const tcpcb* tp) { return tcp_now(*tp->t_host) + tp->ts_modulate; }
