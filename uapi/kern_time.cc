@@ -1,10 +1,11 @@
-// Clocks and sleeping until they show something.
+// Clocks, sleeping until they show something, and the interval timer.
 #include <errno.h>
 #include <sys/time.h>
 #include <time.h>
 
 #include <algorithm>
 
+#include "kernel/sched/itimer.h"
 #include "uapi/syscall.h"
 #include "uapi/uapi.h"
 #include "uapi/wait_limit.h"
@@ -62,6 +63,23 @@ int sys_clock_nanosleep(clockid_t clock, int flags, const timespec* t, timespec*
   // Far enough for any run; a product beyond would overflow.
   const int64_t seconds = std::clamp<int64_t>(t->tv_sec, 0, kForever / kSecond / 2);
   return SleepUntil(Now() + (seconds * kSecond + t->tv_nsec - shown));
+}
+
+// Two of the three timers count what a process computes, and that takes no virtual time here.
+int sys_getitimer(const proc* p, int which, itimerval* value) {
+  if (which != ITIMER_REAL) return EINVAL;
+  if (value == nullptr) return EFAULT;
+  *value = itimer_get(p);
+  return 0;
+}
+
+int sys_setitimer(proc* p, int which, const itimerval* value, itimerval* old) {
+  if (which != ITIMER_REAL) return EINVAL;
+  if (value == nullptr) return EFAULT;
+  const itimerval before = itimer_get(p);
+  if (const int error = itimer_set(p, *value)) return error;
+  if (old != nullptr) *old = before;
+  return 0;
 }
 
 }  // namespace
@@ -128,6 +146,30 @@ unsigned sleep(unsigned seconds) {
 int usleep(useconds_t usec) {
   const timespec interval = ToTimespec(int64_t{usec} * kMicrosecond);
   return uapi::nanosleep(&interval, nullptr);
+}
+
+int getitimer(int which, itimerval* value) {
+  return static_cast<int>(
+      SystemCall(Sys::kGetitimer, {.a0 = Shown(which)},
+                 [&](const proc* p, int64_t*) { return sys_getitimer(p, which, value); }));
+}
+
+int setitimer(int which, const itimerval* value, itimerval* old) {
+  CallArgs args{.a0 = Shown(which)};
+  if (value != nullptr) {
+    args.a1 = Shown(TimevalNs(value->it_value));
+    args.a2 = Shown(TimevalNs(value->it_interval));
+  }
+  return static_cast<int>(SystemCall(Sys::kSetitimer, args, [&](proc* p, int64_t*) {
+    return sys_setitimer(p, which, value, old);
+  }));
+}
+
+unsigned alarm(unsigned seconds) {
+  const itimerval value{.it_interval = {}, .it_value = {.tv_sec = seconds, .tv_usec = 0}};
+  itimerval old{};
+  if (uapi::setitimer(ITIMER_REAL, &value, &old) != 0) return static_cast<unsigned>(-1);
+  return static_cast<unsigned>(old.it_value.tv_sec + (old.it_value.tv_usec != 0));
 }
 
 }  // namespace sockbed::uapi

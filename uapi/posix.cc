@@ -224,6 +224,10 @@ SOCKBED_SHIM(int, clock_nanosleep,
              (clock, flags, t, rest))
 SOCKBED_SHIM(unsigned, sleep, (unsigned seconds), (seconds))
 SOCKBED_SHIM(int, usleep, (useconds_t usec), (usec))
+SOCKBED_SHIM_NOTHROW(unsigned, alarm, (unsigned seconds), (seconds))
+SOCKBED_SHIM_NOTHROW(int, getitimer, (int which, itimerval* value), (which, value))
+SOCKBED_SHIM_NOTHROW(int, setitimer, (int which, const itimerval* value, itimerval* old),
+                     (which, value, old))
 
 // --- Processes and signals. ---
 SOCKBED_SHIM_NOTHROW(pid_t, getpid, (), ())
@@ -233,12 +237,24 @@ SOCKBED_SHIM_NOTHROW(uid_t, geteuid, (), ())
 SOCKBED_SHIM_NOTHROW(gid_t, getgid, (), ())
 SOCKBED_SHIM_NOTHROW(gid_t, getegid, (), ())
 SOCKBED_SHIM_NOTHROW(int, kill, (pid_t pid, int signo), (pid, signo))
+SOCKBED_SHIM_NOTHROW(int, killpg, (pid_t pgid, int signo), (pgid, signo))
+SOCKBED_SHIM_NOTHROW(int, raise, (int signo), (signo))
+SOCKBED_SHIM_NOTHROW(pid_t, getpgrp, (), ())
+SOCKBED_SHIM_NOTHROW(pid_t, getpgid, (pid_t pid), (pid))
+SOCKBED_SHIM_NOTHROW(int, setpgid, (pid_t pid, pid_t pgid), (pid, pgid))
+SOCKBED_SHIM(pid_t, wait, (int* status), (status))
 SOCKBED_SHIM(pid_t, waitpid, (pid_t pid, int* status, int options), (pid, status, options))
+SOCKBED_SHIM_NOTHROW(pid_t, wait4, (pid_t pid, int* status, int options, rusage* usage),
+                     (pid, status, options, usage))
+SOCKBED_SHIM_NOTHROW(int, getrusage, (int who, rusage* usage), (who, usage))
 SOCKBED_SHIM_NOTHROW(int, sigaction,
                      (int signo, const struct sigaction* act, struct sigaction* old),
                      (signo, act, old))
 SOCKBED_SHIM_NOTHROW(int, sigprocmask, (int how, const sigset_t* set, sigset_t* old),
                      (how, set, old))
+SOCKBED_SHIM_NOTHROW(int, sigpending, (sigset_t* set), (set))
+SOCKBED_SHIM(int, sigsuspend, (const sigset_t* mask), (mask))
+SOCKBED_SHIM(int, pause, (), ())
 sighandler_t signal(int signo, sighandler_t handler) noexcept {
   if (!InProcess()) return Real().signal(signo, handler);
   struct sigaction act{}, old{};

@@ -111,23 +111,6 @@ class SelectSets {
   Set sets_[3];
 };
 
-// Installs a signal mask for the length of a call.
-class MaskScope {
- public:
-  MaskScope(proc* p, const sigset_t* mask) : p_(p), saved_(p->p_sigmask) {
-    if (mask == nullptr) return;
-    std::memcpy(&p->p_sigmask, mask, sizeof p->p_sigmask);
-    p->p_sigmask &= ~(SigBit(SIGKILL) | SigBit(SIGSTOP));
-  }
-  ~MaskScope() { p_->p_sigmask = saved_; }
-  MaskScope(const MaskScope&) = delete;
-  MaskScope& operator=(const MaskScope&) = delete;
-
- private:
-  proc* const p_;
-  const uint64_t saved_;
-};
-
 }  // namespace
 
 int poll(pollfd* fds, nfds_t count, int timeout_ms) {

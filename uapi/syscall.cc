@@ -34,7 +34,9 @@ proc* Enter(Sys sys, const CallArgs& args) {
   }
   proc* const p = curproc();
   if (__builtin_expect(p->p_fd == nullptr, 0)) fdinit(p);
-  Here().machine->Charge(CurrentHost().kern.syscall_ns);
+  const SimTime cost = CurrentHost().kern.syscall_ns;
+  p->p_stime += cost;
+  Here().machine->Charge(cost);
   Emit(Room::kUapi, static_cast<uint8_t>(sys), Shown(args.fd), args.a0, args.a1, args.a2);
   return p;
 }
@@ -47,6 +49,17 @@ int64_t Leave(Sys sys, int error, int64_t value) {
        Shown(error == 0 ? value : error));
   errno = error;
   return error == 0 ? value : -1;
+}
+
+uint64_t ToMask(const sigset_t& set) {
+  uint64_t mask;
+  std::memcpy(&mask, &set, sizeof mask);
+  return mask;
+}
+
+void FromMask(uint64_t mask, sigset_t* set) {
+  sigemptyset(set);
+  std::memcpy(set, &mask, sizeof mask);
 }
 
 int sockargs(MbufPtr* mp, const void* data, socklen_t len, size_t max, int type) {

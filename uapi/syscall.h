@@ -9,6 +9,7 @@
 #ifndef SOCKBED_UAPI_SYSCALL_H_
 #define SOCKBED_UAPI_SYSCALL_H_
 
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -66,6 +67,26 @@ inline int64_t SystemCallValue(Sys sys, const CallArgs& args, Body&& body) {
 
 // For calls that are never made again: a signal ends them, whatever its handler says.
 constexpr int NoRestart(int error) { return error == kERESTART ? EINTR : error; }
+
+// A program's signal set holds the kernel's signals in its first word.
+uint64_t ToMask(const sigset_t& set);
+void FromMask(uint64_t mask, sigset_t* set);
+inline constexpr uint64_t kCannotBlock = SigBit(SIGKILL) | SigBit(SIGSTOP);
+
+// Installs a signal mask for the length of a call that waits; null: leaves it.
+class MaskScope {
+ public:
+  MaskScope(proc* p, const sigset_t* mask) : p_(p), saved_(p->p_sigmask) {
+    if (mask != nullptr) p->p_sigmask = ToMask(*mask) & ~kCannotBlock;
+  }
+  ~MaskScope() { p_->p_sigmask = saved_; }
+  MaskScope(const MaskScope&) = delete;
+  MaskScope& operator=(const MaskScope&) = delete;
+
+ private:
+  proc* const p_;
+  const uint64_t saved_;
+};
 
 // An address or control buffer of the program as an mbuf. A zero length gives an empty one.
 // [sleeps]

@@ -18,6 +18,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -123,6 +124,11 @@ int nanosleep(const timespec* interval, timespec* rest);
 int clock_nanosleep(clockid_t clock, int flags, const timespec* t, timespec* rest);
 unsigned sleep(unsigned seconds);  // returns the seconds left
 int usleep(useconds_t usec);
+// SIGALRM on the first tick at or after the time, then every interval (a tick at least). Errors:
+// EINVAL (a bad interval; ITIMER_VIRTUAL and ITIMER_PROF: computing takes no virtual time).
+int getitimer(int which, itimerval* value);
+int setitimer(int which, const itimerval* value, itimerval* old);
+unsigned alarm(unsigned seconds);  // returns the seconds that were left
 
 // --- Processes and signals. ---
 
@@ -134,13 +140,30 @@ gid_t getgid();
 gid_t getegid();
 [[noreturn]] void exit(int status);
 [[noreturn]] void _exit(int status);
-// Errors: ESRCH, EPERM, EINVAL. pid 0 is the caller's process group, -pgid another.
-int kill(pid_t pid, int signo);
-// [sleeps] "wait". WNOHANG. Errors: ECHILD, EINTR, EINVAL.
+pid_t getpgrp();
+pid_t getpgid(pid_t pid);  // Errors: ESRCH.
+// Of the caller or a child of it. Errors: EINVAL, EPERM (no such group), ESRCH.
+int setpgid(pid_t pid, pid_t pgid);
+// [sleeps] "wait". WNOHANG, WUNTRACED, WCONTINUED. Errors: ECHILD, EINTR, EINVAL. Of what the child
+// used, ru_stime alone is known: the virtual time that its system calls took.
+pid_t wait4(pid_t pid, int* status, int options, rusage* usage);
 pid_t waitpid(pid_t pid, int* status, int options);
-// SA_RESTART is obeyed, SA_SIGINFO gets a siginfo_t with the number only; other flags: EINVAL.
+pid_t wait(int* status);
+int getrusage(int who, rusage* usage);  // Errors: EINVAL.
+
+// Errors: ESRCH, EPERM, EINVAL. pid 0 is the caller's process group, -pgid another, -1 everybody
+// but the caller.
+int kill(pid_t pid, int signo);
+int killpg(pid_t pgid, int signo);
+int raise(int signo);
+// SA_RESTART, SA_NODEFER, SA_RESETHAND, SA_NOCLDSTOP, SA_NOCLDWAIT are obeyed, SA_SIGINFO gets a
+// siginfo_t with the number only; other flags: EINVAL.
 int sigaction(int signo, const struct sigaction* act, struct sigaction* old);
 int sigprocmask(int how, const sigset_t* set, sigset_t* old);
+int sigpending(sigset_t* set);
+// [sleeps] "pause". They fail with EINTR once a signal has been acted on.
+int sigsuspend(const sigset_t* mask);
+int pause();
 
 // A child of the calling process, which runs `main` with a copy of its descriptors: a fork(2).
 pid_t spawn(const char* name, std::function<int()> main);

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include <iterator>
@@ -72,6 +74,10 @@ constexpr ValueName kSignals[] = {
     SOCKBED_NAMED(SIGSTOP), SOCKBED_NAMED(SIGTSTP), SOCKBED_NAMED(SIGURG),  SOCKBED_NAMED(SIGIO)};
 constexpr ValueName kSighow[] = {SOCKBED_NAMED(SIG_BLOCK), SOCKBED_NAMED(SIG_UNBLOCK),
                                  SOCKBED_NAMED(SIG_SETMASK)};
+constexpr ValueName kWaitOptions[] = {SOCKBED_NAMED(WNOHANG), SOCKBED_NAMED(WUNTRACED),
+                                      SOCKBED_NAMED(WCONTINUED)};
+constexpr ValueName kItimers[] = {SOCKBED_NAMED(ITIMER_REAL), SOCKBED_NAMED(ITIMER_VIRTUAL),
+                                  SOCKBED_NAMED(ITIMER_PROF)};
 #undef SOCKBED_NAMED
 
 // An option is known by its level and its name together.
@@ -103,6 +109,7 @@ constexpr ValueTable kTables[] = {
     {"call", kCalls},       {"domain", kDomains}, {"type", kTypeNames}, {"sockflags", kSockFlags},
     {"how", kHow},          {"option", kOptions}, {"msg", kMsg},        {"fcntl", kFcntl},
     {"ioctl", kIoctl},      {"clock", kClocks},   {"signal", kSignals}, {"sighow", kSighow},
+    {"waitopt", kWaitOptions}, {"itimer", kItimers},
 };
 
 static_assert(std::size(kTypes) == static_cast<size_t>(UapiRecord::kError) + 1);

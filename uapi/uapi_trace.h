@@ -55,6 +55,8 @@ namespace sockbed::uapi {
   X(kClockGetres, "clock_getres", "{0:@clock}")                                    \
   X(kNanosleep, "nanosleep", "{0:t} s")                                            \
   X(kClockNanosleep, "clock_nanosleep", "{0:@clock}, {1:t} s")                     \
+  X(kGetitimer, "getitimer", "{0:@itimer}")                                        \
+  X(kSetitimer, "setitimer", "{0:@itimer}, {1:t} s, every {2:t} s")                \
   X(kGetpid, "getpid", "")                                                         \
   X(kGetppid, "getppid", "")                                                       \
   X(kGetuid, "getuid", "")                                                         \
@@ -63,9 +65,15 @@ namespace sockbed::uapi {
   X(kGetegid, "getegid", "")                                                       \
   X(kExit, "exit", "{0:d}")                                                        \
   X(kKill, "kill", "{0:d}, {1:@signal}")                                           \
-  X(kWaitpid, "waitpid", "{0:d}, {1:x}")                                           \
+  X(kWait4, "wait4", "{0:d}, {1:|waitopt}")                                        \
+  X(kGetrusage, "getrusage", "{0:d}")                                              \
+  X(kGetpgrp, "getpgrp", "")                                                       \
+  X(kGetpgid, "getpgid", "{0:d}")                                                  \
+  X(kSetpgid, "setpgid", "{0:d}, {1:d}")                                           \
   X(kSigaction, "sigaction", "{0:@signal}")                                        \
   X(kSigprocmask, "sigprocmask", "{0:@sighow}, {1:x}")                             \
+  X(kSigpending, "sigpending", "")                                                 \
+  X(kSigsuspend, "sigsuspend", "{0:x}")                                            \
   X(kSpawn, "spawn", "\"{0:s}{1:s}\"")                                             \
   X(kGetaddrinfo, "getaddrinfo", "\"{0:s}{1:s}\", \"{2:s}\"")                      \
   X(kGetnameinfo, "getnameinfo", "{0:a}")                                          \

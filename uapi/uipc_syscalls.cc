@@ -85,7 +85,11 @@ int AwaitConnection(struct socket* head) {
       head->so_error = ECONNABORTED;
       break;
     }
-    if (const int error = tsleep(&head->so_timeo, PSOCK | PCATCH, "netacc", 0)) return error;
+    if (const int error = tsleep(&head->so_timeo, PSOCK | PCATCH, "netacc", 0)) {
+      // A signal outranks a wakeup that has happened, which in BSD is then lost to the others.
+      if (CurrentHost().kern.accept_repost != 0 && head->so_qlen > 0) wakeup_one(&head->so_timeo);
+      return error;
+    }
   }
   return std::exchange(head->so_error, 0);
 }

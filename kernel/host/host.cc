@@ -32,6 +32,7 @@ void host_boot(HostBase& base) {
                    {.value = &kern.maxfilesperproc, .min = 3, .max = 1 << 20});
   base.sysctls.Add("kern.connect_mode", {.value = &kern.connect_mode, .min = 0, .max = 1});
   base.sysctls.Add("kern.connect_strict", {.value = &kern.connect_strict, .min = 0, .max = 1});
+  base.sysctls.Add("kern.accept_repost", {.value = &kern.accept_repost, .min = 0, .max = 1});
   base.sysctls.Add("kern.syscall_ns", {.value = &kern.syscall_ns, .min = 1, .max = kSecond});
   proc_at_exit(base, NoteExit);
 }

@@ -44,6 +44,7 @@ struct KernParams {
   int64_t maxfilesperproc = 1024;  // kern.maxfilesperproc: descriptors of a process; beyond: EMFILE
   int64_t connect_mode = 0;        // kern.connect_mode: 0 as OpenBSD 4.9, 1 as later releases
   int64_t connect_strict = 0;      // kern.connect_strict: 1: connect never says 0 unconnected
+  int64_t accept_repost = 0;       // kern.accept_repost: an interrupted accept wakes another
   int64_t syscall_ns = 200;        // kern.syscall_ns: virtual time that a system call takes
 };
 

@@ -3,12 +3,13 @@
 #include <errno.h>
 
 #include "kernel/sched/sched_host.h"
+#include "kernel/sim/fault.h"
 
 namespace sockbed {
 
 int falloc_file(file** fp) {
   SchedHost& sched = Sched();
-  if (sched.nfiles >= sched.maxfiles) return ENFILE;
+  if (sched.nfiles >= sched.maxfiles || fault::Fires(Site::kFileLimit, Here().pid)) return ENFILE;
   file* const f = new file;
   f->f_count = 1;
   f->f_id = ++sched.last_file_id;

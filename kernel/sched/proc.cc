@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "kernel/sched/itimer.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/sched_host.h"
 #include "kernel/sched/sched_trace.h"
@@ -100,6 +101,22 @@ proc* FirstOf(const proc* parent, pid_t pid, proc* siblings) {
   return siblings;
 }
 
+// Whether a child that has not ended has stopped or gone on, and its parent asks about that and has
+// not been told: stores how wait(2) says it.
+bool TellsOfStop(proc* child, int options, int* status) {
+  if ((options & WUNTRACED) != 0 && child->p_stat == ProcState::kStopped && !child->p_stop_told) {
+    child->p_stop_told = true;
+    *status = W_STOPCODE(child->p_xstop);
+    return true;
+  }
+  if ((options & WCONTINUED) != 0 && child->p_continued) {
+    child->p_continued = false;
+    *status = __W_CONTINUED;
+    return true;
+  }
+  return false;
+}
+
 // --- The life of a process. ---
 
 // An exception has left the program.
@@ -125,6 +142,7 @@ void RunProgram(proc* p) {
     Abort(p, "not a std::exception");
   }
   p->p_exiting = true;
+  p->p_itimer = nullptr;  // the signal would find nobody
 }
 
 // Leaves the children to nobody.
@@ -150,7 +168,7 @@ void BecomeZombie(proc* p) {
   if (p->p_ppid == 0) return Bury(sched, p);
   proc* const parent = pfind(p->p_ppid);
   RemoveChild(parent, p);
-  if ((parent->p_sigignore & SigBit(SIGCHLD)) != 0) {  // it does not want to know
+  if ((parent->p_sigignore & SigBit(SIGCHLD)) != 0 || parent->p_nocldwait) {  // it does not care
     Bury(sched, p);
   } else {
     AddZombie(parent, p);
@@ -226,6 +244,7 @@ proc* proc_spawn(SpawnOptions options) {
   p->p_ucred = options.cred;
   p->p_main = std::move(options.main);
   p->p_stack_bytes = options.stack_bytes;
+  p->p_system = options.system;
   p->p_fiber.host = host;
   p->p_fiber.host_id = host->id;
   p->p_fiber.process = p;
@@ -252,20 +271,45 @@ void proc_unwind_now() {
   throw proc_unwind{};
 }
 
-int proc_wait(pid_t pid, bool nohang, pid_t* child, int* status) {
+int kthread_create(void (*func)(void*), void* arg, proc** newpp, const char* name) {
+  const auto main = [func, arg] {
+    func(arg);
+    return 0;
+  };
+  proc* const p = proc_spawn({.name = name, .main = main, .system = true});
+  if (newpp != nullptr) *newpp = p;
+  return 0;
+}
+
+void kthread_exit(int ecode) {
+  KASSERT(curproc()->p_system);
+  proc_exit(ecode);
+}
+
+int proc_wait(pid_t pid, int options, pid_t* child, int* status, SimTime* stime) {
   proc* const p = curproc();
   KASSERT(p != nullptr);
   for (;;) {
     if (proc* zombie = FirstOf(p, pid, p->p_zombies)) {
       *child = zombie->p_pid;
       *status = proc_status(zombie);
+      const SimTime used = zombie->p_stime + zombie->p_cstime;
+      p->p_cstime += used;
+      if (stime != nullptr) *stime = used;
       EmitSched(SchedEvent::kWait, static_cast<uint64_t>(zombie->p_pid));
       RemoveZombie(p, zombie);
       Bury(SchedOf(p), zombie);
       return 0;
     }
-    if (FirstOf(p, pid, p->p_children) == nullptr) return ECHILD;
-    if (nohang) {
+    proc* sibling = FirstOf(p, pid, p->p_children);
+    if (sibling == nullptr) return ECHILD;
+    for (; sibling != nullptr; sibling = FirstOf(p, pid, sibling->p_sib_next)) {
+      if (!TellsOfStop(sibling, options, status)) continue;
+      *child = sibling->p_pid;
+      if (stime != nullptr) *stime = sibling->p_stime + sibling->p_cstime;
+      return 0;
+    }
+    if ((options & WNOHANG) != 0) {
       *child = 0;
       return 0;
     }
@@ -276,6 +320,22 @@ int proc_wait(pid_t pid, bool nohang, pid_t* child, int* status) {
 int proc_status(const proc* p) { return p->p_xsig != 0 ? p->p_xsig : (p->p_xexit & 0xff) << 8; }
 
 proc* pfind(pid_t pid) { return *Sched().by_pid.Find(static_cast<uint64_t>(pid)); }
+
+int proc_setpgid(pid_t pid, pid_t pgid) {
+  const proc* const self = curproc();
+  if (pgid < 0) return EINVAL;
+  proc* const p = pfind(pid != 0 ? pid : self->p_pid);
+  if (p == nullptr || p->p_stat == ProcState::kZombie) return ESRCH;
+  if (p != self && p->p_ppid != self->p_pid) return ESRCH;
+  if (pgid == 0) pgid = p->p_pid;
+  if (pgid != p->p_pid) {
+    bool exists = false;
+    proc_foreach(*p->p_host, [&](const proc* other) { exists |= other->p_pgid == pgid; });
+    if (!exists) return EPERM;
+  }
+  p->p_pgid = pgid;
+  return 0;
+}
 
 void proc_foreach(HostBase& host, const std::function<void(proc*)>& visit) {
   proc* next = HostLocal<SchedHost>::Of(host).procs_first;

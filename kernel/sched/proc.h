@@ -12,12 +12,13 @@
 //                 ended, then p_zombies until it is waited for.
 // Source:      OpenBSD sys/sys/proc.h, sys/kern/kern_{fork,exit}.c.
 // Differs:     one thread per process; a killed process unwinds its stack (see proc_unwind);
-//              orphans are reaped at once (there is no init).
+//              orphans have no parent and are reaped at once (there is no init).
 #ifndef SOCKBED_KERNEL_SCHED_PROC_H_
 #define SOCKBED_KERNEL_SCHED_PROC_H_
 
 #include <signal.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 
 #include <array>
 #include <cstdint>
@@ -49,6 +50,10 @@ struct sigact {
   enum class Kind : uint8_t { kDefault, kIgnore, kCatch };
   Kind kind = Kind::kDefault;
   bool restart = false;              // SA_RESTART
+  bool nodefer = false;              // SA_NODEFER: not blocked while its own handler runs
+  bool resethand = false;            // SA_RESETHAND: back to the default once delivered
+  bool nocldstop = false;            // SA_NOCLDSTOP: of SIGCHLD, not for children that stop
+  bool nocldwait = false;            // SA_NOCLDWAIT: of SIGCHLD, children leave no zombie
   std::function<void(int)> handler;  // kCatch only
   uint64_t mask = 0;                 // blocked while the handler runs
 };
@@ -59,6 +64,7 @@ constexpr uint64_t SigBit(int signo) { return uint64_t{1} << (signo - 1); }
 // What the signals a process catches do; made when it first catches one.
 using sigacts = std::array<sigact, kSignals>;
 
+struct itimer;  // what setitimer(2) armed: itimer.h
 struct selrec;  // "this process scanned that file": selinfo.h
 
 enum class ProcState : uint8_t { kRunnable, kRunning, kSleeping, kStopped, kZombie };
@@ -72,6 +78,9 @@ struct proc {
   uint16_t p_refused = 0;                  // sleeps refused in a row, for a signal or tear-down
   bool p_exiting = false;                  // set once; signals no longer matter
   bool p_unwound = false;                  // its frames are gone; exit hooks run
+  bool p_system = false;                   // [I] a kernel thread: no signal reaches it
+  uint8_t p_ipl = 0;                       // interrupt level that its code has raised (spl.h)
+  uint8_t p_sblocks = 0;                   // sockbuf locks held (sblock)
   const volatile void* p_wchan = nullptr;  // ident slept on
   const char* p_wmesg = nullptr;           // why: of the sleep it is in, or of the last one
   SimTime p_slptime = 0;                   // when it went to sleep
@@ -86,7 +95,13 @@ struct proc {
   uint64_t p_sigmask = 0;              // blocked
   uint64_t p_sigignore = 0;            // set to be ignored
   uint64_t p_sigcatch = 0;             // set to be caught; [d] kCatch in p_sigacts
+  bool p_nocldstop = false;            // of its SIGCHLD (sigact)
+  bool p_nocldwait = false;
+  bool p_stop_told = false;            // its parent has waited for this stop
+  bool p_continued = false;            // set going again, and its parent not told yet
+  int p_xstop = 0;                     // the signal that stopped it last
   std::unique_ptr<sigacts> p_sigacts;  // null until a signal is caught
+  std::unique_ptr<itimer> p_itimer;    // null until setitimer(ITIMER_REAL)
 
   // Who it is.
   HostBase* p_host = nullptr;  // [I]
@@ -96,6 +111,10 @@ struct proc {
   size_t p_stack_bytes = 0;  // [I]
   ucred p_ucred;
   std::string p_comm;  // [I] the name it was spawned with
+
+  // What it used: wait4(2), getrusage(2).
+  SimTime p_stime = 0;   // virtual time that its system calls took
+  SimTime p_cstime = 0;  // the same of the children it has waited for, and theirs
 
   // Exit status: as wait(2) sees it.
   int p_xexit = 0;                       // value of exit(), if not signalled
@@ -143,6 +162,7 @@ struct SpawnOptions {
   SimTime start_at = 0;  // virtual time; the past means now
   pid_t parent = 0;      // who waits for it, gives it its group, and gets SIGCHLD
   size_t stack_bytes = kFiberStackBytes;
+  bool system = false;   // a kernel thread: signals do not reach it
 };
 
 // Makes a process on the current host; it first runs from the machine's loop. Returns it (the table
@@ -153,11 +173,19 @@ proc* proc_spawn(SpawnOptions options);
 // Ends the current process with `status`. Does not return: unwinds.
 [[noreturn]] void proc_exit(int status);
 
+// kthread_create(9): a kernel thread that runs func(arg); stores it if `newpp` is given. `name` is
+// copied. Returns 0. kthread_exit ends it, as its return does.
+int kthread_create(void (*func)(void*), void* arg, proc** newpp, const char* name);
+[[noreturn]] void kthread_exit(int ecode);
+
 // Waits for a child (pid > 0), any (-1), one of the own group (0) or of group -pid (< -1) of the
-// current process; stores its number and its status as wait(2) encodes it. [sleeps] "wait". Errors:
-// ECHILD (no such child), EINTR and kERESTART (signal); with `nohang`, *child = 0 if none has
-// ended.
-[[nodiscard]] int proc_wait(pid_t pid, bool nohang, pid_t* child, int* status);
+// current process to end; stores its number and its status as wait(2) encodes it. [sleeps] "wait".
+// `options`: WNOHANG (*child = 0 if there is nothing to tell), WUNTRACED (also one that a signal
+// has stopped, once for each stop), WCONTINUED (also one that goes on since). Errors: ECHILD (no
+// such child), EINTR and kERESTART (signal).
+// `stime` is what the child and its own had used of system time.
+[[nodiscard]] int proc_wait(pid_t pid, int options, pid_t* child, int* status,
+                            SimTime* stime = nullptr);
 
 // How `p` ended, as wait(2) encodes it: the exit value in the second byte, or the signal in the
 // first. For exit hooks, and for who keeps a record of exits.
@@ -168,6 +196,11 @@ proc* pfind(pid_t pid);
 
 // All processes of a host in order of pid: for tables, sleeper reports and tear-down.
 void proc_foreach(HostBase& host, const std::function<void(proc*)>& visit);
+
+// setpgid(2) for the current process: moves `pid` (0: itself), which is itself or its child, into
+// group `pgid` (0: one of its own). Errors: EINVAL (negative group), ESRCH (no such process, or
+// neither itself nor its child), EPERM (no such group).
+[[nodiscard]] int proc_setpgid(pid_t pid, pid_t pgid);
 
 // Registers `hook` for all processes of `host`.
 void proc_at_exit(HostBase& host, ProcExitHook hook);

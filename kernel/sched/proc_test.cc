@@ -83,11 +83,11 @@ TEST_F(ProcTest, ParentCollectsTheExitStatus) {
     Child(curproc(), [] { return 42; });
     pid_t pid = 0;
     int status = 0;
-    EXPECT_EQ(proc_wait(-1, false, &pid, &status), 0);
+    EXPECT_EQ(proc_wait(-1, 0, &pid, &status), 0);
     EXPECT_EQ(pid, 2);
     EXPECT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 42);
-    EXPECT_EQ(proc_wait(-1, false, &pid, &status), ECHILD);
+    EXPECT_EQ(proc_wait(-1, 0, &pid, &status), ECHILD);
     order_ += 'p';
   });
   Run();
@@ -105,7 +105,7 @@ TEST_F(ProcTest, ParentLearnsTheSignalThatEndedAChild) {
     psignal(child, SIGTERM);
     pid_t pid = 0;
     int status = 0;
-    EXPECT_EQ(proc_wait(child->p_pid, false, &pid, &status), 0);
+    EXPECT_EQ(proc_wait(child->p_pid, 0, &pid, &status), 0);
     EXPECT_TRUE(WIFSIGNALED(status));
     EXPECT_EQ(WTERMSIG(status), SIGTERM);
     order_ += 'p';
@@ -119,10 +119,10 @@ TEST_F(ProcTest, NohangReturnsZeroWhileChildrenRun) {
     Child(curproc(), [] { return 0; });
     pid_t pid = -1;
     int status = 0;
-    EXPECT_EQ(proc_wait(-1, true, &pid, &status), 0);
+    EXPECT_EQ(proc_wait(-1, WNOHANG, &pid, &status), 0);
     EXPECT_EQ(pid, 0);
     yield();
-    EXPECT_EQ(proc_wait(-1, true, &pid, &status), 0);
+    EXPECT_EQ(proc_wait(-1, WNOHANG, &pid, &status), 0);
     EXPECT_EQ(pid, 2);
   });
   Run();
@@ -136,10 +136,10 @@ TEST_F(ProcTest, WaitChoosesByPidAndByGroup) {
     yield();
     pid_t pid = 0;
     int status = 0;
-    EXPECT_EQ(proc_wait(99, false, &pid, &status), ECHILD);
-    EXPECT_EQ(proc_wait(-77, false, &pid, &status), 0);
+    EXPECT_EQ(proc_wait(99, 0, &pid, &status), ECHILD);
+    EXPECT_EQ(proc_wait(-77, 0, &pid, &status), 0);
     EXPECT_EQ(pid, 3);
-    EXPECT_EQ(proc_wait(0, false, &pid, &status), 0);
+    EXPECT_EQ(proc_wait(0, 0, &pid, &status), 0);
     EXPECT_EQ(pid, 2);
     (void)first;
   });
@@ -155,10 +155,152 @@ TEST_F(ProcTest, ZombiesAreCollectedInOrderOfEnding) {
     (void)tsleep(&nowake, PWAIT, "delay", 5);
     pid_t pid = 0;
     int status = 0;
-    while (proc_wait(-1, false, &pid, &status) == 0) collected.push_back(pid);
+    while (proc_wait(-1, 0, &pid, &status) == 0) collected.push_back(pid);
   });
   Run();
   EXPECT_EQ(collected, (std::vector<pid_t>{3, 4, 2}));
+}
+
+TEST_F(ProcTest, StopsAndContinuesAreToldOnceToWhoAsks) {
+  Spawn("parent", [&] {
+    proc* child = Child(curproc(), [this] { return tsleep(this, PWAIT | PCATCH, "test", 0); });
+    yield();
+    pid_t pid = 0;
+    int status = 0;
+    psignal(child, SIGTSTP);
+    EXPECT_EQ(proc_wait(-1, WNOHANG, &pid, &status), 0);
+    EXPECT_EQ(pid, 0);  // not asked about
+    EXPECT_EQ(proc_wait(-1, WUNTRACED, &pid, &status), 0);
+    EXPECT_EQ(pid, child->p_pid);
+    EXPECT_TRUE(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTSTP);
+    EXPECT_EQ(proc_wait(-1, WUNTRACED | WCONTINUED | WNOHANG, &pid, &status), 0);
+    EXPECT_EQ(pid, 0);  // told already
+    psignal(child, SIGCONT);
+    EXPECT_EQ(proc_wait(-1, WUNTRACED | WCONTINUED, &pid, &status), 0);
+    EXPECT_TRUE(WIFCONTINUED(status));
+    EXPECT_EQ(proc_wait(-1, WCONTINUED | WNOHANG, &pid, &status), 0);
+    EXPECT_EQ(pid, 0);
+    wakeup(this);
+    EXPECT_EQ(proc_wait(-1, WUNTRACED | WCONTINUED, &pid, &status), 0);
+    EXPECT_TRUE(WIFEXITED(status));
+    order_ += 'p';
+  });
+  Run();
+  EXPECT_EQ(order_, "p");
+}
+
+TEST_F(ProcTest, ParentThatWaitsIsWokenByAStopAndByAContinue) {
+  Spawn("parent", [&] {
+    proc* child = Child(curproc(), [this] { return tsleep(this, PWAIT | PCATCH, "test", 9); });
+    Spawn("shell", [child] {
+      (void)tsleep(&nowake, PWAIT, "delay", 1);
+      psignal(child, SIGSTOP);
+      (void)tsleep(&nowake, PWAIT, "delay", 1);
+      psignal(child, SIGCONT);
+    });
+    pid_t pid = 0;
+    int status = 0;
+    EXPECT_EQ(proc_wait(-1, WUNTRACED, &pid, &status), 0);
+    EXPECT_EQ(Now(), 1 * kTickNs);
+    EXPECT_EQ(proc_wait(-1, WCONTINUED, &pid, &status), 0);
+    EXPECT_EQ(Now(), 2 * kTickNs);
+    order_ += 'p';
+  });
+  Run();
+  EXPECT_EQ(order_, "p");
+}
+
+TEST_F(ProcTest, StopSignalsTheParentUnlessItDoesNotWantThat) {
+  for (const bool unwanted : {false, true}) {
+    order_.clear();
+    Spawn("parent", [&] {
+      EXPECT_EQ(sigaction_set(curproc(), SIGCHLD,
+                              {.kind = sigact::Kind::kCatch,
+                               .nocldstop = unwanted,
+                               .handler = [&](int) { order_ += 'c'; }}),
+                0);
+      EXPECT_EQ(sigaction_get(curproc(), SIGCHLD).nocldstop, unwanted);
+      proc* child = Child(curproc(), [this] { return tsleep(this, PWAIT | PCATCH, "test", 0); });
+      yield();
+      psignal(child, SIGSTOP);
+      userret();
+      order_ += '.';
+      psignal(child, SIGKILL);
+      (void)tsleep(&nowake, PWAIT | PCATCH, "delay", 5);
+      userret();
+    });
+    Run();
+    EXPECT_EQ(order_, unwanted ? ".c" : "c.c");
+  }
+}
+
+TEST_F(ProcTest, ParentWithNocldwaitHasNoZombies) {
+  Spawn("parent", [&] {
+    EXPECT_EQ(sigaction_set(curproc(), SIGCHLD, {.nocldwait = true}), 0);
+    Child(curproc(), [] { return 0; });
+    yield();
+    EXPECT_EQ(pfind(2), nullptr);
+    order_ += 'p';
+  });
+  Run();
+  EXPECT_EQ(order_, "p");
+}
+
+TEST_F(ProcTest, SystemTimeOfTheWaitedForIsAddedUp) {
+  Spawn("parent", [&] {
+    Child(curproc(), [&] {
+      curproc()->p_stime = 5;
+      Child(curproc(), [] { return static_cast<int>(curproc()->p_stime = 7); });
+      pid_t pid = 0;
+      int status = 0;
+      return proc_wait(-1, 0, &pid, &status);
+    });
+    pid_t pid = 0;
+    int status = 0;
+    SimTime used = 0;
+    EXPECT_EQ(proc_wait(-1, 0, &pid, &status, &used), 0);
+    EXPECT_EQ(used, 12);
+    EXPECT_EQ(curproc()->p_cstime, 12);
+  });
+  Run();
+}
+
+TEST_F(ProcTest, GroupsAreMadeAndJoined) {
+  Spawn("stranger", [this] { (void)tsleep(this, PWAIT, "test", 5); });
+  Spawn("parent", [&] {
+    const proc* first = Child(curproc(), [] { return tsleep(&nowake, PWAIT, "delay", 1); });
+    const proc* second = Child(curproc(), [] { return tsleep(&nowake, PWAIT, "delay", 1); });
+    EXPECT_EQ(first->p_pgid, curproc()->p_pgid);
+    EXPECT_EQ(proc_setpgid(first->p_pid, 0), 0);
+    EXPECT_EQ(first->p_pgid, first->p_pid);
+    EXPECT_EQ(proc_setpgid(second->p_pid, first->p_pid), 0);
+    EXPECT_EQ(second->p_pgid, first->p_pid);
+    EXPECT_EQ(proc_setpgid(0, first->p_pid), 0);
+    EXPECT_EQ(proc_setpgid(0, 0), 0);
+    EXPECT_EQ(curproc()->p_pgid, curproc()->p_pid);
+    EXPECT_EQ(proc_setpgid(0, -1), EINVAL);
+    EXPECT_EQ(proc_setpgid(1, 0), ESRCH);  // no child of ours
+    EXPECT_EQ(proc_setpgid(99, 0), ESRCH);
+    EXPECT_EQ(proc_setpgid(0, 99), EPERM);
+  });
+  Run();
+}
+
+TEST_F(ProcTest, KernelThreadsRunUntilTheyReturnOrExit) {
+  const HostScope on_host(host());
+  proc* thread = nullptr;
+  EXPECT_EQ(kthread_create([](void* order) { *static_cast<std::string*>(order) += 'k'; }, &order_,
+                           &thread, "nfsio"),
+            0);
+  EXPECT_EQ(thread->p_comm, "nfsio");
+  psignal(thread, SIGKILL);
+  EXPECT_EQ(kthread_create([](void*) { kthread_exit(3); }, nullptr, nullptr, "crypto"), 0);
+  Run();
+  EXPECT_EQ(order_, "k");  // no signal reaches it
+  EXPECT_EQ(RecordsOf(SchedEvent::kExit).at(1).args[0], 3u);
+  kthread_create([](void* ident) { (void)tsleep(ident, PWAIT, "idle", 0); }, this, nullptr, "idle");
+  Run();
+  EXPECT_EQ(sleepers(host()).size(), 1u);  // tear-down ends it
 }
 
 TEST_F(ProcTest, ExitSignalsTheParent) {
@@ -182,7 +324,7 @@ TEST_F(ProcTest, ParentThatIgnoresSigchldWaitsForNothing) {
     Child(curproc(), [] { return 0; });
     pid_t pid = 0;
     int status = 0;
-    EXPECT_EQ(proc_wait(-1, false, &pid, &status), ECHILD);  // after it has ended
+    EXPECT_EQ(proc_wait(-1, 0, &pid, &status), ECHILD);  // after it has ended
     EXPECT_EQ(pfind(2), nullptr);
   });
   Run();
@@ -243,7 +385,7 @@ TEST_F(ProcTest, UncaughtExceptionEndsOnlyItsProcess) {
     Child(curproc(), []() -> int { throw std::runtime_error("out of cheese, redo from start"); });
     pid_t pid = 0;
     int status = 0;
-    EXPECT_EQ(proc_wait(-1, false, &pid, &status), 0);
+    EXPECT_EQ(proc_wait(-1, 0, &pid, &status), 0);
     EXPECT_TRUE(WIFSIGNALED(status));
     EXPECT_EQ(WTERMSIG(status), SIGABRT);
     order_ += 'p';

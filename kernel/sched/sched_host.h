@@ -39,6 +39,7 @@ struct SchedHost {
   // Sleeping.
   SleepQueues sleep_queues;
   bool tearing_down = false;  // proc_killall: no sleep, no new process
+  int mutexes_held = 0;       // by the running code: nobody sleeps with one
   std::vector<IdentNamer> ident_namers;
 
   // Processes.
@@ -52,6 +53,9 @@ struct SchedHost {
 
   // Timeouts.
   int64_t timeouts = 0;
+  timeout* softclock_due = nullptr;   // for the softclock process, by to_next
+  timeout* softclock_runs = nullptr;  // what it is running
+  pid_t softclock = 0;                // that process, or 0
 
   // Files.
   file* files_first = nullptr;  // in order of creation

@@ -38,11 +38,30 @@ bool StopsByDefault(const proc* p, int signo) {
   return (kStops & ~p->p_sigcatch & SigBit(signo)) != 0;
 }
 
-void EmitStop(const proc* p) { EmitSched(SchedEvent::kStop, static_cast<uint64_t>(p->p_pid)); }
+// Whoever waits for `p` looks at it again.
+void WakeParent(const proc* p) {
+  if (p->p_ppid != 0) wakeup(pfind(p->p_ppid));
+}
+
+// Takes a signal that stops for done and stops `p`, which is either curproc, and then to suspend
+// itself, or asleep, and stays on its queue. Its parent may be told.
+void Stop(proc* p, int signo) {
+  p->p_siglist &= ~SigBit(signo);
+  p->p_stat = ProcState::kStopped;
+  p->p_xstop = signo;
+  p->p_stop_told = p->p_continued = false;
+  const CauseScope cause(EmitSched(SchedEvent::kStop, static_cast<uint64_t>(p->p_pid)));
+  if (p->p_ppid == 0) return;
+  proc* const parent = pfind(p->p_ppid);
+  if (!parent->p_nocldstop) psignal(parent, SIGCHLD);
+  wakeup(parent);
+}
 
 // Lets a stopped process go on: back to sleep if it still stands on a queue.
 void Continue(proc* p) {
   const CauseScope cause(EmitSched(SchedEvent::kContinue, static_cast<uint64_t>(p->p_pid)));
+  p->p_continued = true;
+  WakeParent(p);
   p->p_stat = ProcState::kSleeping;
   if (p->p_wchan != nullptr) return;
   p->p_stat = ProcState::kRunnable;
@@ -64,13 +83,14 @@ void PostToStopped(proc* p, int signo) {
 
 void PostToSleeping(proc* p, int signo) {
   if (!p->p_sintr || (Deliverable(p) & SigBit(signo)) == 0) return;
-  if (StopsByDefault(p, signo)) {
-    p->p_siglist &= ~SigBit(signo);
-    p->p_stat = ProcState::kStopped;  // and stays on its queue
-    EmitStop(p);
-    return;
-  }
+  if (StopsByDefault(p, signo)) return Stop(p, signo);
   unsleep(p);
+}
+
+// Back to the default, which for most of those that are ignored by default is to be ignored.
+void ResetAction(proc* p, int signo) {
+  p->p_sigcatch &= ~SigBit(signo);
+  (*p->p_sigacts)[static_cast<size_t>(signo)] = {};
 }
 
 // Acts on one deliverable signal that does not stop.
@@ -85,8 +105,9 @@ void postsig(proc* p, int signo) {
     proc_unwind_now();
   }
   const sigact act = (*p->p_sigacts)[static_cast<size_t>(signo)];  // the handler may set another
+  if (act.resethand) ResetAction(p, signo);
   const uint64_t saved_mask = p->p_sigmask;
-  p->p_sigmask |= act.mask | bit;
+  p->p_sigmask |= act.mask | (act.nodefer ? 0 : bit);
   act.handler(signo);
   p->p_sigmask = saved_mask;
 }
@@ -96,6 +117,7 @@ void postsig(proc* p, int signo) {
 void psignal(proc* p, int signo) {
   KASSERT(ValidSignal(signo));
   if (p->p_exiting || p->p_stat == ProcState::kZombie) return;
+  if (p->p_system && !SchedOf(p).tearing_down) return;
   const uint64_t bit = SigBit(signo);
   if ((bit & kStops) != 0) p->p_siglist &= ~SigBit(SIGCONT);
   if (signo == SIGCONT) p->p_siglist &= ~kStops;
@@ -136,9 +158,7 @@ int CURSIG(const proc* p) {
 int issignal(proc* p) {
   while (const int signo = CURSIG(p)) {
     if (!StopsByDefault(p, signo)) return signo;
-    p->p_siglist &= ~SigBit(signo);
-    p->p_stat = ProcState::kStopped;
-    EmitStop(p);
+    Stop(p, signo);
     Here().machine->Suspend();
     KASSERT(p->p_stat == ProcState::kRunnable);
     p->p_stat = ProcState::kRunning;
@@ -174,6 +194,10 @@ int sigaction_set(proc* p, int signo, sigact act) {
   if (act.kind == sigact::Kind::kIgnore) p->p_sigignore |= bit;
   if (act.kind == sigact::Kind::kCatch) p->p_sigcatch |= bit;
   p->p_siglist &= ~Ignored(p);
+  if (signo == SIGCHLD) {
+    p->p_nocldstop = act.nocldstop;
+    p->p_nocldwait = act.nocldwait;
+  }
   if (act.kind == sigact::Kind::kCatch || p->p_sigacts != nullptr) {
     if (p->p_sigacts == nullptr) p->p_sigacts = std::make_unique<sigacts>();
     (*p->p_sigacts)[static_cast<size_t>(signo)] = std::move(act);
@@ -186,6 +210,10 @@ sigact sigaction_get(const proc* p, int signo) {
   if ((p->p_sigcatch & SigBit(signo)) != 0) return (*p->p_sigacts)[static_cast<size_t>(signo)];
   sigact act;
   if ((p->p_sigignore & SigBit(signo)) != 0) act.kind = sigact::Kind::kIgnore;
+  if (signo == SIGCHLD) {
+    act.nocldstop = p->p_nocldstop;
+    act.nocldwait = p->p_nocldwait;
+  }
   return act;
 }
 

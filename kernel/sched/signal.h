@@ -7,8 +7,8 @@
 // Invariants:  SIGKILL and SIGSTOP are never caught, blocked or ignored.
 // Source:      OpenBSD sys/kern/kern_sig.c; sigaction(2).
 // Differs:     a handler is a callback on the process's fiber, run before the system call's result
-//              is handed over; it may itself make system calls. A stop or continue does not signal
-//              the parent.
+//              is handed over; it may itself make system calls. There are no terminals: SIGTSTP and
+//              kin come from kill(2) only, and stop in any group.
 #ifndef SOCKBED_KERNEL_SCHED_SIGNAL_H_
 #define SOCKBED_KERNEL_SCHED_SIGNAL_H_
 
@@ -22,7 +22,8 @@ enum class SignalDeed : uint8_t { kTerminate, kHandler };
 
 // Posts `signo`: remembered until `p` acts on it, unless ignored. A process in a PCATCH sleep is
 // made runnable, or stopped, at once if the signal is not blocked; SIGCONT and SIGKILL set a
-// stopped one going.
+// stopped one going. The parent of one that stops gets SIGCHLD, unless it set SA_NOCLDSTOP. A
+// kernel thread gets nothing.
 void psignal(proc* p, int signo);
 
 // Posts to a process (pgid > 0) or a process group (pgid < 0) of the current host if the ids allow
@@ -47,6 +48,7 @@ void userret_slow();
 inline void userret() {
   proc* const p = curproc();
   KASSERT(p != nullptr && p->p_wchan == nullptr);
+  KASSERT(p->p_ipl == 0 && p->p_sblocks == 0);  // nothing is held on the way to the program
   p->p_refused = 0;
   if (p->p_siglist != 0 || p->p_exiting || Here().machine->fault_plan() != nullptr) userret_slow();
 }

@@ -165,6 +165,44 @@ TEST_F(SignalTest, HandlerMayMakeCallsThatSleepAndBlocksItsOwnSignal) {
   EXPECT_EQ(order_, "()");
 }
 
+TEST_F(SignalTest, HandlerWithNodeferNests) {
+  Spawn("p", [&] {
+    EXPECT_EQ(sigaction_set(curproc(), SIGUSR1,
+                            {.kind = sigact::Kind::kCatch,
+                             .nodefer = true,
+                             .handler =
+                                 [&](int signo) {
+                                   order_ += '(';
+                                   if (order_.size() == 1) psignal(curproc(), signo);
+                                   userret();
+                                   order_ += ')';
+                                 }}),
+              0);
+    psignal(curproc(), SIGUSR1);
+    userret();
+  });
+  Run();
+  EXPECT_EQ(order_, "(())");
+}
+
+TEST_F(SignalTest, HandlerWithResethandIsCalledOnce) {
+  Spawn("p", [&] {
+    EXPECT_EQ(sigaction_set(curproc(), SIGUSR1,
+                            {.kind = sigact::Kind::kCatch,
+                             .resethand = true,
+                             .handler = [&](int) { order_ += 'h'; }}),
+              0);
+    psignal(curproc(), SIGUSR1);
+    userret();
+    EXPECT_EQ(sigaction_get(curproc(), SIGUSR1).kind, sigact::Kind::kDefault);
+    psignal(curproc(), SIGUSR1);
+    userret();
+    ADD_FAILURE();
+  });
+  Run();
+  EXPECT_EQ(order_, "h");
+}
+
 TEST_F(SignalTest, MaskOfAHandlerBlocksOthersWhileItRuns) {
   Spawn("p", [&] {
     Catch(curproc(), SIGUSR2, '2');

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <string.h>
 
 #include <algorithm>
@@ -26,6 +27,8 @@ constexpr uint16_t kRefusedMax = 50'000;
 int SignalError(proc* p) {
   if (p->p_exiting) return 0;
   if (fault::Fires(Site::kSleepInterrupt, Here().pid)) return EINTR;
+  if (fault::Fires(Site::kSleepKill, Here().pid)) psignal(p, SIGKILL);
+  if (fault::Fires(Site::kSleepSignal, Here().pid)) psignal(p, SIGUSR1);
   if (p->p_siglist == 0) return 0;
   const int signo = issignal(p);
   return signo != 0 ? sigerror(p, signo) : 0;
@@ -112,8 +115,9 @@ int tsleep(const volatile void* ident, int priority, const char* wmesg, int timo
   KASSERT(ident != nullptr);
   KASSERT((priority & ~(PRIMASK | PCATCH)) == 0);
   KASSERT(timo >= 0);
-  if (SleepRefused(p)) return EINTR;
   SchedHost& sched = Sched();
+  KASSERT(sched.mutexes_held == 0);  // msleep gives away the one; there may be no other
+  if (SleepRefused(p)) return EINTR;
 
   // 1. To the tail of the queue.
   const bool catches = (priority & PCATCH) != 0;
@@ -125,8 +129,14 @@ int tsleep(const volatile void* ident, int priority, const char* wmesg, int timo
   EmitSched(SchedEvent::kSleep, here.pid, p->p_wmesg_packed, static_cast<uint64_t>(priority),
             static_cast<uint64_t>(timo));
 
-  // 2. The limit.
-  if (timo != 0) timeout_add(&p->p_sleep_to, timo);
+  // 2. The limit. Where a fault has it come at once, nothing else had the time to happen.
+  if (timo != 0) {
+    timeout_add(&p->p_sleep_to, timo);
+    if (fault::Fires(Site::kSleepTimeout, here.pid)) {
+      p->p_timedout = true;
+      sched.sleep_queues.Remove(p);
+    }
+  }
 
   // 3. A signal that is there already; while it stopped us, a wakeup may have come.
   int interrupted = catches ? SignalError(p) : 0;
@@ -195,7 +205,7 @@ void yield() {
 }
 
 void wakeup_n(const volatile void* ident, int n) {
-  KASSERT(ident != nullptr);
+  KASSERT(ident != nullptr && ident != &nowake);
   SleepQueues& queues = Sched().sleep_queues;
   const SleepQueues::Queue queue = queues.Find(ident);
   if (queue.empty() || n == 0) return;
@@ -225,11 +235,13 @@ void mtx_enter(mutex* mtx) {
   KASSERT(!mtx->mtx_held);
   mtx->mtx_held = true;
   mtx->mtx_owner = curproc();
+  ++Sched().mutexes_held;
 }
 
 void mtx_leave(mutex* mtx) {
   KASSERT(mtx->mtx_held);
   KASSERT(mtx->mtx_owner == curproc());
+  --Sched().mutexes_held;
   *mtx = {};
 }
 

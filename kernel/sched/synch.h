@@ -46,7 +46,8 @@ extern const int nowake;
 void yield();
 
 // Locks for msleep and rwsleep: never contended here (one CPU, no preemption), but checked. The
-// owner in interrupt context is null. REQUIRES: each function its counterpart, by the same owner.
+// owner in interrupt context is null. No sleep while a mutex is held, but for msleep's own.
+// REQUIRES: each function its counterpart, by the same owner.
 struct mutex {
   bool mtx_held = false;
   const proc* mtx_owner = nullptr;

@@ -298,6 +298,37 @@ TEST_F(SynchTest, FaultAfterTheWakeupConsumesIt) {
   EXPECT_EQ(results_, std::vector<int>{EINTR});
 }
 
+TEST_F(SynchTest, FaultMakesTheLimitComeAtOnce) {
+  fault::Plan plan({{.site = Site::kSleepTimeout, .only_ordinal = 1}});
+  Boot({.fault_plan = &plan});
+  Sleeper('1', &a_);  // without a limit: not a place that can fail
+  Sleeper('2', &a_, 7);
+  Sleeper('3', &a_, 7);
+  Spawn("waker", [&] { wakeup(&a_); });
+  Run();
+  EXPECT_EQ(order_, "213");
+  EXPECT_EQ(results_, (std::vector<int>{EWOULDBLOCK, 0, 0}));
+}
+
+TEST_F(SynchTest, FaultsSignalAtTheBeginAndAtTheEndOfASleep) {
+  for (const Site site : {Site::kSleepKill, Site::kSleepSignal}) {
+    for (const uint64_t ordinal : {1, 2}) {
+      fault::Plan plan({{.site = site, .only_ordinal = ordinal}});
+      Boot({.fault_plan = &plan});
+      results_.clear();
+      Sleeper('1', &a_, 0, PCATCH);
+      Spawn("waker", [&] { wakeup(&a_); });
+      Run();
+      EXPECT_EQ(results_, std::vector<int>{EINTR});
+      const int signo = site == Site::kSleepKill ? SIGKILL : SIGUSR1;
+      const Record exit = ordinal == 1 ? RecordsOf(SchedEvent::kExit).front()
+                                       : RecordsOf(SchedEvent::kExit).back();
+      EXPECT_EQ(exit.args[1], static_cast<uint64_t>(signo));
+      Boot({});
+    }
+  }
+}
+
 TEST_F(SynchTest, SleepIsTracedWithNameAndPriorityButNoAddress) {
   Sleeper('1', &a_, 7, PCATCH);
   Run();
@@ -326,6 +357,30 @@ TEST_F(SynchTest, RoomsNameTheirIdentsInTheReport) {
 
 using SynchDeathTest = SynchTest;
 
+TEST_F(SynchDeathTest, SleepingWithAMutexPanics) {
+  mutex first, second;
+  const auto in_process = [&](std::function<void()> body) {
+    Spawn("bad", std::move(body));
+    Run();
+  };
+  EXPECT_DEATH(in_process([&] {
+                 mtx_enter(&first);
+                 (void)tsleep(&a_, PSOCK, "test", 0);
+               }),
+               "mutexes_held");
+  EXPECT_DEATH(in_process([&] {
+                 mtx_enter(&first);
+                 mtx_enter(&second);
+                 (void)msleep(&a_, &first, PSOCK, "test", 0);
+               }),
+               "mutexes_held");
+  EXPECT_DEATH(in_process([&] {
+                 mtx_enter(&first);
+                 mtx_enter(&first);
+               }),
+               "mtx_held");
+}
+
 TEST_F(SynchDeathTest, SleepingInInterruptContextPanics) {
   const HostScope on_host(host());
   EXPECT_DEATH((void)tsleep(&a_, PSOCK, "test", 0), "p != nullptr");
@@ -341,6 +396,7 @@ TEST_F(SynchDeathTest, BadArgumentsPanic) {
   EXPECT_DEATH(in_process([&] { (void)tsleep(&a_, PSOCK, "test", -1); }), "timo >= 0");
   EXPECT_DEATH(in_process([&] { (void)tsleep(&a_, PSOCK, "toolong8", 0); }), "kWmesgMax");
   EXPECT_DEATH(in_process([&] { (void)tsleep_nsec(&a_, PSOCK, "test", 0); }), "nsecs > 0");
+  EXPECT_DEATH(in_process([&] { wakeup(&nowake); }), "nowake");
 }
 
 }  // namespace

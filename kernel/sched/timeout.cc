@@ -6,6 +6,7 @@
 
 #include "kernel/sched/sched_host.h"
 #include "kernel/sched/sched_trace.h"
+#include "kernel/sched/synch.h"
 
 namespace sockbed {
 namespace {
@@ -15,13 +16,53 @@ constexpr int64_t kUsecPerTick = kTickNs / 1000;
 
 SchedHost& HostOf(const timeout* to) { return HostLocal<SchedHost>::Of(*to->to_event.host); }
 
-// The event of a timeout has come: it is its first field.
-void RunTimeout(Event* event) {
-  timeout* to = reinterpret_cast<timeout*>(event);
+// Not pending from here on. `to` may be gone afterwards: fn may free what holds it.
+void RunTimeout(timeout* to) {
   --HostOf(to).timeouts;
   to->to_triggered = true;
   const CauseScope cause(EmitSched(SchedEvent::kTimeout));
-  to->to_func(to->to_arg);  // may free what holds `to`
+  to->to_func(to->to_arg);
+}
+
+// The program of the softclock process: runs what is due until nothing is.
+int Softclock() {
+  SchedHost& sched = Sched();
+  while (timeout* const to = sched.softclock_due) {
+    sched.softclock_due = to->to_next;
+    to->to_due = false;
+    sched.softclock_runs = to;
+    RunTimeout(to);
+    sched.softclock_runs = nullptr;
+    wakeup(&sched.softclock_runs);
+  }
+  sched.softclock = 0;
+  return 0;
+}
+
+// Leaves `to` to the softclock process, behind what is due already.
+void QueueForSoftclock(timeout* to) {
+  SchedHost& sched = HostOf(to);
+  timeout** link = &sched.softclock_due;
+  while (*link != nullptr) link = &(*link)->to_next;
+  *link = to;
+  to->to_next = nullptr;
+  to->to_due = true;
+  if (sched.softclock == 0) {
+    sched.softclock = proc_spawn({.name = "softclock", .main = Softclock, .system = true})->p_pid;
+  }
+}
+
+void UnqueueFromSoftclock(timeout* to) {
+  timeout** link = &HostOf(to).softclock_due;
+  while (*link != to) link = &(*link)->to_next;
+  *link = to->to_next;
+  to->to_due = false;
+}
+
+// The event of a timeout has come: it is its first field.
+void TimeoutEvent(Event* event) {
+  timeout* const to = reinterpret_cast<timeout*>(event);
+  to->to_proc ? QueueForSoftclock(to) : RunTimeout(to);
 }
 
 // Down to whole ticks, but at least one unless nothing was asked for.
@@ -41,10 +82,16 @@ int TicksToCover(uint64_t whole, bool rest) {
 void timeout_set(timeout* to, void (*fn)(void*), void* arg) {
   KASSERT(!timeout_pending(to));
   KASSERT(fn != nullptr);
-  to->to_event.handler = RunTimeout;
+  to->to_event.handler = TimeoutEvent;
   to->to_func = fn;
   to->to_arg = arg;
   to->to_triggered = false;
+  to->to_proc = false;
+}
+
+void timeout_set_proc(timeout* to, void (*fn)(void*), void* arg) {
+  timeout_set(to, fn, arg);
+  to->to_proc = true;
 }
 
 int timeout_add(timeout* to, int to_ticks) {
@@ -77,12 +124,45 @@ int timeout_add_tv(timeout* to, const timeval* tv) {
   return AddRounded(to, secs * hz + tv->tv_usec / kUsecPerTick, tv->tv_usec % kUsecPerTick != 0);
 }
 
+int timeout_add_ts(timeout* to, const timespec* ts) {
+  KASSERT(ts->tv_sec >= 0 && ts->tv_nsec >= 0);
+  const int64_t secs = std::min<int64_t>(ts->tv_sec, kTicksMax);
+  return AddRounded(to, secs * hz + ts->tv_nsec / kTickNs, ts->tv_nsec % kTickNs != 0);
+}
+
+int timeout_add_bt(timeout* to, const bintime* bt) {
+  // The upper half of the fraction says all that a tick can tell.
+  const timespec ts = {.tv_sec = bt->sec,
+                       .tv_nsec = static_cast<int64_t>((bt->frac >> 32) * kSecond >> 32)};
+  return timeout_add_ts(to, &ts);
+}
+
 int timeout_del(timeout* to) {
   to->to_triggered = false;
   if (!timeout_pending(to)) return 0;
   --HostOf(to).timeouts;
-  Here().machine->Cancel(&to->to_event);
+  if (to->to_due) {
+    UnqueueFromSoftclock(to);
+  } else {
+    Here().machine->Cancel(&to->to_event);
+  }
   return 1;
+}
+
+void timeout_barrier(timeout* to) {
+  KASSERT(curproc() != nullptr);
+  SchedHost& sched = Sched();
+  KASSERT(sched.softclock_runs != to || sched.softclock != curproc()->p_pid);
+  // What runs in interrupt context has ended before any process goes on. Refused in tear-down.
+  while (sched.softclock_runs == to) {
+    if (tsleep(&sched.softclock_runs, PSWP, "tmobar", 0) != 0) return;
+  }
+}
+
+int timeout_del_barrier(timeout* to) {
+  const int was_pending = timeout_del(to);
+  timeout_barrier(to);
+  return was_pending;
 }
 
 int tvtohz(const timeval* tv) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernel/sched/one_host.h"
+#include "kernel/sched/signal.h"
 #include "kernel/sched/synch.h"
 
 namespace sockbed {
@@ -156,6 +157,11 @@ TEST_F(TimeoutTest, OtherUnitsAreRoundedDownButToNoLessThanATick) {
   EXPECT_EQ(ticks_of(timeout_add_nsec, int64_t{INT64_MAX}), INT_MAX);
   const timeval tv = {.tv_sec = 1, .tv_usec = 19'999};
   EXPECT_EQ(ticks_of(timeout_add_tv, &tv), 101);
+  const timespec ts = {.tv_sec = 1, .tv_nsec = 19'999'999};
+  EXPECT_EQ(ticks_of(timeout_add_ts, &ts), 101);
+  const bintime half = {.sec = 2, .frac = uint64_t{1} << 63}, least = {.sec = 0, .frac = 1};
+  EXPECT_EQ(ticks_of(timeout_add_bt, &half), 250);
+  EXPECT_EQ(ticks_of(timeout_add_bt, &least), 1);
   EXPECT_EQ(ticks_of(timeout_add_sec, INT_MAX), INT_MAX);
   timeout_del(&to);
 }
@@ -199,6 +205,83 @@ TEST_F(TimeoutTest, IsCausedByWhatArmedIt) {
   Run();
   const Record spawn = RecordsOf(SchedEvent::kSpawn).at(0);
   EXPECT_EQ(RecordsOf(SchedEvent::kTimeout).at(0).cause, spawn.id);
+}
+
+// --- Timeouts that may sleep. ---
+
+// Runs in a process: sleeps `ticks` ticks, then notes its name.
+struct Sleepy : timeout {
+  Sleepy(std::string* order_in, char name_in, int ticks_in)
+      : order(order_in), name(name_in), ticks(ticks_in) {
+    timeout_set_proc(
+        this,
+        [](void* arg) {
+          auto* self = static_cast<Sleepy*>(arg);
+          EXPECT_EQ(curproc()->p_comm, "softclock");
+          (void)tsleep(&nowake, PWAIT, "delay", self->ticks);
+          *self->order += self->name;
+        },
+        this);
+  }
+  std::string* order;
+  char name;
+  int ticks;
+};
+
+TEST_F(TimeoutTest, ThoseOfTheSoftclockProcessRunOneAfterTheOther) {
+  Sleepy a(&order_, 'a', 5), b(&order_, 'b', 1);
+  const HostScope on_host(host());
+  timeout_add(&b, 2);
+  timeout_add(&a, 1);
+  Run();
+  EXPECT_EQ(order_, "ab");
+  EXPECT_EQ(machine().now(), 7 * kTickNs);
+  EXPECT_TRUE(sleepers(host()).empty());  // the process goes when it has nothing to do
+  timeout_add(&a, 1);
+  Run();
+  EXPECT_EQ(order_, "aba");
+}
+
+TEST_F(TimeoutTest, OneThatWaitsForTheSoftclockProcessIsPending) {
+  Sleepy first(&order_, 'a', 5), second(&order_, 'b', 1), third(&order_, 'c', 1);
+  Spawn("p", [&] {
+    for (Sleepy* to : {&first, &second, &third}) timeout_add(to, 1);
+    (void)tsleep(&nowake, PWAIT, "delay", 2);
+    EXPECT_FALSE(timeout_pending(&first));
+    EXPECT_TRUE(timeout_triggered(&first));
+    EXPECT_TRUE(timeout_pending(&second));
+    EXPECT_EQ(timeout_del(&second), 1);
+    EXPECT_EQ(timeout_add(&third, 1), 0);
+  });
+  Run();
+  EXPECT_EQ(order_, "ac");
+}
+
+TEST_F(TimeoutTest, BarrierWaitsForTheFunctionToReturn) {
+  Sleepy to(&order_, 'a', 5);
+  Spawn("p", [&] {
+    timeout_add(&to, 1);
+    timeout_barrier(&to);  // it does not run yet
+    order_ += '1';
+    (void)tsleep(&nowake, PWAIT, "delay", 2);
+    EXPECT_EQ(timeout_del_barrier(&to), 0);
+    order_ += '2';
+  });
+  Run();
+  EXPECT_EQ(order_, "1a2");
+}
+
+TEST_F(TimeoutTest, SignalsDoNotReachTheSoftclockProcess) {
+  Sleepy to(&order_, 'a', 5);
+  Spawn("p", [&] {
+    timeout_add(&to, 1);
+    (void)tsleep(&nowake, PWAIT, "delay", 2);
+    proc_foreach(host(), [](proc* p) {
+      if (p->p_comm == "softclock") psignal(p, SIGKILL);
+    });
+  });
+  Run();
+  EXPECT_EQ(order_, "a");
 }
 
 using TimeoutDeathTest = TimeoutTest;

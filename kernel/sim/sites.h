@@ -32,9 +32,13 @@ namespace sockbed {
   X(kLinkCorrupt, "link.corrupt", kFault, "one bit of the packet flips")                          \
   X(kLinkDelay, "link.delay", kFault, "the packet takes extra time")                              \
   X(kSleepInterrupt, "sleep.interrupt", kFault, "an interruptible sleep ends with EINTR")         \
+  X(kSleepKill, "sleep.kill", kFault, "SIGKILL comes as an interruptible sleep begins or ends")    \
+  X(kSleepSignal, "sleep.signal", kFault, "SIGUSR1 comes as one begins or ends")                  \
+  X(kSleepTimeout, "sleep.timeout", kFault, "the limit of a sleep that has one comes at once")    \
   X(kProcKill, "proc.kill", kFault, "a process receives SIGKILL at a system call")                \
   X(kHostCrash, "host.crash", kFault, "the host stops at a system call")                          \
   X(kFdLimit, "fd.limit", kFault, "a new descriptor is refused with EMFILE")                      \
+  X(kFileLimit, "file.limit", kFault, "a new open file is refused with ENFILE")                   \
   X(kSyscallShort, "syscall.short", kFault, "a read or write moves fewer bytes than it could")    \
   X(kResolvFail, "resolv.fail", kFault, "a name look-up fails with EAI_AGAIN")                    \
   X(kSslRand, "ssl.rand", kFault, "OpenSSL's random source fails")                                \
