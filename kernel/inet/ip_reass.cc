@@ -8,6 +8,7 @@
 #include "kernel/inet/ip_wire.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/sim/fault.h"
 #include "kernel/sim/machine.h"
 
 namespace sockbed {
@@ -122,7 +123,13 @@ MbufPtr ReassemblyTable::Add(MbufPtr m, int hlen) {
        static_cast<uint64_t>(piece.length));
   MakeRoom();
   Queue* queue = Find(m.get());
-  if (queue == nullptr) queue = Make(m.get());
+  if (queue == nullptr) {
+    if (fault::Fires(Site::kPoolGet, ip.id())) {
+      ip_drop(ips_nobufs, std::move(m));
+      return nullptr;
+    }
+    queue = Make(m.get());
+  }
   piece.m = std::move(m);
   if (piece.offset == 0) {
     piece.header = hlen;

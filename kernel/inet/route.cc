@@ -5,6 +5,7 @@
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
+#include "kernel/sim/fault.h"
 #include "kernel/sim/machine.h"
 
 namespace sockbed {
@@ -93,6 +94,9 @@ int rt_add(const RouteSpec& spec, rtentry** made) {
   }
   in_ifaddr* ifa = spec.ifa != nullptr ? spec.ifa : in_ifaof(ifp);
   if (ifa == nullptr) return EADDRNOTAVAIL;
+  // Those that configuration makes may wait for memory.
+  const bool may_wait = (spec.flags & RTF_DYNAMIC) == 0;
+  if (!may_wait && fault::Fires(Site::kPoolGet, inet.next_rt_id + 1)) return ENOBUFS;
 
   auto* rt = new rtentry;
   rt->rt_dest = spec.dest;

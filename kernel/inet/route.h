@@ -96,7 +96,8 @@ struct RouteSpec {
 // All on the current host's table.
 
 // Adds a route. Errors: EINVAL (length, neither gateway nor interface), EEXIST, ENETUNREACH (the
-// gateway is not on a link), EADDRNOTAVAIL (the interface has no address).
+// gateway is not on a link), EADDRNOTAVAIL (the interface has no address), ENOBUFS (RTF_DYNAMIC: a
+// packet makes it, which cannot wait for memory).
 [[nodiscard]] int rt_add(const RouteSpec& spec, rtentry** made = nullptr);
 // Removes one. Errors: ESRCH.
 [[nodiscard]] int rt_delete(in_addr dest, uint8_t plen, uint8_t priority);
