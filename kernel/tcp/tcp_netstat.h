@@ -1,0 +1,35 @@
+// The connections of a host as an administrator sees them: netstat(1), tcpdrop(8).
+//
+// Lives here:  TcpEndpoint, tcp_endpoints, tcp_drop_all.
+// Called by:   tools and tests.
+// Context:     any, from outside tcp: nothing of it may be on the stack.
+// Units:       ports in host order.
+// Source:      OpenBSD usr.bin/netstat, usr.sbin/tcpdrop.
+#ifndef SOCKBED_KERNEL_TCP_TCP_NETSTAT_H_
+#define SOCKBED_KERNEL_TCP_TCP_NETSTAT_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "kernel/sched/host_local.h"
+#include "kernel/tcp/tcp_fsm.h"
+
+namespace sockbed {
+
+struct TcpEndpoint {
+  int family;  // AF_INET
+  uint16_t lport;
+  uint16_t fport;  // 0: not connected
+  TcpState state;
+  bool owned;  // a descriptor refers to its socket
+};
+
+// All control blocks, newest first, then the handshakes of the SYN cache (SYN_RECEIVED, not owned).
+std::vector<TcpEndpoint> tcp_endpoints(HostBase& host);
+
+// Ends every connection in `state` without a word to the peer. Returns how many there were.
+int tcp_drop_all(HostBase& host, TcpState state);
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_TCP_TCP_NETSTAT_H_
