@@ -1,0 +1,110 @@
+// System calls of a script: from a line to a call, and from what came back to a verdict.
+//
+// Lives here:  Calls, PendingCall.
+// Called by:   runner.
+// May touch:   uapi, through which all calls go.
+// Context:     Prepare and Judge outside the simulation; PendingCall::Make in a simulated process.
+// Invariants:  a script's descriptors are names: each stands for the number the kernel gave.
+#ifndef SOCKBED_TOOLS_PACKETDRILL_CALLS_H_
+#define SOCKBED_TOOLS_PACKETDRILL_CALLS_H_
+
+#include <sys/socket.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "tools/packetdrill/config.h"
+#include "tools/packetdrill/script.h"
+#include "tools/packetdrill/tracked.h"
+
+namespace sockbed::packetdrill {
+
+// A call that is about to be made, or has been.
+struct PendingCall {
+  std::function<int64_t()> body;
+  std::function<absl::Status()> output;  // compares what it wrote; after success. May be empty.
+  std::function<void()> effect;          // what the script knows from now on. May be empty.
+  bool gives_descriptor = false;
+  int64_t result = 0;
+  int error = 0;
+
+  // REQUIRES: in a simulated process.
+  int64_t Make();
+};
+
+class Calls {
+ public:
+  Calls(const Config& config, Connections* connections)
+      : config_(config), connections_(connections) {}
+
+  // Errors: what the original says of it at run time ("Expected 3 args but got 2", "unknown symbol:
+  // 'X'"); Unimplemented for calls that the simulated system has not.
+  absl::StatusOr<std::shared_ptr<PendingCall>> Prepare(const Call& call);
+  // Compares result, errno and output with the line's; then its effects hold. Errors: "Expected
+  // result ...".
+  absl::Status Judge(const Call& call, PendingCall* pending);
+
+  // Script descriptor to live one.
+  const std::map<int, int>& descriptors() const { return descriptors_; }
+
+ private:
+  using Handler = absl::Status (Calls::*)(const Call&, PendingCall*);
+  struct Entry {
+    const char* name;
+    size_t least, most;  // arguments
+    Handler handler;
+  };
+  static const Entry* FindEntry(const std::string& name);
+  friend struct CallTable;
+
+  // --- Arguments. ---
+
+  absl::Status Live(const Expr& expr, int* fd) const;
+  // A socket address of the script's, in the family that it uses.
+  socklen_t SocketAddress(const std::string& ip, uint16_t port, sockaddr_storage* address) const;
+  socklen_t PeerAddress(sockaddr_storage* address) const;
+
+  // --- calls_socket.cc ---
+
+  absl::Status Socket(const Call& call, PendingCall* pending);
+  absl::Status Bind(const Call& call, PendingCall* pending);
+  absl::Status Listen(const Call& call, PendingCall* pending);
+  absl::Status Accept(const Call& call, PendingCall* pending);
+  absl::Status Connect(const Call& call, PendingCall* pending);
+  absl::Status Close(const Call& call, PendingCall* pending);
+  absl::Status Shutdown(const Call& call, PendingCall* pending);
+  absl::Status Fcntl(const Call& call, PendingCall* pending);
+  absl::Status Ioctl(const Call& call, PendingCall* pending);
+  absl::Status Poll(const Call& call, PendingCall* pending);
+
+  // --- calls_data.cc ---
+
+  absl::Status ReadWrite(const Call& call, PendingCall* pending);
+  absl::Status Vectors(const Call& call, PendingCall* pending);
+  absl::Status SendRecv(const Call& call, PendingCall* pending);
+  absl::Status SendRecvNamed(const Call& call, PendingCall* pending);
+  absl::Status Message(const Call& call, PendingCall* pending);
+
+  // --- calls_option.cc ---
+
+  absl::Status GetOption(const Call& call, PendingCall* pending);
+  absl::Status SetOption(const Call& call, PendingCall* pending);
+
+  const Config& config_;
+  Connections* const connections_;
+  std::map<int, int> descriptors_;
+};
+
+// The value of an integer expression. Errors: "unknown symbol: 'X'", "Bad type; ...".
+absl::StatusOr<int64_t> ValueOf(const Expr& expr);
+absl::Status CallError(const std::string& what);
+absl::Status NeedEllipsis(const Expr& expr);
+// The element of a struct by its field name, or by its place if it has none; null: not there.
+const Expr* FieldOf(const Expr& structure, const char* field, size_t place);
+
+}  // namespace sockbed::packetdrill
+
+#endif  // SOCKBED_TOOLS_PACKETDRILL_CALLS_H_

@@ -1,0 +1,279 @@
+#include "tools/packetdrill/commands.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "kernel/inet/route.h"
+#include "kernel/tcp/tcp_netstat.h"
+#include "uapi/uapi.h"
+
+namespace sockbed::packetdrill {
+namespace {
+
+absl::Status Failed(const std::string& why) { return absl::FailedPreconditionError(why); }
+absl::Status Unknown(const std::string& command) {
+  return absl::UnimplementedError(
+      absl::StrCat("'", command, "' is none of the commands that the simulated host knows"));
+}
+
+// One pipeline, and the sign in front of it: ';', '&' for "&&", '|' for "||".
+struct Step {
+  char sign = ';';
+  std::vector<std::vector<std::string>> stages;
+};
+
+// The words of a shell's command line, as far as the known forms need them.
+class ShellReader {
+ public:
+  explicit ShellReader(const std::string& text) : text_(text) {}
+
+  std::vector<Step> Read() {
+    Begin(';');
+    while (at_ < text_.size()) Next();
+    EndStage();
+    std::erase_if(steps_, [](const Step& step) { return step.stages.empty(); });
+    return std::move(steps_);
+  }
+
+ private:
+  bool Starts(const char* what) const { return text_.compare(at_, strlen(what), what) == 0; }
+  void Begin(char sign) {
+    EndStage();
+    steps_.push_back({sign, {}});
+  }
+  void EndWord() {
+    if (in_word_) words_.push_back(std::move(word_));
+    word_.clear();
+    in_word_ = false;
+  }
+  void EndStage() {
+    EndWord();
+    DropRedirections();
+    if (!words_.empty()) steps_.back().stages.push_back(std::move(words_));
+    words_.clear();
+  }
+  // "> /dev/null", "2>&1", "&> file".
+  void DropRedirections() {
+    for (size_t i = 0; i < words_.size();) {
+      const size_t sign = words_[i].find('>');
+      if (sign == std::string::npos || sign > 1) {
+        ++i;
+        continue;
+      }
+      const bool alone = sign + 1 == words_[i].size();
+      const size_t n = alone && i + 1 < words_.size() ? 2 : 1;
+      words_.erase(words_.begin() + static_cast<ptrdiff_t>(i),
+                   words_.begin() + static_cast<ptrdiff_t>(i + n));
+    }
+  }
+  void Quoted(char quote) {
+    in_word_ = true;
+    for (++at_; at_ < text_.size() && text_[at_] != quote; ++at_) word_ += text_[at_];
+    ++at_;
+  }
+  void Next() {
+    const char c = text_[at_];
+    if (c == '\'' || c == '"') return Quoted(c);
+    if (c == '#' && !in_word_) {
+      at_ = std::min(text_.find('\n', at_), text_.size());
+    } else if (Starts("&&") || Starts("||")) {
+      at_ += 2;
+      Begin(c);
+    } else if (c == ';' || c == '\n') {
+      ++at_;
+      Begin(';');
+    } else if (c == '|') {
+      ++at_;
+      EndStage();
+    } else if (c == ' ' || c == '\t') {
+      ++at_;
+      EndWord();
+    } else {
+      word_ += c;
+      in_word_ = true;
+      ++at_;
+    }
+  }
+
+  const std::string& text_;
+  size_t at_ = 0;
+  std::string word_;
+  bool in_word_ = false;
+  std::vector<std::string> words_;
+  std::vector<Step> steps_;
+};
+
+constexpr const char* kStateNames[] = {"CLOSED",      "LISTEN",     "SYN_SENT",   "SYN_RCVD",
+                                       "ESTABLISHED", "CLOSE_WAIT", "FIN_WAIT_1", "CLOSING",
+                                       "LAST_ACK",    "FIN_WAIT_2", "TIME_WAIT"};
+
+std::optional<TcpState> StateOf(const std::string& name) {
+  for (size_t i = 0; i < std::size(kStateNames); ++i) {
+    if (name == kStateNames[i]) return static_cast<TcpState>(i);
+  }
+  return std::nullopt;
+}
+
+// Linux's names for what this host has, too.
+struct LinuxName {
+  const char* linux_name;
+  const char* name;
+};
+constexpr LinuxName kLinuxNames[] = {{"net.ipv4.tcp_timestamps", "net.inet.tcp.rfc1323"},
+                                     {"net.ipv4.tcp_sack", "net.inet.tcp.sack"},
+                                     {"net.ipv4.tcp_ecn", "net.inet.tcp.ecn"}};
+
+}  // namespace
+
+absl::Status Commands::Run(const std::string& text) {
+  absl::Status status;
+  for (const Step& step : ShellReader(text).Read()) {
+    if ((step.sign == '&' && !status.ok()) || (step.sign == '|' && status.ok())) continue;
+    status = RunPipeline(step.stages);
+    if (absl::IsUnimplemented(status)) return status;
+  }
+  return status;
+}
+
+absl::Status Commands::RunPipeline(const std::vector<Words>& stages) {
+  const Words& words = stages[0];
+  const std::string& name = words[0];
+  if (name == "sockstat") return Sockstat(stages);
+  if (stages.size() != 1) return Unknown(absl::StrCat(name, " ... | ", stages[1][0], " ..."));
+  if (name == "sysctl") return Sysctl(words);
+  if (name == "tcpdrop") return Tcpdrop(words);
+  if (name == "setkey" && words == Words{"setkey", "-F"}) return absl::OkStatus();  // holds none
+  if (name == "kldstat" || name == "kldload") return absl::OkStatus();  // all of it is built in
+  // google's suite: every host starts from its defaults, and is gone at the end.
+  if (absl::EndsWith(name, "defaults.sh")) return absl::OkStatus();
+  if (absl::StrContains(name, "sysctl_restore")) return absl::OkStatus();
+  if (absl::EndsWith(name, "set_sysctls.py")) return Sysctl(words);
+  return Unknown(name);
+}
+
+absl::Status Commands::Sysctl(const Words& words) {
+  for (size_t i = 1; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "-w" || word == "-q" || word == "-e" || word == "-n") continue;
+    const size_t equals = word.find('=');
+    if (equals == std::string::npos) return Unknown(absl::StrCat("sysctl ", word));
+    absl::Status status = SetSysctl(word.substr(0, equals), word.substr(equals + 1));
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Commands::SetSysctl(std::string name, const std::string& value) {
+  if (absl::StartsWith(name, "/proc/sys/")) name = name.substr(strlen("/proc/sys/"));
+  name = absl::StrReplaceAll(name, {{"/", "."}});
+  for (const auto& known : kLinuxNames) {
+    if (name == known.linux_name) name = known.name;
+  }
+  int64_t number;
+  if (!absl::SimpleAtoi(value, &number)) {
+    return Failed(absl::StrCat("sysctl ", name, ": no number: ", value));
+  }
+  if (name == "net.inet.tcp.hostcache.purgenow") {
+    PurgeHostCache();
+    return absl::OkStatus();
+  }
+  if (ignored_.count(name) != 0) return absl::OkStatus();
+  const HostScope scope(host_->host());
+  const int error = host_->host().sysctls.Set(name, number);
+  if (error == 0) return absl::OkStatus();
+  if (error == ENOENT) return Failed(absl::StrCat("sysctl: the host has no ", name));
+  return Failed(absl::StrCat("sysctl ", name, "=", value, ": ", strerror(error)));
+}
+
+// What the host has learnt of single peers: the routes that ICMP messages made.
+void Commands::PurgeHostCache() {
+  const HostScope scope(host_->host());
+  std::vector<rtentry> learnt;
+  rt_foreach([&](const rtentry& rt) {
+    if ((rt.rt_flags & RTF_DYNAMIC) == 0) return;
+    rtentry key;
+    key.rt_dest = rt.rt_dest;
+    key.rt_plen = rt.rt_plen;
+    key.rt_priority = rt.rt_priority;
+    learnt.push_back(std::move(key));
+  });
+  for (const rtentry& rt : learnt) {
+    // It was in the table a moment ago.
+    (void)rt_delete(rt.rt_dest, rt.rt_plen, rt.rt_priority);
+  }
+}
+
+// "sockstat -4 -P tcp -s [-p PORT] [| grep packetdril] | grep -c STATE | grep N": N stands in the
+// number of sockets.
+absl::Status Commands::Sockstat(const std::vector<Words>& stages) {
+  int family = 0;
+  std::optional<uint32_t> port;
+  for (size_t i = 1; i < stages[0].size(); ++i) {
+    const std::string& word = stages[0][i];
+    uint32_t number;
+    if (word == "-4" || word == "-6") {
+      family = word == "-4" ? AF_INET : AF_INET6;
+    } else if (word == "-P" && i + 1 < stages[0].size() && stages[0][i + 1] == "tcp") {
+      ++i;
+    } else if (word == "-p" && i + 1 < stages[0].size() &&
+               absl::SimpleAtoi(stages[0][i + 1], &number)) {
+      port = number;
+      ++i;
+    } else if (word != "-s") {
+      return Unknown(absl::StrCat("sockstat ", word));
+    }
+  }
+  bool owned = false;
+  size_t at = 1;
+  if (stages.size() == 4 && stages[1].size() == 2 && stages[1][0] == "grep" &&
+      absl::StartsWith("packetdrill", stages[1][1])) {
+    owned = true;
+    ++at;
+  }
+  const bool shape = stages.size() == at + 2 && stages[at].size() == 3 && stages[at][0] == "grep" &&
+                     stages[at][1] == "-c" && stages[at + 1].size() == 2 &&
+                     stages[at + 1][0] == "grep";
+  const std::optional<TcpState> state = shape ? StateOf(stages[at][2]) : std::nullopt;
+  if (!state) return Unknown("sockstat | grep ... of this shape");
+  int count = 0;
+  for (const TcpEndpoint& endpoint : tcp_endpoints(host_->host())) {
+    if (endpoint.state != *state || endpoint.family != family) continue;
+    if (owned && !endpoint.owned) continue;
+    if (port && endpoint.lport != *port && endpoint.fport != *port) continue;
+    ++count;
+  }
+  // A socket whose connection has ended has no endpoint any more, and is shown as closed.
+  if (*state == TCPS_CLOSED && !port) {
+    const auto count_ended = [&] {
+      for (const auto& [script, live] : calls_->descriptors()) {
+        int value;
+        socklen_t length = sizeof value;
+        const int result = uapi::getsockopt(live, IPPROTO_TCP, TCP_NODELAY, &value, &length);
+        if (result < 0 && errno == ECONNRESET) ++count;
+      }
+    };
+    (void)host_->Do(count_ended, host_->now_us());
+  }
+  if (absl::StrContains(absl::StrCat(count), stages[at + 1][1])) return absl::OkStatus();
+  return Failed(absl::StrCat("the number of sockets in ", stages[at][2], " is ", count));
+}
+
+absl::Status Commands::Tcpdrop(const Words& words) {
+  if (words.size() != 3 || words[1] != "-s") return Unknown("tcpdrop of this shape");
+  const std::optional<TcpState> state = StateOf(words[2]);
+  if (!state) return Unknown(absl::StrCat("tcpdrop -s ", words[2]));
+  (void)tcp_drop_all(host_->host(), *state);  // none is no failure
+  return absl::OkStatus();
+}
+
+}  // namespace sockbed::packetdrill

@@ -1,0 +1,48 @@
+// Commands of a script: what a shell would do to the host, done to the simulated one.
+//
+// Lives here:  Commands.
+// Called by:   runner.
+// May touch:   the host's tunables, routes and list of connections.
+// Differs:     no shell runs. Known forms are acted upon, all others refused: sysctl, sockstat with
+//              its greps, tcpdrop, setkey -F, kldstat, and the set-up scripts of google's suite.
+#ifndef SOCKBED_TOOLS_PACKETDRILL_COMMANDS_H_
+#define SOCKBED_TOOLS_PACKETDRILL_COMMANDS_H_
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "tools/packetdrill/calls.h"
+#include "tools/packetdrill/live_host.h"
+
+namespace sockbed::packetdrill {
+
+class Commands {
+ public:
+  // `ignored`: sysctl names that may be set without effect.
+  Commands(LiveHost* host, const Calls* calls, std::set<std::string> ignored)
+      : host_(host), calls_(calls), ignored_(std::move(ignored)) {}
+
+  // Errors: FailedPrecondition (it ends with a status other than 0, and why), Unimplemented (not
+  // among the known forms).
+  absl::Status Run(const std::string& text);
+
+ private:
+  using Words = std::vector<std::string>;
+
+  absl::Status RunPipeline(const std::vector<Words>& stages);
+  absl::Status Sysctl(const Words& words);
+  absl::Status SetSysctl(std::string name, const std::string& value);
+  absl::Status Sockstat(const std::vector<Words>& stages);
+  absl::Status Tcpdrop(const Words& words);
+  void PurgeHostCache();
+
+  LiveHost* const host_;
+  const Calls* const calls_;
+  const std::set<std::string> ignored_;
+};
+
+}  // namespace sockbed::packetdrill
+
+#endif  // SOCKBED_TOOLS_PACKETDRILL_COMMANDS_H_

@@ -1,0 +1,169 @@
+#include "tools/packetdrill/config.h"
+
+#include <functional>
+#include <map>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace sockbed::packetdrill {
+namespace {
+
+absl::Status BadValue(const std::string& name, const std::string& value) {
+  return absl::InvalidArgumentError(absl::StrCat("bad --", name, ": ", value));
+}
+
+template <typename T>
+bool ToNumber(const std::string& text, int64_t least, int64_t most, T* number) {
+  int64_t value;
+  if (!absl::SimpleAtoi(text, &value) || value < least || value > most) return false;
+  *number = static_cast<T>(value);
+  return true;
+}
+
+bool SetIpVersion(const std::string& text, Config* config) {
+  if (text == "ipv4") {
+    config->ip_version = IpVersion::kIpv4;
+  } else if (text == "ipv6") {
+    config->ip_version = IpVersion::kIpv6;
+  } else if (text == "ipv4_mapped_ipv6" || text == "ipv4-mapped-ipv6") {
+    config->ip_version = IpVersion::kIpv4Mapped;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// "ADDRESS" or "ADDRESS/LENGTH".
+bool SetAddress(const std::string& text, std::string* address, int* prefix_len) {
+  const size_t slash = text.find('/');
+  *address = text.substr(0, slash);
+  if (!ParseAddressText(*address).ok()) return false;
+  if (slash == std::string::npos) return true;
+  return prefix_len != nullptr && ToNumber(text.substr(slash + 1), 0, 128, prefix_len);
+}
+
+bool SetNetmask(const std::string& text, Config* config) {
+  const absl::StatusOr<Address> mask = ParseAddressText(text);
+  if (!mask.ok()) return false;
+  int bits = 0;
+  for (int i = 0; i < mask->length * 8; ++i) {
+    if ((mask->bytes[static_cast<size_t>(i / 8)] >> (7 - i % 8) & 1) == 0) break;
+    ++bits;
+  }
+  config->local_prefix_len = bits;
+  return true;
+}
+
+bool SetNonFatal(const std::string& text, Config* config) {
+  for (const std::string& kind : static_cast<std::vector<std::string>>(absl::StrSplit(text, ','))) {
+    if (kind == "packet") {
+      config->packets_may_differ = true;
+    } else if (kind == "syscall") {
+      config->calls_may_differ = true;
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+using Setter = std::function<bool(const std::string& value, Config* config)>;
+
+template <typename T>
+Setter NumberIn(T Config::*field, int64_t least, int64_t most) {
+  return [=](const std::string& value, Config* config) {
+    return ToNumber(value, least, most, &(config->*field));
+  };
+}
+
+std::map<std::string, Setter> ValueOptions() {
+  const auto text_into = [](std::string Config::*field) {
+    return [=](const std::string& value, Config* config) {
+      config->*field = value;
+      return true;
+    };
+  };
+  // What has no meaning for a simulated host, whatever its value.
+  const Setter nothing = [](const std::string&, Config*) { return true; };
+  return {
+      {"ip_version", SetIpVersion},
+      {"local_ip", [](const std::string& v,
+                      Config* c) { return SetAddress(v, &c->local_ip, &c->local_prefix_len); }},
+      {"remote_ip", [](const std::string& v,
+                       Config* c) { return SetAddress(v, &c->remote_ip, &c->remote_prefix_len); }},
+      {"gateway_ip",
+       [](const std::string& v, Config* c) { return SetAddress(v, &c->gateway_ip, nullptr); }},
+      {"netmask_ip", SetNetmask},
+      {"bind_port", NumberIn(&Config::bind_port, 1, 65535)},
+      {"connect_port", NumberIn(&Config::connect_port, 1, 65535)},
+      {"mtu", NumberIn(&Config::mtu, 68, 65535)},
+      {"tolerance_usecs", NumberIn(&Config::tolerance_us, 1, int64_t{1} << 50)},
+      {"tolerance_percent",
+       [](const std::string& v, Config* c) {
+         return absl::SimpleAtod(v, &c->tolerance_percent) && c->tolerance_percent >= 0;
+       }},
+      {"tcp_ts_tick_usecs", NumberIn(&Config::ts_tick_us, 0, 1'000'000'000)},
+      {"non_fatal", SetNonFatal},
+      {"tcp_md5_secret", text_into(&Config::md5_secret)},
+      {"udp_encapsulation",
+       [](const std::string& v, Config* c) {
+         c->tcp_in_udp = v == "tcp";
+         return c->tcp_in_udp;
+       }},
+      {"define", nothing},  // the parser's
+      {"speed", nothing},
+      {"tun_dev", nothing},
+      {"persistent_tun_dev", nothing},
+      {"mss", nothing},
+  };
+}
+
+std::map<std::string, bool Config::*> Switches() {
+  return {{"dry_run", &Config::dry_run},
+          {"verbose", &Config::verbose},
+          {"no_cleanup", &Config::no_cleanup},
+          {"tcp_ts_ecr_scaled", &Config::ts_ecr_scaled}};
+}
+
+}  // namespace
+
+absl::Status ApplyOption(const std::string& name, const std::optional<std::string>& value,
+                         Config* config) {
+  const std::map<std::string, bool Config::*> switches = Switches();
+  if (const auto found = switches.find(name); found != switches.end()) {
+    if (value)
+      return absl::InvalidArgumentError(absl::StrCat("option '", name, "' forbids an argument"));
+    config->*found->second = true;
+    return absl::OkStatus();
+  }
+  if (name == "strict_segments") {
+    config->glue_segments = false;
+    return absl::OkStatus();
+  }
+  const std::map<std::string, Setter> options = ValueOptions();
+  const auto found = options.find(name);
+  if (found == options.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("option '", name, "' unknown"));
+  }
+  if (!value) {
+    return absl::InvalidArgumentError(absl::StrCat("option '", name, "' requires an argument"));
+  }
+  if (!found->second(*value, config)) return BadValue(name, *value);
+  return absl::OkStatus();
+}
+
+void CompleteAddresses(Config* config) {
+  const bool v6 = config->v6_packets();
+  const auto fallback = [](std::string* text, const char* value) {
+    if (text->empty()) *text = value;
+  };
+  fallback(&config->local_ip, v6 ? "fd3d:fa7b:d17d::1" : "192.168.0.1");
+  fallback(&config->gateway_ip, v6 ? "fd3d:fa7b:d17d::2" : "192.168.0.2");
+  fallback(&config->remote_ip, v6 ? "2001:db8::1" : "192.0.2.1");
+  if (config->local_prefix_len == 0) config->local_prefix_len = v6 ? 48 : 16;
+  if (config->remote_prefix_len == 0) config->remote_prefix_len = v6 ? 32 : 24;
+}
+
+}  // namespace sockbed::packetdrill

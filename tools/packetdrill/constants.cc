@@ -1,0 +1,248 @@
+#include "tools/packetdrill/constants.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "kernel/inet/in_pcb.h"
+#include "kernel/tcp/tcp.h"
+
+namespace sockbed::packetdrill {
+namespace {
+
+// For options that some system has and the simulated one has not: they are refused by the kernel
+// (ENOPROTOOPT), not by us.
+constexpr int64_t kNoSuchOption = 0x10ff;
+
+struct Symbol {
+  const char* name;
+  int64_t value;
+};
+
+#define SOCKBED_SAME(name) \
+  { #name, name }
+
+constexpr Symbol kSymbols[] = {
+    // Sockets.
+    SOCKBED_SAME(AF_UNSPEC),
+    SOCKBED_SAME(AF_INET),
+    SOCKBED_SAME(AF_INET6),
+    SOCKBED_SAME(SOCK_STREAM),
+    SOCKBED_SAME(SOCK_DGRAM),
+    SOCKBED_SAME(SOCK_RAW),
+    SOCKBED_SAME(SOCK_NONBLOCK),
+    SOCKBED_SAME(SOCK_CLOEXEC),
+    SOCKBED_SAME(IPPROTO_IP),
+    SOCKBED_SAME(IPPROTO_TCP),
+    SOCKBED_SAME(IPPROTO_UDP),
+    SOCKBED_SAME(IPPROTO_UDPLITE),
+    SOCKBED_SAME(IPPROTO_ICMP),
+    SOCKBED_SAME(IPPROTO_IPV6),
+    SOCKBED_SAME(IPPROTO_ICMPV6),
+    {"SOL_IP", IPPROTO_IP},
+    {"SOL_IPV6", IPPROTO_IPV6},
+    {"SOL_TCP", IPPROTO_TCP},
+    {"SOL_UDP", IPPROTO_UDP},
+    SOCKBED_SAME(SOL_SOCKET),
+    SOCKBED_SAME(SHUT_RD),
+    SOCKBED_SAME(SHUT_WR),
+    SOCKBED_SAME(SHUT_RDWR),
+    // Options of sockets.
+    SOCKBED_SAME(SO_REUSEADDR),
+    SOCKBED_SAME(SO_REUSEPORT),
+    SOCKBED_SAME(SO_KEEPALIVE),
+    SOCKBED_SAME(SO_DONTROUTE),
+    SOCKBED_SAME(SO_BROADCAST),
+    SOCKBED_SAME(SO_OOBINLINE),
+    SOCKBED_SAME(SO_LINGER),
+    SOCKBED_SAME(SO_SNDBUF),
+    SOCKBED_SAME(SO_RCVBUF),
+    SOCKBED_SAME(SO_SNDLOWAT),
+    SOCKBED_SAME(SO_RCVLOWAT),
+    SOCKBED_SAME(SO_SNDTIMEO),
+    SOCKBED_SAME(SO_RCVTIMEO),
+    SOCKBED_SAME(SO_ERROR),
+    SOCKBED_SAME(SO_TYPE),
+    SOCKBED_SAME(SO_ACCEPTCONN),
+    SOCKBED_SAME(SO_TIMESTAMP),
+    SOCKBED_SAME(SO_DEBUG),
+    SOCKBED_SAME(SO_MARK),
+    SOCKBED_SAME(SO_ZEROCOPY),
+    SOCKBED_SAME(SO_TIMESTAMPING),
+    // Options of IP.
+    SOCKBED_SAME(IP_TOS),
+    SOCKBED_SAME(IP_TTL),
+    SOCKBED_SAME(IP_MTU),
+    SOCKBED_SAME(IP_RECVTTL),
+    SOCKBED_SAME(IP_RECVTOS),
+    SOCKBED_SAME(IP_MTU_DISCOVER),
+    SOCKBED_SAME(IP_RECVERR),
+    SOCKBED_SAME(IP_FREEBIND),
+    SOCKBED_SAME(IP_MINTTL),
+    SOCKBED_SAME(IPV6_UNICAST_HOPS),
+    SOCKBED_SAME(IPV6_TCLASS),
+    SOCKBED_SAME(IPV6_V6ONLY),
+    SOCKBED_SAME(IPV6_RECVTCLASS),
+    SOCKBED_SAME(IPV6_RECVHOPLIMIT),
+    {"IPV6_USE_MIN_MTU", kNoSuchOption},
+    {"IP_DONTFRAG", kIpDontFrag},
+    {"IP_RECVDSTADDR", kIpRecvDstAddr},
+    {"IP_RECVIF", kIpRecvIf},
+    {"IP_PORTRANGE", kIpPortRange},
+    {"IPTOS_LOWDELAY", 0x10},
+    {"IPTOS_THROUGHPUT", 0x08},
+    {"IPTOS_ECN_NOTECT", 0},
+    {"IPTOS_ECN_ECT1", 1},
+    {"IPTOS_ECN_ECT0", 2},
+    {"IPTOS_ECN_CE", 3},
+    {"IPTOS_DSCP_CS0", 0x00},
+    {"IPTOS_DSCP_CS1", 0x20},
+    {"IPTOS_DSCP_CS2", 0x40},
+    {"IPTOS_DSCP_CS3", 0x60},
+    {"IPTOS_DSCP_CS4", 0x80},
+    {"IPTOS_DSCP_CS5", 0xa0},
+    {"IPTOS_DSCP_CS6", 0xc0},
+    {"IPTOS_DSCP_CS7", 0xe0},
+    {"IPTOS_DSCP_EF", 0xb8},
+    // Options of TCP: the host's numbers, then those that its headers lack.
+    SOCKBED_SAME(TCP_NODELAY),
+    SOCKBED_SAME(TCP_MAXSEG),
+    SOCKBED_SAME(TCP_KEEPIDLE),
+    SOCKBED_SAME(TCP_KEEPINTVL),
+    SOCKBED_SAME(TCP_KEEPCNT),
+    SOCKBED_SAME(TCP_INFO),
+    SOCKBED_SAME(TCP_CONGESTION),
+    SOCKBED_SAME(TCP_FASTOPEN),
+    SOCKBED_SAME(TCP_CORK),
+    SOCKBED_SAME(TCP_SYNCNT),
+    SOCKBED_SAME(TCP_USER_TIMEOUT),
+    SOCKBED_SAME(TCP_NOTSENT_LOWAT),
+    SOCKBED_SAME(TCP_FASTOPEN_CONNECT),
+    SOCKBED_SAME(TCP_FASTOPEN_KEY),
+    SOCKBED_SAME(TCP_INQ),
+    {"TCP_NOPUSH", kTcpNoPush},
+    {"TCP_SACK_ENABLE", kTcpSackEnable},
+    {"TCP_NOOPT", kTcpNoOpt},
+    {"TCP_KEEPINIT", kTcpKeepInit},
+    {"TCP_MD5SIG", kNoSuchOption},
+    {"TCP_REMOTE_UDP_ENCAPS_PORT", kNoSuchOption},
+    {"TCP_FUNCTION_BLK", kNoSuchOption},
+    {"TCP_RACK_PACE_MAX_SEG", kNoSuchOption},
+    {"TCP_RACK_PACE_RATE_SS", kNoSuchOption},
+    {"TCP_RACK_PACE_ALWAYS", kNoSuchOption},
+    {"SO_ACCEPTFILTER", kNoSuchOption},
+    // Flags of calls.
+    SOCKBED_SAME(MSG_PEEK),
+    SOCKBED_SAME(MSG_DONTWAIT),
+    SOCKBED_SAME(MSG_WAITALL),
+    SOCKBED_SAME(MSG_OOB),
+    SOCKBED_SAME(MSG_NOSIGNAL),
+    SOCKBED_SAME(MSG_TRUNC),
+    SOCKBED_SAME(MSG_CTRUNC),
+    SOCKBED_SAME(MSG_EOR),
+    SOCKBED_SAME(MSG_MORE),
+    SOCKBED_SAME(MSG_ERRQUEUE),
+    SOCKBED_SAME(MSG_FASTOPEN),
+    SOCKBED_SAME(MSG_ZEROCOPY),
+    SOCKBED_SAME(F_GETFL),
+    SOCKBED_SAME(F_SETFL),
+    SOCKBED_SAME(F_GETFD),
+    SOCKBED_SAME(F_SETFD),
+    SOCKBED_SAME(FD_CLOEXEC),
+    SOCKBED_SAME(O_RDONLY),
+    SOCKBED_SAME(O_WRONLY),
+    SOCKBED_SAME(O_RDWR),
+    SOCKBED_SAME(O_NONBLOCK),
+    SOCKBED_SAME(O_ASYNC),
+    SOCKBED_SAME(FIONREAD),
+    SOCKBED_SAME(FIONBIO),
+    SOCKBED_SAME(FIOASYNC),
+    {"SIOCINQ", FIONREAD},
+    {"SIOCATMARK", 0x8905},
+    SOCKBED_SAME(POLLIN),
+    SOCKBED_SAME(POLLPRI),
+    SOCKBED_SAME(POLLOUT),
+    SOCKBED_SAME(POLLERR),
+    SOCKBED_SAME(POLLHUP),
+    SOCKBED_SAME(POLLNVAL),
+    {"POLLRDHUP", 0x2000},
+    {"POLLRDNORM", 0x40},
+    {"POLLRDBAND", 0x80},
+    {"POLLWRNORM", 0x100},
+    {"POLLWRBAND", 0x200},
+    {"POLLINIGNEOF", 0x8000},
+    {"SCM_RIGHTS", SCM_RIGHTS},
+    {"NULL", 0},
+    // Errors.
+    SOCKBED_SAME(EPERM),
+    SOCKBED_SAME(ENOENT),
+    SOCKBED_SAME(EINTR),
+    SOCKBED_SAME(EIO),
+    SOCKBED_SAME(EBADF),
+    SOCKBED_SAME(EAGAIN),
+    SOCKBED_SAME(EWOULDBLOCK),
+    SOCKBED_SAME(ENOMEM),
+    SOCKBED_SAME(EACCES),
+    SOCKBED_SAME(EFAULT),
+    SOCKBED_SAME(EBUSY),
+    SOCKBED_SAME(EEXIST),
+    SOCKBED_SAME(EINVAL),
+    SOCKBED_SAME(ENFILE),
+    SOCKBED_SAME(EMFILE),
+    SOCKBED_SAME(ENOTTY),
+    SOCKBED_SAME(EPIPE),
+    SOCKBED_SAME(EDOM),
+    SOCKBED_SAME(ESPIPE),
+    SOCKBED_SAME(ENOTSOCK),
+    SOCKBED_SAME(EDESTADDRREQ),
+    SOCKBED_SAME(EMSGSIZE),
+    SOCKBED_SAME(EPROTOTYPE),
+    SOCKBED_SAME(ENOPROTOOPT),
+    SOCKBED_SAME(EPROTONOSUPPORT),
+    SOCKBED_SAME(ESOCKTNOSUPPORT),
+    SOCKBED_SAME(EOPNOTSUPP),
+    {"ENOTSUP", ENOTSUP},
+    SOCKBED_SAME(EPFNOSUPPORT),
+    SOCKBED_SAME(EAFNOSUPPORT),
+    SOCKBED_SAME(EADDRINUSE),
+    SOCKBED_SAME(EADDRNOTAVAIL),
+    SOCKBED_SAME(ENETDOWN),
+    SOCKBED_SAME(ENETUNREACH),
+    SOCKBED_SAME(ENETRESET),
+    SOCKBED_SAME(ECONNABORTED),
+    SOCKBED_SAME(ECONNRESET),
+    SOCKBED_SAME(ENOBUFS),
+    SOCKBED_SAME(EISCONN),
+    SOCKBED_SAME(ENOTCONN),
+    SOCKBED_SAME(ESHUTDOWN),
+    SOCKBED_SAME(ETIMEDOUT),
+    SOCKBED_SAME(ECONNREFUSED),
+    SOCKBED_SAME(EHOSTDOWN),
+    SOCKBED_SAME(EHOSTUNREACH),
+    SOCKBED_SAME(EALREADY),
+    SOCKBED_SAME(EINPROGRESS),
+};
+
+#undef SOCKBED_SAME
+
+}  // namespace
+
+std::optional<int64_t> SymbolValue(const std::string& name) {
+  const auto* const found = std::find_if(std::begin(kSymbols), std::end(kSymbols),
+                                         [&](const Symbol& symbol) { return name == symbol.name; });
+  if (found == std::end(kSymbols)) return std::nullopt;
+  return found->value;
+}
+
+std::string ErrnoText(int error) { return absl::StrCat(error, " (", strerror(error), ")"); }
+
+}  // namespace sockbed::packetdrill

@@ -1,0 +1,244 @@
+#include "tools/packetdrill/live_host.h"
+
+#include <signal.h>
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "kernel/inet/in_var.h"
+#include "kernel/inet/ip_var.h"
+#include "kernel/inet/route.h"
+#include "kernel/mbuf/chain.h"
+#include "kernel/sched/synch.h"
+#include "uapi/uapi.h"
+
+namespace sockbed::packetdrill {
+namespace {
+
+// The script starts when the host has been up for a while: no clock of its reads zero.
+constexpr SimTime kStart = 1 * kSecond;
+
+in_addr ToInAddr(const Address& address) {
+  in_addr in;
+  std::memcpy(&in, address.bytes.data(), sizeof in);
+  return in;
+}
+
+absl::Status Refused(const char* what, int error) {
+  return absl::InvalidArgumentError(absl::StrCat(what, ": ", strerror(error)));
+}
+
+// Hands a descriptor over a socket pair, and takes it at the other end.
+void SendDescriptor(int channel, int fd) {
+  char byte = 0;
+  iovec iov = {&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr msg = {};
+  msg.msg_iov = &iov;
+  msg.msg_iovlen = 1;
+  msg.msg_control = control;
+  msg.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&msg);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  (void)uapi::sendmsg(channel, &msg, 0);  // the taker finds nothing if it fails
+}
+
+int ReceiveDescriptor(int channel) {
+  char byte;
+  iovec iov = {&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr msg = {};
+  msg.msg_iov = &iov;
+  msg.msg_iovlen = 1;
+  msg.msg_control = control;
+  msg.msg_controllen = sizeof control;
+  int fd = -1;
+  if (uapi::recvmsg(channel, &msg, MSG_DONTWAIT) != 1) return fd;
+  const cmsghdr* header = CMSG_FIRSTHDR(&msg);
+  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  }
+  return fd;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LiveHost>> LiveHost::Boot(const LiveHostOptions& options,
+                                                         MachineStore* store) {
+  std::unique_ptr<LiveHost> live(new LiveHost);
+  live->simulation_ =
+      std::make_unique<Simulation>(Machine::Options{.seed = options.seed, .store = store});
+  live->host_ = &live->simulation_->AddHost("host");
+  live->scope_ = std::make_unique<MachineScope>(live->simulation_->machine());
+  live->alarm_.handler = [](Event*) {};
+  if (absl::Status status = live->Configure(options); !status.ok()) return status;
+  LiveHost* const self = live.get();
+  self->host_->Spawn("packetdrill", [self] { self->ProcessMain(); }, {.daemon = true});
+  self->RunTo(0);
+  return live;
+}
+
+LiveHost::~LiveHost() {
+  if (simulation_ != nullptr) (void)Finish();
+}
+
+absl::Status LiveHost::Configure(const LiveHostOptions& options) {
+  // System calls take no time that a script could see.
+  host_->SetSysctl("kern.syscall_ns", 1);
+  if (options.profile == Profile::kFreeBsd) host_->SetSysctl("net.inet.tcp.profile", 1);
+  const HostScope scope(*host_);
+  ifp_ = if_attach(*host_, "tun0");
+  ifp_->if_softc = this;
+  ifp_->if_output = &LiveHost::Output;
+  ifp_->if_mtu = options.mtu;
+  ifp_->if_flags |= IFF_RUNNING | IFF_POINTOPOINT | IFF_MULTICAST;
+  if_up(ifp_);
+  if (options.local.v6()) return absl::UnimplementedError("the simulated host has no IPv6");
+  return ConfigureIpv4(options);
+}
+
+absl::Status LiveHost::ConfigureIpv4(const LiveHostOptions& options) {
+  const auto prefix_len = static_cast<uint8_t>(options.local_prefix_len);
+  if (const int error = in_ifadd(ifp_, ToInAddr(options.local), prefix_len)) {
+    return Refused("local_ip", error);
+  }
+  const RouteSpec route = {.dest = ToInAddr(options.remote_net),
+                           .plen = static_cast<uint8_t>(options.remote_prefix_len),
+                           .gateway = ToInAddr(options.gateway)};
+  if (const int error = rt_add(route)) return Refused("gateway_ip", error);
+  return absl::OkStatus();
+}
+
+// --- Time. ---
+
+int64_t LiveHost::now_us() const { return (simulation_->machine().now() - kStart) / kMicrosecond; }
+
+bool LiveHost::RunOn(int64_t us) {
+  Machine& machine = simulation_->machine();
+  const SimTime until = std::max(kStart + us * kMicrosecond, machine.now());
+  // The alarm keeps the clock going when nothing else is due.
+  const bool alone = machine.Run(machine.now()) == Machine::End::kQuiescent;
+  quiescent_ = alone;
+  if (until > machine.now()) machine.Schedule(&alarm_, until);
+  const bool stopped = machine.Run(until) == Machine::End::kStopped;
+  machine.Cancel(&alarm_);
+  return stopped;
+}
+
+void LiveHost::RunTo(int64_t us) {
+  while (RunOn(us)) {
+  }
+}
+
+bool LiveHost::RunToPacket(int64_t us) {
+  const size_t before = sent_.size();
+  Machine& machine = simulation_->machine();
+  const SimTime until = std::max(kStart + us * kMicrosecond, machine.now());
+  while (sent_.size() == before) {
+    const Machine::End end = machine.Run(until);
+    quiescent_ = end == Machine::End::kQuiescent;
+    if (end != Machine::End::kStopped) break;
+  }
+  return sent_.size() != before;
+}
+
+// --- Packets. ---
+
+void LiveHost::Inject(const std::vector<uint8_t>& packet) {
+  const HostScope scope(*host_);
+  MbufPtr m = m_devget(reinterpret_cast<const char*>(packet.data()),
+                       static_cast<int>(packet.size()), max_linkhdr);
+  KASSERT(m != nullptr);
+  m->m_pkthdr.ph_family = packet[0] >> 4 == 6 ? AF_INET6 : AF_INET;
+  if_input(ifp_, std::move(m));
+}
+
+int LiveHost::Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
+  auto* const self = static_cast<LiveHost*>(ifp->if_softc);
+  SentPacket sent = {self->now_us(), std::vector<uint8_t>(static_cast<size_t>(m->m_pkthdr.len))};
+  m_copydata(m.get(), 0, m->m_pkthdr.len, sent.bytes.data());
+  self->sent_.push_back(std::move(sent));
+  self->simulation_->machine().Stop();
+  return 0;
+}
+
+// --- Processes. ---
+
+void LiveHost::ProcessMain() {
+  struct sigaction ignore = {};
+  ignore.sa_handler = SIG_IGN;
+  (void)uapi::sigaction(SIGPIPE, &ignore, nullptr);  // errors come as EPIPE
+  for (;;) {
+    while (!job_) {
+      if (tsleep(&job_, PWAIT | PCATCH, "script", 0) != 0) return;
+    }
+    job_();
+    job_ = nullptr;
+    simulation_->machine().Stop();
+  }
+}
+
+bool LiveHost::Do(std::function<void()> body, int64_t us) {
+  KASSERT(!job_);
+  job_ = std::move(body);
+  {
+    const HostScope scope(*host_);
+    wakeup(&job_);
+  }
+  RunTo(now_us());
+  if (!job_) return true;
+  Machine& machine = simulation_->machine();
+  const SimTime until = std::max(kStart + us * kMicrosecond, machine.now());
+  while (job_ && machine.Run(until) == Machine::End::kStopped) {
+  }
+  if (!job_) RunTo(now_us());
+  return !job_;
+}
+
+void LiveHost::StartSleeper(std::function<int64_t()> body, bool gives_descriptor) {
+  KASSERT(sleeper_done_);
+  sleeper_done_ = false;
+  auto child = [this, body = std::move(body), gives_descriptor] {
+    const int64_t result = body();
+    if (gives_descriptor && result >= 0) SendDescriptor(channel_[1], static_cast<int>(result));
+    sleeper_done_us_ = now_us();
+    sleeper_done_ = true;
+    simulation_->machine().Stop();
+    return 0;
+  };
+  const auto spawn = [this, &child] {
+    if (channel_[0] < 0) (void)uapi::socketpair(AF_UNIX, SOCK_STREAM, 0, channel_);
+    while (uapi::waitpid(-1, nullptr, WNOHANG) > 0) {  // the one before
+    }
+    sleeper_pid_ = uapi::spawn("packetdrill", std::move(child));
+  };
+  (void)Do(spawn, now_us());
+}
+
+bool LiveHost::RunToSleeper(int64_t us) {
+  Machine& machine = simulation_->machine();
+  const SimTime until = std::max(kStart + us * kMicrosecond, machine.now());
+  while (!sleeper_done_ && machine.Run(until) == Machine::End::kStopped) {
+  }
+  if (sleeper_done_) RunTo(now_us());
+  return sleeper_done_;
+}
+
+int LiveHost::TakeSleeperDescriptor() {
+  int fd = -1;
+  (void)Do([&] { fd = ReceiveDescriptor(channel_[0]); }, now_us());
+  return fd;
+}
+
+std::string LiveHost::Finish() {
+  const RunResult result = simulation_->Finish();
+  scope_.reset();
+  simulation_.reset();
+  return result.leaks;
+}
+
+}  // namespace sockbed::packetdrill

@@ -1,0 +1,164 @@
+#include "tools/packetdrill/runner.h"
+
+#include "gtest/gtest.h"
+
+namespace sockbed::packetdrill {
+namespace {
+
+Verdict Play(const std::string& text, Profile profile = Profile::kOpenBsd) {
+  RunOptions options;
+  options.profile = profile;
+  options.exact = true;
+  return RunScript("t.pkt", text, options);
+}
+
+// A server and its first connection; events 1 to 8.
+constexpr char kServer[] = R"(0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0.1 < S 7:7(0) win 65535 <mss 1000>
++0 > S. 700:700(0) ack 8 <mss 1460>
++0.1 < . 1:1(0) ack 1 win 65535
++0 accept(3, ..., ...) = 4
+)";
+
+std::string Report(const std::string& tail) { return Play(kServer + tail).message; }
+
+TEST(Runner, AServerAnswersToTheMicrosecond) {
+  const Verdict verdict = Play(std::string(kServer) + R"(
++0 < P. 1:101(100) ack 1 win 65535
++0 read(4, ..., 1000) = 100
++0 write(4, ..., 10) = 10
++0 > P. 1:11(10) ack 101
++0.1 < F. 101:101(0) ack 11 win 65535
++0 > . 11:11(0) ack 102
++0 close(4) = 0
++0 > F. 11:11(0) ack 102
++0.1 < . 102:102(0) ack 12 win 65535
+)");
+  EXPECT_TRUE(verdict.passed) << verdict.message;
+  EXPECT_EQ(verdict.deviation_us, 0);
+  EXPECT_EQ(verdict.left_behind, "");
+  EXPECT_EQ(verdict.events, 17);
+}
+
+TEST(Runner, AnInitialNumberNearTheWrapIsTranslated) {
+  const Verdict verdict = Play(R"(0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 4294967290:4294967290(0) win 65535 <mss 1000>
++0 > S. 700:700(0) ack 4294967291 <mss 1460>
++0 < . 1:1(0) ack 1 win 65535
++0 < P. 1:11(10) ack 1 win 65535
++0 < P. 11:21(10) ack 1 win 65535
++0 > . 1:1(0) ack 21
+)");
+  EXPECT_TRUE(verdict.passed) << verdict.message;
+}
+
+TEST(Runner, ShowsExpectedAndActualPacket) {
+  EXPECT_EQ(Report("+0 < P. 2:12(10) ack 1 win 9\n+0 > . 1:1(0) ack 5\n"),
+            "t.pkt:10: error handling packet: live packet field tcp_ack_seq: expected: 5 (0x5) vs "
+            "actual: 1 (0x1)\n"
+            "  script packet: 0.200000 > . 1:1(0) ack 5\n"
+            "  actual packet: 0.200000 > . 1:1(0) ack 1 win 17000\n");
+}
+
+TEST(Runner, ReportsTheDeviation) {
+  EXPECT_EQ(Report("+0 < F. 1:1(0) ack 1 win 9\n+0.3 > . 1:1(0) ack 2\n"),
+            "t.pkt:10: error handling packet: timing error: expected outbound packet at 0.500000 "
+            "sec but happened at 0.200000 sec (-300000 usecs; tolerance 0)\n"
+            "  script packet: 0.500000 > . 1:1(0) ack 2\n"
+            "  actual packet: 0.200000 > . 1:1(0) ack 2 win 17000\n");
+}
+
+TEST(Runner, SaysThatNothingIsLeftToHappen) {
+  const std::string report = Report("+0 > . 1:1(0) ack 2\n");
+  EXPECT_NE(report.find("t.pkt:9: error handling packet: no packet"), std::string::npos) << report;
+}
+
+TEST(Runner, ComparesResultsAndErrors) {
+  EXPECT_EQ(Report("+0 close(9) = 0\n"),
+            "t.pkt:9: runtime error in close call: descriptor 9 is not open\n  close(9) = 0\n");
+  EXPECT_EQ(Report("+0 listen(4, 1) = 0\n"),
+            "t.pkt:9: runtime error in listen call: Expected result 0 but got -1 with errno 22 "
+            "(Invalid argument)\n  listen(4, 1) = 0\n");
+  EXPECT_NE(Report("+0 getsockopt(4, SOL_SOCKET, SO_ERROR, [5], [4]) = 0\n"), "");
+  EXPECT_NE(Report("+0 frobnicate() = 0\n"), "");
+  EXPECT_NE(Report("+0 shutdown(4) = 0\n"), "");
+  EXPECT_NE(Report("+0 shutdown(4, SHUT_NEVER) = 0\n"), "");
+}
+
+TEST(Runner, ACallThatSleepsReturnsInTime) {
+  const Verdict verdict = Play(std::string(kServer) + R"(
++0...0.5 read(4, ..., 1000) = 10
++0.5 < P. 1:11(10) ack 1 win 65535
+)");
+  EXPECT_TRUE(verdict.passed) << verdict.message;
+  const Verdict late = Play(std::string(kServer) + R"(
++0...0.4 read(4, ..., 1000) = 10
++0.5 < P. 1:11(10) ack 1 win 65535
++0.1 close(4) = 0
+)");
+  EXPECT_NE(late.message.find("expected system call return at 0.600000 sec but happened at "
+                              "0.700000 sec (+100000 usecs"),
+            std::string::npos)
+      << late.message;
+}
+
+TEST(Runner, AnAcceptThatSleepsHandsItsDescriptorOver) {
+  const Verdict verdict = Play(R"(0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0...0.2 accept(3, ..., ...) = 4
++0.1 < S 0:0(0) win 65535 <mss 1000>
++0 > S. 0:0(0) ack 1 <mss 1460>
++0.1 < . 1:1(0) ack 1 win 65535
++0 < P. 1:11(10) ack 1 win 65535
++0 read(4, ..., 1000) = 10
+)");
+  EXPECT_TRUE(verdict.passed) << verdict.message;
+}
+
+TEST(Runner, CommandsActOnTheHost) {
+  EXPECT_EQ(Report("+0 `sysctl -w net.inet.tcp.rfc1323=0`\n"), "");
+  EXPECT_EQ(Report("+0 `sockstat -4 -P tcp -s | grep packetdrill | grep -c ESTABLISHED | grep 1`\n"
+                   "+0 `sockstat -4 -P tcp -p 8080 -s | grep -c SYN_RCVD | grep 0`\n"),
+            "");
+  EXPECT_NE(Report("+0 `sysctl -w net.inet.tcp.nonsense=1`\n"), "");
+  EXPECT_NE(Report("+0 `rm -rf /`\n"), "");
+}
+
+TEST(Runner, CodeSeesTheConnection) {
+  EXPECT_EQ(Report("+0 %{ assert tcpi_state == TCPI_ESTABLISHED }%\n"), "");
+  const std::string report = Report("+0 %{ assert tcpi_state == TCPI_CLOSING }%\n");
+  EXPECT_NE(report.find("assertion failed: tcpi_state == TCPI_CLOSING (TCPI_CLOSING = 7, "
+                        "tcpi_state = 4)"),
+            std::string::npos)
+      << report;
+}
+
+TEST(Runner, DatagramsGoBothWays) {
+  const Verdict verdict = Play(R"(0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3
++0 bind(3, ..., ...) = 0
++0 connect(3, ..., ...) = 0
++0 write(3, ..., 100) = 100
++0 > udp (100)
++0.1 < udp (50)
++0 read(3, ..., 1000) = 50
++0 < icmp unreachable port_unreachable [udp (100)]
++0 read(3, ..., 1000) = -1 ECONNREFUSED (Connection refused)
+)");
+  EXPECT_TRUE(verdict.passed) << verdict.message;
+}
+
+TEST(Runner, UnreadableScriptsAndOptionsAreTold) {
+  EXPECT_FALSE(Play("0 s//").readable);
+  EXPECT_EQ(Play("--nonsense\n0 `true`").message, "t.pkt:1: option 'nonsense' unknown\n");
+  EXPECT_EQ(Play("--mtu=7\n0 `true`").message, "t.pkt:1: bad --mtu: 7\n");
+  EXPECT_EQ(Play("1 `true`").message, "t.pkt:1: the first event must be at time 0\n");
+}
+
+}  // namespace
+}  // namespace sockbed::packetdrill
