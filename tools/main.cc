@@ -14,6 +14,7 @@
 #include "kernel/sim/sites.h"
 #include "tools/command_line.h"
 #include "tools/compare.h"
+#include "tools/packetdrill_command.h"
 #include "tools/program.h"
 #include "tools/run_command.h"
 
@@ -36,6 +37,7 @@ constexpr char kHelp[] =
 
   sockbed run SCENARIO.yaml [flags]   run a scenario and report how it went
   sockbed diff RUN1 RUN2              compare two --out folders; name the first event that differs
+  sockbed packetdrill FILE|DIR...     run packetdrill scripts, each against a host of its own
   sockbed programs                    the programs a scenario can run, with their arguments
   sockbed sysctls                     the tunables of a host, with their defaults
   sockbed sites                       the places where chance and faults enter a run
@@ -184,7 +186,21 @@ std::vector<Command> Commands() {
           {"sites", kHelp, {}, ListSites}};
 }
 
+// Has flags of its own: those of a script's head, which Abseil does not know.
+int Packetdrill(const std::vector<std::string>& args) {
+  const absl::StatusOr<PacketdrillOptions> options = ParsePacketdrillArguments(args);
+  if (!options.ok()) return Fail(options.status());
+  if (options->help) {
+    fputs(kPacketdrillHelp, stdout);
+    return kPassed;
+  }
+  const absl::StatusOr<bool> good = RunPacketdrill(*options);
+  if (!good.ok()) return Fail(good.status());
+  return *good ? kPassed : kFailed;
+}
+
 int Help(const std::string& topic) {
+  if (topic == "packetdrill") return Packetdrill({"--help"});
   for (const Command& command : Commands()) {
     if (topic != command.name) continue;
     fputs(command.help, stdout);
@@ -203,6 +219,7 @@ int Main(const std::vector<std::string>& args) {
   if (args[0] == "help" || args[0] == "--help" || args[0] == "-h") {
     return Help(args.size() > 1 ? args[1] : "");
   }
+  if (args[0] == "packetdrill") return Packetdrill({args.begin() + 1, args.end()});
   for (const Command& command : Commands()) {
     if (args[0] != command.name) continue;
     const absl::StatusOr<CommandLine> line =

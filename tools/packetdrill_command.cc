@@ -1,0 +1,353 @@
+#include "tools/packetdrill_command.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "tools/packetdrill/config.h"
+#include "tools/packetdrill/parser.h"
+#include "tools/packetdrill/printer.h"
+#include "tools/worker_pool.h"
+
+namespace sockbed::tools {
+
+const char kPacketdrillHelp[] =
+    R"(sockbed packetdrill [--profile=openbsd|freebsd] [--exact] [flags] FILE|DIR...
+
+Runs packetdrill scripts, each on a simulated host of its own, in virtual time. Folders are searched
+for *.pkt and run in parallel. Prints what failed as script:line, with the expected and the actual
+packet; then totals, with the largest deviation of an event from its time.
+
+  --profile=NAME     whose behaviour the host has: openbsd (default) or freebsd
+  --exact            no tolerance: every event at its microsecond
+  --jobs=N           processes (default: one for each processor)
+  --seed=N           the host's initial sequence numbers, ports and the like
+  --expected_failures=FILE
+                     scripts that do not pass, one a line, below "# the reason"; a script that is
+                     not listed and fails, or is listed and passes, makes the run fail
+  --ignore_sysctl=NAME,NAME...
+                     tunables that scripts may set in vain
+  --print            print the scripts as they were understood, and run nothing
+  -D NAME[=VALUE]    define a symbol of the script
+  -v                 tell each event
+
+Further flags are those of a script's head, and outrank it: --ip_version, --tolerance_usecs, --mtu,
+--bind_port, --non_fatal, --dry_run ...
+
+Exit status: 0 all passed; 1 a script failed; 2 bad input, nothing was done.
+)";
+
+namespace {
+
+using packetdrill::Verdict;
+
+struct Script {
+  std::string path;
+  std::string name;    // below the folder that was named, or the path itself
+  std::string folder;  // of `name`
+};
+
+absl::Status Bad(const std::string& what) { return absl::InvalidArgumentError(what); }
+
+std::string Contents(const std::string& path) {
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+// --- Arguments. ---
+
+absl::Status TakeDefinition(const std::string& text, PacketdrillOptions* options) {
+  const size_t equals = text.find('=');
+  const std::string value = equals == std::string::npos ? "" : text.substr(equals + 1);
+  options->run.definitions[text.substr(0, equals)] = value;
+  return text.empty() || equals == 0 ? Bad("-D needs NAME[=VALUE]") : absl::OkStatus();
+}
+
+absl::Status SetProfile(const std::string& name, PacketdrillOptions* options) {
+  if (name != "openbsd" && name != "freebsd") return Bad("--profile is openbsd or freebsd");
+  options->run.profile =
+      name == "freebsd" ? packetdrill::Profile::kFreeBsd : packetdrill::Profile::kOpenBsd;
+  return absl::OkStatus();
+}
+
+// "--name=value" or "--name".
+absl::Status TakeFlag(const std::string& flag, PacketdrillOptions* options) {
+  const size_t equals = flag.find('=');
+  const std::string name = flag.substr(2, equals - 2);
+  std::optional<std::string> value;
+  if (equals != std::string::npos) value = flag.substr(equals + 1);
+  const std::map<std::string, bool*> switches = {{"exact", &options->run.exact},
+                                                 {"verbose", &options->run.verbose},
+                                                 {"print", &options->print},
+                                                 {"help", &options->help}};
+  if (const auto found = switches.find(name); found != switches.end()) {
+    if (value) return Bad(absl::StrCat("--", name, " takes no value"));
+    *found->second = true;
+    return absl::OkStatus();
+  }
+  const bool ours = name == "profile" || name == "jobs" || name == "seed" ||
+                    name == "expected_failures" || name == "ignore_sysctl" || name == "define";
+  if (!ours) {
+    packetdrill::Config scratch;
+    options->run.overrides.emplace_back(name, value);
+    return packetdrill::ApplyOption(name, value, &scratch);
+  }
+  if (!value) return Bad(absl::StrCat("--", name, " needs a value"));
+  if (name == "profile") return SetProfile(*value, options);
+  if (name == "define") return TakeDefinition(*value, options);
+  if (name == "expected_failures") options->expected_failures = *value;
+  if (name == "ignore_sysctl") {
+    for (absl::string_view word : absl::StrSplit(*value, ',')) {
+      options->run.ignored_sysctls.emplace(word);
+    }
+  }
+  if (name == "seed" && !absl::SimpleAtoi(*value, &options->run.seed)) return Bad("--seed=N");
+  if (name == "jobs" && (!absl::SimpleAtoi(*value, &options->jobs) || options->jobs < 1)) {
+    return Bad("--jobs=N");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Script>> FindScripts(const std::vector<std::string>& paths) {
+  namespace fs = std::filesystem;
+  std::vector<Script> scripts;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (fs::is_directory(path, error)) {
+      std::vector<Script> found;
+      for (const auto& entry : fs::recursive_directory_iterator(path)) {
+        if (entry.path().extension() != ".pkt") continue;
+        const fs::path name = entry.path().lexically_relative(path);
+        found.push_back({entry.path().string(), name.string(), name.parent_path().string()});
+      }
+      std::sort(found.begin(), found.end(),
+                [](const Script& a, const Script& b) { return a.path < b.path; });
+      scripts.insert(scripts.end(), found.begin(), found.end());
+    } else if (fs::exists(path, error)) {
+      scripts.push_back({path, path, fs::path(path).parent_path().string()});
+    } else {
+      return absl::NotFoundError(absl::StrCat("no such script or folder: ", path));
+    }
+  }
+  return scripts;
+}
+
+// The list of scripts that do not pass, each with the reason above it. Errors: NotFound,
+// InvalidArgument (no reason, twice).
+absl::StatusOr<std::map<std::string, std::string>> ReadExpectedFailures(const std::string& path) {
+  std::map<std::string, std::string> expected;
+  if (path.empty()) return expected;
+  std::ifstream file(path);
+  if (!file) return absl::NotFoundError(absl::StrCat("no such list: ", path));
+  std::string line, reason;
+  for (int number = 1; std::getline(file, line); ++number) {
+    if (line.empty()) continue;
+    if (line[0] == '#') {
+      reason = line.substr(1);
+      continue;
+    }
+    if (reason.empty()) return Bad(absl::StrCat(path, ":", number, ": a script without a reason"));
+    if (!expected.emplace(line, reason).second) {
+      return Bad(absl::StrCat(path, ":", number, ": listed twice: ", line));
+    }
+  }
+  return expected;
+}
+
+// --- A verdict on its way from a worker. ---
+
+std::string Pack(const Verdict& verdict) {
+  std::string text;
+  for (const int64_t number :
+       {int64_t{verdict.passed}, int64_t{verdict.readable}, verdict.deviation_us,
+        int64_t{verdict.deviation_line}, int64_t{verdict.events},
+        static_cast<int64_t>(verdict.message.size()), static_cast<int64_t>(verdict.log.size())}) {
+    absl::StrAppend(&text, number, " ");
+  }
+  return absl::StrCat(text, "\n", verdict.message, verdict.log, verdict.left_behind);
+}
+
+Verdict Unpack(const std::string& text, const std::string& died, const std::string& path) {
+  Verdict verdict;
+  if (!died.empty()) {
+    verdict.message = absl::StrCat(path, ": ", died, "\n");
+    return verdict;
+  }
+  std::istringstream numbers(text.substr(0, text.find('\n')));
+  size_t message = 0, log = 0;
+  numbers >> verdict.passed >> verdict.readable >> verdict.deviation_us >> verdict.deviation_line >>
+      verdict.events >> message >> log;
+  const std::string rest = text.substr(text.find('\n') + 1);
+  verdict.message = rest.substr(0, message);
+  verdict.log = rest.substr(message, log);
+  verdict.left_behind = rest.substr(message + log);
+  return verdict;
+}
+
+// --- Totals. ---
+
+struct Count {
+  int passed = 0, failed = 0, late = 0;
+};
+
+class Totals {
+ public:
+  Totals(const std::vector<Script>& scripts, std::map<std::string, std::string> expected)
+      : scripts_(scripts), expected_(std::move(expected)) {}
+
+  void Add(size_t job, const Verdict& verdict) {
+    const Script& script = scripts_[job];
+    const auto listed = expected_.find(script.name);
+    const bool may_fail = listed != expected_.end();
+    Count& count = folders_[script.folder];
+    ++(verdict.passed ? count.passed : count.failed);
+    ++(verdict.passed ? all_.passed : all_.failed);
+    if (verdict.passed && verdict.deviation_us != 0) {
+      ++count.late;
+      ++all_.late;
+      if (std::abs(verdict.deviation_us) > std::abs(worst_us_)) {
+        worst_us_ = verdict.deviation_us;
+        worst_ = absl::StrCat(script.name, ":", verdict.deviation_line);
+      }
+    }
+    if (!verdict.readable) ++unreadable_;
+    if (!verdict.left_behind.empty()) {
+      absl::StrAppend(&output_[job], script.path, ": left behind:\n", verdict.left_behind);
+      unexpected_ = true;
+    }
+    if (!verdict.passed && may_fail) {
+      ++listed_;
+    } else if (!verdict.passed) {
+      output_[job] += verdict.message;
+      unexpected_ = true;
+    } else if (may_fail) {
+      absl::StrAppend(&output_[job], script.path, ": passes, though listed as failing\n");
+      unexpected_ = true;
+    }
+    output_[job] += verdict.log;
+  }
+
+  // Failures in the order of the scripts, then the sums.
+  std::string Text() const {
+    std::string text;
+    for (const auto& [job, output] : output_) text += output;
+    if (folders_.size() > 1) {
+      absl::StrAppendFormat(&text, "%-50s %7s %7s %9s\n", "", "passed", "failed", "deviating");
+      for (const auto& [folder, count] : folders_) {
+        absl::StrAppendFormat(&text, "%-50s %7d %7d %9d\n", folder.empty() ? "." : folder,
+                              count.passed, count.failed, count.late);
+      }
+    }
+    absl::StrAppendFormat(&text, "%d scripts: %d passed, %d failed", all_.passed + all_.failed,
+                          all_.passed, all_.failed);
+    if (listed_ > 0) absl::StrAppend(&text, " (", listed_, " of them as listed)");
+    if (unreadable_ > 0) absl::StrAppend(&text, ", ", unreadable_, " could not be read");
+    absl::StrAppend(&text, "; ", all_.late, " passed with a deviation");
+    if (all_.late > 0) absl::StrAppend(&text, ", at most ", worst_us_, " usecs at ", worst_);
+    return text + "\n";
+  }
+
+  int done() const { return all_.passed + all_.failed; }
+  int failed() const { return all_.failed; }
+  bool good() const { return !unexpected_; }
+
+ private:
+  const std::vector<Script>& scripts_;
+  const std::map<std::string, std::string> expected_;
+  std::map<size_t, std::string> output_;
+  std::map<std::string, Count> folders_;
+  Count all_;
+  int unreadable_ = 0;
+  int listed_ = 0;
+  bool unexpected_ = false;
+  int64_t worst_us_ = 0;
+  std::string worst_;
+};
+
+absl::StatusOr<bool> PrintScripts(const std::vector<Script>& scripts,
+                                  const PacketdrillOptions& options) {
+  packetdrill::Definitions definitions = packetdrill::ProfileDefinitions(options.run.profile);
+  definitions.insert(options.run.definitions.begin(), options.run.definitions.end());
+  bool good = true;
+  for (const Script& script : scripts) {
+    const auto parsed = packetdrill::ParseScript(Contents(script.path), script.path, definitions);
+    good = good && parsed.ok();
+    fputs(parsed.ok() ? packetdrill::PrintScript(*parsed).c_str()
+                      : absl::StrCat(parsed.status().message(), "\n").c_str(),
+          parsed.ok() ? stdout : stderr);
+  }
+  return good;
+}
+
+}  // namespace
+
+absl::StatusOr<PacketdrillOptions> ParsePacketdrillArguments(const std::vector<std::string>& args) {
+  PacketdrillOptions options;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const std::string& arg = args[i];
+    absl::Status status;
+    if (arg == "-v") {
+      options.run.verbose = true;
+    } else if (arg == "-h") {
+      options.help = true;
+    } else if (absl::StartsWith(arg, "-D")) {
+      if (arg.size() == 2 && i + 1 == args.size()) return Bad("-D needs NAME[=VALUE]");
+      status = TakeDefinition(arg.size() > 2 ? arg.substr(2) : args[++i], &options);
+    } else if (absl::StartsWith(arg, "--")) {
+      status = TakeFlag(arg, &options);
+    } else if (absl::StartsWith(arg, "-")) {
+      return Bad(absl::StrCat("unknown flag ", arg));
+    } else {
+      options.paths.push_back(arg);
+    }
+    if (!status.ok()) return status;
+  }
+  if (options.paths.empty() && !options.help) return Bad("packetdrill takes scripts or folders");
+  return options;
+}
+
+absl::StatusOr<bool> RunPacketdrill(const PacketdrillOptions& options) {
+  const absl::StatusOr<std::vector<Script>> scripts = FindScripts(options.paths);
+  if (!scripts.ok()) return scripts.status();
+  absl::StatusOr<std::map<std::string, std::string>> expected =
+      ReadExpectedFailures(options.expected_failures);
+  if (!expected.ok()) return expected.status();
+  if (options.print) return PrintScripts(*scripts, options);
+
+  Totals totals(*scripts, *std::move(expected));
+  MachineStore store;  // a copy for each worker
+  packetdrill::RunOptions run = options.run;
+  run.store = &store;
+  const auto work = [&](size_t job) {
+    const Script& script = (*scripts)[job];
+    return Pack(packetdrill::RunScript(script.path, Contents(script.path), run));
+  };
+  const bool progress = isatty(STDERR_FILENO) != 0 && scripts->size() > 1;
+  const auto done = [&](size_t job, const std::string& result, const std::string& died) {
+    totals.Add(job, Unpack(result, died, (*scripts)[job].path));
+    if (!progress) return;
+    fprintf(stderr, "\r%d of %d, %d failed", totals.done(), static_cast<int>(scripts->size()),
+            totals.failed());
+  };
+  const int jobs =
+      options.jobs > 0 ? options.jobs : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  absl::Status status = RunInWorkers(scripts->size(), jobs, work, done);
+  if (progress) fprintf(stderr, "\r%40s\r", "");
+  if (!status.ok()) return status;
+  const bool silent = scripts->size() == 1 && totals.good();  // one good script says nothing
+  if (!silent || options.run.verbose) fputs(totals.Text().c_str(), stdout);
+  return totals.good();
+}
+
+}  // namespace sockbed::tools
