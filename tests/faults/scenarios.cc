@@ -449,8 +449,9 @@ constexpr Scenario kScenarios[] = {
     {"TcpOverALink", TcpOverALink},
     {"TcpLoopback", TcpLoopback},
     {"TcpListenOverflow", TcpListenOverflow},
-    {.name = "TcpLinger", .build = TcpLinger, .usual_failures = 1},      // the close, when its time is over
-    {.name = "NobodyThere", .build = NobodyThere, .usual_failures = 2},  // each call that hears of it
+    // What fails without any fault: the close, when its time is over; each call that hears of it.
+    {.name = "TcpLinger", .build = TcpLinger, .usual_failures = 1},
+    {.name = "NobodyThere", .build = NobodyThere, .usual_failures = 2},
 };
 
 }  // namespace
