@@ -33,8 +33,9 @@ packet; then totals, with the largest deviation of an event from its time.
   --jobs=N           processes (default: one for each processor)
   --seed=N           the host's initial sequence numbers, ports and the like
   --expected_failures=FILE
-                     scripts that do not pass, one a line, below "# the reason"; a script that is
-                     not listed and fails, or is listed and passes, makes the run fail
+                     scripts that do not pass: "# the reason", a folder ("name/"), its scripts,
+                     a line each; a script that is not listed and fails, or is listed and passes,
+                     makes the run fail
   --ignore_sysctl=NAME,NAME...
                      tunables that scripts may set in vain
   --print            print the scripts as they were understood, and run nothing
@@ -143,23 +144,24 @@ absl::StatusOr<std::vector<Script>> FindScripts(const std::vector<std::string>& 
   return scripts;
 }
 
-// The list of scripts that do not pass, each with the reason above it. Errors: NotFound,
-// InvalidArgument (no reason, twice).
+// The list of scripts that do not pass: "# a reason", below it folders ("name/") and in each its
+// scripts. Errors: NotFound, InvalidArgument (no reason, twice).
 absl::StatusOr<std::map<std::string, std::string>> ReadExpectedFailures(const std::string& path) {
   std::map<std::string, std::string> expected;
   if (path.empty()) return expected;
   std::ifstream file(path);
   if (!file) return absl::NotFoundError(absl::StrCat("no such list: ", path));
-  std::string line, reason;
+  std::string line, reason, folder;
   for (int number = 1; std::getline(file, line); ++number) {
     if (line.empty()) continue;
     if (line[0] == '#') {
       reason = line.substr(1);
-      continue;
-    }
-    if (reason.empty()) return Bad(absl::StrCat(path, ":", number, ": a script without a reason"));
-    if (!expected.emplace(line, reason).second) {
-      return Bad(absl::StrCat(path, ":", number, ": listed twice: ", line));
+    } else if (line.back() == '/') {
+      folder = line;
+    } else if (reason.empty()) {
+      return Bad(absl::StrCat(path, ":", number, ": a script without a reason"));
+    } else if (!expected.emplace(folder + line, reason).second) {
+      return Bad(absl::StrCat(path, ":", number, ": listed twice: ", folder, line));
     }
   }
   return expected;

@@ -202,11 +202,11 @@ absl::Status CheckPacket(const Packet& line, const WirePacket& live, const WireP
     return CheckIcmp(std::get<IcmpPart>(line.body), values);
   }
   if (!status.ok()) return status;
-  const auto not_zero = [](uint8_t byte) { return byte != 0; };
-  if (std::any_of(live.payload.begin(), live.payload.end(), not_zero)) {
-    return Differs("the payload is not all zero");
-  }
-  return absl::OkStatus();
+  const auto* tcp = std::get_if<TcpPart>(&line.body);
+  std::vector<uint8_t> payload(live.payload.size());
+  if (tcp != nullptr && tcp->rst_reason) payload = RstReason(*tcp->rst_reason);
+  if (live.payload == payload) return absl::OkStatus();
+  return Differs("the payload is not what was to be sent");
 }
 
 void RememberTimestamps(const Packet& line, const WirePacket& live, Tracked* tracked) {

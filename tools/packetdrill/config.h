@@ -32,10 +32,7 @@ struct Config {
   bool calls_may_differ = false;
   bool dry_run = false;
   bool verbose = false;
-  bool no_cleanup = false;
   bool tcp_in_udp = false;
-  bool glue_segments = false;  // consecutive segments count as one
-  bool any_ip = false;
   std::string md5_secret;
 
   // The version of what goes over the wire.

@@ -127,11 +127,14 @@ bool ScriptRun::Inbound(const ScriptEvent& event, const Packet& line, const When
   if (!CheckTime(event, "inbound packet", when, live_->now_us())) return false;
   const absl::StatusOr<Tracked*> tracked = connections_.ForInbound(line);
   if (!tracked.ok()) return FailPacket(event, std::string(tracked.status().message()), "");
-  absl::StatusOr<WirePacket> packet = ToLive(line, config_, *tracked);
+  const absl::StatusOr<WirePacket> packet = ToLive(line, config_, *tracked);
   if (!packet.ok()) return FailPacket(event, std::string(packet.status().message()), "");
   const Md5Key key = {config_.md5_secret};
   live_->Inject(EncodePacket(*packet, key.secret.empty() ? nullptr : &key));
-  (*tracked)->last_injected = *std::move(packet);
+  if (options_.verbose) {
+    Log(Line("inbound injected packet:", live_->now_us(),
+             PrintPacket(DescribePacket(*packet, &line))));
+  }
   live_->RunTo(live_->now_us());
   return true;
 }
@@ -174,6 +177,9 @@ bool ScriptRun::Outbound(const ScriptEvent& event, const Packet& line, const Whe
 bool ScriptRun::Compare(const ScriptEvent& event, const Packet& line, const When& when,
                         const SentPacket& sent, Tracked* tracked) {
   const WirePacket live = *DecodePacket(sent.bytes, config_.tcp_in_udp);
+  if (options_.verbose) {
+    Log(Line("outbound sniffed packet:", sent.us, PrintPacket(DescribePacket(live, &line))));
+  }
   Connections::OnMatched(line, live, tracked);
   RememberTimestamps(line, live, tracked);
   const WirePacket values = ToScriptValues(live, *tracked);
@@ -182,7 +188,6 @@ bool ScriptRun::Compare(const ScriptEvent& event, const Packet& line, const When
   if (status.ok() && !when.any) {
     detail = TimingError(event, "outbound packet", when, sent.us, previous_us_.value_or(0));
   }
-  tracked->last_sent = live;
   if (detail.empty()) return true;
   const std::string dumps =
       Line("script packet:", when.any ? sent.us : when.start, PrintPacket(line)) +

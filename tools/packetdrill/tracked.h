@@ -48,9 +48,6 @@ struct Tracked {
   // Timestamps of the host: what the script calls them, and the pair that came first.
   std::map<uint32_t, uint32_t> live_ts;
   std::optional<uint32_t> base_script_ts, base_live_ts;
-
-  std::optional<WirePacket> last_sent;      // by the host
-  std::optional<WirePacket> last_injected;  // by the script
 };
 
 class Connections {

@@ -82,15 +82,6 @@ absl::Status TranslateEcho(const TcpPart& tcp, const Config& config, const Track
   return status;
 }
 
-// 33 AA, code, enterprise number: what a reset says of itself.
-std::vector<uint8_t> RstReason(const Ports& reason) {
-  std::vector<uint8_t> bytes = {0x33, 0xaa, 0, 0, 0, 0, 0, 0};
-  bytes[2] = static_cast<uint8_t>(reason.source.value >> 8);
-  bytes[3] = static_cast<uint8_t>(reason.source.value);
-  Store32(&bytes[4], static_cast<uint32_t>(reason.destination.value));
-  return bytes;
-}
-
 absl::Status TcpToLive(const TcpPart& line, const Config& config, Tracked* tracked,
                        WirePacket* live) {
   if (line.psp_spi) return absl::UnimplementedError("PSP is not part of this runner");
@@ -234,6 +225,15 @@ absl::StatusOr<TosRule> TosOf(const IpInfo& info) {
   return rule;
 }
 
+// 33 AA, code, enterprise number.
+std::vector<uint8_t> RstReason(const Ports& reason) {
+  std::vector<uint8_t> bytes = {0x33, 0xaa, 0, 0, 0, 0, 0, 0};
+  bytes[2] = static_cast<uint8_t>(reason.source.value >> 8);
+  bytes[3] = static_cast<uint8_t>(reason.source.value);
+  Store32(&bytes[4], static_cast<uint32_t>(reason.destination.value));
+  return bytes;
+}
+
 int TtlOf(const std::optional<IpInfo>& info) {
   if (info) {
     for (const IpItem& item : info->items) {
@@ -333,6 +333,7 @@ IpInfo DescribeIp(const WirePacket& values, const IpInfo& like) {
 
 Packet DescribePacket(const WirePacket& values, const Packet* like) {
   Packet line;
+  line.inbound = like != nullptr && like->inbound;
   if (like != nullptr && like->ip) line.ip = DescribeIp(values, *like->ip);
   if (values.protocol == kTcp) {
     line.body = DescribeTcp(values, like != nullptr ? std::get_if<TcpPart>(&like->body) : nullptr);

@@ -13,6 +13,8 @@
 #ifndef SOCKBED_TOOLS_PACKETDRILL_TRANSLATE_H_
 #define SOCKBED_TOOLS_PACKETDRILL_TRANSLATE_H_
 
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "tools/packetdrill/config.h"
 #include "tools/packetdrill/script.h"
@@ -41,6 +43,8 @@ struct TosRule {
 };
 // Errors: InvalidArgument (an unknown DSCP).
 absl::StatusOr<TosRule> TosOf(const IpInfo& info);
+// The payload of a reset that gives its reason: "[code C, pen P]".
+std::vector<uint8_t> RstReason(const Ports& reason);
 // The TTL that is said, or 255.
 int TtlOf(const std::optional<IpInfo>& info);
 
