@@ -15,6 +15,7 @@ extern const ProgramInfo kTcpEchoServer;  // echo.cc
 extern const ProgramInfo kTcpEchoClient;
 extern const ProgramInfo kUdpEchoServer;
 extern const ProgramInfo kUdpEchoClient;
+extern const ProgramInfo kPing;  // ping.cc
 
 }  // namespace sockbed::tools
 

@@ -7,7 +7,7 @@ namespace sockbed::tools {
 namespace {
 
 constexpr const ProgramInfo* kPrograms[] = {
-    &kTcpEchoClient, &kTcpEchoServer, &kTlsFileClient,
+    &kPing,          &kTcpEchoClient, &kTcpEchoServer, &kTlsFileClient,
     &kTlsFileServer, &kUdpEchoClient, &kUdpEchoServer,
 };
 
