@@ -90,10 +90,6 @@ std::string Listening(Peer& peer, const char* segment) {
   peer.Listen();
   return peer.Answer(segment);
 }
-std::string FirstSyn(Peer& peer) {
-  EXPECT_EQ(peer.Connect(), 0);
-  return peer.Said();
-}
 
 const Difference kDifferences[] = {
     {"D1", "knob.rst_challenge", 0, 1, [](Peer& p) { return Established(p, "R 100:100(0)"); }, "",
