@@ -8,6 +8,7 @@
 
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_host.h"
+#include "kernel/sched/proc.h"
 #include "kernel/sched/synch.h"
 #include "kernel/socket/socket_host.h"
 #include "kernel/socket/socketvar.h"
@@ -303,23 +304,24 @@ void sbrelease(sockbuf* sb) {
 // --- Locking and waiting. ---
 
 int sblock(sockbuf* sb, bool wait) {
-  if ((sb->sb_flags & SB_LOCK) == 0) {
-    sb->sb_flags |= SB_LOCK;
-    return 0;
-  }
-  if (!wait) return EWOULDBLOCK;
   while ((sb->sb_flags & SB_LOCK) != 0) {
+    if (!wait) return EWOULDBLOCK;
     sb->sb_flags |= SB_WANT;
     const int priority = (sb->sb_flags & SB_NOINTR) != 0 ? PSOCK : PSOCK | PCATCH;
     if (const int error = tsleep(&sb->sb_flags, priority, "netlck", 0)) return error;
   }
   sb->sb_flags |= SB_LOCK;
+  if (proc* const p = curproc()) ++p->p_sblocks;
   return 0;
 }
 
 void sbunlock(sockbuf* sb) {
   KASSERT((sb->sb_flags & SB_LOCK) != 0);
   sb->sb_flags &= ~SB_LOCK;
+  if (proc* const p = curproc()) {
+    KASSERT(p->p_sblocks > 0);
+    --p->p_sblocks;
+  }
   if ((sb->sb_flags & SB_WANT) != 0) {
     sb->sb_flags &= ~SB_WANT;
     wakeup(&sb->sb_flags);

@@ -437,6 +437,18 @@ TEST_F(SockbufTest, LockIsRefusedWithoutWaiting) {
   sbunlock(&sb_);
 }
 
+// userret asserts that nobody returns to his program with a lock.
+TEST_F(SockbufTest, HolderCarriesTheCountOfHisLocks) {
+  Spawn("holder", [&] {
+    EXPECT_EQ(sblock(&sb_, true), 0);
+    EXPECT_EQ(sblock(&sb_, false), EWOULDBLOCK);
+    EXPECT_EQ(curproc()->p_sblocks, 1);
+    sbunlock(&sb_);
+    EXPECT_EQ(curproc()->p_sblocks, 0);
+  });
+  Run();
+}
+
 TEST_F(SockbufTest, LockGoesToWhoSleptFirst) {
   std::string order;
   for (const char name : {'a', 'b', 'c'}) {
