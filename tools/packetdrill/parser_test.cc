@@ -53,7 +53,8 @@ TEST(Parser, SegmentsWithEveryField) {
 }
 
 TEST(Parser, AceCountsAreThreeFlags) {
-  const TcpPart& tcp = Tcp(Good("0 > S.5 0:0(0) ack 1"));
+  const Script script = Good("0 > S.5 0:0(0) ack 1");
+  const TcpPart& tcp = Tcp(script);
   EXPECT_TRUE(tcp.ace);
   EXPECT_EQ(tcp.flags, kSyn | kAck | kEce | kAe);
 }
