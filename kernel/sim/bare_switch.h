@@ -7,6 +7,7 @@
 
 #include <boost/context/detail/fcontext.hpp>
 
+#include "kernel/sim/float_flags.h"
 #include "kernel/sim/stack_pool.h"
 
 namespace sockbed {
@@ -26,6 +27,7 @@ class BareFiber {
       const Start what = *static_cast<const Start*>(from.data);
       what.main(from.fctx, what.arg);
     };
+    RaiseInexact();
     const auto first =
         boost::context::detail::make_fcontext(stack_.top(), stack_.bytes, entry);
     context_ = boost::context::detail::jump_fcontext(first, &start).fctx;

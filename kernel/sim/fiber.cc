@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "kernel/sim/float_flags.h"
 #include "kernel/sim/kassert.h"
 #include "kernel/sim/machine.h"
 #include "kernel/sim/sanitizer.h"
@@ -88,6 +89,7 @@ void Machine::StartFiber(Fiber* fiber, Fiber::Entry entry, void* arg, size_t sta
   fiber->arg_ = arg;
   fiber->cause = context_.cause;
   fiber->stack_ = stacks_.Take(stack_bytes);
+  RaiseInexact();  // make_fcontext gives the fiber the flags that stand here now
   fiber->stack_pointer_ =
       make_fcontext(fiber->stack_.top(), fiber->stack_.bytes, &FiberSwitch::Main);
   PushReady(fiber);
@@ -128,6 +130,7 @@ void Machine::RunReady() {
 void Machine::EnterThread() {
   KASSERT(running_ == nullptr);
   KASSERT(errno_ == nullptr || errno_ == &errno);
+  RaiseInexact();
   exceptions_ = FiberSwitch::Exceptions();
   errno_ = &errno;
   choosing_ = choices_->picks();

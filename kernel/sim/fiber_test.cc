@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <cfenv>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -59,6 +60,26 @@ TEST(FiberTest, KeepsItsOwnErrno) {
   machine.Run();
   EXPECT_EQ(errno, 42);
   EXPECT_EQ(seen, (std::vector<int>{100, 101, 102}));
+}
+
+// Flags that differ would make each switch between the two slow.
+TEST(FiberTest, BeginsWithTheFloatingPointFlagsOfAllOthers) {
+  std::feclearexcept(FE_ALL_EXCEPT);
+  Machine machine({});
+  std::vector<int> flags;
+  const auto main = [&] {
+    flags.push_back(std::fetestexcept(FE_ALL_EXCEPT));
+    machine.Suspend();
+  };
+  Program one(machine, main);
+  machine.Run();
+  std::feclearexcept(FE_ALL_EXCEPT);
+  Program two(machine, main);
+  machine.Run();
+  flags.push_back(std::fetestexcept(FE_ALL_EXCEPT));
+  EXPECT_EQ(flags, (std::vector<int>(3, FE_INEXACT)));
+  for (Program* program : {&one, &two}) machine.MakeReady(&program->fiber);
+  machine.Run();
 }
 
 TEST(FiberTest, ThrowsAndCatchesByItself) {
