@@ -35,9 +35,9 @@ char Pattern(uint32_t n) { return static_cast<char>(n * 31 + n / 251); }
 
 }  // namespace
 
-void StreamTest::Boot(uint64_t seed, const LinkOptions& link) {
+void StreamTest::Boot(uint64_t seed, const LinkOptions& link, fault::Plan* plan) {
   Shutdown();
-  machine_ = std::make_unique<Machine>(Machine::Options{.seed = seed});
+  machine_ = std::make_unique<Machine>(Machine::Options{.seed = seed, .fault_plan = plan});
   scope_ = std::make_unique<MachineScope>(*machine_);
   tcp_describe(machine_->trace());
   for (HostId id = 1; id <= 2; ++id) {

@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "kernel/net/link.h"
 #include "kernel/sched/host_local.h"
+#include "kernel/sim/fault.h"
 #include "kernel/sim/machine.h"
 #include "kernel/socket/socketvar.h"
 #include "kernel/tcp/tcp.h"
@@ -33,7 +34,7 @@ struct StreamPlan {
 
 // What came of it.
 struct StreamResult {
-  int error = 0;             // of the client or the server; 0: all went well
+  int error = 0;              // of the client or the server; 0: all went well
   uint32_t up = 0, down = 0;  // bytes that arrived, each the right one
   bool wrong_byte = false;
 };
@@ -43,8 +44,8 @@ class StreamTest : public testing::Test {
   StreamTest() { Boot(7, {}); }
   ~StreamTest() override { Shutdown(); }
 
-  // Starts over with another seed and another link.
-  void Boot(uint64_t seed, const LinkOptions& link);
+  // Starts over with another seed and another link; `plan` (may be null) is borrowed.
+  void Boot(uint64_t seed, const LinkOptions& link, fault::Plan* plan = nullptr);
   // Runs one conversation to quiescence.
   StreamResult Converse(const StreamPlan& plan);
   void Sysctl(std::string_view name, int64_t value);

@@ -106,7 +106,8 @@ bool tcp_cc_limited(const tcpcb* tp) {
 
 void tcp_cc_slow_start(tcpcb* tp, uint32_t acked) {
   // After a timeout an ACK may stand for segments that were never lost: a segment at a time.
-  const bool resending = tp->snd_nxt != tp->snd_max;
+  const bool resending =
+      tp->snd_nxt != tp->snd_max || (tp->t_rack != nullptr && tp->t_rack->timed_out);
   const uint32_t limit =
       resending ? tp->t_maxseg : tp->t_maxseg * static_cast<uint32_t>(tunables(tp).abc_l_var);
   tcp_cc_set(tp, uint64_t{tp->snd_cwnd} + std::min(acked, limit));

@@ -116,6 +116,8 @@ void tcp_boot(HostBase& host) {
   host.live_counts.push_back({"tcpcb", &tcp.live_tcpcbs});
   host.live_counts.push_back({"syncache", &tcp.syn_cache.live()});
   host.live_counts.push_back({"tcp reass", &tcp.reass_entries.live()});
+  host.live_counts.push_back({"rack", &tcp.racks.live()});
+  host.live_counts.push_back({"rack segment", &tcp.rack_segments.live()});
   inet_register_protocol(host, kTcpProtocol);
 }
 

@@ -22,6 +22,7 @@
 #include "kernel/tcp/tcp_hostcache.h"
 #include "kernel/tcp/tcp_md5.h"
 #include "kernel/tcp/tcp_pool.h"
+#include "kernel/tcp/tcp_rack.h"
 #include "kernel/tcp/tcp_reass.h"
 #include "kernel/tcp/tcp_sack.h"
 #include "kernel/tcp/tcp_stat.h"
@@ -61,6 +62,8 @@ struct TcpHost {
   int64_t live_tcpcbs = 0;
   TcpPool<sackhole, &sackhole::next> sackholes;
   TcpPool<tcpqent, &tcpqent::next> reass_entries;
+  TcpPool<RackState, &RackState::next_free> racks;
+  TcpPool<RackSegment, &RackSegment::next> rack_segments;
 
   // Chance.
   const uint64_t iss_secret;   // of the hash behind initial sequence numbers

@@ -87,6 +87,7 @@ void tcp_established(tcpcb* tp) {
   tcp_timer_disarm(tp, TCPT_KEEP);  // until now it limited the handshake
   tcp_arm_keepalive(tp);
   tcp_mss_update(tp);
+  tcp_rack_begin(tp);
   soisconnected(tcp_so(tp));
 }
 

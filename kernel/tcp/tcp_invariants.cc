@@ -54,6 +54,7 @@ void CheckQueues(const tcpcb* tp) {
   }
   KASSERT(count == tp->snd_sack.count);
   KASSERT(!tp->snd_sack.active || SEQ_LEQ(tp->snd_sack.sack_high, tp->snd_max));
+  if (tp->t_rack != nullptr) tcp_rack_check(tp);
   sbcheck(&tcp_so(tp)->so_snd);
   sbcheck(&tcp_so(tp)->so_rcv);
 }

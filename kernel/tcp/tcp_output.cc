@@ -365,6 +365,8 @@ void CountRexmt(tcpcb* tp, const Outgoing& out, const TcpHeader& th) {
     why = TcpRexmt::kSackHole;
     ++stat[tcps_sack_rexmits];
     stat[tcps_sack_rexmit_bytes] += out.len;
+  } else if (tp->t_rack != nullptr) {
+    why = TcpRexmt::kRack;
   }
   EmitTcp(TcpEvent::kRexmt, tp->t_id, static_cast<uint64_t>(why),
           PackPair(static_cast<uint32_t>(th.th_seq - tp->iss), out.len),
@@ -520,6 +522,10 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
                                      uint32_t{th.th_win} << scale, tp->iss, tp->irs);
   tp->t_maxsent = std::max(tp->t_maxsent, out->len + static_cast<uint32_t>(options.bytes().size()));
   const uint32_t advanced = Advance(tp, *out);
+  if (tp->t_rack != nullptr) {
+    const uint32_t fin = (th.th_flags & TH_FIN) != 0 ? 1 : 0;
+    tcp_rack_sent(tp, th.th_seq, th.th_seq + out->len + fin);
+  }
   int error = ENOBUFS;
   if (m != nullptr) {
     m->m_pkthdr.ph_cause = record;

@@ -1,8 +1,9 @@
 // Loss: duplicate ACKs, recovery, and what may be taken back (RFC 5681, 6582, 6675, 6937, 3042).
 //
-// Three ways lead through recovery. Without SACK the window swells by a segment for each duplicate
+// Four ways lead through recovery. Without SACK the window swells by a segment for each duplicate
 // ACK (RFC 6582). With SACK the same, but holes are filled first (openbsd). By RFC 6937 (TF_PRR)
-// the window is what is on its way plus what may go now.
+// the window is what is on its way plus what may go now. With RACK the same, and tcp_rack.cc says
+// what is lost.
 #include <algorithm>
 
 #include "kernel/tcp/tcp_segment.h"
@@ -24,10 +25,29 @@ void ResendAt(tcpcb* tp, tcp_seq seq, uint32_t cwnd) {
   tp->snd_nxt = SEQ_MAX(tp->snd_nxt, next);
 }
 
+}  // namespace
+
+void tcp_begin_recovery(tcpcb* tp) {
+  tp->t_dupacks = kTcpRexmtThresh;
+  tp->t_cc->cong_signal(tp, CcSignal::kDupAcks);
+  tp->snd_last = tp->snd_max;
+  tp->t_flags &= ~(TF_RESCUED | TF_PREVVALID);
+  tp->t_rtttime = kNotTimed;
+  ++tp->t_host->stat[tcps_sndrexmitfast];
+  TraceRecovery(tp, true);
+}
+
 // --- Proportional rate reduction. ---
 
-// `delivered` bytes have left the network (RFC 6937 3.1, with the slow-start reduction bound).
-void PrrAck(tcpcb* tp, uint32_t delivered, uint32_t least) {
+void tcp_begin_prr(tcpcb* tp) {
+  tp->t_flags |= TF_PRR;
+  tp->t_prr_delivered = tp->t_prr_out = 0;
+  tp->t_recover_fs = static_cast<uint32_t>(tp->snd_max - tp->snd_una);
+  tcp_arm_rexmt(tp);  // a new start for what goes again
+}
+
+// With the slow-start reduction bound.
+void tcp_prr_ack(tcpcb* tp, uint32_t delivered, uint32_t least) {
   tp->t_prr_delivered += delivered;
   const uint64_t pipe = tcp_sack_pipe(tp), ssthresh = tp->snd_ssthresh;
   const int64_t out = tp->t_prr_out;
@@ -43,14 +63,16 @@ void PrrAck(tcpcb* tp, uint32_t delivered, uint32_t least) {
   tcp_cc_set(tp, std::max<uint64_t>(pipe + static_cast<uint64_t>(more), tp->t_maxseg));
 }
 
-// Sends the segment at `seq` although no report says that it is lost.
-void ResendOutside(tcpcb* tp, tcp_seq seq) {
+void tcp_resend_outside(tcpcb* tp, tcp_seq seq, uint32_t length) {
   const uint32_t cwnd = tp->snd_cwnd;
-  tp->t_flags &= ~TF_PRR;  // for one segment the window is its own
-  ResendAt(tp, seq, static_cast<uint32_t>(seq - tp->snd_una) + tp->t_maxseg);
-  tp->t_flags |= TF_PRR;
+  const uint32_t prr = tp->t_flags & TF_PRR;
+  tp->t_flags &= ~TF_PRR;  // for these bytes the window is their own
+  ResendAt(tp, seq, static_cast<uint32_t>(seq - tp->snd_una) + length);
+  tp->t_flags |= prr;
   tp->snd_cwnd = cwnd;
 }
+
+namespace {
 
 // Nothing is reported lost and there is nothing new to send, yet the window has room: the last
 // segment may be what is missing, and no report would ever tell (RFC 6675 4, NextSeg rule 4).
@@ -64,21 +86,19 @@ void Rescue(tcpcb* tp) {
   const uint32_t pipe = tcp_sack_pipe(tp);
   if (tp->snd_cwnd < pipe + tp->t_maxseg) return;
   tp->t_flags |= TF_RESCUED;
-  ResendOutside(tp, SEQ_MAX(tp->snd_last - tp->t_maxseg, high));
+  tcp_resend_outside(tp, SEQ_MAX(tp->snd_last - tp->t_maxseg, high), tp->t_maxseg);
 }
 
 // --- Recovery begins and ends. ---
 
 void EnterPrr(tcpcb* tp, uint32_t delivered) {
-  tp->t_flags |= TF_PRR;
-  tp->t_prr_delivered = tp->t_prr_out = 0;
-  tp->t_recover_fs = static_cast<uint32_t>(tp->snd_max - tp->snd_una);
-  tcp_arm_rexmt(tp);  // a new start for what goes again
-  PrrAck(tp, delivered, tp->t_maxseg);
+  tcp_begin_prr(tp);
+  tcp_prr_ack(tp, delivered, tp->t_maxseg);
   if (tcp_sack_output(tp) != nullptr) {
     (void)tcp_output(tp);  // REXMT watches over it
   } else {
-    ResendOutside(tp, tp->snd_una);  // by the count of ACKs alone (RFC 6675 5, step 4.3)
+    // By the count of ACKs alone (RFC 6675 5, step 4.3).
+    tcp_resend_outside(tp, tp->snd_una, tp->t_maxseg);
   }
 }
 
@@ -89,13 +109,7 @@ void EnterRecovery(tcpcb* tp, uint32_t delivered) {
     tp->t_dupacks = 0;  // echoes of an earlier loss: the window was halved for it
     return;
   }
-  tp->t_dupacks = kTcpRexmtThresh;
-  tp->t_cc->cong_signal(tp, CcSignal::kDupAcks);
-  tp->snd_last = tp->snd_max;
-  tp->t_flags &= ~(TF_RESCUED | TF_PREVVALID);
-  tp->t_rtttime = kNotTimed;
-  ++stat[tcps_sndrexmitfast];
-  TraceRecovery(tp, true);
+  tcp_begin_recovery(tp);
   if (tunables(tp).do_prr != 0 && tp->snd_sack.active) {
     ++stat[tcps_sack_recovery_episode];
     EnterPrr(tp, delivered);
@@ -133,7 +147,7 @@ bool CountDuplicate(tcpcb* tp, uint32_t delivered) {
   ++tp->t_dupacks;
   if ((tp->t_flags & TF_PRR) != 0) {
     tcp_sack_find_lost_rexmits(tp);
-    PrrAck(tp, delivered, 0);
+    tcp_prr_ack(tp, delivered, 0);
     (void)tcp_output(tp);  // REXMT watches over it
     return true;
   }
@@ -173,6 +187,11 @@ bool IsDuplicate(TcpSegment& seg, bool news) {
 
 Next tcp_ack_old(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
+  if (tp->t_rack != nullptr) {
+    if (seg.tlen == 0 && seg.th.th_ack == tp->snd_una) ++seg.host->stat[tcps_rcvdupack];
+    tcp_rack_ack(seg, 0);
+    return Next::kGoOn;
+  }
   const bool bare = seg.tlen == 0 && !seg.has(TH_FIN);
   const uint32_t sacked = tcp_sacked_bytes(tp);
   const uint32_t delivered = sacked > seg.sacked_before ? sacked - seg.sacked_before : 0;
@@ -249,17 +268,20 @@ void tcp_undo_timeout(TcpSegment& seg) {
   tp->snd_ssthresh = tp->t_prev_ssthresh;
   tp->snd_last = tp->t_prev_last;
   tp->snd_nxt = tp->snd_max;
+  if (tp->t_rack != nullptr) tcp_rack_undo(tp);
 }
 
 bool tcp_recovery_ack(TcpSegment& seg, uint32_t acked) {
   tcpcb* tp = seg.tp;
   tp->t_limited = 0;
+  seg.prr_pending = tp->t_rack != nullptr;
   if (!tcp_recovering(tp)) {
     tp->t_dupacks = 0;
     return false;
   }
   if (SEQ_GEQ(seg.th.th_ack, tp->snd_last)) {
     EndRecovery(seg);
+    seg.recovered = true;
     return true;
   }
   if ((tp->t_flags & TF_PRR) == 0) {
@@ -273,9 +295,13 @@ bool tcp_recovery_ack(TcpSegment& seg, uint32_t acked) {
 
 void tcp_recovery_send(TcpSegment& seg, uint32_t acked) {
   tcpcb* tp = seg.tp;
+  if (tp->t_rack != nullptr) {
+    tcp_rack_ack(seg, acked);
+    return;
+  }
   const int64_t delivered = int64_t{acked} + tcp_sacked_bytes(tp) - seg.sacked_before;
   tcp_sack_find_lost_rexmits(tp);
-  PrrAck(tp, static_cast<uint32_t>(std::max<int64_t>(delivered, 0)), 0);
+  tcp_prr_ack(tp, static_cast<uint32_t>(std::max<int64_t>(delivered, 0)), 0);
   (void)tcp_output(tp);  // REXMT watches over it
   Rescue(tp);
 }

@@ -93,6 +93,7 @@ bool TakeBlock(tcpcb* tp, tcp_seq ack, const SackBlock& block) {
 
 void tcp_sack_option(tcpcb* tp, tcp_seq ack, const TcpOptions& options) {
   if ((tp->t_flags & TF_SACK_PERMIT) == 0 || options.sack_count == 0) return;
+  if (tp->t_rack != nullptr) return;  // it keeps records of its own
   TcpHost& host = *tp->t_host;
   ++host.stat[tcps_sack_rcv_opts];
   ack = SEQ_MAX(ack, tp->snd_una);
@@ -176,6 +177,7 @@ class HoleWalk {
 }  // namespace
 
 sackhole* tcp_sack_output(tcpcb* tp) {
+  if (tp->t_rack != nullptr) return nullptr;  // it sends by itself
   for (HoleWalk walk(tp); walk.hole() != nullptr; walk.Next()) {
     if (walk.lost() && SEQ_LT(walk.hole()->rxmit, walk.hole()->end)) return walk.hole();
   }
@@ -198,6 +200,7 @@ uint32_t tcp_sacked_bytes(const tcpcb* tp) {
 }
 
 uint32_t tcp_sack_pipe(const tcpcb* tp) {
+  if (tp->t_rack != nullptr) return tp->t_rack->pipe;
   const SackScoreboard& board = tp->snd_sack;
   if (!board.active) return static_cast<uint32_t>(tp->snd_max - tp->snd_una);
   auto pipe = static_cast<uint32_t>(tp->snd_max - board.sack_high);

@@ -38,7 +38,8 @@ struct TcpSegment {
   uint8_t ttl = 0;
   uint8_t ecn = 0;                   // IPTOS_ECN_* of its packet
   bool loopback = false;             // it came over lo0
-  bool prr_pending = false;          // the window of TF_PRR waits until snd_una has moved
+  bool prr_pending = false;          // recovery goes on when snd_una has moved
+  bool recovered = false;            // it has ended recovery
   uint32_t sacked_before = 0;        // bytes that were reported before it came
   bool stamped = false;              // it has a timestamp, as agreed
   tcpcb* tp = nullptr;               // whom it is for
@@ -104,8 +105,17 @@ Next tcp_ack_old(TcpSegment& seg);
 // It acknowledges `acked` bytes more, the scoreboard knows, snd_una has not moved. Returns whether
 // recovery was under way.
 bool tcp_recovery_ack(TcpSegment& seg, uint32_t acked);
-// The rest of it for TF_PRR, when snd_una has moved.
+// The rest of it, when snd_una has moved.
 void tcp_recovery_send(TcpSegment& seg, uint32_t acked);
+// Recovery begins: the window is reduced, what is out now is what it is about.
+void tcp_begin_recovery(tcpcb* tp);
+// It goes by RFC 6937 from now on.
+void tcp_begin_prr(tcpcb* tp);
+// `delivered` bytes have left the network: sets snd_cwnd to what may be on its way (RFC 6937 3.1),
+// `least` bytes more than there is.
+void tcp_prr_ack(tcpcb* tp, uint32_t delivered, uint32_t least);
+// Sends `length` bytes from `seq` on, sent before, whatever the windows of congestion say.
+void tcp_resend_outside(tcpcb* tp, tcp_seq seq, uint32_t length);
 // REXMT is about to reduce the window: remembers it, if this can be taken back.
 void tcp_save_before_timeout(tcpcb* tp);
 // The first ACK after that: takes it back, if nothing was lost.

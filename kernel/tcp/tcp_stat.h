@@ -91,6 +91,10 @@ namespace sockbed {
   X(tcps_sack_rexmit_bytes, "bytes retransmitted in those")             \
   X(tcps_sack_lostrexmt, "retransmissions that were lost, too")         \
   X(tcps_limited_xmit, "segments of limited transmit")                  \
+  X(tcps_rack_lost, "segments that RACK found lost")                    \
+  X(tcps_rack_reordered, "connections on which RACK saw reordering")    \
+  X(tcps_tlp_probes, "tail loss probes sent")                           \
+  X(tcps_tlp_repaired, "losses that a probe has repaired")              \
   X(tcps_sndrexmitbad, "timeouts that turned out to be needless")       \
   X(tcps_ecn_accepts, "connections that agreed on ECN")                 \
   X(tcps_ecn_rcvce, "segments received with a mark")                    \

@@ -86,6 +86,7 @@ struct Weather {
   LinkOptions link;
   int64_t sack;
   int64_t profile;
+  int64_t rack_tlp = 0;
 };
 
 class Stormy : public Stream2, public testing::WithParamInterface<Weather> {};
@@ -98,6 +99,7 @@ TEST_P(Stormy, CarriesAllTheSame) {
     Sysctl("net.inet.tcp.profile", weather.profile);
     Sysctl("net.inet.tcp.always_keepalive", 0);
     Sysctl("net.inet.tcp.sack", weather.sack);
+    Sysctl("net.inet.tcp.knob.rack_tlp", weather.rack_tlp);
     ExpectWhole({.up = 60'000 + 1000 * static_cast<uint32_t>(seed),
                  .down = 20'000,
                  .write = 100 * static_cast<uint32_t>(seed) + 1});
@@ -124,8 +126,28 @@ INSTANTIATE_TEST_SUITE_P(
                     Weather{"Corrupt5", With(kRate, 0, 0, 0, 5), 1, 0},
                     Weather{"AllAtOnce", With(kRate, 5, 10, 10, 3), 1, 0},
                     Weather{"AllAtOnceNoSack", With(kRate, 5, 10, 10, 3), 0, 0},
-                    Weather{"AllAtOnceFreeBsd", With(kRate, 5, 10, 10, 3), 1, 1}),
+                    Weather{"AllAtOnceFreeBsd", With(kRate, 5, 10, 10, 3), 1, 1},
+                    Weather{"Loss10Rack", With(kRate, 10, 0, 0, 0), 1, 0, 1},
+                    Weather{"Loss20RackTlp", With(kRate, 20, 0, 0, 0), 1, 1, 2},
+                    Weather{"Reorder20RackTlp", With(kRate, 0, 20, 0, 0), 1, 1, 2},
+                    Weather{"AllAtOnceRackTlp", With(kRate, 5, 10, 10, 3), 1, 0, 2},
+                    Weather{"AllAtOnceRackTlpFreeBsd", With(kRate, 5, 10, 10, 3), 1, 1, 2}),
     [](const auto& param) { return std::string(param.param.name); });
+
+// Without memory for its records a connection goes on without RACK.
+TEST_F(Stream2, RackDoesWithoutMemory) {
+  constexpr uint64_t kSocket = 3;  // what the client's socket itself needs
+  uint64_t visits = kSocket + 1;
+  for (uint64_t k = kSocket + 1; k <= visits; ++k) {
+    SCOPED_TRACE(k);
+    fault::Plan plan({{.site = Site::kPoolGet, .host = 2, .only_ordinal = k}});
+    Boot(3, With(kRate, 10, 0, 0, 0), &plan);
+    Sysctl("net.inet.tcp.knob.rack_tlp", 2);
+    ExpectWhole({.up = 30'000, .down = 1000});
+    visits = plan.visits(Site::kPoolGet, 2);
+  }
+  EXPECT_GT(visits, 20u);
+}
 
 // A path whose queue holds little: losses come in bursts.
 TEST_F(Stream2, SurvivesAShallowQueue) {

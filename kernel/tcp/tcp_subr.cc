@@ -107,6 +107,7 @@ void tcp_close(tcpcb* tp) {
   tcp_canceltimers(tp);
   tcp_freeq(tp);
   tcp_clear_sackholes(tp);
+  tcp_rack_end(tp);
   syn_cache_cleanup(tp);
   Remember(tp);
   StoreMetrics(tp);

@@ -67,6 +67,7 @@ bool UnackedTooLong(const tcpcb* tp) {
 // Sends the oldest unacknowledged data again, and slows down (RFC 6298 5.4 to 5.7).
 bool Rexmt(tcpcb* tp) {
   TcpHost& host = *tp->t_host;
+  if (tcp_rack_probe_instead(tp)) return true;
   if (tp->t_rxtshift >= host.tunables.retries || UnackedTooLong(tp)) {
     ++host.stat[tcps_timeoutdrop];
     tcp_drop(tp, ETIMEDOUT);
@@ -85,8 +86,10 @@ bool Rexmt(tcpcb* tp) {
     tp->t_rttvar += tp->t_srtt >> 3;
     tp->t_srtt = 0;
   }
-  tcp_clear_sackholes(tp);
-  tp->snd_nxt = tp->snd_una;
+  if (tp->t_rack == nullptr) {
+    tcp_clear_sackholes(tp);
+    tp->snd_nxt = tp->snd_una;
+  }
   tp->t_rtttime = kNotTimed;  // Karn: what is sent again is not timed
   tcp_save_before_timeout(tp);
   tcp_fastopen_timeout(tp);
@@ -94,7 +97,11 @@ bool Rexmt(tcpcb* tp) {
   tp->t_cc->cong_signal(tp, CcSignal::kTimeout);
   tp->t_dupacks = 0;
   tp->snd_last = tp->snd_max;
-  (void)tcp_output(tp);  // nobody waits for its error: it is tried again
+  if (tp->t_rack != nullptr) {
+    tcp_rack_timeout(tp);
+  } else {
+    (void)tcp_output(tp);  // nobody waits for its error: it is tried again
+  }
   return true;
 }
 
@@ -169,8 +176,13 @@ bool DelAck(tcpcb* tp) {
   return true;
 }
 
+bool Rack(tcpcb* tp) {
+  tcp_rack_timer(tp);
+  return true;
+}
+
 // Each returns whether the connection still lives. In the order of TcpTimer.
-constexpr bool (*kTimers[TCPT_NTIMERS])(tcpcb*) = {Rexmt, Persist, Keep, TwoMsl, DelAck};
+constexpr bool (*kTimers[TCPT_NTIMERS])(tcpcb*) = {Rexmt, Persist, Keep, TwoMsl, DelAck, Rack};
 
 // The event goes to the earliest deadline, unless it stands before it.
 void Requeue(TcpTimers* timers) {

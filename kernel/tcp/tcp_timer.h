@@ -31,6 +31,7 @@ enum TcpTimer : uint8_t {
   TCPT_KEEP,     // a handshake takes too long; is the peer still there?
   TCPT_2MSL,     // TIME_WAIT ends; FIN_WAIT_2 has lasted long enough
   TCPT_DELACK,   // acknowledge now
+  TCPT_RACK,     // reordering is no excuse any more; a lost tail is to be probed (RFC 8985)
   TCPT_NTIMERS
 };
 
@@ -44,7 +45,7 @@ struct TcpTimers {
   struct : Event {
     tcpcb* tp = nullptr;
   } event;
-  SimTime deadline[TCPT_NTIMERS] = {kForever, kForever, kForever, kForever, kForever};
+  SimTime deadline[TCPT_NTIMERS] = {kForever, kForever, kForever, kForever, kForever, kForever};
 };
 
 // Lets `timer` run after `ms` milliseconds, wherever it stood. REQUIRES: ms >= 0.

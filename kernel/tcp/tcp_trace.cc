@@ -49,6 +49,7 @@ constexpr std::array kTimers = std::to_array<ValueName>({
     {TCPT_KEEP, "KEEP"},
     {TCPT_2MSL, "2MSL"},
     {TCPT_DELACK, "DELACK"},
+    {TCPT_RACK, "RACK"},
 });
 static_assert(kTimers.size() == TCPT_NTIMERS);
 
@@ -56,6 +57,7 @@ constexpr std::array kRexmts = std::to_array<ValueName>({
     {static_cast<uint64_t>(TcpRexmt::kTimeout), "timeout"},
     {static_cast<uint64_t>(TcpRexmt::kDupAcks), "duplicate ACKs"},
     {static_cast<uint64_t>(TcpRexmt::kSackHole), "hole"},
+    {static_cast<uint64_t>(TcpRexmt::kRack), "RACK"},
 });
 
 constexpr std::array kRecover =

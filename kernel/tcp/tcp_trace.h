@@ -37,7 +37,7 @@ enum class TcpEvent : uint8_t {
   kMss,        // 0: t_maxseg; 1: t_maxopd; 2: the peer's offer
 };
 
-enum class TcpRexmt : uint8_t { kTimeout, kDupAcks, kSackHole };
+enum class TcpRexmt : uint8_t { kTimeout, kDupAcks, kSackHole, kRack };
 
 enum class TcpHandshake : uint8_t {
   kAdded,

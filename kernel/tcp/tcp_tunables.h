@@ -115,6 +115,7 @@ namespace sockbed {
   X(do_prr, "do_prr", 0, 1, 0, 1, "proportional rate reduction in recovery (RFC 6937)")            \
   X(sack_revised, "sack.revised", 0, 1, 0, 1, "what is lost: RFC 6675, not three reports")         \
   X(sack_lrd, "sack.lrd", 0, 1, 0, 1, "see when a retransmission is lost")                         \
+  X(rack_tlp, "knob.rack_tlp", 0, 0, 0, 2, "RFC 8985 for new connections: 1 RACK, 2 and TLP")      \
   X(rto_undo, "knob.rto_undo", 0, 1, 0, 1, "take back what a needless timeout did")                \
   X(ecn, "ecn", 0, 2, 0, 2, "1 ask for ECN and take it, 2 take it")                                \
   X(ecn_maxretries, "ecn.maxretries", 0, 1, 0, 12, "SYNs sent again that still ask")               \

@@ -25,6 +25,7 @@
 #include "kernel/tcp/tcp_fastopen.h"
 #include "kernel/tcp/tcp_fsm.h"
 #include "kernel/tcp/tcp_host.h"
+#include "kernel/tcp/tcp_rack.h"
 #include "kernel/tcp/tcp_sack.h"
 #include "kernel/tcp/tcp_seq.h"
 #include "kernel/tcp/tcp_timer.h"
@@ -56,7 +57,7 @@ inline constexpr uint32_t TF_RCVFIXED = 0x80000;
 inline constexpr uint32_t TF_FASTOPEN = 0x10000000;    // TCP_FASTOPEN
 inline constexpr uint32_t TF_FASTOPENED = 0x40000000;  // opened by a SYN with a cookie of ours
 inline constexpr uint32_t TF_SIGNATURE = 0x20000000;   // TCP_MD5SIG
-inline constexpr uint32_t TF_PRR = 0x100000;           // recovery goes by RFC 6937
+inline constexpr uint32_t TF_PRR = 0x100000;           // the window counts what is on its way
 inline constexpr uint32_t TF_PREVVALID = 0x200000;     // t_prev_* may be gone back to
 inline constexpr uint32_t TF_RESCUED = 0x400000;       // this recovery has had its rescue
 inline constexpr uint32_t TF_ECN_PERMIT = 0x800000;    // both sides know ECN
@@ -174,6 +175,7 @@ struct tcpcb {
   std::array<SackBlock, kSackBlocksKept> sackblks;  // to report, the latest first
   SackBlock t_dsack;  // what the last segment brought again (RFC 2883), while TF_DSACK
   SackScoreboard snd_sack;
+  RackState* t_rack = nullptr;  // owned; in the scoreboard's place, if RFC 8985 is wanted
 
   // Where sending goes on in so_snd: the mbuf that holds snd_mbseq as its first byte. A hint: valid
   // while that byte is not acknowledged.
