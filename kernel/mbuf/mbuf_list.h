@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "kernel/mbuf/mbuf.h"
+#include "kernel/sched/spl.h"
 
 namespace sockbed {
 
@@ -52,11 +53,6 @@ inline mbuf* MBUF_LIST_FIRST(const mbuf_list* ml) { return ml->ml_head; }
 inline mbuf* MBUF_LIST_NEXT(const mbuf* m) { return m->m_nextpkt; }
 #define MBUF_LIST_FOREACH(ml, m) \
   for ((m) = MBUF_LIST_FIRST(ml); (m) != nullptr; (m) = MBUF_LIST_NEXT(m))
-
-// Interrupt levels by name.
-inline constexpr int IPL_NONE = 0;
-inline constexpr int IPL_SOFTNET = 5;
-inline constexpr int IPL_NET = 7;
 
 struct mbuf_queue {
   mbuf_list mq_list;
