@@ -9,6 +9,7 @@
 #include "kernel/host/host.h"
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/sched/spl.h"
 #include "kernel/socket/socketvar.h"
 #include "uapi/syscall.h"
 #include "uapi/uapi.h"
@@ -97,6 +98,7 @@ int AwaitConnection(struct socket* head) {
 // `inherit`: accept(2), where the listener's file decides about O_NONBLOCK; else `flags` do.
 int sys_accept(proc* p, int fd, sockaddr* name, socklen_t* len, int flags, bool inherit,
                int* newfd) {
+  const SplScope spl(IPL_SOFTNET);  // from the look at so_q to the end of soaccept
   if (name != nullptr && len == nullptr) return EFAULT;
   if ((flags & ~kSockFlags) != 0) return EINVAL;
   file* fp;
@@ -138,6 +140,7 @@ int AwaitHandshake(struct socket* so, bool later) {
 }
 
 int sys_connect(proc* p, int fd, const sockaddr* name, socklen_t len) {
+  const SplScope spl(IPL_SOFTNET);  // the wait for the handshake included
   file* fp;
   struct socket* so;
   if (const int error = getsock(p, fd, &fp, &so)) return error;

@@ -1,7 +1,8 @@
 // Interrupt priority levels: spl(9).
 //
 // Lives here:  IPL_*, splraise and its named forms, splx, spl0, splassert, SplScope.
-// Called by:   socket (the whole layer runs at splsoftnet), protocols, consumers in the kernel.
+// Called by:   socket (the whole layer runs at splsoftnet), accept and connect of uapi, consumers
+//              in the kernel.
 // Context:     any. In interrupt context the level is above all others and stays there.
 // Invariants:  1. A process keeps its level over a sleep, and others run at their own meanwhile:
 //                 no level protects anything across a sleep.
@@ -63,16 +64,24 @@ inline int spl0() {
 // The code that follows relies on a level of at least `level`.
 inline void splassert(int level) { KASSERT(splget() >= level); }
 
-// A raised level for a scope, unwinding included.
+// A raised level for a scope, unwinding included. It looks for the process once: every call of the
+// socket layer makes one.
 class SplScope {
  public:
-  explicit SplScope(int level) : was_(splraise(level)) {}
-  ~SplScope() { splx(was_); }
+  explicit SplScope(int level) : p_(curproc()), was_(p_ != nullptr ? p_->p_ipl : uint8_t{0}) {
+    if (p_ != nullptr && level > was_) p_->p_ipl = static_cast<uint8_t>(level);
+  }
+  ~SplScope() {
+    if (p_ == nullptr) return;
+    KASSERT(was_ <= p_->p_ipl);
+    p_->p_ipl = was_;
+  }
   SplScope(const SplScope&) = delete;
   SplScope& operator=(const SplScope&) = delete;
 
  private:
-  const int was_;
+  proc* const p_;  // null: interrupt context
+  const uint8_t was_;
 };
 
 }  // namespace sockbed

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kernel/mbuf/chain.h"
+#include "kernel/sched/spl.h"
 #include "kernel/sim/machine.h"
 
 namespace sockbed {
@@ -431,6 +432,7 @@ uint16_t LoopPort(const mbuf* nam) {
 }
 
 void LoopReset(socket* so, int error) {
+  const SplScope spl(IPL_SOFTNET);
   so->so_error = error;
   Disconnected(LoopPcbOf(so));
 }

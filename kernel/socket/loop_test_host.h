@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "kernel/sched/spl.h"
 #include "kernel/socket/loop_protocol.h"
 #include "kernel/socket/socket_test_host.h"
 
@@ -50,6 +51,12 @@ inline socket* CreateListener(uint16_t port, int backlog = 5) {
   socket* so = CreateBound(SOCK_STREAM, port);
   EXPECT_EQ(solisten(so, backlog), 0);
   return so;
+}
+
+// sonewconn at the level at which a protocol calls it.
+inline socket* NewConnection(socket* head, int connstatus) {
+  const SplScope spl(IPL_SOFTNET);
+  return sonewconn(head, connstatus);
 }
 
 // A blocking connect, made as socreate(9) tells a caller in the kernel to make it.

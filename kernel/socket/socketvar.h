@@ -128,7 +128,7 @@ void sorflush(socket* so);  // [sleeps] waits for the lock of so_rcv, if held
 [[nodiscard]] int sogetopt(socket* so, int level, int optname, mbuf** mp);
 void sohasoutofband(socket* so);
 
-// --- Called by protocols: the life of a connection. ---
+// --- Called by protocols, at splsoftnet or in interrupt context: the life of a connection. ---
 
 void soisconnecting(socket* so);
 void soisconnected(socket* so);

@@ -11,6 +11,7 @@
 
 #include <string>
 
+#include "kernel/sched/spl.h"
 #include "kernel/socket/loop_test_host.h"
 #include "kernel/socket/uipc_splice.h"
 
@@ -39,6 +40,12 @@ inline int Splice(const Relay& relay, off_t max = 0, int64_t idle_ms = 0) {
 }
 
 inline bool IsSpliced(const Relay& relay) { return relay.source->so_splice == relay.drain; }
+
+// What a protocol does when it has put something into so_rcv.
+inline void Hear(socket* so) {
+  const SplScope spl(IPL_SOFTNET);
+  sorwakeup(so);
+}
 
 // Reads exactly that many bytes.
 inline std::string ReadAll(socket* so, size_t size) { return Receive(so, size, MSG_WAITALL).data; }

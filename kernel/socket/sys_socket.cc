@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "kernel/sched/spl.h"
 #include "kernel/socket/socket_private.h"
 
 namespace sockbed {
@@ -36,6 +37,7 @@ void SetOwner(socket* so, int pgid) {
 }
 
 int soo_ioctl(file* fp, unsigned long com, void* data) {
+  const SplScope spl(IPL_SOFTNET);
   // Requests on interfaces and routes: numbers 0x89xx of the host, but for those handled below.
   constexpr unsigned long kNetworkGroup = 0x89;
   socket* so = SocketOf(fp);
@@ -70,6 +72,7 @@ int soo_ioctl(file* fp, unsigned long com, void* data) {
 int soo_poll(file* fp, int events, proc* p) { return sopoll(SocketOf(fp), events, p); }
 
 int soo_stat(file* fp, struct stat* sb) {
+  const SplScope spl(IPL_SOFTNET);
   constexpr mode_t kReaders = 0444;
   constexpr mode_t kWriters = 0222;
   socket* so = SocketOf(fp);
@@ -129,6 +132,7 @@ int sofile(socket* so, int flag, file** fp) {
 }
 
 int sopoll(socket* so, int events, proc* p) {
+  const SplScope spl(IPL_SOFTNET);
   const int ready = Ready(so, events);
   if (ready != 0 || p == nullptr) return ready;
   // Hanging up is told to everybody; a reader's wakeup comes with it.

@@ -235,7 +235,7 @@ TEST_F(SysSocketTest, ReadinessOfAListener) {
   InProcess([] {
     socket* head = CreateListener(80);
     EXPECT_EQ(Poll(head, kAll), 0);
-    EXPECT_NE(sonewconn(head, SS_ISCONNECTED), nullptr);
+    EXPECT_NE(NewConnection(head, SS_ISCONNECTED), nullptr);
     EXPECT_EQ(Poll(head, kAll), POLLIN);
     soclose(head);
   });
@@ -296,7 +296,7 @@ TEST_F(SysSocketTest, AccepterInPollIsWokenByAConnection) {
       EXPECT_EQ(sopoll(head, POLLIN, curproc()), POLLIN);
     });
     Pause(kSecond);
-    EXPECT_NE(sonewconn(head, SS_ISCONNECTED), nullptr);
+    EXPECT_NE(NewConnection(head, SS_ISCONNECTED), nullptr);
     Pause(kSecond);
     soclose(head);
   });

@@ -1,5 +1,8 @@
 // Making, naming, connecting and closing sockets: socreate(9) without the transfer of data, which
 // is in uipc_socket_send.cc and uipc_socket_recv.cc.
+//
+// Whoever comes from above raises the level to splsoftnet for the length of the call; what only
+// protocols and this room call asserts that it is so.
 #include <errno.h>
 #include <signal.h>
 
@@ -8,6 +11,7 @@
 
 #include "kernel/mbuf/chain.h"
 #include "kernel/sched/signal.h"
+#include "kernel/sched/spl.h"
 #include "kernel/sched/timeout.h"
 #include "kernel/socket/socket_private.h"
 #include "kernel/socket/socket_trace.h"
@@ -79,6 +83,7 @@ int so_takeerror(socket* so) {
 }
 
 int socreate(int dom, socket** aso, int type, int proto) {
+  const SplScope spl(IPL_SOFTNET);
   const protosw* pr = proto != 0 ? pffindproto(dom, proto, type) : pffindtype(dom, type);
   if (pr == nullptr || pr->pr_usrreqs == nullptr) return EPROTONOSUPPORT;
   if (pr->pr_type != type) return EPROTOTYPE;
@@ -94,10 +99,12 @@ int socreate(int dom, socket** aso, int type, int proto) {
 }
 
 int sobind(socket* so, mbuf* nam, proc* p) {
+  const SplScope spl(IPL_SOFTNET);
   return so_request(so->so_proto->pr_usrreqs->pru_bind, so, nam, p);
 }
 
 int solisten(socket* so, int backlog) {
+  const SplScope spl(IPL_SOFTNET);
   if (so->so_splice != nullptr || so->so_spliceback != nullptr) return EOPNOTSUPP;
   constexpr int kConnection = SS_ISCONNECTED | SS_ISCONNECTING | SS_ISDISCONNECTING;
   if ((so->so_state & kConnection) != 0) return EINVAL;
@@ -113,6 +120,7 @@ int solisten(socket* so, int backlog) {
 }
 
 int soconnect(socket* so, mbuf* nam) {
+  const SplScope spl(IPL_SOFTNET);
   if ((so->so_options & kSoAcceptConn) != 0) return EOPNOTSUPP;
   if ((so->so_state & (SS_ISCONNECTED | SS_ISCONNECTING)) != 0) {
     // Who needs a connection connects once; a datagram socket is pointed at another peer.
@@ -123,10 +131,12 @@ int soconnect(socket* so, mbuf* nam) {
 }
 
 int soconnect2(socket* so1, socket* so2) {
+  const SplScope spl(IPL_SOFTNET);
   return so_request(so1->so_proto->pr_usrreqs->pru_connect2, so1, so2);
 }
 
 int soaccept(socket* so, mbuf* nam) {
+  const SplScope spl(IPL_SOFTNET);
   KASSERT((so->so_state & SS_NOFDREF) != 0);
   KASSERT(so->so_head == nullptr);
   so->so_state &= ~SS_NOFDREF;
@@ -137,12 +147,14 @@ int soaccept(socket* so, mbuf* nam) {
 }
 
 int sodisconnect(socket* so) {
+  const SplScope spl(IPL_SOFTNET);
   if ((so->so_state & SS_ISCONNECTED) == 0) return ENOTCONN;
   if ((so->so_state & SS_ISDISCONNECTING) != 0) return EALREADY;
   return so_request(so->so_proto->pr_usrreqs->pru_disconnect, so);
 }
 
 int soshutdown(socket* so, int how) {
+  const SplScope spl(IPL_SOFTNET);
   if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR) return EINVAL;
   if (how != SHUT_WR) sorflush(so);
   if (how == SHUT_RD) return 0;
@@ -150,6 +162,7 @@ int soshutdown(socket* so, int how) {
 }
 
 void sorflush(socket* so) {
+  const SplScope spl(IPL_SOFTNET);
   sockbuf* sb = &so->so_rcv;
   sb->sb_flags |= SB_NOINTR;
   // The lock is refused only when its holder is being torn down with the host; then the buffer goes
@@ -165,6 +178,7 @@ void sorflush(socket* so) {
 void soclose(socket* so) { (void)soclose_error(so); }  // who cares for the errno asks soclose_error
 
 int soclose_error(socket* so) {
+  const SplScope spl(IPL_SOFTNET);
   if ((so->so_options & kSoAcceptConn) != 0) {
     AbortQueue(&so->so_q0, 0);
     AbortQueue(&so->so_q, 1);
@@ -182,6 +196,7 @@ int soclose_error(socket* so) {
 }
 
 void soabort(socket* so) {
+  splassert(IPL_SOFTNET);
   KASSERT((so->so_state & SS_NOFDREF) != 0);
   if (so->so_pcb == nullptr) {
     sofree(so);  // its protocol let go while it waited for accept
@@ -191,6 +206,7 @@ void soabort(socket* so) {
 }
 
 void sofree(socket* so) {
+  splassert(IPL_SOFTNET);
   if (so->so_pcb != nullptr || (so->so_state & SS_NOFDREF) == 0) return;
   // A socket on so_q stays: a poller has been told that accept will find it.
   if (so->so_head != nullptr && soqremque(so, 0) == 0) return;

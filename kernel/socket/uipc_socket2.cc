@@ -39,6 +39,7 @@
 
 #include "kernel/mbuf/mbuf_host.h"
 #include "kernel/sched/signal.h"
+#include "kernel/sched/spl.h"
 #include "kernel/sim/fault.h"
 #include "kernel/socket/socket_private.h"
 #include "kernel/socket/socket_trace.h"
@@ -154,6 +155,7 @@ void socantrcvmore(socket* so) {
 }
 
 socket* sonewconn(socket* head, int connstatus) {
+  splassert(IPL_SOFTNET);
   KASSERT((head->so_options & kSoAcceptConn) != 0);
   KASSERT(connstatus == 0 || connstatus == SS_ISCONNECTED || connstatus == SS_ISCONFIRMING);
   if (m_pool_used() > kNewConnMemoryMax) return nullptr;

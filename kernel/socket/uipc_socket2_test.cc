@@ -172,7 +172,7 @@ TEST_F(Socket2Test, QueuesAreFirstInFirstOut) {
   InProcess([] {
     socket* head = CreateListener(80);
     socket* made[3];
-    for (socket*& so : made) so = sonewconn(head, 0);
+    for (socket*& so : made) so = NewConnection(head, 0);
     EXPECT_EQ(head->so_q0len, 3);
     EXPECT_EQ(soqremque(made[0], 1), 0) << "it is on the other queue";
     EXPECT_EQ(made[0]->so_onq, &head->so_q0);
@@ -193,8 +193,8 @@ TEST_F(Socket2Test, QueuesAreFirstInFirstOut) {
 TEST_F(Socket2Test, FinishedHandshakeGoesToTheTailAndWakesOneAccepter) {
   InProcess([this] {
     socket* head = CreateListener(80);
-    socket* first = sonewconn(head, 0);
-    socket* second = sonewconn(head, 0);
+    socket* first = NewConnection(head, 0);
+    socket* second = NewConnection(head, 0);
     int woken = 0, calls = 0;
     head->so_upcallarg = &calls;
     head->so_upcall = [](socket*, void* arg, int) { ++*static_cast<int*>(arg); };
@@ -227,7 +227,7 @@ TEST_F(Socket2Test, ConnectionMadeFinishedWakesAllAccepters) {
         });
       }
       Pause(kMillisecond);
-      socket* so = sonewconn(head, status);
+      socket* so = NewConnection(head, status);
       EXPECT_EQ(head->so_q.first, so);
       EXPECT_NE(so->so_state & status, 0);
       Pause(2 * kSecond);
@@ -241,7 +241,7 @@ TEST_F(Socket2Test, NewConnectionInheritsEvenThatItsListenerHasShut) {
   InProcess([] {
     socket* head = CreateListener(80);
     head->so_state |= SS_CANTRCVMORE | SS_ASYNC;
-    socket* so = sonewconn(head, 0);
+    socket* so = NewConnection(head, 0);
     EXPECT_NE(so->so_state & SS_CANTRCVMORE, 0);
     EXPECT_NE(so->so_state & SS_ASYNC, 0);
     soclose(head);

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "kernel/mbuf/chain.h"
+#include "kernel/sched/spl.h"
 #include "kernel/socket/socket_private.h"
 #include "kernel/socket/socket_trace.h"
 
@@ -350,6 +351,7 @@ int soreceive(socket* so, mbuf** paddr, uio* uio, mbuf** mp0, mbuf** controlp, i
 int soreceive_limit(socket* so, mbuf** paddr, uio* uio, mbuf** mp0, mbuf** controlp, int* flagsp,
                     socklen_t controllen) {
   KASSERT(uio != nullptr || mp0 != nullptr);
+  const SplScope spl(IPL_SOFTNET);
   if (paddr != nullptr) *paddr = nullptr;
   if (mp0 != nullptr) *mp0 = nullptr;
   if (controlp != nullptr) *controlp = nullptr;

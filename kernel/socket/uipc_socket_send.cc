@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "kernel/mbuf/chain.h"
+#include "kernel/sched/spl.h"
 #include "kernel/socket/socket_private.h"
 #include "kernel/socket/socket_trace.h"
 
@@ -210,6 +211,7 @@ int sosend(socket* so, mbuf* addr, uio* uio, mbuf* top, mbuf* control, int flags
   call.dontroute = (flags & MSG_DONTROUTE) != 0 && (so->so_options & kSoDontRoute) == 0 &&
                    (so->so_proto->pr_flags & PR_ATOMIC) != 0;
   const int64_t asked = call.resid;
+  const SplScope spl(IPL_SOFTNET);
   const int error = SendAll(call);
   const int64_t taken = uio != nullptr ? asked - static_cast<int64_t>(uio->uio_resid) : asked;
   EmitSocket(SocketEvent::kSend, so, static_cast<uint64_t>(taken), static_cast<uint64_t>(error),

@@ -362,7 +362,7 @@ TEST_F(SocketTest, NewConnectionInheritsFromTheListener) {
     head->so_pgid = 99;
     head->so_rcv.sb_lowat = 3;
     head->so_snd.sb_timeo = 44;
-    socket* so = sonewconn(head, 0);
+    socket* so = NewConnection(head, 0);
     ASSERT_NE(so, nullptr);
     EXPECT_EQ(so->so_options, kSoKeepAlive) << "but not SO_ACCEPTCONN";
     EXPECT_EQ(so->so_linger, 7);
@@ -380,7 +380,7 @@ TEST_F(SocketTest, FullQueueRefusesConnections) {
   InProcess([] {
     socket* head = CreateListener(80, 1);
     int made = 0;
-    while (sonewconn(head, made % 2 == 0 ? 0 : SS_ISCONNECTED) != nullptr) ++made;
+    while (NewConnection(head, made % 2 == 0 ? 0 : SS_ISCONNECTED) != nullptr) ++made;
     EXPECT_EQ(made, 3 * 1 + 1);
     soclose(head);
   });
@@ -390,12 +390,12 @@ TEST_F(SocketTest, NewConnectionFailsWithoutMemory) {
   InProcess([this] {
     socket* head = CreateListener(80);
     Fail({{.site = Site::kPoolGet}});
-    EXPECT_EQ(sonewconn(head, 0), nullptr);
+    EXPECT_EQ(NewConnection(head, 0), nullptr);
     Fail({});
     loop().attach_error = ENOBUFS;
-    EXPECT_EQ(sonewconn(head, 0), nullptr);
+    EXPECT_EQ(NewConnection(head, 0), nullptr);
     head->so_rcv.sb_hiwat = 0;
-    EXPECT_EQ(sonewconn(head, 0), nullptr) << "buffers cannot be reserved";
+    EXPECT_EQ(NewConnection(head, 0), nullptr) << "buffers cannot be reserved";
     EXPECT_EQ(head->so_q0len, 0);
     EXPECT_EQ(sockets().live_sockets, 1);
     soclose(head);
@@ -407,7 +407,7 @@ TEST_F(SocketTest, NewConnectionFailsWhenMbufsAreNearlyGone) {
     socket* head = CreateListener(80);
     ASSERT_EQ(host().sysctls.Set("kern.maxclusters", 10), 0);
     const MbufPtr hog = PacketOf(16384);
-    EXPECT_EQ(sonewconn(head, 0), nullptr);
+    EXPECT_EQ(NewConnection(head, 0), nullptr);
     soclose(head);
   });
 }
@@ -415,7 +415,7 @@ TEST_F(SocketTest, NewConnectionFailsWhenMbufsAreNearlyGone) {
 TEST_F(SocketTest, FinishedConnectionWakesEverybodyAtOnce) {
   InProcess([] {
     socket* head = CreateListener(80);
-    socket* so = sonewconn(head, SS_ISCONNECTED);
+    socket* so = NewConnection(head, SS_ISCONNECTED);
     EXPECT_EQ(head->so_qlen, 1);
     EXPECT_NE(so->so_state & SS_ISCONNECTED, 0);
     soclose(head);
@@ -550,7 +550,10 @@ TEST_F(SocketTest, AbortTellsThePeerAndFrees) {
   InProcess([this] {
     const auto [a, b] = CreatePair(SOCK_STREAM);
     a->so_state |= SS_NOFDREF;
-    soabort(a);
+    {
+      const SplScope spl(IPL_SOFTNET);
+      soabort(a);
+    }
     EXPECT_EQ(sockets().live_sockets, 1);
     EXPECT_EQ(Send(b, "x"), EPIPE);
     soclose(b);

@@ -18,6 +18,7 @@
 #include <type_traits>
 
 #include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/sched/spl.h"
 #include "kernel/sched/timeout.h"
 #include "kernel/socket/socket_private.h"
 #include "kernel/socket/socket_trace.h"
@@ -247,6 +248,7 @@ int SetOption(socket* so, int level, int optname, mbuf* m) {
 
 int sosetopt(socket* so, int level, int optname, mbuf* m0) {
   const MbufPtr m(m0);
+  const SplScope spl(IPL_SOFTNET);
   const int error = SetOption(so, level, optname, m.get());
   EmitSocket(SocketEvent::kOption, so, static_cast<uint64_t>(level), static_cast<uint64_t>(optname),
              static_cast<uint64_t>(error));
@@ -254,6 +256,7 @@ int sosetopt(socket* so, int level, int optname, mbuf* m0) {
 }
 
 int sogetopt(socket* so, int level, int optname, mbuf** mp) {
+  const SplScope spl(IPL_SOFTNET);
   const auto ctloutput = so->so_proto->pr_ctloutput;
   if (level != SOL_SOCKET && ctloutput == nullptr) return ENOPROTOOPT;
   MbufPtr m = m_get(so_how(), MT_SOOPTS);

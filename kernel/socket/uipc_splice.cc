@@ -19,6 +19,7 @@
 
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/sched/spl.h"
 #include "kernel/socket/fdops.h"
 #include "kernel/socket/socket_private.h"
 #include "kernel/socket/socket_trace.h"
@@ -320,6 +321,7 @@ bool MayWait(const socket* so) { return (so->so_state & SS_NBIO) == 0 && curproc
 }  // namespace
 
 int sosplice(socket* so, int fd, off_t max, const timeval* idle) {
+  const SplScope spl(IPL_SOFTNET);
   if (const int error = CheckSource(so)) return error;
   if (fd < 0) return Unsplice(so, MayWait(so));
   if (const int error = CheckLimits(max, idle)) return error;
@@ -334,6 +336,7 @@ int sosplice(socket* so, int fd, off_t max, const timeval* idle) {
 }
 
 int SpliceSockets(socket* so, socket* drain, off_t max, const timeval* idle) {
+  const SplScope spl(IPL_SOFTNET);
   if (const int error = CheckSource(so)) return error;
   if (const int error = CheckLimits(max, idle)) return error;
   if (const int error = sblock(&so->so_rcv, MayWait(so))) return error;
@@ -348,6 +351,7 @@ int SpliceSockets(socket* so, socket* drain, off_t max, const timeval* idle) {
 }
 
 int somove(socket* so, int wait) {
+  splassert(IPL_SOFTNET);
   KASSERT(so->so_splice != nullptr && so->so_splice->so_spliceback == so);
   Move move{.so = so, .drain = so->so_splice, .wait = wait};
   int error = 0;
@@ -368,6 +372,7 @@ int somove(socket* so, int wait) {
 }
 
 void sounsplice(socket* so, socket* drain, bool wakeup) {
+  splassert(IPL_SOFTNET);
   KASSERT(so->so_splice == drain && drain->so_spliceback == so);
   timeout_del(&so->so_idleto);
   drain->so_snd.sb_flags &= ~SB_SPLICE;

@@ -38,10 +38,11 @@ namespace sockbed {
 // Moves what can be moved from so_rcv of `so` to so_snd of its drain. Returns 1 if the splice goes
 // on, 0 if it has ended. `wait` is M_WAIT or M_DONTWAIT: how to get an mbuf where one must be
 // split. With M_DONTWAIT a splice with a maximum may end short of it.
-// REQUIRES: `so` is the source of a splice.
+// REQUIRES: `so` is the source of a splice; splsoftnet.
 int somove(socket* so, int wait);
 
 // Ends the splice from `so` to `drain`; wakes the reader of `so` if asked to and there is a reason.
+// REQUIRES: splsoftnet.
 void sounsplice(socket* so, socket* drain, bool wakeup);
 
 }  // namespace sockbed

@@ -213,7 +213,7 @@ TEST_F(SpliceTest, UrgentByteWithoutMemoryIsAnOrdinaryOne) {
     sbappendstream(&relay.source->so_rcv, MbufWith("!abc"));
     relay.source->so_state |= SS_RCVATMARK;
     Fail({{.site = Site::kMbufGet}});
-    sorwakeup(relay.source);
+    Hear(relay.source);
     Fail({});
     EXPECT_EQ(ReadAll(relay.peer, 4), "!abc");
     Close(relay);
@@ -257,7 +257,7 @@ TEST_F(SpliceTest, WithoutMemoryToCutItEndsShort) {
     ASSERT_EQ(Splice(relay, 5), 0);
     sbappendstream(&relay.source->so_rcv, MbufWith("123456"));
     Fail({{.site = Site::kMbufGet}});
-    sorwakeup(relay.source);
+    Hear(relay.source);
     Fail({});
     EXPECT_FALSE(IsSpliced(relay));
     EXPECT_EQ(relay.source->so_splicelen, 0);
@@ -448,7 +448,7 @@ TEST_F(SpliceTest, SourceLooksEmpty) {
     EXPECT_EQ(Send(relay.drain, std::string(kLoopSpace, 'd')), 0);
     ASSERT_EQ(Splice(relay), 0);
     sbappendstream(&relay.source->so_rcv, MbufWith("queued"));
-    sorwakeup(relay.source);
+    Hear(relay.source);
     EXPECT_EQ(relay.source->so_rcv.sb_cc, 6u);
     EXPECT_FALSE(soreadable(relay.source));
     EXPECT_EQ(Receive(relay.source, 10, MSG_DONTWAIT).error, EWOULDBLOCK);

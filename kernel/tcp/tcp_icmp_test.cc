@@ -4,6 +4,7 @@
 
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_var.h"
+#include "kernel/sched/spl.h"
 #include "kernel/tcp/segment_peer.h"
 #include "kernel/tcp/tcp_private.h"
 
@@ -16,6 +17,7 @@ class Icmp : public SegmentTest {
   void Tell(int error, uint32_t seq, uint32_t mtu = 0, uint8_t type = ICMP_UNREACH,
             uint8_t code = 0) {
     Do([=, this] {
+      const SplScope spl(IPL_SOFTNET);  // as it arrives from the network
       const inpcb* inp = tp()->t_inpcb;
       uint8_t quoted[8];
       StoreBe16(quoted, ntohs(inp->inp_lport));

@@ -7,6 +7,7 @@
 
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/sched/spl.h"
 #include "kernel/sched/synch.h"
 
 namespace sockbed {
@@ -23,6 +24,7 @@ MbufPtr PortName(in_addr address, uint16_t port) {
 }
 
 int ConnectAndWait(socket* so, mbuf* nam, int timo) {
+  const SplScope spl(IPL_SOFTNET);  // the handshake must not end between a look and the sleep
   // soconnect starts the handshake and returns; SS_ISCONNECTING stays until it has ended.
   int error = soconnect(so, nam);
   while (error == 0 && (so->so_state & SS_ISCONNECTING) != 0 && so->so_error == 0) {
@@ -35,6 +37,8 @@ int ConnectAndWait(socket* so, mbuf* nam, int timo) {
 }
 
 int AcceptNext(socket* head, socket** conn) {
+  // The queue is also the protocol's: nothing may come between the look at it and soqremque.
+  const SplScope spl(IPL_SOFTNET);
   while (head->so_qlen == 0) {
     if ((head->so_state & SS_CANTRCVMORE) != 0) return ECONNABORTED;
     if (const int error = tsleep(&head->so_timeo, PSOCK | PCATCH, "netacc", 0)) return error;
