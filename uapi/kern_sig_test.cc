@@ -174,11 +174,30 @@ TEST_F(KernSig, AlarmsComeOnceOrAgainAndAgain) {
     EXPECT_EQ(left.it_interval.tv_usec, 50'000);
     every.it_value.tv_usec = -1;
     EXPECT_THAT(uapi::setitimer(ITIMER_REAL, &every, nullptr), FailsWith(EINVAL));
-    EXPECT_THAT(uapi::setitimer(ITIMER_PROF, &left, nullptr), FailsWith(EINVAL));
-    EXPECT_THAT(uapi::getitimer(ITIMER_VIRTUAL, &left), FailsWith(EINVAL));
+    EXPECT_THAT(uapi::setitimer(3, &left, nullptr), FailsWith(EINVAL));
+    EXPECT_THAT(uapi::getitimer(-1, &left), FailsWith(EINVAL));
+    EXPECT_THAT(uapi::getitimer(ITIMER_PROF, nullptr), FailsWith(EFAULT));
     EXPECT_EQ(uapi::alarm(0), 1u);
   });
   EXPECT_EQ(sim_.Run().Complaints(), "");
+}
+
+// A profiler: what counts is the time that the program's calls use, not the time it sleeps.
+TEST_F(KernSig, ProfilingSignalsCountTheTimeUsed) {
+  host_.SetSysctl("kern.syscall_ns", kMillisecond);
+  host_.Spawn("prog", [] {
+    Catch(SIGPROF);
+    const itimerval every{.it_interval = {0, 10'000}, .it_value = {0, 10'000}};
+    itimerval old{};
+    EXPECT_THAT(uapi::setitimer(ITIMER_PROF, &every, nullptr), Works());
+    uapi::sleep(5);
+    for (int i = 0; i < 100; ++i) uapi::getpid();
+    EXPECT_THAT(uapi::setitimer(ITIMER_PROF, &every, &old), Works());
+    EXPECT_EQ(old.it_interval.tv_usec, 10'000);
+    EXPECT_EQ(old.it_value.tv_usec, 7000);  // a call to sleep, 100, 11 to say so, and this one
+  });
+  EXPECT_EQ(sim_.Run().Complaints(), "");
+  EXPECT_EQ(Said().size(), 11u);
 }
 
 TEST_F(KernSig, ChildHasNoTimerOfItsParent) {

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <vector>
 
+#include "kernel/sched/itimer.h"
 #include "kernel/sched/selinfo.h"
 #include "kernel/sched/timeout.h"
 #include "uapi/syscall.h"
@@ -26,7 +27,7 @@ constexpr SimTime kLookNs = kMicrosecond;
 // records the process given, null: nobody. [sleeps] `wmesg`. Errors: EINTR, and the scan's.
 template <typename Scan>
 int WaitReady(proc* p, const char* wmesg, const WaitLimit& limit, Scan&& scan, int64_t* ready) {
-  if (limit.only_looks()) Here().machine->Charge(kLookNs);
+  if (limit.only_looks()) proc_charge(p, kLookNs);
   for (;;) {
     const int found = scan(limit.only_looks() ? nullptr : p);
     *ready = std::max(found, 0);

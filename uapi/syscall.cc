@@ -10,6 +10,7 @@
 #include "kernel/host/host.h"
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/sched/itimer.h"
 #include "kernel/sim/fault.h"
 
 namespace sockbed::uapi {
@@ -35,8 +36,7 @@ proc* Enter(Sys sys, const CallArgs& args) {
   proc* const p = curproc();
   if (__builtin_expect(p->p_fd == nullptr, 0)) fdinit(p);
   const SimTime cost = CurrentHost().kern.syscall_ns;
-  p->p_stime += cost;
-  Here().machine->Charge(cost);
+  proc_charge(p, cost);
   Emit(Room::kUapi, static_cast<uint8_t>(sys), Shown(args.fd), args.a0, args.a1, args.a2);
   return p;
 }

@@ -124,8 +124,10 @@ int nanosleep(const timespec* interval, timespec* rest);
 int clock_nanosleep(clockid_t clock, int flags, const timespec* t, timespec* rest);
 unsigned sleep(unsigned seconds);  // returns the seconds left
 int usleep(useconds_t usec);
-// SIGALRM on the first tick at or after the time, then every interval (a tick at least). Errors:
-// EINVAL (a bad interval; ITIMER_VIRTUAL and ITIMER_PROF: computing takes no virtual time).
+// ITIMER_REAL: SIGALRM on the first tick at or after the time, then every interval (a tick at
+// least). ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF, once the calls of the process have been
+// charged so much (kern.syscall_ns each); computing takes no virtual time. Errors: EINVAL (a bad
+// interval or timer).
 int getitimer(int which, itimerval* value);
 int setitimer(int which, const itimerval* value, itimerval* old);
 unsigned alarm(unsigned seconds);  // returns the seconds that were left

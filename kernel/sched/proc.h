@@ -101,7 +101,7 @@ struct proc {
   bool p_continued = false;            // set going again, and its parent not told yet
   int p_xstop = 0;                     // the signal that stopped it last
   std::unique_ptr<sigacts> p_sigacts;  // null until a signal is caught
-  std::unique_ptr<itimer> p_itimer;    // null until setitimer(ITIMER_REAL)
+  std::unique_ptr<itimer> p_itimer;    // null until setitimer(2)
 
   // Who it is.
   HostBase* p_host = nullptr;  // [I]
