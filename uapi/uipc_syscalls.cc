@@ -83,7 +83,7 @@ int AwaitConnection(struct socket* head) {
   }
   while (head->so_qlen == 0 && head->so_error == 0) {
     if ((head->so_state & SS_CANTRCVMORE) != 0) {
-      head->so_error = ECONNABORTED;
+      so_seterror(head, ECONNABORTED);
       break;
     }
     if (const int error = tsleep(&head->so_timeo, PSOCK | PCATCH, "netacc", 0)) {
@@ -92,7 +92,7 @@ int AwaitConnection(struct socket* head) {
       return error;
     }
   }
-  return std::exchange(head->so_error, 0);
+  return so_takeerror(head);
 }
 
 // `inherit`: accept(2), where the listener's file decides about O_NONBLOCK; else `flags` do.
@@ -130,7 +130,7 @@ int AwaitHandshake(struct socket* so, bool later) {
     error = tsleep(&so->so_timeo, PSOCK | PCATCH, "netcon", 0);
   }
   const bool interrupted = error != 0;
-  if (!interrupted) error = std::exchange(so->so_error, 0);
+  if (!interrupted) error = so_takeerror(so);
   // Somebody else may have ended the wait without a result.
   const bool connected = (so->so_state & SS_ISCONNECTED) != 0;
   if (error == 0 && !connected && CurrentHost().kern.connect_strict != 0) error = ECONNABORTED;

@@ -54,7 +54,7 @@ void Handshake(LoopPcb* pcb) {
       made = sonewconn(listener->so, 0);
     }
     if (made == nullptr) {
-      pcb->so->so_error = ECONNREFUSED;
+      so_seterror(pcb->so, ECONNREFUSED);
       Disconnected(pcb);
       return;
     }
@@ -243,7 +243,7 @@ int loop_rcvoob(socket* so, mbuf* m, int flags) {
 void loop_abort(socket* so) {
   LoopPcb* pcb = LoopPcbOf(so);
   if (pcb->peer != nullptr) LoopReset(pcb->peer->so, ECONNRESET);
-  so->so_error = ECONNABORTED;
+  so_seterror(so, ECONNABORTED);
   Disconnected(pcb);
 }
 
@@ -433,7 +433,7 @@ uint16_t LoopPort(const mbuf* nam) {
 
 void LoopReset(socket* so, int error) {
   const SplScope spl(IPL_SOFTNET);
-  so->so_error = error;
+  so_seterror(so, error);
   Disconnected(LoopPcbOf(so));
 }
 

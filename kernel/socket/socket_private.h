@@ -26,11 +26,6 @@ void sodealloc(socket* so);
 // sets. Asserts that the connection bits make sense, and traces.
 void so_setstate(socket* so, int clear, int set);
 
-// --- uipc_socket.cc ---
-
-// Reports so_error, once: returns it and clears it.
-int so_takeerror(socket* so);
-
 // Calls an entry of the protocol's table. Errors: EOPNOTSUPP if there is none.
 template <typename Request, typename... Args>
 [[nodiscard]] int so_request(Request* request, Args&&... args) {

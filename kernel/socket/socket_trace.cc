@@ -11,7 +11,7 @@ constexpr std::array kTypes = std::to_array<EventType>({
     {"SOCKET", "so#{o} {0:@family} {1:@type} head so#{2}"},
     {"FREE", "so#{o}"},
     {"STATE", "so#{o} {0:|state} -> {1:|state} error {2:e}"},
-    {"ERROR", "so#{o} reports {0:e}"},
+    {"ERROR", "so#{o} {0:e} -> {1:e}"},
     {"LISTEN", "so#{o} backlog {0}"},
     {"QUEUE", "so#{o} on so#{0} {1:@queue}, now {2}"},
     {"DEQUEUE", "so#{o} off so#{0} {1:@queue}, now {2}"},

@@ -19,7 +19,7 @@ enum class SocketEvent : uint8_t {
   kCreate,    // 0: family; 1: type; 2: the listener it was made for, or 0
   kFree,      //
   kState,     // 0: old so_state; 1: new; 2: so_error
-  kError,     // 0: so_error, reported to a caller and cleared
+  kError,     // 0: old so_error; 1: new, 0 when it was reported to a caller
   kListen,    // 0: so_qlimit
   kQueue,     // 0: the listener; 1: the queue (0 so_q0, 1 so_q); 2: its length with this one
   kDequeue,   // 0: the listener; 1: the queue; 2: its length without this one

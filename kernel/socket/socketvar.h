@@ -127,9 +127,17 @@ void sorflush(socket* so);  // [sleeps] waits for the lock of so_rcv, if held
 [[nodiscard]] int sosetopt(socket* so, int level, int optname, mbuf* m0);
 [[nodiscard]] int sogetopt(socket* so, int level, int optname, mbuf** mp);
 void sohasoutofband(socket* so);
+// Reports so_error, once: returns it and clears it. For those who wait on so_timeo themselves.
+int so_takeerror(socket* so);
+// sosleep_nsec(9): tsleep_nsec for a caller that holds the lock of `so`, which is splsoftnet here.
+// [sleeps]
+[[nodiscard]] int sosleep_nsec(socket* so, const volatile void* ident, int priority,
+                               const char* wmesg, uint64_t nsecs);
 
 // --- Called by protocols, at splsoftnet or in interrupt context: the life of a connection. ---
 
+// Stores an error for whoever looks next; those who wait are woken by what follows.
+void so_seterror(socket* so, int error);
 void soisconnecting(socket* so);
 void soisconnected(socket* so);
 void soisdisconnecting(socket* so);

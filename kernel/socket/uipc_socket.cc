@@ -76,10 +76,23 @@ int Hangup(socket* so) {
 
 }  // namespace
 
+void so_seterror(socket* so, int error) {
+  if (error == so->so_error) return;
+  EmitSocket(SocketEvent::kError, so, static_cast<uint64_t>(so->so_error),
+             static_cast<uint64_t>(error));
+  so->so_error = error;
+}
+
 int so_takeerror(socket* so) {
-  if (so->so_error == 0) return 0;
-  EmitSocket(SocketEvent::kError, so, static_cast<uint64_t>(so->so_error));
-  return std::exchange(so->so_error, 0);
+  const int error = so->so_error;
+  so_seterror(so, 0);
+  return error;
+}
+
+int sosleep_nsec(socket*, const volatile void* ident, int priority, const char* wmesg,
+                 uint64_t nsecs) {
+  splassert(IPL_SOFTNET);
+  return tsleep_nsec(ident, priority, wmesg, nsecs);
 }
 
 int socreate(int dom, socket** aso, int type, int proto) {

@@ -196,6 +196,19 @@ TEST_F(LevelTest, UpcallFromAProcessRunsAtTheWakersLevel) {
   });
 }
 
+TEST_F(LevelTest, SleepForASocketIsInNanosecondsRoundedUp) {
+  InProcess([] {
+    socket* so = Create(SOCK_STREAM);
+    {
+      const SplScope spl(IPL_SOFTNET);
+      EXPECT_EQ(sosleep_nsec(so, &so->so_timeo, PSOCK, "test", kSecond + 1), EWOULDBLOCK);
+      EXPECT_EQ(Now(), kSecond + kTickNs);
+      EXPECT_EQ(splget(), IPL_SOFTNET);
+    }
+    soclose(so);
+  });
+}
+
 using LevelDeathTest = LevelTest;
 constexpr char kTooLow[] = "splget.. >= level";
 
@@ -205,6 +218,14 @@ TEST_F(LevelDeathTest, FreeingAndAbortingFromTooLowALevelPanics) {
                  socket* so = Create(SOCK_STREAM);
                  so->so_state |= SS_NOFDREF;
                  soabort(so);
+               }),
+               kTooLow);
+}
+
+TEST_F(LevelDeathTest, SleepForASocketFromTooLowALevelPanics) {
+  EXPECT_DEATH(InProcess([] {
+                 socket* so = Create(SOCK_STREAM);
+                 (void)sosleep_nsec(so, &so->so_timeo, PSOCK, "test", kSecond);
                }),
                kTooLow);
 }

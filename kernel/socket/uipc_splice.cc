@@ -260,7 +260,7 @@ int MoveRecord(Move& move) {
 void soidle(void* arg) {
   auto* so = static_cast<socket*>(arg);
   KASSERT(so->so_splice != nullptr);
-  so->so_error = ETIMEDOUT;
+  so_seterror(so, ETIMEDOUT);
   sounsplice(so, so->so_splice, true);
 }
 
@@ -360,7 +360,7 @@ int somove(socket* so, int wait) {
   } while (error == 0 && move.another);
   move.drain->so_state &= ~SS_ISSENDING;
   if (error == 0 && move.completes && so->so_splicelen == so->so_splicemax) error = EFBIG;
-  if (error != 0) so->so_error = error;
+  if (error != 0) so_seterror(so, error);
   const bool at_end = (so->so_state & SS_CANTRCVMORE) != 0 && so->so_rcv.sb_cc == 0;
   const bool shut = (move.drain->so_state & SS_CANTSENDMORE) != 0;
   if (error != 0 || at_end || shut || move.completes) {

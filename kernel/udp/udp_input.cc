@@ -119,7 +119,7 @@ void DeliverToAll(MbufPtr m, const Datagram& d) {
 
 void SetError(inpcb* inp, int error) {
   socket* so = inp->inp_socket;
-  so->so_error = error;
+  so_seterror(so, error);
   CauseScope cause(Emit(Room::kUdp, static_cast<uint8_t>(UdpRecord::kError), inp->inp_id,
                         static_cast<uint64_t>(error)));
   sorwakeup(so);

@@ -159,7 +159,7 @@ void Part(unpcb* unp) {
 
 // The peer of `unp` has gone, or it is itself aborted: reports `error` there.
 void Drop(unpcb* unp, int error) {
-  unp->unp_socket->so_error = error;
+  so_seterror(unp->unp_socket, error);
   Part(unp);
   sorwakeup(unp->unp_socket);
   sowwakeup(unp->unp_socket);
