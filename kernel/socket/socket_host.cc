@@ -29,6 +29,14 @@ bool NameIdent(const volatile void* ident, std::string* name) {
   return false;
 }
 
+// Whoever sleeps on a channel of a socket that is freed would never be woken.
+void AssertNoSleepers(const socket* so) {
+  KASSERT(!is_slept_on(&so->so_timeo));
+  for (const sockbuf* sb : {&so->so_rcv, &so->so_snd}) {
+    KASSERT(!is_slept_on(&sb->sb_cc) && !is_slept_on(&sb->sb_flags));
+  }
+}
+
 }  // namespace
 
 SocketHost::~SocketHost() {
@@ -86,6 +94,8 @@ void sodealloc(socket* so) {
   KASSERT(so->so_rcv.sb_mb == nullptr && so->so_snd.sb_mb == nullptr);
   KASSERT(so->so_q.first == nullptr && so->so_q0.first == nullptr);
   KASSERT(so->so_splice == nullptr && so->so_spliceback == nullptr);
+  KASSERT(!timeout_pending(&so->so_idleto));
+  AssertNoSleepers(so);
   SocketHost& host = HostLocal<SocketHost>::Of(*so->so_host);
   EmitSocket(SocketEvent::kFree, so);
   selwakeup(&so->so_rcv.sb_sel);
