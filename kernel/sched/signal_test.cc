@@ -2,6 +2,7 @@
 #include "kernel/sched/signal.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <string>
 
@@ -361,6 +362,35 @@ TEST_F(SignalTest, FaultKillsOnReturnToUserMode) {
   });
   Run();
   EXPECT_EQ(order_, "u");  // one visit before its first instruction
+}
+
+TEST_F(SignalTest, DefaultActionsAreThoseOfTheTable) {
+  enum class Deed { kTerminates, kStops, kNothing };
+  struct Row {
+    int signo;
+    Deed deed;
+  };
+  constexpr Row kTable[] = {
+      {SIGINT, Deed::kTerminates},  {SIGKILL, Deed::kTerminates},   {SIGPIPE, Deed::kTerminates},
+      {SIGALRM, Deed::kTerminates}, {SIGUSR1, Deed::kTerminates},   {SIGUSR2, Deed::kTerminates},
+      {SIGPROF, Deed::kTerminates}, {SIGVTALRM, Deed::kTerminates}, {SIGURG, Deed::kNothing},
+      {SIGIO, Deed::kNothing},      {SIGCHLD, Deed::kNothing},      {SIGCONT, Deed::kNothing},
+      {SIGSTOP, Deed::kStops},      {SIGTSTP, Deed::kStops}};
+  for (const Row& row : kTable) {
+    SCOPED_TRACE(sigabbrev_np(row.signo));
+    Boot({.seed = 1});
+    const proc* p = Sleeper();
+    Killer(Sleeper(), row.signo);  // the second of two
+    Run();
+    EXPECT_EQ(p->p_stat, ProcState::kSleeping);
+    const std::vector<Record> exits = RecordsOf(SchedEvent::kExit);
+    const size_t ended = 1 + (row.deed == Deed::kTerminates ? 1 : 0);  // the killer is one
+    ASSERT_EQ(exits.size(), ended);
+    if (row.deed == Deed::kTerminates) {
+      EXPECT_EQ(exits.back().args[1], static_cast<uint64_t>(row.signo));
+    }
+    EXPECT_EQ(RecordsOf(SchedEvent::kStop).size(), row.deed == Deed::kStops ? 1u : 0u);
+  }
 }
 
 // A program that works below the system calls has nobody who calls userret for it.
