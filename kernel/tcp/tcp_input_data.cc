@@ -8,24 +8,26 @@
 namespace sockbed {
 namespace {
 
-// Takes the byte at `off` out of the data: the user reads it with MSG_OOB.  BSD: tcp_pulloutofband.
-void PullOutOfBand(TcpSegment& seg, uint32_t off) {
-  tcpcb* tp = seg.tp;
-  m_copydata(seg.m.get(), static_cast<int>(off), 1, &tp->t_iobc);
-  tp->t_oobflags |= TCPOOB_HAVEDATA;
-  MbufPtr tail = m_split(seg.m.get(), static_cast<int>(off), M_DONTWAIT);
-  if (tail == nullptr) return;  // no memory: the byte stays in the stream, too
-  m_adj(tail.get(), 1);
-  if ((tail->m_flags & M_PKTHDR) != 0) m_removehdr(tail.get());
-  m_cat(seg.m.get(), std::move(tail));
-  m_calchdrlen(seg.m.get());
-}
-
 // The segment has to come again, whole.
 void RefuseData(TcpSegment& seg) {
   seg.TrimBack(seg.tlen);
   seg.th.th_flags &= ~TH_FIN;
   seg.tp->t_flags |= TF_ACKNOW;
+}
+
+// Takes the byte at `off` out of the data: the user reads it with MSG_OOB.  BSD: tcp_pulloutofband.
+void PullOutOfBand(TcpSegment& seg, uint32_t off) {
+  tcpcb* tp = seg.tp;
+  uint8_t urgent;
+  m_copydata(seg.m.get(), static_cast<int>(off), 1, &urgent);
+  MbufPtr tail = m_split(seg.m.get(), static_cast<int>(off), M_DONTWAIT);
+  if (tail == nullptr) return RefuseData(seg);  // no memory; nor may the byte stay in the stream
+  tp->t_iobc = urgent;
+  tp->t_oobflags |= TCPOOB_HAVEDATA;
+  m_adj(tail.get(), 1);
+  if ((tail->m_flags & M_PKTHDR) != 0) m_removehdr(tail.get());
+  m_cat(seg.m.get(), std::move(tail));
+  m_calchdrlen(seg.m.get());
 }
 
 }  // namespace
