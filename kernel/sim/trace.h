@@ -48,8 +48,8 @@ static_assert(sizeof(Record) == 64);
 // after a colon the way to show it: {0:x} hexadecimal, {0:d} signed, {0:s} up to 8 characters
 // (PackText), {0:e} an errno's name, {0:t} nanoseconds as seconds, {0:h} / {0:l} the upper / lower
 // 32 bits (shown as what follows says: {0:hx}), {0:a} an IPv4 address and port (PackEndpoint),
-// {0:i} an IPv4 address alone, {0:@name} and {0:|name} a value or a set of flags of a table.
-// {{ and }} are braces.
+// {0:i} an IPv4 address alone, {0:I} an IPv6 address out of this argument and the next,
+// {0:@name} and {0:|name} a value or a set of flags of a table. {{ and }} are braces.
 struct EventType {
   const char* name;    // kdump-like verb: "CALL", "SLEEP", "OUT"
   const char* format;

@@ -1,4 +1,6 @@
 // How records read: the directives of EventType::format.
+#include <arpa/inet.h>
+
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -58,7 +60,9 @@ bool IsWay(const RoomTypes& types, std::string_view way) {
 bool Parses(const RoomTypes& types, std::string_view format) {
   while (!format.empty()) {
     const std::optional<Piece> piece = TakePiece(&format);
-    if (!piece || !IsWay(types, piece->way)) return false;
+    if (!piece) return false;
+    const bool pair = piece->way == "I" && piece->value < 2;
+    if (!pair && !IsWay(types, piece->way)) return false;
   }
   return true;
 }
@@ -100,6 +104,23 @@ std::string AddressText(uint32_t address) {
 
 std::string EndpointText(uint64_t packed) {
   return AddressText(static_cast<uint32_t>(packed >> 32)) + ":" + std::to_string(packed & 0xffff);
+}
+
+// An IPv6 address out of two arguments. One of a link or an interface bears its zone, as kernels
+// hold it, in its second group: it reads "fe80::1%2".
+std::string Address6Text(uint64_t high, uint64_t low) {
+  const bool scoped = high >> 54 == 0xfe80 >> 6 ||
+                      (high >> 56 == 0xff && ((high >> 48 & 0xf) == 1 || (high >> 48 & 0xf) == 2));
+  const uint64_t zone = scoped ? high >> 32 & 0xffff : 0;
+  high &= ~(zone << 32);
+  uint8_t bytes[16];
+  for (int i = 0; i < 8; ++i) {
+    bytes[i] = static_cast<uint8_t>(high >> (56 - 8 * i));
+    bytes[8 + i] = static_cast<uint8_t>(low >> (56 - 8 * i));
+  }
+  char text[INET6_ADDRSTRLEN];
+  std::string shown = inet_ntop(AF_INET6, bytes, text, sizeof text);
+  return zone != 0 ? shown + "%" + std::to_string(zone) : shown;
 }
 
 std::string ValueText(const ValueTable& table, uint64_t value) {
@@ -191,8 +212,13 @@ std::string Trace::Format(const Record& record) const {
     std::string_view format = type.format;
     while (!format.empty()) {
       const Piece piece = *TakePiece(&format);
-      line +=
-          piece.value < 0 ? std::string(piece.text) : Shown(types, values[piece.value], piece.way);
+      if (piece.value < 0) {
+        line += piece.text;
+      } else if (piece.way == "I") {
+        line += Address6Text(values[piece.value], values[piece.value + 1]);
+      } else {
+        line += Shown(types, values[piece.value], piece.way);
+      }
     }
   } else {
     line += "type " + std::to_string(record.type);

@@ -40,6 +40,13 @@ TEST(TraceTextTest, ShowsWhatNumbersMean) {
   EXPECT_EQ(Text("{0:a}", PackEndpoint(0x0a000102, 8080)), "10.0.1.2:8080");
 }
 
+TEST(TraceTextTest, ShowsIpv6AddressesOutOfTwoArguments) {
+  EXPECT_EQ(Text("{0:I}", 0x2001'0db8'0000'0000, 1), "2001:db8::1");
+  EXPECT_EQ(Text("{0:I}", 0xfe80'0002'0000'0000, 1), "fe80::1%2");
+  EXPECT_EQ(Text("{0:I}", 0xff02'0003'0000'0000, 1), "ff02::1%3");
+  EXPECT_EQ(Text("{0:I}", 0xff0e'0003'0000'0000, 1), "ff0e:3::1");
+}
+
 TEST(TraceTextTest, ShowsNamesOfTables) {
   EXPECT_EQ(Text("{0:@state} -> {1:@state}", 0, 4), "CLOSED -> ESTABLISHED");
   EXPECT_EQ(Text("{0:@state}", 9), "9");
