@@ -118,9 +118,9 @@ struct ifnet {
   // interface reads only the family. Takes m, borrows dst. Called through if_output below.
   int (*if_output)(ifnet* ifp, MbufPtr m, const sockaddr* dst) = nullptr;
 
+  ether_addr if_lladdr;  // of no use but for a name where there are no frames
   // Ethernet only (if_ether.h).
   int (*if_transmit)(ifnet* ifp, MbufPtr frame) = nullptr;  // the driver's; takes
-  ether_addr if_lladdr;
   std::vector<ether_multi> if_multiaddrs;  // groups it listens to, in order of joining
 };
 

@@ -70,7 +70,7 @@ Link::Link(HostBase& a, HostBase& b, uint32_t number, const LinkOptions& options
     if (options.ethernet) {
       AttachEthernet(ifp, number, i);
     } else {
-      AttachPointToPoint(ifp);
+      AttachPointToPoint(ifp, number, i);
     }
     ifp->if_softc = &directions_[i];
     directions_[i].link = this;
@@ -85,18 +85,26 @@ Link::Link(HostBase& a, HostBase& b, uint32_t number, const LinkOptions& options
   }
 }
 
-void Link::AttachPointToPoint(ifnet* ifp) {
-  ifp->if_flags = IFF_POINTOPOINT | IFF_MULTICAST;
-  ifp->if_capabilities = IFCAP_CSUM_ALL;
-  ifp->if_output = &Link::Output;
-}
+namespace {
 
 // The station's address is of the range that nobody sells (the bit 2 of the first octet), and says
 // which link and which end: 02:00:00:<link>:<end>.
+ether_addr StationAddress(uint32_t number, int end) {
+  return {{0x02, 0x00, 0x00, static_cast<uint8_t>(number >> 8), static_cast<uint8_t>(number),
+           static_cast<uint8_t>(end + 1)}};
+}
+
+}  // namespace
+
+void Link::AttachPointToPoint(ifnet* ifp, uint32_t number, int end) {
+  ifp->if_flags = IFF_POINTOPOINT | IFF_MULTICAST;
+  ifp->if_capabilities = IFCAP_CSUM_ALL;
+  ifp->if_output = &Link::Output;
+  ifp->if_lladdr = StationAddress(number, end);  // no frame bears it; IPv6 names itself by it
+}
+
 void Link::AttachEthernet(ifnet* ifp, uint32_t number, int end) {
-  const ether_addr address = {{0x02, 0x00, 0x00, static_cast<uint8_t>(number >> 8),
-                               static_cast<uint8_t>(number), static_cast<uint8_t>(end + 1)}};
-  ether_ifattach(ifp, address, &Link::Transmit);
+  ether_ifattach(ifp, StationAddress(number, end), &Link::Transmit);
 }
 
 Link::~Link() {

@@ -115,7 +115,7 @@ class Link {
   // What is drawn for one packet under the site link.random.
   enum class DrawOf : uint8_t { kJitter, kDelay, kBit, kCount };
 
-  static void AttachPointToPoint(ifnet* ifp);
+  static void AttachPointToPoint(ifnet* ifp, uint32_t number, int end);
   static void AttachEthernet(ifnet* ifp, uint32_t number, int end);
   static int Output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
   static int Transmit(ifnet* ifp, MbufPtr m);
