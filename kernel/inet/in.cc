@@ -58,12 +58,8 @@ int in_ifadd(ifnet* ifp, in_addr addr, uint8_t plen, in_addr peer) {
   if (!in_isany(peer) && (ifp->if_flags & IFF_POINTOPOINT) == 0) return EINVAL;
   if (in_ifawithaddr(addr) != nullptr) return EEXIST;
   const uint32_t mask = plen == 0 ? 0 : ~uint32_t{0} << (32 - plen);
-  auto ifa = std::make_unique<in_ifaddr>(in_ifaddr{.ia_ifp = ifp,
-                                                   .ia_addr = addr,
-                                                   .ia_plen = plen,
-                                                   .ia_netmask = FromHost(mask),
-                                                   .ia_broadaddr = {},
-                                                   .ia_dstaddr = peer});
+  auto ifa = std::make_unique<in_ifaddr>(
+      in_ifaddr{{.ia_ifp = ifp, .ia_plen = plen}, addr, FromHost(mask), {}, peer});
   // A /31 has two hosts and no broadcast address (RFC 3021).
   if ((ifp->if_flags & IFF_BROADCAST) != 0 && plen < 31) {
     ifa->ia_broadaddr = FromHost(in_host(addr) | ~mask);
@@ -104,7 +100,8 @@ in_ifaddr* in_ifawithaddr(in_addr addr) {
 
 in_ifaddr* in_ifaonlink(in_addr addr) {
   const rtentry* rt = rt_match(addr);
-  return rt != nullptr && (rt->rt_flags & (RTF_GATEWAY | RTF_LOCAL)) == 0 ? rt->rt_ifa : nullptr;
+  return rt != nullptr && (rt->rt_flags & (RTF_GATEWAY | RTF_LOCAL)) == 0 ? ifatoia(rt->rt_ifa)
+                                                                          : nullptr;
 }
 
 in_ifaddr* in_ifaof(const ifnet* ifp) {
@@ -131,6 +128,8 @@ bool in_broadcast(in_addr addr, const ifnet* ifp) {
 void in_purge(InetHost& inet) {
   rt_purge(inet);
   inet.addresses.clear();
+  inet.v6.addresses.clear();
+  inet.v6.groups.clear();
   inet.broadcast_addresses = 0;
 }
 

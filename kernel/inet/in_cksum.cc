@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernel/inet/in6.h"
+#include "kernel/inet/ip6_wire.h"
 #include "kernel/inet/ip_wire.h"
 #include "kernel/sim/kassert.h"
 
@@ -84,6 +86,19 @@ uint16_t in4_cksum(const mbuf* m, uint8_t nxt, int off, int len) {
     sum = in_pseudo_sum(ip.source(), ip.destination(), nxt, len);
   }
   return in_cksum_finish(AddChain(sum, m, off, len));
+}
+
+uint16_t in6_cksum(const mbuf* m, uint8_t nxt, int off, int len) {
+  const Ipv6View ip(m->m_data, static_cast<size_t>(m->m_len));
+  return in_cksum_finish(
+      AddChain(in6_pseudo_sum(ip.source(), ip.destination(), nxt, len), m, off, len));
+}
+
+uint64_t in6_pseudo_sum(const in6_addr& src, const in6_addr& dst, uint8_t protocol, int len) {
+  const in6_addr ends[] = {in6_clearscope(src), in6_clearscope(dst)};
+  const uint32_t length = htonl(static_cast<uint32_t>(len));
+  const uint64_t rest = uint64_t{htons(protocol)} + (length & 0xffff) + (length >> 16);
+  return in_cksum_add(rest, ends, sizeof ends);
 }
 
 uint64_t in_pseudo_sum(in_addr src, in_addr dst, uint8_t protocol, int len) {

@@ -109,10 +109,8 @@ rtentry* in_pcbrtentry(inpcb* inp) {
 }
 
 void in_losing(inpcb* inp) {
-  const rtentry* rt = in_pcbrtentry(inp);
-  if (rt != nullptr && (rt->rt_flags & RTF_DYNAMIC) != 0) {
-    (void)rt_delete(rt->rt_dest, rt->rt_plen, rt->rt_priority);  // it exists: `rt`
-  }
+  rtentry* rt = in_pcbrtentry(inp);
+  if (rt != nullptr && (rt->rt_flags & RTF_DYNAMIC) != 0) rt_delete(rt);
   rtfree(&inp->inp_route);
 }
 

@@ -182,7 +182,7 @@ int in_pcbselsrc(in_addr* src, inpcb* inp, in_addr dst) {
   if (rt == nullptr) return EADDRNOTAVAIL;
   const bool on_link_only = (inp->inp_socket->so_options & kSoDontRoute) != 0;
   if (on_link_only && (rt->rt_flags & RTF_GATEWAY) != 0) return EADDRNOTAVAIL;
-  *src = rt->rt_ifa->ia_addr;
+  *src = ifatoia(rt->rt_ifa)->ia_addr;
   return 0;
 }
 

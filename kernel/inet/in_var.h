@@ -1,6 +1,6 @@
 // The IPv4 addresses of a host, and what hangs off them.
 //
-// Lives here:  struct in_ifaddr; adding, removing and finding addresses.
+// Lives here:  struct ifaddr, in_ifaddr; adding, removing and finding addresses.
 // Called by:   kernel/host and tools (configuration), inet (is it ours?, source addresses).
 // Owns:        the host's InetHost owns every in_ifaddr.
 // Units:       addresses in network order.
@@ -18,10 +18,14 @@
 
 namespace sockbed {
 
-struct in_ifaddr {
+// What the addresses of both families have in common: BSD's struct ifaddr.
+struct ifaddr {
   ifnet* ia_ifp;
-  in_addr ia_addr;
   uint8_t ia_plen;
+};
+
+struct in_ifaddr : ifaddr {
+  in_addr ia_addr;
   in_addr ia_netmask;
   in_addr ia_broadaddr;  // interfaces with IFF_BROADCAST; else 0
   in_addr ia_dstaddr;    // the peer, if one was given; else 0
@@ -35,6 +39,10 @@ struct in_ifaddr {
 // Takes it away with its routes and all that lead through it. Pcbs bound to it stay. Errors:
 // EADDRNOTAVAIL.
 [[nodiscard]] int in_ifdel(ifnet* ifp, in_addr addr);
+
+// The IPv4 address of which only what is common is known, as in a route of that family.
+inline in_ifaddr* ifatoia(ifaddr* ifa) { return static_cast<in_ifaddr*>(ifa); }
+inline const in_ifaddr* ifatoia(const ifaddr* ifa) { return static_cast<const in_ifaddr*>(ifa); }
 
 // On the current host; null when there is none.
 in_ifaddr* in_ifawithaddr(in_addr addr);  // this very address

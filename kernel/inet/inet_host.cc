@@ -29,6 +29,7 @@ struct Tunable {
 };
 
 constexpr Tunable kTunables[] = {
+    {"net.inet.ip.profile", &InetTunables::profile, 0, 1},
     {"net.inet.ip.forwarding", &InetTunables::forwarding, 0, 1},
     {"net.inet.ip.redirect", &InetTunables::redirect, 0, 1},
     {"net.inet.ip.ttl", &InetTunables::ttl, 1, 255},
@@ -86,7 +87,8 @@ InetHost::InetHost(HostBase& host_in)
       raw(std::make_unique<inpcbtable>(host_in, IPPROTO_RAW, std::span<const uint16_t>(),
                                        std::span<const uint16_t>())),
       reassembly(*this),
-      ids(Stream(Here().machine->seed(), Site::kIpId, host_in.id, 0)) {}
+      ids(Stream(Here().machine->seed(), Site::kIpId, host_in.id, 0)),
+      v6(host_in) {}
 
 void inet_boot(HostBase& host) {
   InetHost& inet = HostLocal<InetHost>::Make(host, host);
@@ -111,11 +113,13 @@ void inet_boot(HostBase& host) {
   HostScope scope(host);
   const int error = in_ifadd(if_loopback(host), in_addr{htonl(INADDR_LOOPBACK)}, 8);
   KASSERT(error == 0);
+  inet6_boot(host);
 }
 
 void inet_halt(HostBase& host) {
   HostScope scope(host);
   InetHost& inet = inet_here();
+  inet6_halt();
   inet.reassembly.Purge();
   inet.arp.Flush(nullptr);
   in_purge(inet);

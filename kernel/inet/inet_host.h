@@ -15,6 +15,7 @@
 #include "kernel/inet/if_arp.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/in_var.h"
+#include "kernel/inet/inet6_host.h"
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_reass.h"
 #include "kernel/inet/ip_var.h"
@@ -27,6 +28,7 @@ namespace sockbed {
 
 // net.inet.ip.* and net.inet.icmp.*, with OpenBSD's defaults.
 struct InetTunables {
+  int64_t profile = 0;  // what the BSDs differ in: 0 OpenBSD, 1 FreeBSD
   int64_t forwarding = 0;
   int64_t redirect = 1;
   int64_t ttl = 64;
@@ -73,6 +75,7 @@ struct InetHost {
   std::vector<std::unique_ptr<in_ifaddr>> addresses;  // in order of configuration
   int broadcast_addresses = 0;                        // how many of them have a broadcast address
   PrefixTree<uint32_t, rtentry*> routes;              // of one prefix: a list by priority, rt_next
+  PrefixTree<unsigned __int128, rtentry*> routes6;
   uint64_t rt_generation = 1;
   uint64_t next_rt_id = 0;
   route input_route;  // towards the last destination received
@@ -82,6 +85,8 @@ struct InetHost {
   ReassemblyTable reassembly;
   IpIds ids;
   ppsrate icmp_errors;
+
+  Inet6Host v6;
 
   int64_t live_pcbs = 0;       // live count "inpcb"
   int64_t live_routes = 0;     // "route"
@@ -98,11 +103,11 @@ void rt_purge(InetHost& inet);
 // Routes of an interface that went down or came up.
 void rt_link_state(ifnet* ifp);
 // Removes the routes whose source address is `ifa`: those to its own network, and all beyond.
-void rt_flush(const in_ifaddr* ifa);
+void rt_flush(const ifaddr* ifa);
 
 // A dynamic host route to `dst` that copies what leads there now, or that host route if there is
 // one; null when nothing leads there, or it is this host.
-rtentry* rt_clone(in_addr dst);
+rtentry* rt_clone(sa_family_t family, const inpaddru& dst);
 // Makes what ICMP has told about a route end after `seconds`: a dynamic one goes, another gets its
 // MTU back.
 void rt_expire_after(rtentry* rt, int64_t seconds);

@@ -80,7 +80,7 @@ void ip_forward(ifnet* ifp, MbufPtr m, bool source_routed) {
   if (DeservesRedirect(ifp, rt, src, source_routed)) {
     MbufPtr copy = m_copym(m.get(), 0, M_COPYALL, M_DONTWAIT);
     if (copy != nullptr) {
-      const in_addr better = (rt->rt_flags & RTF_GATEWAY) != 0 ? rt->rt_gateway : dst;
+      const in_addr better = (rt->rt_flags & RTF_GATEWAY) != 0 ? rt->rt_gateway.v4() : dst;
       ipstat_inc(ips_redirectsent);
       icmp_error(std::move(copy), ICMP_REDIRECT, ICMP_REDIRECT_HOST, better);
     }

@@ -74,7 +74,7 @@ bool AnswerSource(const mbuf* m, in_addr* source) {
   }
   const rtentry* rt = rt_match(ip.source());
   if (rt == nullptr) return false;
-  *source = rt->rt_ifa->ia_addr;
+  *source = ifatoia(rt->rt_ifa)->ia_addr;
   return true;
 }
 
@@ -135,19 +135,17 @@ void Redirect(MbufPtr m, const IcmpView& icmp, in_addr dst) {
   InetHost& inet = inet_here();
   const in_addr from = ip_view(m.get()).source();
   const in_addr gateway = icmp.gateway();
-  const rtentry* now = rt_match(dst);
+  rtentry* now = rt_match(dst);
   const in_ifaddr* link = in_ifaonlink(gateway);
   const bool plausible = inet.tunables.icmp_rediraccept != 0 && now != nullptr &&
                          (now->rt_flags & RTF_GATEWAY) != 0 &&
-                         now->rt_gateway.s_addr == from.s_addr && link != nullptr &&
+                         now->rt_gateway == inpaddru(from) && link != nullptr &&
                          in_ifawithaddr(gateway) == nullptr;
   if (!plausible) return icmp_drop(icps_ignored, std::move(m));
-  if ((now->rt_flags & RTF_DYNAMIC) != 0) {
-    (void)rt_delete(now->rt_dest, now->rt_plen, now->rt_priority);  // it exists: `now`
-  }
+  if ((now->rt_flags & RTF_DYNAMIC) != 0) rt_delete(now);
   rtentry* made = nullptr;
   const int error =
-      rt_add({.dest = dst, .plen = 32, .flags = RTF_DYNAMIC, .gateway = gateway}, &made);
+      rt_add({.dest = dst, .flags = RTF_DYNAMIC, .gateway = gateway}, &made);
   if (error == 0) rt_expire_after(made, inet.tunables.icmp_redirtimeout);
 }
 
@@ -175,7 +173,8 @@ void HearError(MbufPtr m, int hlen, int length) {
   }
   const in_addr dst = ip.destination();
   if (icmp.type() == ICMP_REDIRECT) return Redirect(std::move(m), icmp, dst);
-  IcmpError told = {.error = error,
+  IcmpError told = {.family = AF_INET,
+                    .error = error,
                     .type = icmp.type(),
                     .code = icmp.code(),
                     .src = ip.source(),
@@ -325,7 +324,7 @@ void icmp_error(MbufPtr m, uint8_t type, uint8_t code, in_addr dest, uint32_t ar
 void icmp_mtudisc(const IcmpError& error) {
   InetHost& inet = inet_here();
   if (inet.tunables.mtudisc == 0) return;
-  rtentry* rt = rt_clone(error.dst);
+  rtentry* rt = rt_clone(AF_INET, error.dst);
   if (rt == nullptr) return;
   // RFC 1191 3: below 296 somebody lies or errs; then packets may be fragmented again.
   constexpr uint32_t kMtuLeast = 296;

@@ -199,8 +199,8 @@ TEST_F(IcmpTest, TheTransportHearsOfErrorsAsErrnos) {
     Get(From("192.168.1.254", Message(row.type, row.code, 0, Sent())));
     ASSERT_FALSE(Errors(host_).empty());
     EXPECT_EQ(Errors(host_).back().error, row.error) << int{row.type} << "/" << int{row.code};
-    EXPECT_EQ(Text(Errors(host_).back().src), "192.168.1.1");
-    EXPECT_EQ(Text(Errors(host_).back().dst), "192.168.1.9");
+    EXPECT_EQ(Text(Errors(host_).back().src.v4()), "192.168.1.1");
+    EXPECT_EQ(Text(Errors(host_).back().dst.v4()), "192.168.1.9");
   }
   EXPECT_EQ(Errors(host_).size(), std::size(kRows));
   for (const auto& [type, code] : {std::pair<uint8_t, uint8_t>{3, 16}, {11, 2}, {12, 2}}) {
@@ -254,7 +254,7 @@ TEST_F(IcmpTest, BelievesARedirectOnlyFromTheGatewayInUseAndIfAsked) {
     const uint32_t gateway = ntohl(Addr(to).s_addr);
     Get(From(from, Message(ICMP_REDIRECT, 1, gateway, Sent("10.1.1.1"))));
     HostScope scope(host_);
-    return Text(rt_match(Addr("10.1.1.1"))->rt_gateway);
+    return Text(rt_match(Addr("10.1.1.1"))->rt_gateway.v4());
   };
   EXPECT_EQ(redirect("192.168.1.254", "192.168.1.253"), "192.168.1.254");
   Set(host_, "net.inet.icmp.rediraccept", 1);
@@ -264,7 +264,7 @@ TEST_F(IcmpTest, BelievesARedirectOnlyFromTheGatewayInUseAndIfAsked) {
   Run();
   EXPECT_GE(Now(), 600 * kSecond);
   HostScope scope(host_);
-  EXPECT_EQ(Text(rt_match(Addr("10.1.1.1"))->rt_gateway), "192.168.1.254");
+  EXPECT_EQ(Text(rt_match(Addr("10.1.1.1"))->rt_gateway.v4()), "192.168.1.254");
 }
 
 TEST_F(IcmpTest, DropsWhatNobodyWaitsFor) {

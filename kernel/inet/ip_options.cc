@@ -50,7 +50,7 @@ int OptionLength(const uint8_t* p, int rest) {
 bool OutgoingAddress(in_addr dst, in_addr* address) {
   const rtentry* rt = rt_match(dst);
   if (rt == nullptr) return false;
-  *address = rt->rt_ifa->ia_addr;
+  *address = ifatoia(rt->rt_ifa)->ia_addr;
   return true;
 }
 

@@ -44,7 +44,7 @@ int FindWay(InetHost& inet, in_addr dst, route* ro, int flags, Way* way, ipstat_
   ++rt->rt_use;
   way->rt = rt;
   way->ifp = rt->rt_ifp;
-  way->next_hop = via_gateway ? rt->rt_gateway : dst;
+  way->next_hop = via_gateway ? rt->rt_gateway.v4() : dst;
   way->broadcast = (rt->rt_flags & RTF_BROADCAST) != 0 || in_host(dst) == INADDR_BROADCAST;
   return 0;
 }
@@ -146,7 +146,7 @@ int ip_output(MbufPtr m, const mbuf* opt, route* ro, int flags, ip_moptions* imo
   ipstat_counters why;
   int error = FindWay(inet, dst, ro != nullptr ? ro : &here, flags, &way, &why);
   if (error != 0 || way.ifp == nullptr) return Refuse(std::move(m), why, error);
-  if (in_isany(ip.source())) ip.set_source(way.rt->rt_ifa->ia_addr);
+  if (in_isany(ip.source())) ip.set_source(ifatoia(way.rt->rt_ifa)->ia_addr);
   if (way.broadcast) {
     error = CheckBroadcast(way, flags, m.get(), &why);
     if (error != 0) return Refuse(std::move(m), why, error);

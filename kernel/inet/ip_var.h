@@ -61,21 +61,23 @@ void ip_input(ifnet* ifp, MbufPtr m);
 
 // What an ICMP error says of a packet that this host has sent.
 struct IcmpError {
-  int error;                 // the errno that spec 6.2 gives it; 0: none
+  sa_family_t family;        // AF_INET, or AF_INET6: type and code are ICMPv6's
+  int error;                 // the errno that spec 6.2 or 8 gives it; 0: none
   uint8_t type, code;        // as received
-  in_addr src, dst;          // of the quoted packet: ours, the peer's
-  uint32_t mtu;              // needfrag: of the next hop, after the plateau table; else 0
+  inpaddru src, dst;         // of the quoted packet: ours, the peer's
+  uint32_t mtu;              // too big: of the next hop, after the plateau table; else 0
   const uint8_t* transport;  // the first 8 bytes (at least) of the quoted transport header
   int transport_len;
 };
 
-// A transport protocol. Constant; handed over at boot.
+// A transport protocol, of one family or of both. Constant; handed over at boot.
 struct InetProtocol {
   uint8_t number;  // IPPROTO_*
-  // A packet for this host: whole, header included, `hlen` bytes of it. Takes m.
+  // A packet for this host: whole, its header included; `hlen` bytes stand in front of the
+  // protocol's own. Takes m.
   void (*input)(MbufPtr m, int hlen);
-  // An ICMP error about a packet of ours. May be null. For needfrag the protocol, when it believes
-  // the message, calls icmp_mtudisc (ip_icmp.h).
+  // An ICMP error about a packet of ours. May be null. For one that was too big the protocol, when
+  // it believes the message, calls icmp_mtudisc (ip_icmp.h) or icmp6_mtudisc (icmp6.h).
   void (*ctlinput)(const IcmpError& error);
 };
 

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 
+#include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
+#include "kernel/inet/ip6_wire.h"
 #include "kernel/sim/fault.h"
 #include "kernel/sim/machine.h"
 
@@ -12,44 +14,88 @@ namespace sockbed {
 
 namespace {
 
-constexpr int kAddressBits = 32;
 constexpr uint32_t kMtuLeast = 68;  // RFC 791: every link carries that much
 
-uint32_t MaskOf(int plen) { return plen == 0 ? 0 : ~uint32_t{0} << (kAddressBits - plen); }
+int BitsOf(sa_family_t family) { return family == AF_INET6 ? 128 : 32; }
 
-uint64_t PackPrefix(const rtentry* rt) { return PackPair(in_host(rt->rt_dest), rt->rt_plen); }
+unsigned __int128 KeyOf(const in6_addr& a) {
+  return static_cast<unsigned __int128>(in6_high(a)) << 64 | in6_low(a);
+}
 
-void Note(InetRecord type, const rtentry* rt, uint64_t a1 = 0, uint64_t a2 = 0) {
-  Emit(Room::kInet, static_cast<uint8_t>(type), rt->rt_id, PackPrefix(rt), a1, a2);
+// The list of a prefix, best priority first; null: there is none.
+rtentry* FindPrefix(const InetHost& inet, sa_family_t family, const inpaddru& dest, int plen) {
+  return family == AF_INET6 ? inet.routes6.Find(KeyOf(dest.v6()), plen)
+                            : inet.routes.Find(in_host(dest.v4()), plen);
+}
+
+void SetPrefix(InetHost& inet, const rtentry* rt, rtentry* head) {
+  if (rt->rt_family == AF_INET6) {
+    inet.routes6.Set(KeyOf(rt->rt_dest.v6()), rt->rt_plen, head);
+  } else {
+    inet.routes.Set(in_host(rt->rt_dest.v4()), rt->rt_plen, head);
+  }
+}
+
+// Whether `dest` has bits beyond `plen`.
+bool HasHostBits(sa_family_t family, const inpaddru& dest, int plen) {
+  if (family == AF_INET6) return !in6_equal(in6_prefix(dest.v6(), plen), dest.v6());
+  const uint32_t mask = plen == 0 ? 0 : ~uint32_t{0} << (32 - plen);
+  return (in_host(dest.v4()) & ~mask) != 0;
+}
+
+// A record about a route: its prefix and two numbers; one of IPv6 has room for one.
+void Note(InetRecord type, InetRecord type6, const rtentry* rt, uint64_t a1 = 0, uint64_t a2 = 0) {
+  if (rt->rt_family == AF_INET6) {
+    const in6_addr dest = rt->rt_dest.v6();
+    Emit(Room::kInet, static_cast<uint8_t>(type6), rt->rt_id, in6_high(dest), in6_low(dest),
+         PackPair(rt->rt_plen, static_cast<uint32_t>(a1)));
+  } else {
+    Emit(Room::kInet, static_cast<uint8_t>(type), rt->rt_id,
+         PackPair(in_host(rt->rt_dest.v4()), rt->rt_plen), a1, a2);
+  }
+}
+
+void NoteMtu(const rtentry* rt) {
+  Note(InetRecord::kRouteMtu, InetRecord::kRouteMtu6, rt, rt->rt_mtu, rt->rt_locks);
+}
+
+void NoteMade(const rtentry* rt) {
+  if (rt->rt_family != AF_INET6) {
+    return Note(InetRecord::kRoute, InetRecord::kRoute, rt, in_host(rt->rt_gateway.v4()),
+                PackText(rt->rt_ifp->if_xname));
+  }
+  Note(InetRecord::kRoute6, InetRecord::kRoute6, rt, rt->rt_ifp->if_index);
+  if ((rt->rt_flags & RTF_GATEWAY) == 0) return;
+  const in6_addr gateway = rt->rt_gateway.v6();
+  Emit(Room::kInet, static_cast<uint8_t>(InetRecord::kVia6), rt->rt_id, in6_high(gateway),
+       in6_low(gateway));
 }
 
 // Links `rt` into the list of its prefix, best priority first.
 void Link(InetHost& inet, rtentry* rt) {
-  const uint32_t key = in_host(rt->rt_dest);
-  rtentry* head = inet.routes.Find(key, rt->rt_plen);
+  rtentry* head = FindPrefix(inet, rt->rt_family, rt->rt_dest, rt->rt_plen);
   rtentry** at = &head;
   while (*at != nullptr && (*at)->rt_priority < rt->rt_priority) at = &(*at)->rt_next;
   rt->rt_next = *at;
   *at = rt;
-  inet.routes.Set(key, rt->rt_plen, head);
+  SetPrefix(inet, rt, head);
   ++inet.live_routes;
   ++inet.rt_generation;
 }
 
 // Takes `rt` out of the table and frees it.
 void Unlink(InetHost& inet, rtentry* rt) {
-  const uint32_t key = in_host(rt->rt_dest);
-  rtentry* head = inet.routes.Find(key, rt->rt_plen);
+  rtentry* head = FindPrefix(inet, rt->rt_family, rt->rt_dest, rt->rt_plen);
   rtentry** at = &head;
   while (*at != rt) {
     KASSERT(*at != nullptr);
     at = &(*at)->rt_next;
   }
   *at = rt->rt_next;
-  inet.routes.Set(key, rt->rt_plen, head);
+  SetPrefix(inet, rt, head);
   --inet.live_routes;
   ++inet.rt_generation;
-  Note(InetRecord::kUnroute, rt);
+  Note(InetRecord::kUnroute, InetRecord::kUnroute6, rt);
   timeout_del(&rt->rt_timer);
   delete rt;
 }
@@ -60,85 +106,34 @@ void Expired(void* arg) {
   rt->rt_expire = 0;
   rt->rt_mtu = 0;
   rt->rt_locks &= ~RTV_MTU;
-  Note(InetRecord::kRouteMtu, rt, 0, 0);
+  NoteMtu(rt);
+}
+
+// Calls visit(rt) for every entry.
+template <typename Visit>
+void VisitAll(InetHost& inet, Visit visit) {
+  const auto visit_list = [&visit](rtentry* rt) {
+    for (; rt != nullptr; rt = rt->rt_next) visit(rt);
+  };
+  inet.routes.ForEach(visit_list);
+  inet.routes6.ForEach(visit_list);
 }
 
 // The routes for which `doomed` holds, collected first: removing one moves the tree.
 template <typename Predicate>
 void RemoveAll(InetHost& inet, Predicate doomed) {
   std::vector<rtentry*> found;
-  inet.routes.ForEach([&](rtentry* rt) {
-    for (; rt != nullptr; rt = rt->rt_next) {
-      if (doomed(rt)) found.push_back(rt);
-    }
+  VisitAll(inet, [&](rtentry* rt) {
+    if (doomed(rt)) found.push_back(rt);
   });
   for (rtentry* rt : found) Unlink(inet, rt);
 }
 
-}  // namespace
-
-int rt_add(const RouteSpec& spec, rtentry** made) {
-  InetHost& inet = inet_here();
-  if (spec.plen > kAddressBits || (in_host(spec.dest) & ~MaskOf(spec.plen)) != 0) return EINVAL;
-  const bool via_gateway = !in_isany(spec.gateway);
-  if (!via_gateway && spec.ifp == nullptr) return EINVAL;
-  if (rt_get(spec.dest, spec.plen, spec.priority) != nullptr) return EEXIST;
-
-  ifnet* ifp = spec.ifp;
-  if (via_gateway) {
-    const rtentry* on_link = rt_match(spec.gateway);
-    if (on_link == nullptr || (on_link->rt_flags & (RTF_GATEWAY | RTF_LOCAL)) != 0) {
-      return ENETUNREACH;
-    }
-    if (ifp == nullptr) ifp = on_link->rt_ifp;
-  }
-  in_ifaddr* ifa = spec.ifa != nullptr ? spec.ifa : in_ifaof(ifp);
-  if (ifa == nullptr) return EADDRNOTAVAIL;
-  // Those that configuration makes may wait for memory.
-  const bool may_wait = (spec.flags & RTF_DYNAMIC) == 0;
-  if (!may_wait && fault::Fires(Site::kPoolGet, inet.next_rt_id + 1)) return ENOBUFS;
-
-  auto* rt = new rtentry;
-  rt->rt_dest = spec.dest;
-  rt->rt_plen = spec.plen;
-  rt->rt_priority = spec.priority;
-  rt->rt_flags = spec.flags | (if_is_up(ifp) ? RTF_UP : 0) | (via_gateway ? RTF_GATEWAY : 0) |
-                 (spec.plen == kAddressBits ? RTF_HOST : 0);
-  rt->rt_gateway = spec.gateway;
-  rt->rt_ifp = ifp;
-  rt->rt_ifa = ifa;
-  rt->rt_mtu = spec.mtu;
-  rt->rt_id = ++inet.next_rt_id;
-  timeout_set(&rt->rt_timer, Expired, rt);
-  Link(inet, rt);
-  Note(InetRecord::kRoute, rt, in_host(rt->rt_gateway), PackText(ifp->if_xname));
-  if (made != nullptr) *made = rt;
-  return 0;
-}
-
-int rt_delete(in_addr dest, uint8_t plen, uint8_t priority) {
-  rtentry* rt = rt_get(dest, plen, priority);
-  if (rt == nullptr) return ESRCH;
-  Unlink(inet_here(), rt);
-  return 0;
-}
-
-rtentry* rt_get(in_addr dest, uint8_t plen, uint8_t priority) {
-  rtentry* rt = inet_here().routes.Find(in_host(dest), plen);
-  while (rt != nullptr && priority != 0 && rt->rt_priority != priority) rt = rt->rt_next;
-  return rt;
-}
-
-int rt_set_mtu(rtentry* rt, uint32_t mtu) {
-  if (mtu != 0 && (mtu < kMtuLeast || mtu > rt->rt_ifp->if_mtu)) return EINVAL;
-  rt->rt_mtu = mtu;
-  Note(InetRecord::kRouteMtu, rt, mtu, rt->rt_locks);
-  return 0;
-}
-
-rtentry* rt_match(in_addr dst) {
+// The longest prefix over `key` with an entry that is up: the best of these.
+template <typename Tree, typename Key>
+rtentry* MatchUp(const Tree& tree, Key key) {
   rtentry* up = nullptr;
-  (void)inet_here().routes.Match(in_host(dst), [&up](rtentry* rt) {
+  (void)tree.Match(key, [&up](rtentry* rt) {
     while (rt != nullptr && (rt->rt_flags & RTF_UP) == 0) rt = rt->rt_next;
     if (rt != nullptr) up = rt;
     return rt != nullptr;
@@ -146,28 +141,107 @@ rtentry* rt_match(in_addr dst) {
   return up;
 }
 
-rtentry* rtalloc(route* ro, in_addr dst) {
+rtentry* Match(sa_family_t family, const inpaddru& dst) {
+  return family == AF_INET6 ? rt_match(dst.v6()) : rt_match(dst.v4());
+}
+
+ifaddr* AddressOf(sa_family_t family, const ifnet* ifp) {
+  if (family == AF_INET6) return in6_ifaof(ifp);
+  return in_ifaof(ifp);
+}
+
+template <typename Address>
+rtentry* MatchCached(route* ro, const Address& dst) {
   const InetHost& inet = inet_here();
-  if (ro->ro_generation != inet.rt_generation || ro->ro_dst.s_addr != dst.s_addr) {
+  if (ro->ro_generation != inet.rt_generation || ro->ro_dst != inpaddru(dst)) {
     *ro = {.ro_rt = rt_match(dst), .ro_generation = inet.rt_generation, .ro_dst = dst};
   }
   return ro->ro_rt;
 }
 
-void rt_foreach(const std::function<void(const rtentry&)>& visit) {
-  inet_here().routes.ForEach([&](const rtentry* rt) {
-    for (; rt != nullptr; rt = rt->rt_next) visit(*rt);
-  });
+}  // namespace
+
+int rt_add(const RouteSpec& spec, rtentry** made) {
+  InetHost& inet = inet_here();
+  const int bits = BitsOf(spec.family);
+  const int plen = spec.plen == kHostRoute ? bits : spec.plen;
+  if (plen > bits || HasHostBits(spec.family, spec.dest, plen)) return EINVAL;
+  const bool via_gateway = !spec.gateway.is_any();
+  if (!via_gateway && spec.ifp == nullptr) return EINVAL;
+  if (rt_get(spec.family, spec.dest, static_cast<uint8_t>(plen), spec.priority) != nullptr) {
+    return EEXIST;
+  }
+  ifnet* ifp = spec.ifp;
+  if (via_gateway) {
+    const rtentry* on_link = Match(spec.family, spec.gateway);
+    if (on_link == nullptr || (on_link->rt_flags & (RTF_GATEWAY | RTF_LOCAL)) != 0) {
+      return ENETUNREACH;
+    }
+    if (ifp == nullptr) ifp = on_link->rt_ifp;
+  }
+  ifaddr* ifa = spec.ifa != nullptr ? spec.ifa : AddressOf(spec.family, ifp);
+  if (ifa == nullptr) return EADDRNOTAVAIL;
+  // Those that configuration makes may wait for memory.
+  const bool may_wait = (spec.flags & RTF_DYNAMIC) == 0;
+  if (!may_wait && fault::Fires(Site::kPoolGet, inet.next_rt_id + 1)) return ENOBUFS;
+
+  auto* rt = new rtentry;
+  rt->rt_dest = spec.dest;
+  rt->rt_family = spec.family;
+  rt->rt_plen = static_cast<uint8_t>(plen);
+  rt->rt_priority = spec.priority;
+  rt->rt_flags = spec.flags | (if_is_up(ifp) ? RTF_UP : 0) | (via_gateway ? RTF_GATEWAY : 0) |
+                 (plen == bits ? RTF_HOST : 0);
+  rt->rt_gateway = spec.gateway;
+  rt->rt_ifp = ifp;
+  rt->rt_ifa = ifa;
+  rt->rt_mtu = spec.mtu;
+  rt->rt_id = ++inet.next_rt_id;
+  timeout_set(&rt->rt_timer, Expired, rt);
+  Link(inet, rt);
+  NoteMade(rt);
+  if (made != nullptr) *made = rt;
+  return 0;
 }
 
-rtentry* rt_clone(in_addr dst) {
-  rtentry* rt = rt_match(dst);
+void rt_delete(rtentry* rt) { Unlink(inet_here(), rt); }
+
+rtentry* rt_get(sa_family_t family, const inpaddru& dest, uint8_t plen, uint8_t priority) {
+  if (plen == kHostRoute) plen = static_cast<uint8_t>(BitsOf(family));
+  rtentry* rt = FindPrefix(inet_here(), family, dest, plen);
+  while (rt != nullptr && priority != 0 && rt->rt_priority != priority) rt = rt->rt_next;
+  return rt;
+}
+
+int rt_set_mtu(rtentry* rt, uint32_t mtu) {
+  const uint32_t least = rt->rt_family == AF_INET6 ? kIpv6MtuLeast : kMtuLeast;
+  if (mtu != 0 && (mtu < least || mtu > rt->rt_ifp->if_mtu)) return EINVAL;
+  rt->rt_mtu = mtu;
+  NoteMtu(rt);
+  return 0;
+}
+
+rtentry* rt_match(in_addr dst) { return MatchUp(inet_here().routes, in_host(dst)); }
+rtentry* rt_match(const in6_addr& dst) { return MatchUp(inet_here().routes6, KeyOf(dst)); }
+
+rtentry* rtalloc(route* ro, in_addr dst) { return MatchCached(ro, dst); }
+rtentry* rtalloc(route* ro, const in6_addr& dst) {
+  KASSERT(!in6_isany(dst));  // a cache holds it as it holds 0.0.0.0
+  return MatchCached(ro, dst);
+}
+
+void rt_foreach(const std::function<void(const rtentry&)>& visit) {
+  VisitAll(inet_here(), [&visit](const rtentry* rt) { visit(*rt); });
+}
+
+rtentry* rt_clone(sa_family_t family, const inpaddru& dst) {
+  rtentry* rt = Match(family, dst);
   if (rt == nullptr || (rt->rt_flags & (RTF_LOCAL | RTF_BROADCAST | RTF_REJECT)) != 0)
     return nullptr;
   if ((rt->rt_flags & RTF_HOST) != 0) return rt;
   rtentry* clone = nullptr;
   const int error = rt_add({.dest = dst,
-                            .plen = kAddressBits,
+                            .family = family,
                             .priority = rt->rt_priority,
                             .flags = RTF_DYNAMIC,
                             .gateway = rt->rt_gateway,
@@ -190,21 +264,19 @@ void rt_lower_mtu(rtentry* rt, uint32_t mtu) {
     KASSERT(mtu < rt_path_mtu(rt));
     rt->rt_mtu = mtu;
   }
-  Note(InetRecord::kRouteMtu, rt, rt->rt_mtu, rt->rt_locks);
+  NoteMtu(rt);
 }
 
 void rt_link_state(ifnet* ifp) {
   InetHost& inet = inet_here();
   const bool up = if_is_up(ifp);
-  inet.routes.ForEach([&](rtentry* rt) {
-    for (; rt != nullptr; rt = rt->rt_next) {
-      if (rt->rt_ifp == ifp) rt->rt_flags = up ? rt->rt_flags | RTF_UP : rt->rt_flags & ~RTF_UP;
-    }
+  VisitAll(inet, [&](rtentry* rt) {
+    if (rt->rt_ifp == ifp) rt->rt_flags = up ? rt->rt_flags | RTF_UP : rt->rt_flags & ~RTF_UP;
   });
   ++inet.rt_generation;
 }
 
-void rt_flush(const in_ifaddr* ifa) {
+void rt_flush(const ifaddr* ifa) {
   RemoveAll(inet_here(), [ifa](const rtentry* rt) { return rt->rt_ifa == ifa; });
 }
 

@@ -1,14 +1,14 @@
-// Routes: which interface, next hop and source address a destination has.
+// Routes: which interface, next hop and source address a destination has. Both families.
 //
-// Lives here:  struct rtentry, struct rtable, struct route (the cache in a pcb), rt_* and rtalloc.
+// Lives here:  struct rtentry, struct route (the cache in a pcb), rt_* and rtalloc.
 // Called by:   inet throughout; tcp (the route's MTU); kernel/host and tools (rt_add ... of
 //              scenarios).
 // May touch:   net, sched, sim.
 // Context:     any; never sleeps.
 // Owns:        the table owns its entries; a struct route borrows one and knows when it has gone
 //              stale.
-// Units:       addresses in network order; times in virtual ns.
-// Invariants:  1. Two entries of one table differ in destination, length or priority.
+// Units:       addresses in network order, those of a link with their zone (in6.h); virtual ns.
+// Invariants:  1. Two entries of one family differ in destination, length or priority.
 //              2. Whatever adds, removes or re-flags an entry moves rt_generation: a cache of an
 //              older
 //                 generation is never followed.
@@ -24,12 +24,13 @@
 #include <functional>
 #include <memory>
 
+#include "kernel/inet/in6.h"
 #include "kernel/net/if.h"
 #include "kernel/sched/timeout.h"
 
 namespace sockbed {
 
-struct in_ifaddr;
+struct ifaddr;
 
 inline constexpr uint32_t RTF_UP = 0x1;
 inline constexpr uint32_t RTF_GATEWAY = 0x2;  // via another router
@@ -52,13 +53,14 @@ inline constexpr uint8_t RTP_DEFAULT = 56;
 inline constexpr uint32_t RTV_MTU = 0x1;  // rt_locks: no path MTU discovery
 
 struct rtentry {
-  in_addr rt_dest{};                  // [I] the prefix; bits beyond rt_plen are 0
-  uint8_t rt_plen = 0;                // [I] 0 .. 32
+  inpaddru rt_dest;                   // [I] the prefix; bits beyond rt_plen are 0
+  sa_family_t rt_family = AF_INET;    // [I] or AF_INET6
+  uint8_t rt_plen = 0;                // [I] 0 .. 32 or 128
   uint8_t rt_priority = RTP_DEFAULT;  // [I]
   uint32_t rt_flags = 0;              // RTF_*
-  in_addr rt_gateway{};               // next hop, with RTF_GATEWAY
+  inpaddru rt_gateway;                // next hop, with RTF_GATEWAY
   ifnet* rt_ifp = nullptr;            // [I] the way out
-  in_ifaddr* rt_ifa = nullptr;        // the address to send from; lives longer than the route
+  ifaddr* rt_ifa = nullptr;           // the address to send from; lives longer than the route
   uint32_t rt_mtu = 0;                // 0: the interface's
   uint32_t rt_locks = 0;              // RTV_*
   SimTime rt_expire = 0;              // of what ICMP has told; 0: never
@@ -77,19 +79,23 @@ inline uint32_t rt_path_mtu(const rtentry* rt) {
 struct route {
   rtentry* ro_rt = nullptr;  // valid only through rtalloc
   uint64_t ro_generation = 0;
-  in_addr ro_dst{};
+  inpaddru ro_dst;
 };
+
+// A prefix length that stands for all bits of an address: 32 or 128.
+inline constexpr uint8_t kHostRoute = 255;
 
 // What a caller of rt_add gives. Exactly one of gateway and ifp may be left out: an interface alone
 // means on-link; a gateway alone finds its interface through the table.
 struct RouteSpec {
-  in_addr dest{};
-  uint8_t plen = 32;
+  inpaddru dest;
+  sa_family_t family = AF_INET;  // of dest and gateway
+  uint8_t plen = kHostRoute;
   uint8_t priority = RTP_STATIC;
   uint32_t flags = RTF_STATIC;  // further RTF_*; UP, HOST and GATEWAY are derived
-  in_addr gateway{};
+  inpaddru gateway;
   ifnet* ifp = nullptr;
-  in_ifaddr* ifa = nullptr;  // null: an address of the interface
+  ifaddr* ifa = nullptr;  // null: an address of the interface
   uint32_t mtu = 0;
 };
 
@@ -99,24 +105,33 @@ struct RouteSpec {
 // gateway is not on a link), EADDRNOTAVAIL (the interface has no address), ENOBUFS (RTF_DYNAMIC: a
 // packet makes it, which cannot wait for memory).
 [[nodiscard]] int rt_add(const RouteSpec& spec, rtentry** made = nullptr);
-// Removes one. Errors: ESRCH.
-[[nodiscard]] int rt_delete(in_addr dest, uint8_t plen, uint8_t priority);
+// Removes one.
+void rt_delete(rtentry* rt);
 // The entry of exactly that prefix and priority (0: the best one), or null. Borrowed.
-rtentry* rt_get(in_addr dest, uint8_t plen, uint8_t priority = 0);
-// Sets an entry's MTU; 0 means the interface's. Errors: EINVAL (below 68 or beyond the
-// interface's).
+rtentry* rt_get(sa_family_t family, const inpaddru& dest, uint8_t plen, uint8_t priority = 0);
+inline rtentry* rt_get(in_addr dest, uint8_t plen, uint8_t priority = 0) {
+  return rt_get(AF_INET, dest, plen, priority);
+}
+inline rtentry* rt_get(const in6_addr& dest, uint8_t plen, uint8_t priority = 0) {
+  return rt_get(AF_INET6, dest, plen, priority);
+}
+// Sets an entry's MTU; 0 means the interface's. Errors: EINVAL (below what the family asks of every
+// link, 68 or 1280; beyond the interface's).
 [[nodiscard]] int rt_set_mtu(rtentry* rt, uint32_t mtu);
 
 // The most specific route to `dst` that is up, or null. Borrowed until the table changes.
 rtentry* rt_match(in_addr dst);
+rtentry* rt_match(const in6_addr& dst);
 
 // The same through a cache: looks only if `ro` is stale or for another destination. Borrowed
-// likewise.
+// likewise. REQUIRES: an IPv6 destination is not ::.
 rtentry* rtalloc(route* ro, in_addr dst);
+rtentry* rtalloc(route* ro, const in6_addr& dst);
 // Forgets what is cached.
 inline void rtfree(route* ro) { *ro = route{}; }
 
-// Visits all entries: most specific last, in order of address. The visitor changes nothing.
+// Visits all entries, IPv4 first: most specific last, in order of address. The visitor changes
+// nothing.
 void rt_foreach(const std::function<void(const rtentry&)>& visit);
 
 }  // namespace sockbed

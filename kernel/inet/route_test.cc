@@ -67,7 +67,7 @@ TEST_F(RouteTest, AnAddressBringsItsRoutes) {
   EXPECT_EQ(own->rt_ifp, if_loopback(a_));
   const rtentry* peer = Match("10.0.1.2");
   EXPECT_EQ(peer->rt_ifp, link_.interface(0));
-  EXPECT_EQ(Text(peer->rt_ifa->ia_addr), "10.0.1.1");
+  EXPECT_EQ(Text(ifatoia(peer->rt_ifa)->ia_addr), "10.0.1.1");
   EXPECT_EQ(Match("10.0.2.1"), nullptr);
   EXPECT_EQ(Match("127.0.0.1")->rt_flags & RTF_LOCAL, RTF_LOCAL);
 }
@@ -76,9 +76,9 @@ TEST_F(RouteTest, TheLongestPrefixWins) {
   AddRoute(a_, "0.0.0.0", 0, "10.0.1.2");
   AddRoute(a_, "10.9.0.0", 16, "10.0.1.3");
   AddRoute(a_, "10.9.8.7", 32, "10.0.1.4");
-  EXPECT_EQ(Text(Match("8.8.8.8")->rt_gateway), "10.0.1.2");
-  EXPECT_EQ(Text(Match("10.9.1.1")->rt_gateway), "10.0.1.3");
-  EXPECT_EQ(Text(Match("10.9.8.7")->rt_gateway), "10.0.1.4");
+  EXPECT_EQ(Text(Match("8.8.8.8")->rt_gateway.v4()), "10.0.1.2");
+  EXPECT_EQ(Text(Match("10.9.1.1")->rt_gateway.v4()), "10.0.1.3");
+  EXPECT_EQ(Text(Match("10.9.8.7")->rt_gateway.v4()), "10.0.1.4");
 }
 
 TEST_F(RouteTest, OfOnePrefixTheLowestPriorityThatIsUpWins) {
@@ -88,9 +88,9 @@ TEST_F(RouteTest, OfOnePrefixTheLowestPriorityThatIsUpWins) {
   EXPECT_EQ(
       rt_add({.dest = Addr("10.9.0.0"), .plen = 16, .priority = 8, .gateway = Addr("10.0.1.4")}),
       0);
-  EXPECT_EQ(Text(Match("10.9.1.1")->rt_gateway), "10.0.1.4");
-  EXPECT_EQ(rt_delete(Addr("10.9.0.0"), 16, 8), 0);
-  EXPECT_EQ(Text(Match("10.9.1.1")->rt_gateway), "10.0.1.3");
+  EXPECT_EQ(Text(Match("10.9.1.1")->rt_gateway.v4()), "10.0.1.4");
+  rt_delete(rt_get(Addr("10.9.0.0"), 16, 8));
+  EXPECT_EQ(Text(Match("10.9.1.1")->rt_gateway.v4()), "10.0.1.3");
 }
 
 TEST_F(RouteTest, RefusesWhatMakesNoSense) {
@@ -101,7 +101,7 @@ TEST_F(RouteTest, RefusesWhatMakesNoSense) {
             ENETUNREACH);
   AddRoute(a_, "10.9.0.0", 16, "10.0.1.2");
   EXPECT_EQ(rt_add({.dest = Addr("10.9.0.0"), .plen = 16, .gateway = Addr("10.0.1.2")}), EEXIST);
-  EXPECT_EQ(rt_delete(Addr("10.8.0.0"), 16, RTP_STATIC), ESRCH);
+  EXPECT_EQ(rt_get(Addr("10.8.0.0"), 16, RTP_STATIC), nullptr);
   EXPECT_EQ(rt_set_mtu(rt_get(Addr("10.9.0.0"), 16), 1501), EINVAL);
   EXPECT_EQ(rt_set_mtu(rt_get(Addr("10.9.0.0"), 16), 67), EINVAL);
   EXPECT_EQ(rt_set_mtu(rt_get(Addr("10.9.0.0"), 16), 1400), 0);
@@ -123,10 +123,10 @@ TEST_F(RouteTest, ACacheIsFollowedOnlyWhileNothingChanged) {
   const rtentry* first = rtalloc(&ro, Addr("8.8.8.8"));
   EXPECT_EQ(rtalloc(&ro, Addr("8.8.8.8")), first);
   AddRoute(a_, "8.8.8.0", 24, "10.0.1.3");
-  EXPECT_EQ(Text(rtalloc(&ro, Addr("8.8.8.8"))->rt_gateway), "10.0.1.3");
-  EXPECT_EQ(rt_delete(Addr("8.8.8.0"), 24, RTP_STATIC), 0);
+  EXPECT_EQ(Text(rtalloc(&ro, Addr("8.8.8.8"))->rt_gateway.v4()), "10.0.1.3");
+  rt_delete(rt_get(Addr("8.8.8.0"), 24, RTP_STATIC));
   EXPECT_EQ(rtalloc(&ro, Addr("8.8.8.8")), first);
-  EXPECT_EQ(Text(rtalloc(&ro, Addr("10.0.1.2"))->rt_ifa->ia_addr), "10.0.1.1");
+  EXPECT_EQ(Text(ifatoia(rtalloc(&ro, Addr("10.0.1.2"))->rt_ifa)->ia_addr), "10.0.1.1");
 }
 
 TEST_F(RouteTest, RemovingAnAddressRemovesWhatDependsOnIt) {
@@ -141,7 +141,7 @@ TEST_F(RouteTest, RemovingAnAddressRemovesWhatDependsOnIt) {
 TEST_F(RouteTest, AnAliasTakesOverTheNetwork) {
   AddAddress(link_.interface(0), "10.0.1.5", 24);
   EXPECT_EQ(in_ifdel(link_.interface(0), Addr("10.0.1.1")), 0);
-  EXPECT_EQ(Text(Match("10.0.1.2")->rt_ifa->ia_addr), "10.0.1.5");
+  EXPECT_EQ(Text(ifatoia(Match("10.0.1.2")->rt_ifa)->ia_addr), "10.0.1.5");
 }
 
 TEST_F(RouteTest, RefusesAddressesThatNoHostCanHave) {

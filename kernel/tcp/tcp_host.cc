@@ -70,7 +70,7 @@ void AddSysctls(HostBase& host, TcpHost* tcp) {
                                                        }});
   const auto set_profile = [&host, tunables](int64_t profile) {
     SetProfile(host, tunables, profile);
-    return 0;
+    return host.sysctls.Set("net.inet.ip.profile", profile);
   };
   host.sysctls.Add("net.inet.tcp.profile", {&tunables->profile, 0, 1, set_profile});
   // The other system's names, where it has the same thing in the same unit.

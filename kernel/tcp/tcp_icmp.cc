@@ -86,7 +86,7 @@ void tcp_ctlinput(const IcmpError& told) {
   error.error = ErrnoOf(host, told);
   if (error.error == 0 || error.transport_len < 8) return;
   // The quoted header is of a segment that we have sent.
-  const TcpEndpoints ends{error.dst, error.src, LoadBe16(error.transport + 2),
+  const TcpEndpoints ends{error.dst.v4(), error.src.v4(), LoadBe16(error.transport + 2),
                           LoadBe16(error.transport)};
   const tcp_seq seq(LoadBe32(error.transport + 4));
   inpcb* inp =

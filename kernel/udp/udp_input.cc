@@ -148,9 +148,9 @@ void udp_ctlinput(const IcmpError& told) {
   const UdpView quoted(told.transport, static_cast<size_t>(told.transport_len));
   const in_port_t lport = htons(quoted.source_port());
   const in_port_t fport = htons(quoted.destination_port());
-  inpcb* inp = in_pcblookup(&table, told.dst, fport, told.src, lport);
+  inpcb* inp = in_pcblookup(&table, told.dst.v4(), fport, told.src.v4(), lport);
   if (told.error == EMSGSIZE &&
-      (inp != nullptr || in_pcblookup_listen(&table, told.src, lport) != nullptr)) {
+      (inp != nullptr || in_pcblookup_listen(&table, told.src.v4(), lport) != nullptr)) {
     icmp_mtudisc(told);
   }
   // Only a connected socket has asked that peer to be its one: the others never hear of it.

@@ -198,19 +198,12 @@ absl::Status Commands::SetSysctl(std::string name, const std::string& value) {
 // What the host has learnt of single peers: the routes that ICMP messages made.
 void Commands::PurgeHostCache() {
   const HostScope scope(host_->host());
-  std::vector<rtentry> learnt;
+  std::vector<rtentry*> learnt;
   rt_foreach([&](const rtentry& rt) {
     if ((rt.rt_flags & RTF_DYNAMIC) == 0) return;
-    rtentry key;
-    key.rt_dest = rt.rt_dest;
-    key.rt_plen = rt.rt_plen;
-    key.rt_priority = rt.rt_priority;
-    learnt.push_back(std::move(key));
+    learnt.push_back(rt_get(rt.rt_family, rt.rt_dest, rt.rt_plen, rt.rt_priority));
   });
-  for (const rtentry& rt : learnt) {
-    // It was in the table a moment ago.
-    (void)rt_delete(rt.rt_dest, rt.rt_plen, rt.rt_priority);
-  }
+  for (rtentry* rt : learnt) rt_delete(rt);
 }
 
 // "sockstat -4 -P tcp -s [-p PORT] [| grep packetdril] | grep -c STATE | grep N": N stands in the

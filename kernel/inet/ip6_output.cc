@@ -1,0 +1,271 @@
+#include <errno.h>
+
+#include "kernel/inet/in6_var.h"
+#include "kernel/inet/in_cksum.h"
+#include "kernel/inet/inet6_host.h"
+#include "kernel/inet/inet_trace.h"
+#include "kernel/inet/ip6_private.h"
+#include "kernel/inet/ip6_var.h"
+#include "kernel/mbuf/chain.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/net/loop.h"
+#include "kernel/sim/machine.h"
+
+namespace sockbed {
+
+namespace {
+
+// Where a packet goes, once decided.
+struct Way {
+  rtentry* rt = nullptr;  // null: multicast
+  ifnet* ifp = nullptr;
+  in6_addr next_hop{};
+};
+
+int Refuse(MbufPtr m, ip6stat_counters why, int error) {
+  ip6_drop(why, std::move(m));
+  return error;
+}
+
+// The interface of a multicast without a route of its own: the packet's options say it, its zone,
+// or the route.
+ifnet* MulticastInterface(const ip6_pktopts* opt, const in6_addr& dst) {
+  HostBase& host = *Here().host;
+  if (opt != nullptr && opt->ip6po_ifindex != 0) return if_byindex(host, opt->ip6po_ifindex);
+  if (in6_zone(dst) != 0) return if_byindex(host, in6_zone(dst));
+  const rtentry* rt = rt_match(dst);
+  return rt != nullptr ? rt->rt_ifp : nullptr;
+}
+
+int FindMulticastWay(const ip6_pktopts* opt, const in6_addr& dst, Way* way, ip6stat_counters* why) {
+  *why = ip6s_noroute;
+  way->ifp = MulticastInterface(opt, dst);
+  if (way->ifp == nullptr) return ENETUNREACH;
+  way->next_hop = in6_setscope(dst, way->ifp->if_index);
+  *why = ip6s_sources_none;
+  const bool elsewhere = in6_isscoped(dst) && in6_zone(way->next_hop) != way->ifp->if_index;
+  return elsewhere || (way->ifp->if_flags & IFF_MULTICAST) == 0 ? EADDRNOTAVAIL : 0;
+}
+
+// The route, through the cache.
+int FindWay(const ip6_pktopts* opt, const in6_addr& dst, route* ro, Way* way,
+            ip6stat_counters* why) {
+  *why = ip6s_noroute;
+  if (in6_isany(dst) || (in6_isscoped(dst) && in6_zone(dst) == 0)) return EHOSTUNREACH;
+  rtentry* rt = rtalloc(ro, dst);
+  if (rt == nullptr) return EHOSTUNREACH;
+  if ((rt->rt_flags & (RTF_REJECT | RTF_BLACKHOLE)) != 0) {
+    *why = ip6s_rejected;
+    if ((rt->rt_flags & RTF_BLACKHOLE) != 0) return 0;
+    return (rt->rt_flags & RTF_HOST) != 0 ? EHOSTUNREACH : ENETUNREACH;
+  }
+  *why = ip6s_sources_none;
+  const bool local = (rt->rt_flags & RTF_LOCAL) != 0;
+  if (opt != nullptr && opt->ip6po_ifindex != 0 && !local &&
+      opt->ip6po_ifindex != rt->rt_ifp->if_index) {
+    return EADDRNOTAVAIL;
+  }
+  ++rt->rt_use;
+  way->rt = rt;
+  way->ifp = rt->rt_ifp;
+  way->next_hop = (rt->rt_flags & RTF_GATEWAY) != 0 ? rt->rt_gateway.v6() : dst;
+  return 0;
+}
+
+// Whether a packet between these two may leave by that interface. lo0 carries anything.
+bool MayLeave(const ifnet* ifp, const in6_addr& src, const in6_addr& dst) {
+  if ((ifp->if_flags & IFF_LOOPBACK) != 0) return true;
+  for (const in6_addr* a : {&src, &dst}) {
+    if (in6_isloopback(*a) || in6_ismapped(*a) || in6_iscompatible(*a)) return false;
+    if (in6_zone(*a) != 0 && in6_zone(*a) != ifp->if_index) return false;
+  }
+  return true;
+}
+
+// Sets the source that the sender has left open. Errors: EADDRNOTAVAIL.
+int ChooseSource(const Way& way, int flags, mbuf* m) {
+  Ipv6Edit ip = ip6_edit(m);
+  if ((flags & IPV6_UNSPECSRC) != 0 || !in6_isany(ip.source())) return 0;
+  const in6_ifaddr* ia6 = in6_ifawithscope(way.ifp, ip.destination());
+  if (ia6 == nullptr) return EADDRNOTAVAIL;
+  ip.set_source(ia6->ia_addr);
+  return 0;
+}
+
+// This host is in the group too: a copy goes to its own input. Interface-local groups and a hop
+// limit of 0 end here. Returns whether the packet goes on.
+bool LoopMulticast(const Way& way, const mbuf* m) {
+  const Ipv6View ip = ip6_view(m);
+  if (in6_hasmulti(way.ifp, way.next_hop) && (way.ifp->if_flags & IFF_LOOPBACK) == 0) {
+    MbufPtr copy = m_copym(const_cast<mbuf*>(m), 0, M_COPYALL, M_DONTWAIT);
+    if (copy != nullptr) {
+      copy->m_pkthdr.ph_family = AF_INET6;
+      (void)loop_to(way.ifp, std::move(copy));  // a copy that is lost is counted there
+    }
+  }
+  return ip.hop_limit() != 0 && in6_addrscope(way.next_hop) != kScopeInterface;
+}
+
+// Takes the zones out of a packet that leaves the host. Null: no memory (counted).
+MbufPtr ClearZones(MbufPtr m) {
+  const in6_addr src = ip6_view(m.get()).source(), dst = ip6_view(m.get()).destination();
+  if (in6_zone(src) == 0 && in6_zone(dst) == 0) return m;
+  m = ip6_own_header(std::move(m));
+  if (m == nullptr) return nullptr;
+  Ipv6Edit ip = ip6_edit(m.get());
+  ip.set_source(in6_clearscope(src));
+  ip.set_destination(in6_clearscope(dst));
+  return m;
+}
+
+// The largest packet that may go that way whole.
+uint32_t MtuOf(const Way& way, const ip6_pktopts* opt, int flags) {
+  const uint32_t mtu = way.rt != nullptr ? rt_path_mtu(way.rt) : way.ifp->if_mtu;
+  const int policy = opt != nullptr ? opt->ip6po_minmtu : -1;
+  const bool least =
+      (flags & IPV6_MINMTU) != 0 || policy == 1 || (policy == -1 && way.rt == nullptr);
+  return least ? std::min(mtu, kIpv6MtuLeast) : mtu;
+}
+
+int Transmit(const Way& way, MbufPtr m) {
+  sockaddr_in6 dst{};
+  dst.sin6_family = AF_INET6;
+  dst.sin6_addr = way.next_hop;
+  const int error = if_output(way.ifp, std::move(m), reinterpret_cast<const sockaddr*>(&dst));
+  // A gateway that does not answer says nothing of the host behind it.
+  const bool via_gateway = way.rt != nullptr && (way.rt->rt_flags & RTF_GATEWAY) != 0;
+  return error == EHOSTDOWN && via_gateway ? EHOSTUNREACH : error;
+}
+
+int TransmitFragments(const Way& way, uint32_t mtu, MbufPtr m) {
+  mbuf_list fragments;
+  const int error = ip6_fragment(std::move(m), mtu, &fragments);
+  if (error != 0) return error;
+  ip6stat_inc(ip6s_fragmented);
+  while (MbufPtr fragment = ml_dequeue(&fragments)) {
+    const int send_error = Transmit(way, std::move(fragment));
+    if (send_error != 0) {
+      while (MbufPtr rest = ml_dequeue(&fragments)) ip6_drop(ip6s_odropped, std::move(rest));
+      return send_error;
+    }
+    ip6stat_inc(ip6s_ofragments);
+  }
+  return 0;
+}
+
+// Checksums, size, away.
+int SendByWay(const Way& way, const ip6_pktopts* opt, int flags, MbufPtr m) {
+  const uint32_t mtu = MtuOf(way, opt, flags);
+  const int capabilities = way.ifp->if_capabilities;
+  const bool whole =
+      static_cast<uint32_t>(m->m_pkthdr.len) <= mtu ||
+      ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0 && (capabilities & IFCAP_TSOv6) != 0);
+  if (!whole) {
+    // Only the source cuts packets up, and TCP never asks for it.
+    const bool never = (flags & IPV6_FORWARDING) != 0 || (opt != nullptr && opt->ip6po_dontfrag);
+    if (never) return Refuse(std::move(m), ip6s_cantfrag, EMSGSIZE);
+    return TransmitFragments(way, mtu, std::move(m));
+  }
+  uint16_t cannot = 0;
+  if ((capabilities & IFCAP_CSUM_TCPv6) == 0) cannot |= M_TCP_CSUM_OUT;
+  if ((capabilities & IFCAP_CSUM_UDPv6) == 0) cannot |= M_UDP_CSUM_OUT | M_ICMP_CSUM_OUT;
+  if ((m->m_pkthdr.csum_flags & cannot) != 0) in6_proto_cksum_out(m.get(), cannot);
+  return Transmit(way, std::move(m));
+}
+
+}  // namespace
+
+int ip6_output(MbufPtr m, const ip6_pktopts* opt, route* ro, int flags, ip6_moptions* im6o,
+               inpcb*) {
+  KASSERT((m->m_flags & M_PKTHDR) != 0 && m->m_len >= kIpv6Header);
+  KASSERT(im6o == nullptr);
+  if (m->m_pkthdr.len - kIpv6Header > kIpv6PayloadMax) {
+    return Refuse(std::move(m), ip6s_cantfrag, EMSGSIZE);
+  }
+  KASSERT(ip6_view(m.get()).payload_length() == m->m_pkthdr.len - kIpv6Header);
+  if ((flags & IPV6_FORWARDING) == 0) ip6stat_inc(ip6s_localout);
+
+  const in6_addr dst = ip6_view(m.get()).destination();
+  const bool multicast = in6_ismulticast(dst);
+  Way way;
+  route here;
+  ip6stat_counters why;
+  int error = multicast ? FindMulticastWay(opt, dst, &way, &why)
+                        : FindWay(opt, dst, ro != nullptr ? ro : &here, &way, &why);
+  if (error != 0 || way.ifp == nullptr) return Refuse(std::move(m), why, error);
+  error = ChooseSource(way, flags, m.get());
+  if (error != 0 || !MayLeave(way.ifp, ip6_view(m.get()).source(), dst)) {
+    return Refuse(std::move(m), ip6s_sources_none, EADDRNOTAVAIL);
+  }
+  if (multicast) {
+    if (!in6_equal(way.next_hop, dst)) ip6_edit(m.get()).set_destination(way.next_hop);
+    m->m_flags |= M_MCAST;
+    if (!LoopMulticast(way, m.get())) return 0;
+  }
+  if ((way.ifp->if_flags & IFF_LOOPBACK) == 0) {
+    m = ClearZones(std::move(m));
+    if (m == nullptr) return ENOBUFS;
+  }
+  return SendByWay(way, opt, flags, std::move(m));
+}
+
+void in6_proto_cksum_out(mbuf* m, uint16_t which) {
+  // Where each protocol keeps its checksum.
+  constexpr struct {
+    uint16_t flag;
+    int offset;
+  } kFields[] = {{M_TCP_CSUM_OUT, 16}, {M_UDP_CSUM_OUT, 6}, {M_ICMP_CSUM_OUT, 2}};
+  uint16_t& flags = m->m_pkthdr.csum_flags;
+  const uint16_t pending = flags & which;
+  if (pending == 0) return;
+  Ip6Chain at = ip6_firsthdr(m);
+  const bool found = ip6_lasthdr(m, &at);
+  KASSERT(found);
+  const int length = m->m_pkthdr.len - at.offset;
+  for (const auto& field : kFields) {
+    if ((pending & field.flag) == 0) continue;
+    KASSERT(length >= field.offset + 2);
+    uint8_t sum[2] = {0, 0};
+    // A shared mbuf may be written to: whoever shares it computes the same.
+    int error = m_copyback(m, at.offset + field.offset, 2, sum, M_DONTWAIT);
+    uint16_t value = in6_cksum(m, at.next, at.offset, length);
+    if (value == 0 && field.flag == M_UDP_CSUM_OUT) value = 0xffff;  // RFC 8200 8.1
+    StoreBe16(sum, value);
+    error |= m_copyback(m, at.offset + field.offset, 2, sum, M_DONTWAIT);
+    KASSERT(error == 0);  // the chain does not grow
+  }
+  flags &= static_cast<uint16_t>(~pending);
+}
+
+MbufPtr ip6_own_header(MbufPtr m) {
+  if (!M_READONLY(m.get())) return m;
+  uint8_t header[kIpv6Header];
+  m_copydata(m.get(), 0, kIpv6Header, header);
+  const in6_addr src = ip6_source(m.get()), dst = ip6_destination(m.get());
+  const int bytes = m->m_pkthdr.len;
+  m_adj(m.get(), kIpv6Header);
+  m = m_prepend(std::move(m), kIpv6Header,
+                M_DONTWAIT);  // a new mbuf: nobody writes to a shared one
+  if (m == nullptr) {
+    ip6_note_drop(ip6s_nobufs, src, dst, bytes);
+    return nullptr;
+  }
+  std::memcpy(m->m_data, header, sizeof header);
+  return m;
+}
+
+int in6_selecthlim(int hops) {
+  return hops >= 0 ? hops : static_cast<int>(inet6_here().tunables.hlim);
+}
+
+int in6_selectsrc(const in6_addr& dst, route* ro, in6_addr* src) {
+  if (in6_isany(dst) || (in6_isscoped(dst) && in6_zone(dst) == 0)) return EHOSTUNREACH;
+  const rtentry* rt = rtalloc(ro, dst);
+  if (rt == nullptr) return EHOSTUNREACH;
+  const in6_ifaddr* ia6 = in6_ifawithscope(rt->rt_ifp, dst);
+  if (ia6 == nullptr) return EADDRNOTAVAIL;
+  *src = ia6->ia_addr;
+  return 0;
+}
+
+}  // namespace sockbed

@@ -1,0 +1,58 @@
+#include "kernel/inet/inet6_test_net.h"
+
+namespace sockbed {
+namespace {
+
+class Ip6OutputTest : public Inet6TestNet {
+ protected:
+  Ip6OutputTest()
+      : a_(AddHost6("a")), b_(AddHost6("b")), link_(Join6(a_, b_, {.latency_ns = kMillisecond})) {}
+
+  HostBase& a_;
+  HostBase& b_;
+  Link& link_;
+};
+
+TEST_F(Ip6OutputTest, APacketReachesItsNeighbour) {
+  EXPECT_EQ(Output6(a_, {.dst = Addr6("2001:db8:1::2"),
+                         .payload = "hello",
+                         .traffic_class = 0x28,
+                         .flow = 0x12345}),
+            0);
+  Run();
+  ASSERT_EQ(Packets6(b_).size(), 1u);
+  const Packet6& packet = Packets6(b_)[0];
+  EXPECT_EQ(in6_text(packet.src), "2001:db8:1::1");
+  EXPECT_EQ(packet.payload, "hello");
+  EXPECT_EQ(packet.traffic_class, 0x28);
+  EXPECT_EQ(packet.flow, 0x12345u);
+  EXPECT_EQ(packet.hops, 64);
+  EXPECT_EQ(packet.header_length, kIpv6Header);
+  EXPECT_EQ(packet.time, kMillisecond);
+}
+
+// On the wire there are no zones; both ends see their own.
+TEST_F(Ip6OutputTest, LinkLocalAddressesHaveTheZoneOfTheirInterface) {
+  EXPECT_EQ(Output6(a_, {.dst = Addr6("fe80::ff:fe00:102%2"), .payload = "x"}), 0);
+  EXPECT_EQ(Output6(a_, {.dst = Addr6("fe80::ff:fe00:102"), .payload = "x"}), EHOSTUNREACH);
+  Run();
+  ASSERT_EQ(Packets6(b_).size(), 1u);
+  EXPECT_EQ(in6_text(Packets6(b_)[0].src), "fe80::ff:fe00:101%2");
+  EXPECT_EQ(in6_text(Packets6(b_)[0].dst), "fe80::ff:fe00:102%2");
+  ExpectDrops6(a_, ip6s_noroute, 1);
+}
+
+TEST_F(Ip6OutputTest, OwnAddressesAreReachedThroughLoopback) {
+  for (const char* dst : {"::1", "2001:db8:1::1", "fe80::1%1", "fe80::ff:fe00:101%2"}) {
+    EXPECT_EQ(Output6(a_, {.dst = Addr6(dst), .payload = "x"}), 0) << dst;
+    Run();
+    ASSERT_EQ(Packets6(a_).size(), 1u) << dst;
+    EXPECT_EQ(in6_text(Packets6(a_)[0].src), dst);
+    EXPECT_EQ(in6_text(Packets6(a_)[0].dst), dst);
+    Packets6(a_).clear();
+  }
+  EXPECT_EQ(link_.counters(0).packets, 0u);
+}
+
+}  // namespace
+}  // namespace sockbed
