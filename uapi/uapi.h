@@ -68,7 +68,7 @@ int getpeereid(int fd, uid_t* uid, gid_t* gid);
 
 // [sleep] "netio". Errors: EWOULDBLOCK, EMSGSIZE, ENOTCONN, EDESTADDRREQ, EISCONN, EPIPE (with
 // SIGPIPE unless MSG_NOSIGNAL), the socket's pending error, EINVAL, ENOBUFS,
-// EINTR, EOPNOTSUPP, EACCES.
+// EINTR, EOPNOTSUPP, EACCES. A destination of family AF_UNSPEC is none.
 ssize_t send(int fd, const void* data, size_t len, int flags);
 ssize_t sendto(int fd, const void* data, size_t len, int flags, const sockaddr* to,
                socklen_t tolen);

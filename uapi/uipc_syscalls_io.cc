@@ -38,12 +38,19 @@ int CheckControl(const msghdr* msg) {
   return msg->msg_controllen < sizeof(cmsghdr) ? EINVAL : 0;
 }
 
+// A destination of no family is none: what a datagram BIO that knows no peer passes.
+bool HasDestination(const msghdr* msg) {
+  return msg->msg_name != nullptr &&
+         (msg->msg_namelen < sizeof(sa_family_t) ||
+          static_cast<const sockaddr*>(msg->msg_name)->sa_family != AF_UNSPEC);
+}
+
 int sendit(proc* p, int fd, const msghdr* msg, UserVectors* vectors, int flags, int64_t* value) {
   file* fp;
   struct socket* so;
   if (const int error = getsock(p, fd, &fp, &so)) return error;
   MbufPtr to, control;
-  if (msg->msg_name != nullptr) {
+  if (HasDestination(msg)) {
     if (const int error = sockargs(&to, msg->msg_name, msg->msg_namelen, kSockAddrMax, MT_SONAME)) {
       return error;
     }
