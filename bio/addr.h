@@ -1,7 +1,7 @@
 // BIO_ADDR seen as the sockaddr that it is.
 //
 // Lives here:  the one cast between BIO_ADDR and sockaddr, both ways, and the sizes that go with
-//              it.
+//              it; AddrStorage; AddrPtr.
 // Called by:   bio/ and whoever hands a BIO_ADDR to uapi.
 // Owns:        nothing.
 // Source:      OpenSSL 3.0 BIO_ADDR(3); the library keeps the union opaque and exports no accessor
@@ -14,6 +14,8 @@
 #include <openssl/bio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#include <memory>
 
 namespace sockbed {
 
@@ -35,6 +37,24 @@ inline socklen_t SockaddrLength(const BIO_ADDR* addr) {
     default: return kBioAddrBytes;
   }
 }
+
+// Room for a BIO_ADDR inside another object. All zero: not set.
+union AddrStorage {
+  sockaddr sa;
+  sockaddr_in in;
+  sockaddr_in6 in6;
+  sockaddr_un un;
+  unsigned char bytes[kBioAddrBytes];
+
+  BIO_ADDR* addr() { return reinterpret_cast<BIO_ADDR*>(this); }
+  bool is_set() const { return sa.sa_family != AF_UNSPEC; }
+};
+static_assert(sizeof(AddrStorage) == kBioAddrBytes);
+
+struct AddrFree {
+  void operator()(BIO_ADDR* addr) const { BIO_ADDR_free(addr); }
+};
+using AddrPtr = std::unique_ptr<BIO_ADDR, AddrFree>;
 
 }  // namespace sockbed
 

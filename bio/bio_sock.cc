@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/bioerr.h>
-#include <openssl/err.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "bio/addr.h"
+#include "bio/bio_stack.h"
 #include "uapi/uapi.h"
 
 namespace sockbed {
@@ -17,19 +16,6 @@ namespace {
 constexpr int kListenBacklog = SOMAXCONN;
 constexpr int kKnownOptions = BIO_SOCK_REUSEADDR | BIO_SOCK_V6_ONLY | BIO_SOCK_KEEPALIVE |
                               BIO_SOCK_NONBLOCK | BIO_SOCK_NODELAY;
-
-// Pushes SYS/errno with the name of the failed call. Keeps errno.
-void RaiseSystem(const char* call) {
-  const int error = errno;
-  ERR_raise_data(ERR_LIB_SYS, error, "calling %s", call);
-  errno = error;
-}
-
-void RaiseBio(int reason) {
-  const int error = errno;
-  ERR_raise(ERR_LIB_BIO, reason);
-  errno = error;
-}
 
 bool SetFlag(int sock, int level, int option, int value) {
   return uapi::setsockopt(sock, level, option, &value, sizeof(value)) == 0;
@@ -45,6 +31,7 @@ bool RequireFlag(int sock, int level, int option, int value, int reason) {
 
 bool CheckDescriptor(int sock) {
   if (sock != -1) return true;
+  errno = EBADF;
   RaiseBio(BIO_R_INVALID_SOCKET);
   return false;
 }

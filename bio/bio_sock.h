@@ -7,8 +7,9 @@
 // Context:     a simulated process; connect and accept sleep on a blocking socket.
 // Units:       options are BIO_SOCK_* bits.
 // Source:      OpenSSL 3.0 BIO_connect(3), crypto/bio/{bio_sock,bio_sock2}.c.
-// Differs:     nothing that a caller can see: order of system calls, results, errno and error
-//              entries are the library's. BIO_SOCK_TFO, unknown to 3.0, is refused with EINVAL.
+// Differs:     a socket of -1 sets EBADF, as the page says, where the library leaves errno alone.
+//              Order of system calls, results, errno and error entries are else the library's.
+//              BIO_SOCK_TFO, unknown to 3.0, is refused with EINVAL.
 // Write sockbed::BIO_connect in full: BIO_ADDR lives in the global namespace, so that an
 // unqualified call finds the library's function too and is ambiguous.
 #ifndef SOCKBED_BIO_BIO_SOCK_H_

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 
 #include "bio/bio_sock.h"
-#include "kernel/sim/kassert.h"
+#include "bio/methods.h"
 #include "uapi/uapi.h"
 
 namespace sockbed {
@@ -90,25 +90,14 @@ long Control(BIO* bio, int command, long number, void* pointer) {
   }
 }
 
-const BIO_METHOD* MakeMethod() {
-  // The library's own type number: SSL_get_fd finds the descriptor through it.
-  BIO_METHOD* method = BIO_meth_new(BIO_TYPE_SOCKET, "simulated socket");
-  KASSERT(method != nullptr);
-  BIO_meth_set_create(method, Create);
-  BIO_meth_set_destroy(method, Destroy);
-  BIO_meth_set_read(method, Read);
-  BIO_meth_set_write(method, Write);
-  BIO_meth_set_puts(method, Puts);
-  BIO_meth_set_ctrl(method, Control);
-  return method;
-}
-
 }  // namespace
 
-const BIO_METHOD* BIO_s_socket() {
-  static const BIO_METHOD* const method = MakeMethod();
-  return method;
+const BIO_METHOD* MakeSocketMethod() {
+  return NewMethod(BIO_TYPE_SOCKET, "simulated socket",
+                   {Create, Destroy, Read, Write, Puts, Control});
 }
+
+const BIO_METHOD* BIO_s_socket() { return Methods().socket; }
 
 BIO* BIO_new_socket(int sock, int close_flag) {
   BIO* bio = BIO_new(BIO_s_socket());

@@ -13,7 +13,7 @@ namespace {
 
 // May only shrink; a new one needs a commit of its own, with the reason.
 constexpr Exception kExceptions[] = {
-    {"bio/bss_sock.cc", "static", 1, "a BIO_METHOD is one per OS process, never changed"},
+    {"bio/methods.cc", "static", 1, "a BIO_METHOD is one per OS process, never changed"},
     {"kernel/sched/proc.cc", "word", 4, "a process that ends unwinds: thrown and caught here"},
     {"kernel/sim/context.cc", "static", 1, "the current context: the one global of the tree"},
     {"kernel/sim/context.h", "static", 1, "its declaration"},

@@ -1,0 +1,154 @@
+// Many datagrams in one call, and local addresses: what OpenSSL 3.2 adds; 3.0 has no oracle for it.
+#include <netinet/in.h>
+
+#include <array>
+
+#include "bio/both_ways.h"
+
+namespace sockbed {
+namespace {
+
+class BioMmsg : public TwoHosts {
+ protected:
+  void InProcess(std::function<void()> body) {
+    client_.Spawn("test", std::move(body));
+    Run();
+  }
+
+  static BioPtr Bound(uint16_t port) {
+    const int fd = sockbed::BIO_socket(AF_INET, SOCK_DGRAM, 0, 0);
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_port = htons(port);
+    EXPECT_EQ(sockbed::BIO_bind(fd, AddrOf(any).get(), 0), 1);
+    return BioPtr(sockbed::BIO_new_dgram(fd, BIO_CLOSE));
+  }
+
+  static int SendAll(BIO* bio, BIO_MSG* msgs, size_t count, size_t* processed) {
+    return BIO_sendmmsg(bio, msgs, sizeof(BIO_MSG), count, 0, processed);
+  }
+  static int ReceiveAll(BIO* bio, BIO_MSG* msgs, size_t count, size_t* processed) {
+    return BIO_recvmmsg(bio, msgs, sizeof(BIO_MSG), count, 0, processed);
+  }
+};
+
+TEST_F(BioMmsg, EachMessageHasItsPeerAndItsLength) {
+  InProcess([] {
+    const BioPtr a = Bound(1), b = Bound(2);
+    char one[] = "one", three[] = "three";
+    const AddrPtr to = Loopback(2);
+    BIO_MSG out[] = {{one, 3, to.get()}, {three, 5, to.get()}};
+    size_t processed = 9;
+    EXPECT_EQ(SendAll(a.get(), out, 2, &processed), 1);
+    EXPECT_EQ(processed, 2u);
+    char buffers[3][8];
+    const AddrPtr from(BIO_ADDR_new());
+    BIO_MSG in[] = {{buffers[0], 8, from.get()}, {buffers[1], 4}, {buffers[2], 8}};
+    EXPECT_EQ(ReceiveAll(b.get(), in, 3, &processed), 1);
+    EXPECT_EQ(processed, 2u);  // nobody waits for a third
+    EXPECT_EQ(in[0].data_len, 3u);
+    EXPECT_EQ(in[1].data_len, 4u);  // cut to its room
+    EXPECT_EQ(TextOf(from.get()), "127.0.0.1:1");
+    EXPECT_EQ(SendAll(a.get(), out, 0, &processed), 1);
+    EXPECT_EQ(processed, 0u);
+  });
+}
+
+TEST_F(BioMmsg, AFailureOfTheFirstIsAnEntryAndLeavesTheRetryFlags) {
+  InProcess([] {
+    const BioPtr a = Bound(1);
+    int fd = -1;
+    BIO_get_fd(a.get(), &fd);
+    sockbed::BIO_socket_nbio(fd, 1);
+    char buffer[8];
+    BIO_MSG msg{buffer, sizeof buffer};
+    size_t processed = 9;
+    ERR_clear_error();
+    EXPECT_EQ(ReceiveAll(a.get(), &msg, 1, &processed), 0);
+    EXPECT_EQ(processed, 0u);
+    EXPECT_EQ(BIO_err_is_non_fatal(static_cast<unsigned>(ERR_peek_error())), 1);
+    EXPECT_EQ(TakeErrors(), (Errors{{ERR_LIB_SYS, EWOULDBLOCK, "calling recvmsg()"}}));
+    EXPECT_FALSE(BIO_should_retry(a.get()));
+    EXPECT_EQ(SendAll(a.get(), &msg, 1, &processed), 0);
+    EXPECT_EQ(BIO_err_is_non_fatal(static_cast<unsigned>(ERR_peek_error())), 0);
+    EXPECT_EQ(TakeErrors(), (Errors{{ERR_LIB_SYS, EDESTADDRREQ, "calling sendmsg()"}}));
+  });
+}
+
+TEST_F(BioMmsg, ALaterFailureEndsTheCallAndIsNotTold) {
+  InProcess([] {
+    const BioPtr a = Bound(1), b = Bound(2);
+    char text[] = "x";
+    const AddrPtr to = Loopback(2);
+    BIO_MSG out[] = {{text, 1, to.get()}, {text, 1}, {text, 1, to.get()}};
+    size_t processed = 0;
+    ERR_clear_error();
+    EXPECT_EQ(SendAll(a.get(), out, 3, &processed), 1);
+    EXPECT_EQ(processed, 1u);
+    EXPECT_EQ(TakeErrors(), Errors{});
+  });
+}
+
+TEST_F(BioMmsg, WhatIsNotUnderstoodIsRefused) {
+  InProcess([] {
+    const BioPtr a = Bound(1), other(BIO_new(BIO_s_mem()));
+    char text[] = "x";
+    const AddrPtr local = Loopback(1);
+    BIO_MSG msg{text, 1, nullptr, local.get()};
+    size_t processed = 0;
+    const auto reason = [] { return ERR_GET_REASON(ERR_get_error()); };
+    EXPECT_EQ(SendAll(a.get(), &msg, 1, &processed), 0);
+    EXPECT_EQ(reason(), BIO_R_LOCAL_ADDR_NOT_AVAILABLE);
+    EXPECT_EQ(SendAll(other.get(), &msg, 1, &processed), 0);
+    EXPECT_EQ(reason(), BIO_R_UNSUPPORTED_METHOD);
+    EXPECT_EQ(BIO_sendmmsg(a.get(), &msg, sizeof msg, 1, 1, &processed), 0);
+    EXPECT_NE(reason(), 0);
+    EXPECT_EQ(BIO_recvmmsg(a.get(), &msg, 1, 1, 0, &processed), 0);
+    EXPECT_NE(reason(), 0);
+  });
+}
+
+// A host with two addresses answers from the one that was asked.
+TEST_F(BioMmsg, LocalAddressesAreToldAndChosen) {
+  InProcess([&] {
+    const BioPtr server = Bound(1), asker = Bound(2);
+    int enabled = 9;
+    EXPECT_EQ(BIO_ctrl(server.get(), BIO_CTRL_DGRAM_GET_LOCAL_ADDR_CAP, 0, nullptr), 1);
+    EXPECT_EQ(BIO_ctrl(server.get(), BIO_CTRL_DGRAM_SET_LOCAL_ADDR_ENABLE, 1, nullptr), 1);
+    EXPECT_EQ(BIO_ctrl(server.get(), BIO_CTRL_DGRAM_GET_LOCAL_ADDR_ENABLE, 0, &enabled), 1);
+    EXPECT_EQ(enabled, 1);
+    EXPECT_EQ(BIO_ctrl(server.get(), BIO_CTRL_DGRAM_GET_EFFECTIVE_CAPS, 0, nullptr), 15);
+
+    const AddrPtr asked = AddrOf(client_.address(1));
+    EXPECT_EQ(BIO_dgram_set_peer(asker.get(), asked.get()), 1);
+    EXPECT_EQ(BIO_puts(asker.get(), "who?"), 4);
+    char buffer[8];
+    const AddrPtr peer(BIO_ADDR_new()), local(BIO_ADDR_new());
+    BIO_MSG msg{buffer, sizeof buffer, peer.get(), local.get()};
+    size_t processed = 0;
+    EXPECT_EQ(ReceiveAll(server.get(), &msg, 1, &processed), 1);
+    EXPECT_EQ(TextOf(local.get()), TextOf(asked.get()));
+    EXPECT_EQ(SendAll(server.get(), &msg, 1, &processed), 1);
+    EXPECT_EQ(BIO_read(asker.get(), buffer, sizeof buffer), 4);
+    EXPECT_EQ(BIO_dgram_get_peer(asker.get(), peer.get()), 1);
+    EXPECT_EQ(TextOf(peer.get()), TextOf(asked.get()));  // and not 127.0.0.1
+
+    BIO_MSG wrong{buffer, 1, peer.get(), peer.get()};
+    BIO_ADDR_rawmake(peer.get(), AF_INET, "\x7f\0\0\x01", 4, htons(77));
+    EXPECT_EQ(SendAll(server.get(), &wrong, 1, &processed), 0);
+    EXPECT_EQ(ERR_GET_REASON(ERR_get_error()), BIO_R_PORT_MISMATCH);
+  });
+}
+
+TEST_F(BioMmsg, TheDescriptorToWaitOnIsTold) {
+  InProcess([] {
+    const BioPtr bio = Bound(1);
+    BIO_POLL_DESCRIPTOR descriptor;
+    EXPECT_EQ(BIO_ctrl(bio.get(), BIO_CTRL_GET_RPOLL_DESCRIPTOR, 0, &descriptor), 1);
+    EXPECT_EQ(descriptor.type, unsigned{BIO_POLL_DESCRIPTOR_TYPE_SOCK_FD});
+    EXPECT_EQ(descriptor.value.fd, BIO_get_fd(bio.get(), nullptr));
+  });
+}
+
+}  // namespace
+}  // namespace sockbed

@@ -1,0 +1,68 @@
+// What OpenSSL 3.2 adds to the BIO interface and 3.0's headers lack: numbers and types.
+//
+// Lives here:  control numbers, reasons, capability bits, BIO_MSG, BIO_POLL_DESCRIPTOR.
+// Called by:   bio/, and programs that use them. Built against newer headers, those win.
+// Source:      OpenSSL 3.2 BIO_sendmmsg(3), BIO_s_datagram(3), BIO_get_rpoll_descriptor(3).
+#ifndef SOCKBED_BIO_COMPAT_H_
+#define SOCKBED_BIO_COMPAT_H_
+
+#include <openssl/bio.h>
+#include <openssl/bioerr.h>
+
+#include <cstddef>
+#include <cstdint>
+
+// --- Datagram BIOs. ---
+#ifndef BIO_CTRL_DGRAM_GET_LOCAL_ADDR_CAP
+#define BIO_CTRL_DGRAM_GET_LOCAL_ADDR_CAP 82
+#define BIO_CTRL_DGRAM_GET_LOCAL_ADDR_ENABLE 83  // ptr int*: stores 0 or 1
+#define BIO_CTRL_DGRAM_SET_LOCAL_ADDR_ENABLE 84
+#define BIO_CTRL_DGRAM_GET_EFFECTIVE_CAPS 85
+#define BIO_CTRL_GET_RPOLL_DESCRIPTOR 91
+#define BIO_CTRL_GET_WPOLL_DESCRIPTOR 92
+
+#define BIO_DGRAM_CAP_NONE 0U
+#define BIO_DGRAM_CAP_HANDLES_SRC_ADDR (1U << 0)
+#define BIO_DGRAM_CAP_HANDLES_DST_ADDR (1U << 1)
+#define BIO_DGRAM_CAP_PROVIDES_SRC_ADDR (1U << 2)
+#define BIO_DGRAM_CAP_PROVIDES_DST_ADDR (1U << 3)
+
+#define BIO_R_LOCAL_ADDR_NOT_AVAILABLE 111
+#define BIO_R_NON_FATAL 112
+#define BIO_R_PORT_MISMATCH 150
+#define BIO_R_PEER_ADDR_NOT_AVAILABLE 151
+
+namespace sockbed {
+
+// One datagram of BIO_sendmmsg or BIO_recvmmsg. `peer` and `local` may be null.
+struct BIO_MSG {
+  void* data = nullptr;
+  size_t data_len = 0;  // in: bytes to send, or room; out: bytes sent or received
+  BIO_ADDR* peer = nullptr;
+  BIO_ADDR* local = nullptr;
+  uint64_t flags = 0;  // in: ignored; out: 0
+};
+
+// What to wait on before a BIO is read or written again.
+struct BIO_POLL_DESCRIPTOR {
+  uint32_t type = 0;
+  union {
+    int fd;
+    void* custom;
+  } value = {};
+};
+
+}  // namespace sockbed
+
+#define BIO_POLL_DESCRIPTOR_TYPE_NONE 0
+#define BIO_POLL_DESCRIPTOR_TYPE_SOCK_FD 1
+#endif
+
+// --- TCP Fast Open. ---
+#ifndef BIO_SOCK_TFO
+#define BIO_SOCK_TFO 0x20
+#define BIO_R_TFO_DISABLED 106
+#define BIO_R_UNABLE_TO_TFO 109
+#endif
+
+#endif  // SOCKBED_BIO_COMPAT_H_

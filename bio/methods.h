@@ -1,0 +1,37 @@
+// The methods of this room's BIOs, made once per OS process.
+//
+// Lives here:  BioMethods, MethodCalls, NewMethod.
+// Called by:   each BIO's file: it says what its method calls, and finds it here.
+// Owns:        the methods; never freed, never changed.
+#ifndef SOCKBED_BIO_METHODS_H_
+#define SOCKBED_BIO_METHODS_H_
+
+#include <openssl/bio.h>
+
+namespace sockbed {
+
+struct BioMethods {
+  const BIO_METHOD* socket;
+  const BIO_METHOD* datagram;
+};
+const BioMethods& Methods();
+
+// What a method does. `create` may be null.
+struct MethodCalls {
+  int (*create)(BIO* bio);
+  int (*destroy)(BIO* bio);
+  int (*read)(BIO* bio, char* out, int length);
+  int (*write)(BIO* bio, const char* in, int length);
+  int (*puts)(BIO* bio, const char* text);
+  long (*control)(BIO* bio, int command, long number, void* pointer);
+};
+
+// `type`: a library's own type number lets SSL_get_fd and kin find what they look for.
+const BIO_METHOD* NewMethod(int type, const char* name, const MethodCalls& calls);
+
+const BIO_METHOD* MakeSocketMethod();
+const BIO_METHOD* MakeDatagramMethod();
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_BIO_METHODS_H_
