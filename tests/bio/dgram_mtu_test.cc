@@ -20,7 +20,9 @@ class BssDgramMtu : public BothWays {
   void AddRoute(Host& host, const char* net, const char* gateway) {
     const MachineScope machine(sim_.machine());
     const HostScope on_host(host);
-    EXPECT_EQ(rt_add({.dest = {inet_addr(net)}, .plen = 24, .gateway = {inet_addr(gateway)}}), 0);
+    EXPECT_EQ(rt_add({.dest = in_addr{inet_addr(net)},
+                      .plen = 24,
+                      .gateway = in_addr{inet_addr(gateway)}}), 0);
   }
 
   // A BIO connected, and told so, to the far host.
