@@ -120,6 +120,11 @@ void if_input(ifnet* ifp, MbufPtr m) {
   family->input(ifp, std::move(m));
 }
 
+void if_input_local(ifnet* ifp, MbufPtr m, int family) {
+  m->m_pkthdr.ph_family = static_cast<uint8_t>(family);
+  (void)loop_to(ifp, std::move(m));  // what is lost is counted there
+}
+
 void if_accept_checksums(mbuf* m) {
   constexpr struct {
     uint16_t pending, verified;

@@ -187,6 +187,11 @@ void if_down(ifnet* ifp);
 // counts. REQUIRES: interrupt context of ifp's host.
 void if_input(ifnet* ifp, MbufPtr m);
 
+// Hands ifp a copy of what this host itself sends to many, among them itself, as if it had arrived:
+// through the input queue, by an event at this instant. Takes m, whose pending checksums count as
+// verified. A copy that finds no room is counted as lo0's are (ifi_iqdrops, ifi_oerrors).
+void if_input_local(ifnet* ifp, MbufPtr m, int family);
+
 // Computes whatever checksums are pending in m, by its family. Borrows.
 void if_finish_checksums(ifnet* ifp, mbuf* m);
 

@@ -6,7 +6,6 @@
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/net/if_ether.h"
 #include "kernel/net/if_private.h"
-#include "kernel/net/loop.h"
 #include "kernel/sim/machine.h"
 
 namespace sockbed {
@@ -46,10 +45,9 @@ bool Listens(const ifnet* ifp, const ether_addr& group) {
 
 // A SIMPLEX interface does not hear itself: what this host broadcasts comes back by way of its own
 // input queue.
-void LoopBroadcast(ifnet* ifp, const mbuf* m) {
+void LoopBroadcast(ifnet* ifp, const mbuf* m, int family) {
   MbufPtr copy = m_copym(const_cast<mbuf*>(m), 0, M_COPYALL, M_DONTWAIT);
-  if (copy == nullptr) return;
-  (void)loop_to(ifp, std::move(copy));  // a copy that is lost is counted there
+  if (copy != nullptr) if_input_local(ifp, std::move(copy), family);
 }
 
 // if_output of an Ethernet interface.
@@ -57,7 +55,7 @@ int ether_output(ifnet* ifp, MbufPtr m, const sockaddr* dst) {
   const if_family* family = HostLocal<NetHost>::Of(*ifp->if_host).families[dst->sa_family];
   KASSERT(family != nullptr && family->resolve != nullptr);
   const bool comes_back = (m->m_flags & M_BCAST) != 0 && (ifp->if_flags & IFF_SIMPLEX) != 0;
-  if (comes_back) LoopBroadcast(ifp, m.get());
+  if (comes_back) LoopBroadcast(ifp, m.get(), dst->sa_family);
   ether_addr to;
   const int error = family->resolve(ifp, m, dst, &to);
   if (error == EAGAIN) return 0;  // held until the address is known

@@ -54,6 +54,23 @@ TEST_F(LoopTest, RefusesWhatItsInputQueueCannotHold) {
   EXPECT_EQ(Arrivals(0).size(), static_cast<size_t>(kInputQueueMax));
 }
 
+TEST_F(LoopTest, CopyForThisHostArrivesOnTheInterfaceItLeavesBy) {
+  Join({});
+  HostScope scope(host(0));
+  ifnet* ifp = link().interface(0);
+  MbufPtr m = m_devget("copy", 4, 0);
+  m->m_pkthdr.csum_flags = M_UDP_CSUM_OUT;
+  m->m_flags |= M_MCAST;
+  if_input_local(ifp, std::move(m), AF_INET);
+  EXPECT_EQ(Arrivals(0).size(), 0u);
+  Run();
+  ASSERT_EQ(Arrivals(0).size(), 1u);
+  EXPECT_EQ(Arrivals(0)[0].bytes, "copy");
+  EXPECT_NE(Arrivals(0)[0].csum_flags & M_UDP_CSUM_IN_OK, 0);
+  EXPECT_EQ(ifp->if_counters.ifi_ipackets, 1u);
+  EXPECT_EQ(ifp->if_counters.ifi_opackets, 0u) << "it has not left";
+}
+
 TEST_F(LoopTest, CountsPacketsOfAnUnknownFamily) {
   HostScope scope(host(0));
   const sockaddr dst = {.sa_family = AF_INET6, .sa_data = {}};
