@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
@@ -11,6 +12,9 @@ namespace sockbed {
 namespace {
 
 in_addr FromHost(uint32_t address) { return in_addr{htonl(address)}; }
+
+// Each address makes its interface a member of 224.0.0.1 once more (RFC 1112 7.2).
+in_addr AllHosts() { return FromHost(INADDR_ALLHOSTS_GROUP); }
 
 // Adds the routes that come with an address; what fails was there before (two addresses of one
 // network).
@@ -68,6 +72,7 @@ int in_ifadd(ifnet* ifp, in_addr addr, uint8_t plen, in_addr peer) {
   inet.addresses.push_back(std::move(ifa));
   Note(InetRecord::kAddress, inet.addresses.back().get());
   AddRoutes(inet.addresses.back().get());
+  if ((ifp->if_flags & IFF_MULTICAST) != 0) (void)in_addmulti(AllHosts(), ifp);
   // An announcement: whoever remembers another owner of the address learns the new one.
   if (if_is_ethernet(ifp) && if_is_up(ifp)) arp_request(ifp, addr, addr);
   return 0;
@@ -82,6 +87,7 @@ int in_ifdel(ifnet* ifp, in_addr addr) {
     Note(InetRecord::kUnaddress, it->get());
     const std::unique_ptr<in_ifaddr> gone = std::move(*it);
     inet.addresses.erase(it);
+    if (in_multi* inm = in_hasmulti(ifp, AllHosts())) in_delmulti(inm);
     // Another address of the same network takes its place.
     for (const auto& ifa : inet.addresses) {
       if (ifa->ia_ifp == ifp) AddRoutes(ifa.get());
@@ -127,6 +133,8 @@ bool in_broadcast(in_addr addr, const ifnet* ifp) {
 
 void in_purge(InetHost& inet) {
   rt_purge(inet);
+  for (auto& [key, inm] : inet.multis) timeout_del(&inm.inm_timer);
+  inet.multis.clear();
   inet.addresses.clear();
   inet.v6.addresses.clear();
   inet.v6.groups.clear();

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_pcb_private.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
@@ -30,6 +31,7 @@ void in_pcbdetach(inpcb* inp) {
   InpcbTableAccess::Unlink(inp);
   InpcbTableAccess::Leave(inp);
   m_freemp(&inp->inp_options);
+  ip_freemoptions(inp->inp_moptions);
   delete inp;
   --inet_here().live_pcbs;
   so->so_pcb = nullptr;

@@ -33,6 +33,7 @@ namespace sockbed {
 
 class inpcbtable;
 struct inpport;
+struct ip_moptions;  // in_mcast.h
 
 // inp_flags.
 inline constexpr int INP_RECVDSTADDR = 0x0001;
@@ -71,6 +72,7 @@ struct inpcb {
   MtuDiscover inp_mtu_discover = MtuDiscover::kDont;  // datagrams only
   int inp_flags = 0;                                  // INP_*
   mbuf* inp_options = nullptr;                        // IP options to send, owned; null: none
+  ip_moptions* inp_moptions = nullptr;                // of multicasts, owned; null: the defaults
   uint64_t inp_id = 0;     // [I] counts from 1 per host and protocol, for the trace
   uint64_t inp_bound = 0;  // when it got its port: the higher, the newer
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/in_pcb_private.h"
 #include "kernel/inet/in_var.h"
@@ -176,8 +177,14 @@ void in_pcbdisconnect(inpcb* inp) {
 int in_pcbselsrc(in_addr* src, inpcb* inp, in_addr dst) {
   *src = inp->inp_laddr;
   if (!in_isany(*src) && !in_ismulticast(*src) && !in_broadcast(*src)) return 0;
-  if (in_ismulticast(dst))
-    return EADDRNOTAVAIL;  // no interface was chosen, and there is no default
+  const bool to_many = in_ismulticast(dst) || in_host(dst) == INADDR_BROADCAST;
+  if (to_many && inp->inp_moptions != nullptr && inp->inp_moptions->imo_ifidx != 0) {
+    const ifnet* ifp = if_byindex(*inet_here().host, inp->inp_moptions->imo_ifidx);
+    const in_ifaddr* ifa = ifp != nullptr ? in_ifaof(ifp) : nullptr;
+    if (ifa == nullptr) return EADDRNOTAVAIL;
+    *src = ifa->ia_addr;
+    return 0;
+  }
   const rtentry* rt = rtalloc(&inp->inp_route, dst);
   if (rt == nullptr) return EADDRNOTAVAIL;
   const bool on_link_only = (inp->inp_socket->so_options & kSoDontRoute) != 0;

@@ -44,6 +44,7 @@ constexpr Tunable kTunables[] = {
     {"net.inet.ip.mtudisc", &InetTunables::mtudisc, 0, 1},
     {"net.inet.ip.mtudisctimeout", &InetTunables::mtudisctimeout, 1, 1'000'000},
     {"net.inet.ip.reass_icmp", &InetTunables::reass_icmp, 0, 1},
+    {"net.inet.ip.mcast_members_only", &InetTunables::mcast_members_only, 0, 1},
     {"net.inet.icmp.errppslimit", &InetTunables::icmp_errppslimit, -1, 1'000'000},
     {"net.inet.icmp.bmcastecho", &InetTunables::icmp_bmcastecho, 0, 1},
     {"net.inet.icmp.maskrepl", &InetTunables::icmp_maskrepl, 0, 1},
@@ -106,9 +107,11 @@ void inet_boot(HostBase& host) {
   host.live_counts.push_back({"inpcb", &inet.live_pcbs});
   host.live_counts.push_back({"route", &inet.live_routes});
   host.live_counts.push_back({"IPv4 fragment", &inet.live_fragments});
+  host.live_counts.push_back({"IPv4 membership", &inet.live_memberships});
   if_register_family(host, AF_INET, &kInetFamily);
   if_register_family(host, kFamilyArp, &kArpFamily);
   inet_register_protocol(host, kIcmpProtocol);
+  inet_register_protocol(host, kIgmpProtocol);
 
   HostScope scope(host);
   const int error = in_ifadd(if_loopback(host), in_addr{htonl(INADDR_LOOPBACK)}, 8);

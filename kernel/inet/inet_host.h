@@ -9,10 +9,13 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
 #include "kernel/inet/if_arp.h"
+#include "kernel/inet/igmp.h"
+#include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet6_host.h"
@@ -43,6 +46,7 @@ struct InetTunables {
   int64_t mtudisc = 1;
   int64_t mtudisctimeout = 600;
   int64_t reass_icmp = 0;
+  int64_t mcast_members_only = 0;
   int64_t icmp_errppslimit = 100;
   int64_t icmp_bmcastecho = 0;
   int64_t icmp_maskrepl = 0;
@@ -70,6 +74,7 @@ struct InetHost {
   InetTunables tunables;
   std::array<uint64_t, ips_ncounters> ipstat{};
   std::array<uint64_t, icps_ncounters> icmpstat{};
+  std::array<uint64_t, igps_ncounters> igmpstat{};
   std::array<const InetProtocol*, 256> protocols{};
 
   std::vector<std::unique_ptr<in_ifaddr>> addresses;  // in order of configuration
@@ -80,6 +85,9 @@ struct InetHost {
   uint64_t next_rt_id = 0;
   route input_route;  // towards the last destination received
 
+  InMultiTable multis;                        // groups that interfaces listen to
+  std::map<uint32_t, SimTime> igmp_v1_until;  // by interface: a version 1 router is there till then
+
   ArpTable arp;
   std::unique_ptr<inpcbtable> raw;  // of raw sockets
   ReassemblyTable reassembly;
@@ -88,9 +96,10 @@ struct InetHost {
 
   Inet6Host v6;
 
-  int64_t live_pcbs = 0;       // live count "inpcb"
-  int64_t live_routes = 0;     // "route"
-  int64_t live_fragments = 0;  // "IPv4 fragment"
+  int64_t live_pcbs = 0;         // live count "inpcb"
+  int64_t live_routes = 0;       // "route"
+  int64_t live_fragments = 0;    // "IPv4 fragment"
+  int64_t live_memberships = 0;  // "IPv4 membership", of sockets
 };
 
 inline InetHost& inet_here() { return HostLocal<InetHost>::Get(); }

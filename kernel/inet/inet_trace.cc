@@ -1,5 +1,7 @@
 #include "kernel/inet/inet_trace.h"
 
+#include "kernel/inet/igmp.h"
+#include "kernel/inet/igmp_wire.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/ip_private.h"
@@ -39,6 +41,10 @@ constexpr EventType kTypes[] = {
     {"VIA6", "#{o} ... via {0:I}"},
     {"UNROUTE6", "#{o} {0:I}/{2:h}"},
     {"ROUTEMTU6", "#{o} {0:I}/{2:h} MTU {2:l}"},
+    {"JOIN", "interface {o}: group {0:i}"},
+    {"LEAVE", "interface {o}: group {0:i}"},
+    {"IGMPOUT", "interface {o}: {0:@igmptype} of {1:i}"},
+    {"IGMPDROP", "{1:hi} to {1:li}: {0:@igmpwhy}"},
 };
 
 constexpr ValueName kIpWhy[] = {
@@ -47,6 +53,7 @@ constexpr ValueName kIpWhy[] = {
 
 constexpr ValueName kIcmpWhy[] = {SOCKBED_ICMPSTAT(SOCKBED_WHY)};
 constexpr ValueName kIp6Why[] = {SOCKBED_IP6STAT(SOCKBED_WHY)};
+constexpr ValueName kIgmpWhy[] = {SOCKBED_IGMPSTAT(SOCKBED_WHY)};
 constexpr ValueName kIcmp6Why[] = {SOCKBED_ICMP6STAT(SOCKBED_WHY)
 #undef SOCKBED_WHY
 };
@@ -85,9 +92,20 @@ constexpr ValueName kIcmp6Types[] = {
     {Icmp6(ND_REDIRECT), "redirect"},
 };
 
-constexpr ValueTable kTables[] = {{"ipwhy", kIpWhy},        {"icmpwhy", kIcmpWhy},
-                                  {"icmptype", kIcmpTypes}, {"ip6why", kIp6Why},
-                                  {"icmp6why", kIcmp6Why},  {"icmp6type", kIcmp6Types}};
+constexpr ValueName kIgmpTypes[] = {
+    {IGMP_v1_HOST_MEMBERSHIP_REPORT, "version 1 report"},
+    {IGMP_v2_HOST_MEMBERSHIP_REPORT, "report"},
+    {IGMP_HOST_LEAVE_MESSAGE, "leave"},
+};
+
+constexpr ValueTable kTables[] = {{"ipwhy", kIpWhy},
+                                  {"icmpwhy", kIcmpWhy},
+                                  {"icmptype", kIcmpTypes},
+                                  {"igmpwhy", kIgmpWhy},
+                                  {"igmptype", kIgmpTypes},
+                                  {"ip6why", kIp6Why},
+                                  {"icmp6why", kIcmp6Why},
+                                  {"icmp6type", kIcmp6Types}};
 
 }  // namespace
 

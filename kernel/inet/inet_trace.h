@@ -48,6 +48,10 @@ enum class InetRecord : uint8_t {
   kVia6,          // object: rt_id. (gateway) of the route just added
   kUnroute6,      // object: rt_id. (prefix, PackPair(length, 0))
   kRouteMtu6,     // object: rt_id. (prefix, PackPair(length, MTU))
+  kJoin,         // object: interface. (group) it has its first member
+  kLeave,        // object: interface. (group) it had its last one
+  kIgmpSend,     // object: interface. (type, group)
+  kIgmpDrop,     // object: interface. (igmpstat_counters, addresses)
 };
 
 // Drops a packet of the current host: moves the counter, leaves a record, frees. Takes.

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <span>
 
+#include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
@@ -34,7 +35,8 @@ int FlagOf(int optname) {
 
 // Options that only say something of single datagrams.
 bool IsForDatagrams(int optname) {
-  return FlagOf(optname) != 0 || optname == kIpDontFrag || optname == IP_MTU_DISCOVER;
+  return FlagOf(optname) != 0 || optname == kIpDontFrag || optname == IP_MTU_DISCOVER ||
+         ip_ismoption(optname);
 }
 
 bool ReadInt(const mbuf* m, int* value) {
@@ -164,6 +166,7 @@ int ip_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
   int value = 0;
   if (op == PRCO_SETOPT) {
     if (optname == IP_OPTIONS) return SetOptions(inp, m);
+    if (ip_ismoption(optname)) return ip_setmoptions(optname, inp, m);
     const bool read = ReadInt(m, &value);
     // Whether the option exists matters more than whether its value is well-formed.
     int current = 0;
@@ -171,6 +174,7 @@ int ip_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
     return SetInt(inp, optname, value);
   }
   if (optname == IP_OPTIONS) return GetOptions(inp, m);
+  if (ip_ismoption(optname)) return ip_getmoptions(optname, inp, m);
   const int error = GetInt(inp, optname, &value);
   return error != 0 ? error : WriteInt(m, value);
 }

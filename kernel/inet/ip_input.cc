@@ -1,6 +1,7 @@
 #include <errno.h>
 
 #include "kernel/inet/in_cksum.h"
+#include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
@@ -69,7 +70,7 @@ bool IsImpossibleSource(in_addr src) {
 
 enum class Ours : uint8_t { kYes, kNo, kNotMember, kWrongInterface };
 
-// Rule 8, spec 3.2. Marks broadcasts.
+// Rule 8, spec 3.2. Marks broadcasts and multicasts.
 Ours IsOurs(InetHost& inet, const ifnet* ifp, mbuf* m) {
   const in_addr dst = ip_view(m).destination();
   const rtentry* rt = rtalloc(&inet.input_route, dst);
@@ -82,7 +83,11 @@ Ours IsOurs(InetHost& inet, const ifnet* ifp, mbuf* m) {
     m->m_flags |= M_BCAST;
     return Ours::kYes;
   }
-  if (in_ismulticast(dst)) return Ours::kNotMember;
+  if (in_ismulticast(dst)) {
+    if (in_hasmulti(ifp, dst) == nullptr) return Ours::kNotMember;
+    m->m_flags |= M_MCAST;
+    return Ours::kYes;
+  }
   if (rt != nullptr && (rt->rt_flags & RTF_BROADCAST) != 0 &&
       (rt->rt_ifp == ifp || inet.tunables.directed_broadcast != 0)) {
     m->m_flags |= M_BCAST;

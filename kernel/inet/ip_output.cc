@@ -1,6 +1,7 @@
 #include <errno.h>
 
 #include "kernel/inet/in_cksum.h"
+#include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
@@ -18,7 +19,7 @@ namespace {
 
 // Where a packet goes, once decided.
 struct Way {
-  rtentry* rt = nullptr;
+  rtentry* rt = nullptr;  // null: the sender has chosen the interface
   ifnet* ifp = nullptr;
   in_addr next_hop{};
   bool broadcast = false;
@@ -29,17 +30,30 @@ int Refuse(MbufPtr m, ipstat_counters why, int error) {
   return error;
 }
 
-// Rules 4 and 5: the route, through the cache. IP_ROUTETOIF takes only what is on a link.
-int FindWay(InetHost& inet, in_addr dst, route* ro, int flags, Way* way, ipstat_counters* why) {
+// Rule 7 and the like for 255.255.255.255: the interface that the sender has chosen. Null: none.
+ifnet* ChosenInterface(InetHost& inet, in_addr dst, const ip_moptions* imo) {
+  const bool to_many = in_ismulticast(dst) || in_host(dst) == INADDR_BROADCAST;
+  if (!to_many || imo == nullptr) return nullptr;
+  return if_byindex(*inet.host, imo->imo_ifidx);
+}
+
+// Rules 4 and 5: the route, through the cache. IP_ROUTETOIF takes only what is on a link. What goes
+// to a group has no next hop but itself.
+int FindWay(InetHost& inet, in_addr dst, route* ro, int flags, const ip_moptions* imo, Way* way,
+            ipstat_counters* why) {
   *why = ips_noroute;
+  if (ifnet* chosen = ChosenInterface(inet, dst, imo)) {
+    *way = {.ifp = chosen, .next_hop = dst, .broadcast = in_host(dst) == INADDR_BROADCAST};
+    return 0;
+  }
   rtentry* rt = rtalloc(ro, dst);
-  if (rt == nullptr) return EHOSTUNREACH;
+  if (rt == nullptr) return in_ismulticast(dst) ? ENETUNREACH : EHOSTUNREACH;
   if ((rt->rt_flags & (RTF_REJECT | RTF_BLACKHOLE)) != 0) {
     *why = ips_rejected;
     if ((rt->rt_flags & RTF_BLACKHOLE) != 0) return 0;
     return (rt->rt_flags & RTF_HOST) != 0 ? EHOSTUNREACH : ENETUNREACH;
   }
-  const bool via_gateway = (rt->rt_flags & RTF_GATEWAY) != 0;
+  const bool via_gateway = (rt->rt_flags & RTF_GATEWAY) != 0 && !in_ismulticast(dst);
   if ((flags & IP_ROUTETOIF) != 0 && via_gateway) return ENETUNREACH;
   ++rt->rt_use;
   way->rt = rt;
@@ -59,10 +73,31 @@ int CheckBroadcast(const Way& way, int flags, const mbuf* m, ipstat_counters* wh
   return static_cast<uint32_t>(m->m_pkthdr.len) > way.ifp->if_mtu ? EMSGSIZE : 0;
 }
 
+// Rule 7: the TTL of a multicast, and the copy for the members on this host.
+int PrepareMulticast(const Way& way, int flags, const ip_moptions* imo, mbuf* m,
+                     ipstat_counters* why) {
+  Ipv4Edit ip = ip_edit(m);
+  *why = ips_noroute;
+  if ((way.ifp->if_flags & IFF_MULTICAST) == 0) return ENETUNREACH;
+  m->m_flags |= M_MCAST;
+  if ((flags & (IP_FORWARDING | IP_RAWOUTPUT)) == 0) {
+    ip.set_ttl(imo != nullptr ? imo->imo_ttl : IP_DEFAULT_MULTICAST_TTL);
+  }
+  if ((imo != nullptr && !imo->imo_loop) || in_hasmulti(way.ifp, ip.destination()) == nullptr) {
+    return 0;
+  }
+  MbufPtr copy = m_copym(m, 0, M_COPYALL, M_DONTWAIT);
+  if (copy != nullptr) copy = ip_own_header(std::move(copy));
+  if (copy == nullptr) return 0;  // as lost as on the wire
+  copy->m_pkthdr.csum_flags |= M_IPV4_CSUM_OUT;
+  if_input_local(way.ifp, std::move(copy), AF_INET);
+  return 0;
+}
+
 // The largest packet that may go that way whole; sets DF as the flags ask.
 uint32_t ApplyMtuPolicy(InetHost& inet, const Way& way, int flags, mbuf* m) {
-  const uint32_t path = rt_path_mtu(way.rt);
-  const bool locked = (way.rt->rt_locks & RTV_MTU) != 0;
+  const uint32_t path = way.rt != nullptr ? rt_path_mtu(way.rt) : way.ifp->if_mtu;
+  const bool locked = way.rt != nullptr && (way.rt->rt_locks & RTV_MTU) != 0;
   const uint32_t mtu = (flags & IP_MTUPROBE) != 0 ? way.ifp->if_mtu : path;
   const bool fits = static_cast<uint32_t>(m->m_pkthdr.len) <= mtu;
   const bool discover = inet.tunables.mtudisc != 0 && !locked;
@@ -79,7 +114,8 @@ int Transmit(const Way& way, MbufPtr m) {
   dst.sin_addr = way.next_hop;
   const int error = if_output(way.ifp, std::move(m), reinterpret_cast<const sockaddr*>(&dst));
   // A gateway that does not answer says nothing of the host behind it.
-  return error == EHOSTDOWN && (way.rt->rt_flags & RTF_GATEWAY) != 0 ? EHOSTUNREACH : error;
+  if (error != EHOSTDOWN || way.rt == nullptr) return error;
+  return (way.rt->rt_flags & RTF_GATEWAY) != 0 ? EHOSTUNREACH : error;
 }
 
 // Rule 14. Fragments never use transport offload.
@@ -124,7 +160,6 @@ int SendByWay(InetHost& inet, const Way& way, int flags, MbufPtr m) {
 
 int ip_output(MbufPtr m, const mbuf* opt, route* ro, int flags, ip_moptions* imo, inpcb* inp) {
   KASSERT((m->m_flags & M_PKTHDR) != 0 && m->m_len >= kIpv4HeaderMin);
-  KASSERT(imo == nullptr);
   InetHost& inet = inet_here();
   if (opt != nullptr) {
     int error = 0;
@@ -139,18 +174,28 @@ int ip_output(MbufPtr m, const mbuf* opt, route* ro, int flags, ip_moptions* imo
   }
   const in_addr dst = ip.destination();
   if (in_isthisnet(dst)) return Refuse(std::move(m), ips_outaddr, ENETUNREACH);
-  if (in_ismulticast(dst)) return Refuse(std::move(m), ips_noroute, ENETUNREACH);
 
   Way way;
   route here;
   ipstat_counters why;
-  int error = FindWay(inet, dst, ro != nullptr ? ro : &here, flags, &way, &why);
+  int error = FindWay(inet, dst, ro != nullptr ? ro : &here, flags, imo, &way, &why);
   if (error != 0 || way.ifp == nullptr) return Refuse(std::move(m), why, error);
-  if (in_isany(ip.source())) ip.set_source(ifatoia(way.rt->rt_ifa)->ia_addr);
+  if (in_isany(ip.source())) {
+    const in_ifaddr* ifa = way.rt != nullptr ? ifatoia(way.rt->rt_ifa) : in_ifaof(way.ifp);
+    if (ifa == nullptr) return Refuse(std::move(m), ips_outaddr, EADDRNOTAVAIL);
+    ip.set_source(ifa->ia_addr);
+  }
   if (way.broadcast) {
     error = CheckBroadcast(way, flags, m.get(), &why);
     if (error != 0) return Refuse(std::move(m), why, error);
     m->m_flags |= M_BCAST;
+  }
+  if (in_ismulticast(dst)) {
+    error = PrepareMulticast(way, flags, imo, m.get(), &why);
+    if (error != 0) return Refuse(std::move(m), why, error);
+    if (ip.ttl() == 0 || (way.ifp->if_flags & IFF_LOOPBACK) != 0) {
+      return Refuse(std::move(m), ips_mcastlocal, 0);
+    }
   }
   if ((way.ifp->if_flags & IFF_LOOPBACK) == 0 &&
       (in_isloopback(dst) || in_isloopback(ip.source()))) {

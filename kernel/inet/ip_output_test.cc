@@ -63,8 +63,6 @@ TEST_F(IpOutputTest, RefusesTheUnspecifiedNetwork) {
   ExpectError(To("0.1.2.3"), ENETUNREACH, ips_outaddr);
 }
 
-TEST_F(IpOutputTest, RefusesMulticast) { ExpectError(To("224.0.0.9"), ENETUNREACH, ips_noroute); }
-
 TEST_F(IpOutputTest, NeedsARoute) {
   ExpectError(To("8.8.8.8"), EHOSTUNREACH, ips_noroute);
   AddRoute(a_, "0.0.0.0", 0, "10.0.1.2");

@@ -29,7 +29,7 @@
 namespace sockbed {
 
 struct inpcb;
-struct ip_moptions;  // multicast options of a pcb
+struct ip_moptions;  // in_mcast.h
 
 // Flags of ip_output.
 inline constexpr int IP_FORWARDING = 0x1;       // the packet is another host's
@@ -45,8 +45,9 @@ inline constexpr int IP_MTUPROBE = 0x2000;      // DF; only the interface's MTU 
 // Transport checksums may be pending in csum_flags (M_TCP_CSUM_OUT, M_UDP_CSUM_OUT,
 // M_ICMP_CSUM_OUT): they cover the payload and are computed when somebody looks; the field is then
 // overwritten. Takes m; borrows the rest. `opt`: IP options to insert, or null. `ro`: a route
-// cache, or null. `imo` is null: multicast is refused. `inp`: the sender's pcb, or null. Errors:
-//   ENETUNREACH     destination in 0/8; multicast; net route with RTF_REJECT
+// cache, or null. `imo`: which interface, TTL and loop copy a multicast gets, or null: the
+// defaults. `inp`: the sender's pcb, or null. Errors:
+//   ENETUNREACH     destination in 0/8; net route with RTF_REJECT; no interface for a multicast
 //   EHOSTUNREACH    no route; host route with RTF_REJECT
 //   EADDRNOTAVAIL   no source address; broadcast on a link without; 127/8 leaving the host
 //   EACCES          broadcast not allowed
@@ -122,6 +123,7 @@ void inet_halt(HostBase& host);
   X(ips_fragdropped, "* fragment already covered, or beyond the limits")         \
   X(ips_fragtimeout, "* fragments of a packet not completed in time")            \
   X(ips_fragecn, "* fragments of contradictory ECN marks")                       \
+  X(ips_mcastlocal, "* multicast that stays here: TTL 0, or on lo0")             \
   X(ips_noroute, "* no route out")                                               \
   X(ips_rejected, "* refused or swallowed by a route")                           \
   X(ips_outaddr, "* no source address, or a destination that cannot be sent to") \

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
@@ -58,7 +59,8 @@ int rip_bind(socket* so, mbuf* nam, proc*) {
   sockaddr_in sin;
   if (const int error = in_nam2sin(nam, &sin)) return error;
   const in_addr addr = sin.sin_addr;
-  const bool ours = in_isany(addr) || in_ifawithaddr(addr) != nullptr || in_broadcast(addr);
+  const bool ours = in_isany(addr) || in_ifawithaddr(addr) != nullptr || in_broadcast(addr) ||
+                    in_ismulticast(addr);
   if (!ours) return EADDRNOTAVAIL;
   RawOf(sotoinpcb(so))->laddr = addr;
   return 0;
@@ -131,7 +133,8 @@ int rip_output(inpcb* inp, MbufPtr m, in_addr dst) {
     int error = 0;
     m = CheckOwnHeader(std::move(m), &error);
     if (m == nullptr) return error;
-    return ip_output(std::move(m), nullptr, &inp->inp_route, flags | IP_RAWOUTPUT, nullptr, inp);
+    return ip_output(std::move(m), nullptr, &inp->inp_route, flags | IP_RAWOUTPUT,
+                     inp->inp_moptions, inp);
   }
   const int length = m->m_pkthdr.len + kIpv4HeaderMin;
   if (length > kIpv4PacketMax) return EMSGSIZE;
@@ -144,7 +147,7 @@ int rip_output(inpcb* inp, MbufPtr m, in_addr dst) {
              .source = raw->laddr,
              .destination = dst}
       .Write(m->m_data, kIpv4HeaderMin);
-  return ip_output(std::move(m), inp->inp_options, &inp->inp_route, flags, nullptr, inp);
+  return ip_output(std::move(m), inp->inp_options, &inp->inp_route, flags, inp->inp_moptions, inp);
 }
 
 int rip_send(socket* so, MbufPtr m, mbuf* nam, MbufPtr control) {
@@ -161,11 +164,14 @@ int rip_send(socket* so, MbufPtr m, mbuf* nam, MbufPtr control) {
 
 // --- Receiving. ---
 
-bool Wants(const inpcb* inp, const Ipv4View& ip) {
+bool Wants(const inpcb* inp, const mbuf* m) {
   const rawcb* raw = RawOf(inp);
+  const Ipv4View ip = ip_view(m);
   if (raw->protocol != 0 && raw->protocol != ip.protocol()) return false;
   if (!in_isany(raw->laddr) && raw->laddr.s_addr != ip.destination().s_addr) return false;
-  return in_isany(raw->faddr) || raw->faddr.s_addr == ip.source().s_addr;
+  if (!in_isany(raw->faddr) && raw->faddr.s_addr != ip.source().s_addr) return false;
+  return !in_ismulticast(ip.destination()) ||
+         ip_hearsgroup(inp, m->m_pkthdr.ph_ifidx, ip.destination());
 }
 
 void Deliver(inpcb* inp, mbuf* m) {
@@ -228,7 +234,7 @@ bool rip_input(mbuf* m, int hlen) {
   KASSERT(m->m_len >= hlen);
   bool wanted = false;
   for (inpcb* inp = inet_here().raw->first(); inp != nullptr; inp = inp->inp_queue_next) {
-    if (!Wants(inp, ip_view(m))) continue;
+    if (!Wants(inp, m)) continue;
     wanted = true;
     Deliver(inp, m);
   }

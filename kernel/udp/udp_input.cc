@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernel/inet/in_cksum.h"
+#include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_wire.h"
@@ -83,8 +84,9 @@ void Deliver(inpcb* inp, MbufPtr m, const Datagram& d) {
   sorwakeup(so);
 }
 
-bool Wants(const inpcb* inp, const Datagram& d) {
+bool Wants(const inpcb* inp, uint32_t ifidx, const Datagram& d) {
   if (!in_isany(inp->inp_laddr) && inp->inp_laddr.s_addr != d.dst.s_addr) return false;
+  if (in_ismulticast(d.dst) && !ip_hearsgroup(inp, ifidx, d.dst)) return false;
   return in_isany(inp->inp_faddr) ||
          (inp->inp_faddr.s_addr == d.src.s_addr && inp->inp_fport == d.sport);
 }
@@ -101,7 +103,7 @@ void DeliverToAll(MbufPtr m, const Datagram& d) {
     inpcb*& from = take_open ? open : connected;
     inpcb* inp = from;
     from = inp->inp_port_next;
-    if (!Wants(inp, d)) continue;
+    if (!Wants(inp, m->m_pkthdr.ph_ifidx, d)) continue;
     if (last != nullptr) {
       MbufPtr copy = m_copym(m.get(), 0, M_COPYALL, M_DONTWAIT);
       if (copy == nullptr) {

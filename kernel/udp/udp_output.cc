@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/ip_wire.h"
 #include "kernel/mbuf/chain.h"
@@ -21,6 +22,7 @@ struct SendOptions {
   in_addr source{};        // 0: as usual
   uint32_t interface = 0;  // it must leave by; 0: any
   uint8_t ttl, tos;
+  ip_moptions multicast;  // with control messages only: the socket's, and what they change
 };
 
 template <typename T>
@@ -40,11 +42,12 @@ int ReadMessage(int type, const char* data, size_t size, SendOptions* options) {
     case IP_PKTINFO:
       if (!ReadValue(data, size, &info) || info.ipi_ifindex < 0) return EINVAL;
       options->interface = static_cast<uint32_t>(info.ipi_ifindex);
+      if (options->interface != 0) options->multicast.imo_ifidx = options->interface;
       options->source = info.ipi_spec_dst;
       return 0;
     case IP_TTL:
       if (!ReadValue(data, size, &value) || value < 1 || value > 255) return EINVAL;
-      options->ttl = static_cast<uint8_t>(value);
+      options->ttl = options->multicast.imo_ttl = static_cast<uint8_t>(value);
       return 0;
     case IP_TOS:
       if (!ReadValue(data, size, &value) || value < 0 || value > 255) return EINVAL;
@@ -55,8 +58,14 @@ int ReadMessage(int type, const char* data, size_t size, SendOptions* options) {
   }
 }
 
-int ReadControl(const mbuf* control, SendOptions* options) {
+int ReadControl(const inpcb* inp, const mbuf* control, SendOptions* options) {
   if (control == nullptr) return 0;
+  if (const ip_moptions* imo = inp->inp_moptions) {
+    options->multicast = {.imo_ifidx = imo->imo_ifidx,
+                          .imo_ttl = imo->imo_ttl,
+                          .imo_loop = imo->imo_loop,
+                          .imo_membership = {}};
+  }
   if (control->m_next != nullptr) return EINVAL;
   const size_t total = static_cast<size_t>(control->m_len);
   for (size_t at = 0; at < total;) {
@@ -88,10 +97,18 @@ int Destination(const inpcb* inp, const mbuf* nam, sockaddr_in* dst) {
   return dst->sin_port == 0 ? EADDRNOTAVAIL : 0;
 }
 
-// Which of our addresses it comes from. An unbound socket gets its port here; its address stays
-// open.
+// Which of our addresses it comes from, if it may leave by the interface that was asked for. An
+// unbound socket gets its port here; its address stays open.
 int Source(inpcb* inp, in_addr dst, const SendOptions& options, in_addr* src) {
-  const int error = in_pcbselsrc(src, inp, dst);
+  int error = in_pcbselsrc(src, inp, dst);
+  const bool by_interface = options.interface != 0 && in_ismulticast(dst);
+  if (by_interface) {
+    const ifnet* ifp = if_byindex(inp->inp_table->host(), options.interface);
+    const in_ifaddr* ifa = ifp != nullptr ? in_ifaof(ifp) : nullptr;
+    if (ifa == nullptr) return EADDRNOTAVAIL;
+    if (in_isany(inp->inp_laddr)) *src = ifa->ia_addr;
+    error = 0;
+  }
   if (!in_isany(options.source)) {
     const bool bound_elsewhere =
         !in_isany(inp->inp_laddr) && inp->inp_laddr.s_addr != options.source.s_addr;
@@ -100,7 +117,7 @@ int Source(inpcb* inp, in_addr dst, const SendOptions& options, in_addr* src) {
   } else if (error != 0) {
     return error;
   }
-  if (options.interface != 0) {
+  if (options.interface != 0 && !by_interface) {
     const rtentry* rt = rtalloc(&inp->inp_route, dst);
     if (rt == nullptr || rt->rt_ifp->if_index != options.interface) return EADDRNOTAVAIL;
   }
@@ -115,7 +132,7 @@ int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control) {
   const int length = m->m_pkthdr.len;
   if (length > kUdpDataMax) return EMSGSIZE;
   SendOptions options = {.ttl = inp->inp_ip.ip_ttl, .tos = inp->inp_ip.ip_tos};
-  int error = ReadControl(control.get(), &options);
+  int error = ReadControl(inp, control.get(), &options);
   if (error != 0) return error;
   sockaddr_in dst{};
   error = Destination(inp, nam, &dst);
@@ -143,8 +160,8 @@ int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control) {
   CauseScope cause(Emit(Room::kUdp, static_cast<uint8_t>(UdpRecord::kOut), inp->inp_id,
                         udp_endpoint(src, inp->inp_lport), udp_endpoint(dst.sin_addr, dst.sin_port),
                         static_cast<uint64_t>(length)));
-  return ip_output(std::move(m), inp->inp_options, &inp->inp_route, in_pcboutflags(inp), nullptr,
-                   inp);
+  ip_moptions* imo = control != nullptr ? &options.multicast : inp->inp_moptions;
+  return ip_output(std::move(m), inp->inp_options, &inp->inp_route, in_pcboutflags(inp), imo, inp);
 }
 
 }  // namespace sockbed
