@@ -187,6 +187,7 @@ inline void Machine::SwitchTo(Fiber* next) {
   Fiber* const from = running_;
   if (from == next) {  // yielded, and nobody else is ready
     next->state_ = Fiber::State::kRunning;
+    context_.who() = *next;  // somebody may have been asked who is next
     context_.cause = next->cause;
     return;
   }

@@ -82,6 +82,31 @@ TEST(FiberTest, BeginsWithTheFloatingPointFlagsOfAllOthers) {
   machine.Run();
 }
 
+// Asking who is next happens on nobody's behalf; the one who goes on is himself again.
+TEST(FiberTest, MayBeChosenRightAfterItHasYielded) {
+  class FirstThenLast final : public SeededFaults {
+   public:
+    FirstThenLast() : SeededFaults(1) {}
+    uint32_t Pick(const DecisionName&, uint32_t n) override { return asked_++ == 0 ? 0 : n - 1; }
+    bool picks() const override { return true; }
+
+   private:
+    int asked_ = 0;
+  } choices;
+  Machine machine({.choices = &choices});
+  bool other_ran = false;
+  uint32_t pid = 0;
+  Program yielder(machine, [&] {
+    machine.Yield();
+    EXPECT_FALSE(other_ran);
+    pid = Here().pid;
+  });
+  Program other(machine, [&] { other_ran = true; });
+  yielder.fiber.pid = 7;
+  machine.Run();
+  EXPECT_EQ(pid, 7u);
+}
+
 TEST(FiberTest, ThrowsAndCatchesByItself) {
   Machine machine({});
   std::string caught;
