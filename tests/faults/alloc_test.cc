@@ -57,6 +57,16 @@ constexpr MaySay kMaySay[] = {
     {"recv", ETIMEDOUT},    // the reset was lost, and probes went unanswered
     {"recv", EMSGSIZE},     // no descriptors for the files in a message
     {"recv", EWOULDBLOCK},  // the datagram was lost
+    {"recv", EPIPE},        // it was spliced, and the other side has closed
+    {"setsockopt", ENOTCONN},
+    // In the kernel.
+    {"socreate", ENOBUFS},
+    {"soaccept", ECONNABORTED},
+    {"upcall", ENOBUFS},
+    {"sosend", EPIPE},
+    {"sosend", ECONNRESET},
+    {"soreceive", ECONNRESET},
+    {"soreceive", ETIMEDOUT},
 };
 
 std::string Text(const Failure& failure) {

@@ -11,7 +11,10 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
 
+#include "kernel/socket/bsd_socket.h"
+#include "tests/faults/kernel_scenarios.h"
 #include "tests/faults/story.h"
 #include "uapi/uapi.h"
 
@@ -128,18 +131,18 @@ void Call(Story* s, int fd, const void* name, socklen_t len, char salt, size_t t
   if (BePatient(s, fd, kLongPatience)) s->ReceiveStream(fd, salt, total, 4000);
 }
 
-void NamedStream(Simulation& sim, Story* story) {
+void NamedConnections(Simulation& sim, Story* story, int type) {
   Host& host = sim.AddHost("host");
-  Spawn(host, "server", story, [](Story* s) {
+  Spawn(host, "server", story, [type](Story* s) {
     const sockaddr_un name = Path("/tmp/server");
-    const int fd = uapi::socket(AF_UNIX, SOCK_STREAM, 0);
+    const int fd = uapi::socket(AF_UNIX, type, 0);
     if (!s->Works("socket", fd)) return;
     if (!s->Works("bind", uapi::bind(fd, AsSockaddr(&name), sizeof name))) return;
     if (!s->Works("listen", uapi::listen(fd, 2))) return;
     for (int i = 0; i < 2; ++i) {
-      uapi::spawn("client", [s, fd, name] {
+      uapi::spawn("client", [s, fd, name, type] {
         uapi::close(fd);  // its copy would keep the listener alive
-        const int client = uapi::socket(AF_UNIX, SOCK_STREAM, 0);
+        const int client = uapi::socket(AF_UNIX, type, 0);
         if (s->Works("socket", client)) Call(s, client, &name, sizeof name, 'u', 9000);
         return 0;
       });
@@ -147,6 +150,8 @@ void NamedStream(Simulation& sim, Story* story) {
     Serve(s, fd, 2, 'u', 9000);
   });
 }
+void NamedStream(Simulation& sim, Story* story) { NamedConnections(sim, story, SOCK_STREAM); }
+void NamedSeqpacket(Simulation& sim, Story* story) { NamedConnections(sim, story, SOCK_SEQPACKET); }
 
 void NamedDatagram(Simulation& sim, Story* story) {
   Spawn(sim.AddHost("host"), "server", story, [](Story* s) {
@@ -231,6 +236,7 @@ void RightsPassing(Simulation& sim, Story* story, int type) {
 }
 void StreamRights(Simulation& sim, Story* story) { RightsPassing(sim, story, SOCK_STREAM); }
 void DatagramRights(Simulation& sim, Story* story) { RightsPassing(sim, story, SOCK_DGRAM); }
+void SeqpacketRights(Simulation& sim, Story* story) { RightsPassing(sim, story, SOCK_SEQPACKET); }
 
 // --- Options, names, readiness. ---
 
@@ -374,6 +380,98 @@ void TcpLoopback(Simulation& sim, Story* story) {
   TcpClient(host, story, host.address(kPort), 50'000);
 }
 
+// A server without system calls.
+void TcpKernelServer(Simulation& sim, Story* story) {
+  Host& server = sim.AddHost("server");
+  Host& client = sim.AddHost("client");
+  sim.Connect(server, client, {.latency = absl::Milliseconds(1)});
+  KernelServer(server, story, kPort);
+  TcpClient(client, story, server.address(kPort), 20'000);
+}
+
+// Splices the first connection of a listener with one to the backend, both ways, and passes the two
+// ends of file on.
+void Relay(Story* s, int listener, const sockaddr_in& backend) {
+  const int front = uapi::accept(listener, nullptr, nullptr);
+  if (!s->Works("accept", front) || !BePatient(s, front, kLongPatience)) return;
+  const int back = uapi::socket(AF_INET, SOCK_STREAM, 0);
+  if (!s->Works("socket", back) || !KeepAlive(s, back)) return;
+  if (!s->Works("connect", uapi::connect(back, AsSockaddr(&backend), sizeof backend))) return;
+  if (!BePatient(s, back, kLongPatience)) return;
+  const std::pair<int, int> ways[] = {{front, back}, {back, front}};
+  for (const auto& [from, to] : ways) {
+    if (!s->Works("setsockopt", uapi::setsockopt(from, SOL_SOCKET, SO_SPLICE, &to, sizeof to))) {
+      return;
+    }
+  }
+  for (const auto& [from, to] : ways) {
+    char byte;
+    if (!s->Works("recv", uapi::recv(from, &byte, 1, 0))) return;
+    if (!s->Works("shutdown", uapi::shutdown(to, SHUT_WR))) return;
+  }
+}
+
+void TcpSplice(Simulation& sim, Story* story) {
+  constexpr uint16_t kRelayPort = 8;
+  Host& server = sim.AddHost("server");
+  Host& client = sim.AddHost("client");
+  sim.Connect(server, client, {.latency = absl::Milliseconds(1)});
+  TcpServer(server, story, 5, 1, 20'000);
+  Spawn(server, "relay", story, [backend = server.address(kPort)](Story* s) {
+    const int fd = uapi::socket(AF_INET, SOCK_STREAM, 0);
+    if (!s->Works("socket", fd) || !KeepAlive(s, fd)) return;
+    const sockaddr_in any = Any(kRelayPort);
+    if (!s->Works("bind", uapi::bind(fd, AsSockaddr(&any), sizeof any))) return;
+    if (s->Works("listen", uapi::listen(fd, 5))) Relay(s, fd, backend);
+  });
+  TcpClient(client, story, server.address(kRelayPort), 20'000);
+}
+
+// An urgent byte each way: the server reads it in its place, the client fetches it aside.
+void UrgentServer(Story* s, int fd) {
+  if (!s->ReceiveStream(fd, 'o', 5001, 2000)) return;
+  if (!s->SendStream(fd, 'p', 3000, 1000)) return;
+  s->Works("send", uapi::send(fd, "!", 1, MSG_OOB | MSG_NOSIGNAL));
+}
+
+void UrgentClient(Story* s, int fd) {
+  if (!s->SendStream(fd, 'o', 5000, 1000)) return;
+  const char last = Story::ByteAt('o', 5000);
+  if (!s->Works("send", uapi::send(fd, &last, 1, MSG_OOB | MSG_NOSIGNAL))) return;
+  if (!s->Works("shutdown", uapi::shutdown(fd, SHUT_WR))) return;
+  if (!BePatient(s, fd, kLongPatience) || !s->ReceiveStream(fd, 'p', 3000, 2000)) return;
+  char urgent = 0;
+  if (!s->Works("recv", uapi::recv(fd, &urgent, 1, MSG_OOB))) return;
+  if (urgent != '!') ++s->corrupt;
+}
+
+void TcpUrgent(Simulation& sim, Story* story) {
+  Host& server = sim.AddHost("server");
+  Host& client = sim.AddHost("client");
+  sim.Connect(server, client, {.latency = absl::Milliseconds(1)});
+  Spawn(server, "server", story, [](Story* s) {
+    const int fd = uapi::socket(AF_INET, SOCK_STREAM, 0);
+    const sockaddr_in any = Any(kPort);
+    if (!s->Works("socket", fd) || !KeepAlive(s, fd)) return;
+    if (!s->Works("bind", uapi::bind(fd, AsSockaddr(&any), sizeof any))) return;
+    if (!s->Works("listen", uapi::listen(fd, 1))) return;
+    const int on = 1;
+    if (!s->Works("setsockopt", uapi::setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on))) {
+      return;
+    }
+    // SIGURG is ignored, but sent.
+    if (!s->Works("fcntl", uapi::fcntl(fd, F_SETOWN, uapi::getpid()))) return;
+    const int connection = uapi::accept(fd, nullptr, nullptr);
+    if (s->Works("accept", connection)) UrgentServer(s, connection);
+  });
+  Spawn(client, "client", story, [to = server.address(kPort)](Story* s) {
+    uapi::usleep(1000);
+    const int fd = uapi::socket(AF_INET, SOCK_STREAM, 0);
+    if (!s->Works("socket", fd) || !KeepAlive(s, fd)) return;
+    if (s->Works("connect", uapi::connect(fd, AsSockaddr(&to), sizeof to))) UrgentClient(s, fd);
+  });
+}
+
 // More clients than the listener lets wait.
 void TcpListenOverflow(Simulation& sim, Story* story) {
   Host& server = sim.AddHost("server");
@@ -440,15 +538,22 @@ constexpr Scenario kScenarios[] = {
     {"DatagramPair", DatagramPair},
     {"SeqpacketPair", SeqpacketPair},
     {"NamedStream", NamedStream},
+    {"NamedSeqpacket", NamedSeqpacket},
     {"NamedDatagram", NamedDatagram},
     {"StreamRights", StreamRights},
     {"DatagramRights", DatagramRights},
+    {"SeqpacketRights", SeqpacketRights},
+    {"KernelPair", KernelPair},
+    {"KernelUpcall", KernelUpcall},
     {"Options", Options},
     {"Polled", Polled},
     {"UdpEcho", UdpEcho},
     {"TcpOverALink", TcpOverALink},
     {"TcpLoopback", TcpLoopback},
     {"TcpListenOverflow", TcpListenOverflow},
+    {"TcpKernelServer", TcpKernelServer},
+    {"TcpSplice", TcpSplice},
+    {"TcpUrgent", TcpUrgent},
     // What fails without any fault: the close, when its time is over; each call that hears of it.
     {.name = "TcpLinger", .build = TcpLinger, .usual_failures = 1},
     {.name = "NobodyThere", .build = NobodyThere, .usual_failures = 2},

@@ -16,12 +16,6 @@ namespace {
 constexpr SimTime kPatience = 24 * 3600 * kSecond;
 constexpr int kRoundsMax = 100;
 
-std::string Bytes(char salt, size_t offset, size_t count) {
-  std::string bytes(count, '\0');
-  for (size_t i = 0; i < count; ++i) bytes[i] = Story::ByteAt(salt, offset + i);
-  return bytes;
-}
-
 // Sets all stopped processes going; whether there were any.
 bool ContinueStopped(Simulation& sim) {
   const MachineScope machine(sim.machine());
@@ -38,6 +32,12 @@ bool ContinueStopped(Simulation& sim) {
 }
 
 }  // namespace
+
+std::string Story::Bytes(char salt, size_t offset, size_t count) {
+  std::string bytes(count, '\0');
+  for (size_t i = 0; i < count; ++i) bytes[i] = ByteAt(salt, offset + i);
+  return bytes;
+}
 
 bool Story::SendStream(int fd, char salt, size_t total, size_t at_once) {
   for (size_t sent = 0; sent < total;) {

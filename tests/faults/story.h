@@ -21,7 +21,7 @@
 namespace sockbed::faults {
 
 struct Failure {
-  std::string call;  // the system call's name
+  std::string call;  // its name
   int error;
   friend bool operator==(const Failure&, const Failure&) = default;
 };
@@ -35,10 +35,20 @@ class Story {
     return false;
   }
 
+  // The same of a call in the kernel, which returned `error`.
+  bool Done(std::string_view call, int error) {
+    if (error == 0) return true;
+    failures.push_back({std::string(call), error});
+    return false;
+  }
+
   // The bytes that stream `salt` carries, from `offset` on.
   static char ByteAt(char salt, size_t offset) {
     return static_cast<char>(offset * 7 + offset / 251 + static_cast<unsigned char>(salt));
   }
+
+  // Bytes [offset, offset + count) of it.
+  static std::string Bytes(char salt, size_t offset, size_t count);
 
   // Sends bytes [0, total) of stream `salt`, `at_once` of them a call, as a promise that they
   // arrive.
