@@ -43,7 +43,7 @@ class HashChains {
 
   // Takes out what `link`, a result of Find, points to.
   void Remove(T** link) {
-    KASSERT(*link != nullptr && size_ > 0);
+    KASSERT(*link != nullptr);
     *link = Traits::Next(*link);
     --size_;
   }
@@ -62,7 +62,7 @@ class HashChains {
   // Fibonacci hashing: addresses and small integers alike are spread by the high bits of a product.
   size_t ChainOf(uint64_t key) const { return (key * 0x9e3779b97f4a7c15u) >> shift_; }
 
-  void Grow() {
+  [[gnu::noinline]] void Grow() {
     const std::unique_ptr<T*[]> old = std::move(heads_);
     const size_t old_count = std::exchange(count_, count_ * 2);
     heads_ = std::make_unique<T*[]>(count_);

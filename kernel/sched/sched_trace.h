@@ -29,10 +29,15 @@ enum class SchedEvent : uint8_t {
   kWait,      // object: pid of a child that has been waited for
 };
 
-// A record of this room, from wherever the code stands.
+// A record of this room, from wherever the code stands: `here`, for who has asked already.
+inline TraceId EmitSched(const Context& here, SchedEvent type, uint64_t object = 0, uint64_t a0 = 0,
+                         uint64_t a1 = 0, uint64_t a2 = 0) {
+  return here.machine->trace().Append(here, Room::kSched, static_cast<uint8_t>(type), object, a0,
+                                      a1, a2);
+}
 inline TraceId EmitSched(SchedEvent type, uint64_t object = 0, uint64_t a0 = 0, uint64_t a1 = 0,
                          uint64_t a2 = 0) {
-  return Emit(Room::kSched, static_cast<uint8_t>(type), object, a0, a1, a2);
+  return EmitSched(Here(), type, object, a0, a1, a2);
 }
 
 }  // namespace sockbed

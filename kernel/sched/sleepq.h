@@ -26,6 +26,13 @@ class SleepQueues {
   struct Queue {
     proc* first() const { return *link; }
     bool empty() const { return *link == nullptr; }
+    // How many there are, of the first `most`; all if that is negative. REQUIRES: not empty.
+    int CountUpTo(int most) const {
+      int count = 1;
+      const proc* p = first();
+      while (count != most && (p = p->p_slpq_next) != nullptr) ++count;
+      return count;
+    }
     proc** link;
   };
 
@@ -48,7 +55,7 @@ class SleepQueues {
   }
 
   // Takes `p` off its queue, wherever it stands. REQUIRES: on one.
-  void Remove(proc* p) {
+  [[gnu::noinline]] void Remove(proc* p) {
     KASSERT(p->p_wchan != nullptr);
     proc** link = leaders_.Find(KeyOf(p->p_wchan));
     proc* leader = *link;
@@ -68,7 +75,7 @@ class SleepQueues {
   // Takes off and returns the first sleeper of a queue. REQUIRES: not empty.
   proc* TakeFirst(Queue queue) {
     proc* const p = queue.first();
-    KASSERT(p != nullptr && p->p_wchan != nullptr);
+    KASSERT(p->p_wchan != nullptr);
     TakeLeader(queue.link);
     p->p_wchan = nullptr;
     return p;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "kernel/sched/sched_host.h"
 #include "kernel/sched/sched_trace.h"
@@ -24,7 +25,7 @@ constexpr uint16_t kRefusedMany = 16;
 constexpr uint16_t kRefusedMax = 50'000;
 
 // Steps 3 and 6 of tsleep: what a signal makes of the sleep. May stop the process.
-int SignalError(proc* p) {
+[[gnu::noinline]] int LookForSignals(proc* p) {
   if (p->p_exiting) return 0;
   if (fault::Fires(Site::kSleepInterrupt, Here().pid)) return EINTR;
   if (fault::Fires(Site::kSleepKill, Here().pid)) psignal(p, SIGKILL);
@@ -34,38 +35,63 @@ int SignalError(proc* p) {
   return signo != 0 ? sigerror(p, signo) : 0;
 }
 
+inline int SignalError(const Context& here, proc* p) {
+  if (p->p_siglist == 0 && here.machine->fault_plan() == nullptr) [[likely]] return 0;
+  return LookForSignals(p);
+}
+
 // The last sleeps were all refused. A call that takes the error for what it is has long returned to
 // user mode, and the signal been acted on; a program without system calls gets here, and the same
 // is done for it.
-void InsistsOnSleeping(proc* p) {
+[[gnu::noinline]] void InsistsOnSleeping(proc* p) {
   if (p->p_refused >= kRefusedMax) KPANIC("a process goes on sleeping in tear-down");
   userret_slow();
 }
 
 // Whether the process may not sleep, nor stand aside, since the host ends.
-bool SleepRefused(proc* p) {
-  if (p->p_refused >= kRefusedMany) InsistsOnSleeping(p);
-  if (!Sched().tearing_down) return false;
+bool SleepRefused(const SchedHost& sched, proc* p) {
+  if (p->p_refused >= kRefusedMany) [[unlikely]] InsistsOnSleeping(p);
+  if (!sched.tearing_down) [[likely]] return false;
   ++p->p_refused;
   return true;
 }
 
-// Notes why `p` sleeps. A process mostly sleeps where it slept last, so the text is kept packed.
-void SetWmesg(proc* p, const char* wmesg) {
-  if (p->p_wmesg == wmesg) return;
+// Notes why `p` sleeps.
+[[gnu::noinline]] void SetWmesg(proc* p, const char* wmesg) {
   const size_t length = strnlen(wmesg, kWmesgMax + 1);
   KASSERT(length <= kWmesgMax);
   p->p_wmesg = wmesg;
   p->p_wmesg_packed = PackText({wmesg, length});
 }
 
-// Off its queue already: runnable, unless it is stopped, when SIGCONT will see to it.
-void SetRunnable(proc* p) {
-  KASSERT(p->p_wchan == nullptr);
-  if (p->p_stat == ProcState::kStopped) return;
+// Off its queue already: runnable because of `cause`, unless it is stopped, when SIGCONT will see
+// to it.
+inline void SetRunnable(Machine& machine, proc* p, TraceId cause) {
+  if (p->p_stat == ProcState::kStopped) [[unlikely]] return;
   KASSERT(p->p_stat == ProcState::kSleeping);
   p->p_stat = ProcState::kRunnable;
-  Here().machine->MakeReady(&p->p_fiber);
+  machine.MakeReady(&p->p_fiber, cause);
+}
+
+// Steps 2 and 5 of tsleep: sets the limit of a sleep; what it makes of the sleep afterwards. Where
+// a fault has it come at once, nothing else had the time to happen.
+[[gnu::noinline]] void SetLimit(SchedHost& sched, proc* p, int timo) {
+  timeout_add(&p->p_sleep_to, timo);
+  if (!fault::Fires(Site::kSleepTimeout, Here().pid)) return;
+  p->p_timedout = true;
+  sched.sleep_queues.Remove(p);
+}
+[[gnu::noinline]] int LimitError(proc* p) {
+  timeout_del(&p->p_sleep_to);
+  return std::exchange(p->p_timedout, false) ? EWOULDBLOCK : 0;
+}
+
+// Step 7 for a sleep that does not end in a wakeup.
+[[gnu::noinline]] int SleepFailed(proc* p, int error, int interrupted) {
+  if (interrupted != 0) error = interrupted;
+  p->p_refused = interrupted != 0 ? static_cast<uint16_t>(p->p_refused + 1) : uint16_t{0};
+  EmitSched(SchedEvent::kResume, Here().pid, static_cast<uint64_t>(error));
+  return error;
 }
 
 int TicksOf(uint64_t nsecs) {
@@ -117,33 +143,27 @@ int tsleep(const volatile void* ident, int priority, const char* wmesg, int timo
   KASSERT(timo >= 0);
   SchedHost& sched = Sched();
   KASSERT(sched.mutexes_held == 0);  // msleep gives away the one; there may be no other
-  if (SleepRefused(p)) return EINTR;
+  if (SleepRefused(sched, p)) return EINTR;
 
-  // 1. To the tail of the queue.
+  // 1. To the tail of the queue. A process mostly sleeps where it slept last.
   const bool catches = (priority & PCATCH) != 0;
-  SetWmesg(p, wmesg);
+  if (p->p_wmesg != wmesg) [[unlikely]] SetWmesg(p, wmesg);
   p->p_slptime = here.now;
   p->p_priority = static_cast<uint8_t>(priority & PRIMASK);
   p->p_sintr = catches;
   sched.sleep_queues.Append(p, ident);
-  EmitSched(SchedEvent::kSleep, here.pid, p->p_wmesg_packed, static_cast<uint64_t>(priority),
+  EmitSched(here, SchedEvent::kSleep, here.pid, p->p_wmesg_packed, static_cast<uint64_t>(priority),
             static_cast<uint64_t>(timo));
 
-  // 2. The limit. Where a fault has it come at once, nothing else had the time to happen.
-  if (timo != 0) {
-    timeout_add(&p->p_sleep_to, timo);
-    if (fault::Fires(Site::kSleepTimeout, here.pid)) {
-      p->p_timedout = true;
-      sched.sleep_queues.Remove(p);
-    }
-  }
+  // 2. The limit.
+  if (timo != 0) SetLimit(sched, p, timo);
 
   // 3. A signal that is there already; while it stopped us, a wakeup may have come.
-  int interrupted = catches ? SignalError(p) : 0;
+  int interrupted = catches ? SignalError(here, p) : 0;
   if (interrupted != 0 && p->p_wchan != nullptr) sched.sleep_queues.Remove(p);
 
   // 4. Switch away.
-  if (p->p_wchan != nullptr) {
+  if (p->p_wchan != nullptr) [[likely]] {
     p->p_stat = ProcState::kSleeping;
     here.machine->Suspend();
     KASSERT(p->p_wchan == nullptr && p->p_stat == ProcState::kRunnable);
@@ -151,21 +171,15 @@ int tsleep(const volatile void* ident, int priority, const char* wmesg, int timo
   }
 
   // 5. The limit again.
-  int error = 0;
-  if (timo != 0) {
-    if (p->p_timedout) error = EWOULDBLOCK;
-    p->p_timedout = false;
-    timeout_del(&p->p_sleep_to);
-  }
+  const int error = timo != 0 ? LimitError(p) : 0;
 
   // 6. and 7. A signal outranks the limit, and a wakeup that has already happened; so does the end
   //    of the host.
-  if (catches && interrupted == 0) interrupted = SignalError(p);
+  if (catches && interrupted == 0) interrupted = SignalError(here, p);
   if (sched.tearing_down) interrupted = EINTR;
-  if (interrupted != 0) error = interrupted;
-  p->p_refused = interrupted != 0 ? static_cast<uint16_t>(p->p_refused + 1) : uint16_t{0};
-  if (error != 0) EmitSched(SchedEvent::kResume, here.pid, static_cast<uint64_t>(error));
-  return error;
+  if ((error | interrupted) != 0) [[unlikely]] return SleepFailed(p, error, interrupted);
+  p->p_refused = 0;
+  return 0;
 }
 
 int tsleep_nsec(const volatile void* ident, int priority, const char* wmesg, uint64_t nsecs) {
@@ -198,7 +212,7 @@ int rwsleep_nsec(const volatile void* ident, rwlock* rwl, int priority, const ch
 void yield() {
   proc* const p = curproc();
   KASSERT(p != nullptr);
-  if (SleepRefused(p)) return;
+  if (SleepRefused(Sched(), p)) return;
   p->p_stat = ProcState::kRunnable;
   Here().machine->Yield();
   p->p_stat = ProcState::kRunning;
@@ -206,14 +220,17 @@ void yield() {
 
 void wakeup_n(const volatile void* ident, int n) {
   KASSERT(ident != nullptr && ident != &nowake);
-  SleepQueues& queues = Sched().sleep_queues;
+  const Context& here = Here();
+  SleepQueues& queues = HostLocal<SchedHost>::Of(*here.host).sleep_queues;
   const SleepQueues::Queue queue = queues.Find(ident);
   if (queue.empty() || n == 0) return;
-  int count = 0;
-  for (const proc* p = queue.first(); p != nullptr && count != n; p = p->p_slpq_next) ++count;
-  const CauseScope cause(EmitSched(SchedEvent::kWake, static_cast<uint64_t>(queue.first()->p_pid),
-                                   static_cast<uint64_t>(count)));
-  while (count-- > 0) SetRunnable(queues.TakeFirst(queue));
+  int count = queue.CountUpTo(n);
+  const TraceId cause =
+      EmitSched(here, SchedEvent::kWake, static_cast<uint64_t>(queue.first()->p_pid),
+                static_cast<uint64_t>(count));
+  do {
+    SetRunnable(*here.machine, queues.TakeFirst(queue), cause);
+  } while (--count > 0);
 }
 
 bool is_slept_on(const volatile void* ident) { return !Sched().sleep_queues.Find(ident).empty(); }
@@ -228,7 +245,7 @@ void endtsleep(void* arg) {
 void unsleep(proc* p) {
   if (p->p_wchan == nullptr) return;
   SchedOf(p).sleep_queues.Remove(p);
-  SetRunnable(p);
+  SetRunnable(*Here().machine, p, Here().cause);
 }
 
 void mtx_enter(mutex* mtx) {

@@ -95,19 +95,6 @@ void Machine::StartFiber(Fiber* fiber, Fiber::Entry entry, void* arg, size_t sta
   PushReady(fiber);
 }
 
-void Machine::Suspend() {
-  KASSERT(running_ != nullptr);
-  running_->state_ = Fiber::State::kSuspended;
-  SwitchTo(TakeReady());
-}
-
-void Machine::Yield() {
-  KASSERT(running_ != nullptr);
-  running_->cause = context_.cause;
-  PushReady(running_);
-  SwitchTo(TakeReady());
-}
-
 void Machine::AddSwitchHook(SwitchHook* hook) {
   KASSERT(hook_count_ < kSwitchHooksMax);
   hook->slot = hook_count_;
@@ -136,11 +123,8 @@ void Machine::EnterThread() {
   choosing_ = choices_->picks();
 }
 
-void Machine::RunUntilNoneReady() {
-  while (Fiber* next = TakeReady()) SwitchTo(next);
-}
-
-Fiber* Machine::TakeReady() {
+// Inlined, as is SwitchTo: all that a process does between two sleeps may be shorter than a call.
+[[gnu::always_inline]] inline Fiber* Machine::TakeReady() {
   Fiber* const taken = ready_head_;
   if (taken == nullptr || stop_ != 0) return nullptr;
   if (taken->ready_next_ != nullptr) {
@@ -169,30 +153,12 @@ Fiber* Machine::ChooseReady() {
 }
 
 bool Machine::ThreadIsClean() const {
-  return (static_cast<unsigned int>(*errno_) | exceptions_->uncaught) == 0 &&
-         exceptions_->caught == nullptr;
+  return (static_cast<unsigned int>(*errno_) | exceptions_->uncaught |
+          reinterpret_cast<uintptr_t>(exceptions_->caught)) == 0;
 }
 
-// A switch by somebody who has an errno or an exception in the thread: they are kept in this frame,
-// on his own stack, and put back when some later switch comes back to it.
-[[gnu::noinline]] void Machine::SwitchAndKeep(Fiber* next) {
-  const int kept_errno = std::exchange(*errno_, 0);
-  const ExceptionGlobals kept = std::exchange(*exceptions_, {});
-  SwitchTo(next);
-  *exceptions_ = kept;
-  *errno_ = kept_errno;
-}
-
-inline void Machine::SwitchTo(Fiber* next) {
-  Fiber* const from = running_;
-  if (from == next) {  // yielded, and nobody else is ready
-    next->state_ = Fiber::State::kRunning;
-    context_.who() = *next;  // somebody may have been asked who is next
-    context_.cause = next->cause;
-    return;
-  }
-  if (!ThreadIsClean()) [[unlikely]] return SwitchAndKeep(next);
-  if (hook_count_ != 0) [[unlikely]] CallHooks(from, next);
+// The switch itself. REQUIRES: the thread is clean.
+[[gnu::always_inline]] inline void Machine::JumpTo(Fiber* from, Fiber* next) {
   running_ = next;
   fcontext_t to = loop_stack_pointer_;
   if (next != nullptr) {
@@ -216,6 +182,46 @@ inline void Machine::SwitchTo(Fiber* next) {
   FiberSwitch::Arrive(*this, transfer, *fake_stack);
 }
 
+[[gnu::always_inline]] inline void Machine::SwitchTo(Fiber* from, Fiber* next) {
+  if (ThreadIsClean() && hook_count_ == 0) [[likely]] return JumpTo(from, next);
+  SwitchAndKeep(from, next);
+}
+
+// A switch that hooks look at, or by somebody who has an errno or an exception in the thread: they
+// are kept in this frame, on his own stack, and put back when some later switch comes back to it.
+[[gnu::noinline]] void Machine::SwitchAndKeep(Fiber* from, Fiber* next) {
+  const int kept_errno = *errno_;
+  const ExceptionGlobals kept = std::exchange(*exceptions_, {});
+  for (int i = 0; i < hook_count_; ++i) hooks_[i]->switched(hooks_[i], from, next);
+  *errno_ = 0;
+  JumpTo(from, next);
+  *exceptions_ = kept;
+  *errno_ = kept_errno;
+}
+
+void Machine::Suspend() {
+  KASSERT(running_ != nullptr);
+  running_->state_ = Fiber::State::kSuspended;
+  Fiber* const next = TakeReady();
+  SwitchTo(running_, next);
+}
+
+void Machine::Yield() {
+  Fiber* const self = running_;
+  KASSERT(self != nullptr);
+  self->cause = context_.cause;
+  PushReady(self);
+  Fiber* const next = TakeReady();
+  if (next != self) return SwitchTo(self, next);
+  self->state_ = Fiber::State::kRunning;
+  context_.who() = *self;  // somebody may have been asked who is next
+  context_.cause = self->cause;
+}
+
+void Machine::RunUntilNoneReady() {
+  while (Fiber* next = TakeReady()) SwitchTo(nullptr, next);
+}
+
 void Machine::EndRunning() {
   Fiber* const self = running_;
   for (int i = 0; i < hook_count_; ++i) {
@@ -225,7 +231,7 @@ void Machine::EndRunning() {
   self->state_ = Fiber::State::kEnded;
   ended_ = self;
   *errno_ = 0;
-  SwitchTo(next);
+  SwitchTo(self, next);
   KPANIC("a fiber that has ended runs again");
 }
 
@@ -233,11 +239,6 @@ void Machine::ReapEnded() {
   Fiber* const fiber = std::exchange(ended_, nullptr);
   stacks_.Give(fiber->stack_);
   fiber->stack_ = {};
-}
-
-void Machine::CallHooks(Fiber* from, Fiber* to) {
-  for (int i = 0; i < hook_count_; ++i) hooks_[i]->switched(hooks_[i], from, to);
-  *errno_ = 0;
 }
 
 }  // namespace sockbed

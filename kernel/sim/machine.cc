@@ -80,11 +80,8 @@ void Machine::Cancel(Event* event) {
   if (event->pending()) events_.Remove(event);
 }
 
-void Machine::Charge(SimTime ns) {
-  KASSERT(running_ != nullptr && ns >= 0);
+void Machine::SleepOffCharge() {
   Fiber* const self = running_;
-  self->charged_ns += ns;
-  if (self->charged_ns < options_.quantum_ns) return;
   ChargeEvent event;
   event.fiber = self;
   event.handler = [](Event* e) {

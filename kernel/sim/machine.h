@@ -99,14 +99,15 @@ class Machine {
                   size_t stack_bytes = kFiberStackBytes);
 
   // Makes a suspended fiber ready, at the tail of the ready queue. It resumes
-  // with the current cause.
+  // with `cause`, or with the current one.
   // REQUIRES: suspended.
-  void MakeReady(Fiber* fiber) {
+  void MakeReady(Fiber* fiber, TraceId cause) {
     KASSERT(fiber->state_ == Fiber::State::kSuspended);
-    fiber->cause = context_.cause;
+    fiber->cause = cause;
     PrefetchStack(*fiber);
     PushReady(fiber);
   }
+  void MakeReady(Fiber* fiber) { MakeReady(fiber, context_.cause); }
 
   // Stops the running fiber until MakeReady; others run meanwhile. Everything read before may have
   // changed. May be called while an exception is handled or unwinds. REQUIRES: in a fiber.
@@ -118,7 +119,11 @@ class Machine {
   // Charges the running fiber `ns` of virtual time. Once a quantum has gathered, the fiber is
   // suspended until the clock has moved on by what it was charged, or until MakeReady.
   // REQUIRES: in a fiber.
-  void Charge(SimTime ns);
+  void Charge(SimTime ns) {
+    KASSERT(running_ != nullptr && ns >= 0);
+    running_->charged_ns += ns;
+    if (running_->charged_ns >= options_.quantum_ns) [[unlikely]] SleepOffCharge();
+  }
 
   // The running fiber, or null in interrupt context.
   Fiber* running() { return running_; }
@@ -137,11 +142,12 @@ class Machine {
   void RunEvent(Event* event);
   Event* NextEvent(SimTime deadline);
   uint32_t Choose(Site site, uint32_t n);
+  void SleepOffCharge();
   void LeaveContext();          // no host, no process, no cause
 
   // Fetches what resuming `fiber` will touch first, while there is something else to do: a
   // simulator knows who runs next. Among ten thousand fibers it halves the cost of a switch.
-  static void PrefetchStack(const Fiber& fiber) {
+  [[gnu::always_inline]] static void PrefetchStack(const Fiber& fiber) {
     const char* const top_frame = static_cast<const char*>(fiber.stack_pointer_);
     for (int line = 0; line < 5; ++line) __builtin_prefetch(top_frame + line * 64);
   }
@@ -154,11 +160,12 @@ class Machine {
   Fiber* TakeReady();           // null when none is ready or the run is to stop
   Fiber* ChooseReady();
   bool ThreadIsClean() const;   // errno is 0, no exception is in flight
-  void SwitchTo(Fiber* next);   // next == null: back to the event loop
-  void SwitchAndKeep(Fiber* next);
+  // From running_ to `next`; null is the event loop.
+  void SwitchTo(Fiber* from, Fiber* next);
+  void SwitchAndKeep(Fiber* from, Fiber* next);
+  void JumpTo(Fiber* from, Fiber* next);
   [[noreturn]] void EndRunning();
   void ReapEnded();
-  void CallHooks(Fiber* from, Fiber* to);
 
   const Options options_;
   MachineStore own_store_;
@@ -202,7 +209,8 @@ class MachineScope {
 // REQUIRES: inside a simulation.
 inline TraceId Emit(Room room, uint8_t type, uint64_t object = 0, uint64_t a0 = 0, uint64_t a1 = 0,
                     uint64_t a2 = 0) {
-  return Here().machine->trace().Append(room, type, object, a0, a1, a2);
+  const Context& here = Here();
+  return here.machine->trace().Append(here, room, type, object, a0, a1, a2);
 }
 
 // The machine's clock, from anywhere inside a simulation.

@@ -109,9 +109,9 @@ class Trace {
   // What Format calls host `id`; without it "h<id>".
   void NameHost(HostId id, std::string name);
 
-  // Adds a record of what happens Here() and returns its id.
-  TraceId Append(Room room, uint8_t type, uint64_t object, uint64_t a0, uint64_t a1, uint64_t a2) {
-    const Context& here = Here();
+  // Adds a record of what happens `here` and returns its id.
+  TraceId Append(const Context& here, Room room, uint8_t type, uint64_t object, uint64_t a0,
+                 uint64_t a1, uint64_t a2) {
     Record& record = batch_[last_id_ % kBatchRecords];
     const TraceId id = ++last_id_;
     record = {here.now,     id,       here.cause, type,        room,
