@@ -26,33 +26,18 @@ timeval ToTimeval(SimTime ns) {
   return {.tv_sec = ns / kSecond, .tv_usec = ns % kSecond / kMicrosecond};
 }
 
-// For the first tick that is not before the deadline.
-void Arm(itimer* it) {
-  const int64_t due = (it->it_deadline + kTickNs - 1) / kTickNs;
-  timeout_add(&it->it_to, static_cast<int>(std::min<int64_t>(due - ticks(), INT32_MAX)));
-}
+// Intervals are a tick at least: no two times fall together.
+void Alarm(periodic* pt, int64_t) { psignal(static_cast<itimer::Real*>(pt)->owner, SIGALRM); }
 
-void Expire(void* arg) {
-  proc* const p = static_cast<proc*>(arg);
-  itimer* const it = p->p_itimer.get();
-  KASSERT(it->it_deadline != 0);
-  if (Now() < it->it_deadline) return Arm(it);  // it lies beyond what a timeout can count
-  psignal(p, SIGALRM);
-  if (it->it_interval == 0) {
-    it->it_deadline = 0;
-    return;
+void SetReal(proc* p, itimer::Real* real, SimTime until, SimTime interval) {
+  real->owner = p;
+  real->pt_fire = Alarm;
+  periodic_stop(real);
+  if (until != 0) {
+    periodic_start(real, Now() + until, interval);
+  } else {
+    real->pt_interval = interval;  // getitimer tells it
   }
-  it->it_deadline += it->it_interval;
-  KASSERT(it->it_deadline > Now());  // each interval is a tick at least
-  Arm(it);
-}
-
-void SetReal(proc* p, itimer* it, SimTime until, SimTime interval) {
-  if (!timeout_initialized(&it->it_to)) timeout_set(&it->it_to, Expire, p);
-  timeout_del(&it->it_to);
-  it->it_interval = interval;
-  it->it_deadline = until != 0 ? Now() + until : 0;
-  if (until != 0) Arm(it);
 }
 
 // Posts `signo` if the time is used up. A call that used several intervals at once posts it once.
@@ -78,7 +63,7 @@ int itimer_set(proc* p, int which, const itimerval& value) {
   }
   itimer* const it = p->p_itimer.get();
   if (which == ITIMER_REAL) {
-    SetReal(p, it, until, interval);
+    SetReal(p, &it->it_real, until, interval);
     return 0;
   }
   (which == ITIMER_VIRTUAL ? it->it_virtual : it->it_prof) = {
@@ -93,10 +78,11 @@ int itimer_get(const proc* p, int which, itimerval* value) {
   if (it == nullptr) return 0;
   const itimer::Used& used = which == ITIMER_VIRTUAL ? it->it_virtual : it->it_prof;
   const bool real = which == ITIMER_REAL;
-  const SimTime due = real ? it->it_deadline : used.due;
-  const SimTime now = real ? Now() : p->p_stime;
-  value->it_interval = ToTimeval(real ? it->it_interval : used.interval);
-  value->it_value = ToTimeval(due != 0 ? std::max<SimTime>(due - now, 0) : 0);
+  const SimTime left =
+      real ? periodic_left(&it->it_real)
+           : used.due != 0 ? std::max<SimTime>(used.due - p->p_stime, 0) : 0;
+  value->it_interval = ToTimeval(real ? it->it_real.pt_interval : used.interval);
+  value->it_value = ToTimeval(left);
   return 0;
 }
 

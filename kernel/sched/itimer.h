@@ -2,9 +2,8 @@
 //
 // Lives here:  struct itimer, itimer_set, itimer_get, proc_charge.
 // Called by:   uapi (setitimer, getitimer, alarm; proc_charge on every call), proc.cc (exit).
-// Owns:        its timeout; a process owns its timers from the first time one is set until it ends.
+// Owns:        a process owns its timers from the first time one is set until it ends.
 // Units:       timeval in the calls; virtual nanoseconds inside.
-// Invariants:  the timeout is pending exactly while it_deadline != 0.
 // Source:      OpenBSD sys/kern/kern_time.c (realitexpire, itimerfix, itimerdecr).
 // Differs:     1. SIGALRM comes with the first tick at or after the time, not one tick later.
 //              2. A program's own instructions take no virtual time: all the time that a process
@@ -17,8 +16,8 @@
 
 #include <array>
 
+#include "kernel/sched/periodic.h"
 #include "kernel/sched/proc.h"
-#include "kernel/sched/timeout.h"
 
 namespace sockbed {
 
@@ -29,18 +28,12 @@ struct itimer {
     SimTime interval = 0;  // between it and the ones that follow; 0: there are none
   };
 
-  itimer() = default;
-  ~itimer() {
-    if (timeout_initialized(&it_to)) timeout_del(&it_to);
-  }
-  itimer(const itimer&) = delete;
-  itimer& operator=(const itimer&) = delete;
-
   // ITIMER_REAL, in time since boot.
-  timeout it_to;
-  SimTime it_deadline = 0;  // when the next SIGALRM is due; 0: disarmed
-  SimTime it_interval = 0;  // between it and the ones that follow; 0: there are none
+  struct Real : periodic {
+    proc* owner = nullptr;  // who gets SIGALRM
+  };
 
+  Real it_real;
   Used it_virtual, it_prof;
 };
 
