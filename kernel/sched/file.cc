@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "kernel/sched/event.h"
 #include "kernel/sched/sched_host.h"
 #include "kernel/sim/fault.h"
 
@@ -27,6 +28,7 @@ int FRELE(file* fp) {
   KASSERT(fp->f_msgcount >= 0 && fp->f_msgcount <= fp->f_count);
   if (--fp->f_count > 0) return 0;
   KASSERT(fp->f_msgcount == 0);
+  knote_fileclose(fp);
   const int error = fp->f_ops != nullptr ? fp->f_ops->fo_close(fp) : 0;
   KASSERT(fp->f_count == 0);
   SchedHost& sched = Sched();

@@ -26,7 +26,7 @@ inline constexpr int FREAD = 0x1;
 inline constexpr int FWRITE = 0x2;
 static_assert(((FREAD | FWRITE) & (FNONBLOCK | FASYNC)) == 0);
 
-enum class FileType : uint8_t { kSocket, kPipe, kKqueue, kVnode };
+enum class FileType : uint8_t { kSocket, kPipe, kKqueue, kEpoll, kEventfd, kTimerfd, kVnode };
 
 // What a kind of file does. One const table per kind, filled by its room; runs in process context.
 struct fileops {
@@ -37,6 +37,9 @@ struct fileops {
   int (*fo_ioctl)(file* fp, unsigned long com, void* data);
   // Which of the poll events are true now; if none and `p` is given, records it to be woken.
   int (*fo_poll)(file* fp, int events, proc* p);
+  // Watches the file: sets kn_fop as kn_filter asks and attaches (knote_attach); null: it cannot
+  // be watched. Errors: EINVAL (no such filter for it), ELOOP (of kqueues).
+  int (*fo_kqfilter)(file* fp, knote* kn);
   int (*fo_stat)(file* fp, struct stat* sb);
   // The last reference is gone. Its errno is what close(2) reports. [sleeps]
   int (*fo_close)(file* fp);
@@ -46,12 +49,13 @@ struct file {
   const fileops* f_ops = nullptr;  // [I]
   void* f_data = nullptr;          // the socket, pipe ...; f_ops knows
   FileType f_type = FileType::kSocket;
-  int f_flag = 0;          // F*
-  int f_count = 0;         // references: descriptors, running calls, messages in flight
-  int f_msgcount = 0;      // of these, messages in flight
-  uint64_t f_id = 0;       // [I] counts from 1 per host, in order of creation
-  ucred f_cred;            // of the opener
-  file* f_next = nullptr;  // the host's list of open files, in order of creation
+  int f_flag = 0;             // F*
+  int f_count = 0;            // references: descriptors, running calls, messages in flight
+  int f_msgcount = 0;         // of these, messages in flight
+  knote* f_knotes = nullptr;  // of all kqueues, newest first
+  uint64_t f_id = 0;          // [I] counts from 1 per host, in order of creation
+  ucred f_cred;               // of the opener
+  file* f_next = nullptr;     // the host's list of open files, in order of creation
   file* f_prev = nullptr;
 };
 

@@ -158,6 +158,7 @@ void Disown(SchedHost& sched, proc* p) {
 void BecomeZombie(proc* p) {
   SchedHost& sched = SchedOf(p);
   KASSERT(p->p_wchan == nullptr && !timeout_pending(&p->p_sleep_to));
+  KASSERT(p->p_klist.empty());  // its kqueues are closed
   selclear(p);
   p->p_siglist = 0;
   p->p_stat = ProcState::kZombie;
@@ -402,6 +403,7 @@ void sched_boot(HostBase& host) {
   host.live_counts.push_back({"process", &sched.nprocs});
   host.live_counts.push_back({"file", &sched.nfiles});
   host.live_counts.push_back({"timeout", &sched.timeouts});
+  host.live_counts.push_back({"knote", &sched.nknotes});
   const auto read_only = [](int64_t) { return EPERM; };
   host.sysctls.Add("kern.maxfiles", {.value = &sched.maxfiles, .min = 0});
   host.sysctls.Add("kern.nfiles", {.value = &sched.nfiles, .check = read_only});

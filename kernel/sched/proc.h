@@ -26,6 +26,7 @@
 #include <memory>
 #include <string>
 
+#include "kernel/sched/event.h"
 #include "kernel/sched/host_local.h"
 #include "kernel/sched/timeout.h"
 #include "kernel/sim/fiber.h"
@@ -102,6 +103,7 @@ struct proc {
   int p_xstop = 0;                     // the signal that stopped it last
   std::unique_ptr<sigacts> p_sigacts;  // null until a signal is caught
   std::unique_ptr<itimer> p_itimer;    // null until setitimer(2)
+  klist p_klist;                       // EVFILT_SIGNAL
 
   // Who it is.
   HostBase* p_host = nullptr;  // [I]

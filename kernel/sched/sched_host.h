@@ -65,6 +65,11 @@ struct SchedHost {
   int64_t maxfiles = kMaxFiles;  // kern.maxfiles
 
   SelrecPool selrecs;
+
+  // Event queues.
+  uint64_t last_kqueue_id = 0;
+  int64_t nknotes = 0;
+  int64_t ntimers = 0;  // knotes of EVFILT_TIMER
 };
 
 // The current host's, and p's host's.

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "kernel/sched/event.h"
 #include "kernel/sched/signal.h"
 #include "kernel/sched/synch.h"
 
@@ -25,8 +26,9 @@ constexpr std::array kTypes = std::to_array<EventType>({
     {"THROW", "\"{0:s}{1:s}{2:s}\""},
     {"EXIT", "status {0:d} {1:@signal}"},
     {"WAIT", "process {o}"},
+    {"KNOTE", "kq#{o} {1:@filter} {0:d}"},
 });
-static_assert(kTypes.size() == static_cast<size_t>(SchedEvent::kWait) + 1);
+static_assert(kTypes.size() == static_cast<size_t>(SchedEvent::kKnote) + 1);
 
 constexpr std::array kResults = std::to_array<ValueName>({
     {0, "woken"},
@@ -89,11 +91,21 @@ constexpr std::array kDeeds = std::to_array<ValueName>({
     {static_cast<uint64_t>(SignalDeed::kHandler), "runs its handler"},
 });
 
+constexpr std::array kFilters = std::to_array<ValueName>({
+    {static_cast<uint64_t>(EVFILT_READ), "EVFILT_READ"},
+    {static_cast<uint64_t>(EVFILT_WRITE), "EVFILT_WRITE"},
+    {static_cast<uint64_t>(EVFILT_SIGNAL), "EVFILT_SIGNAL"},
+    {static_cast<uint64_t>(EVFILT_TIMER), "EVFILT_TIMER"},
+    {static_cast<uint64_t>(EVFILT_EXCEPT), "EVFILT_EXCEPT"},
+    {static_cast<uint64_t>(EVFILT_USER), "EVFILT_USER"},
+});
+
 constexpr std::array kTables = std::to_array<ValueTable>({
     {"result", kResults},
     {"priority", kPriorities},
     {"signal", kSignalNames},
     {"deed", kDeeds},
+    {"filter", kFilters},
 });
 
 }  // namespace

@@ -27,6 +27,7 @@ enum class SchedEvent : uint8_t {
   kThrow,     // object: pid; 0, 1, 2: the start of what() of an exception that ends the process
   kExit,      // object: pid; 0: status; 1: signal, or 0
   kWait,      // object: pid of a child that has been waited for
+  kKnote,     // object: kqueue; 0: descriptor or signal, else -1; 1: filter; it is pending now
 };
 
 // A record of this room, from wherever the code stands: `here`, for who has asked already.

@@ -28,6 +28,7 @@ bool SleepsInSelect(const proc* p) { return p->p_wchan == &selwait_ident; }
 }  // namespace
 
 selinfo::~selinfo() {
+  KASSERT(si_note.empty());
   if (!empty()) selwakeup(this);
 }
 
@@ -67,6 +68,8 @@ void selrecord(proc* p, selinfo* sip) {
 }
 
 void selwakeup(selinfo* sip) {
+  KNOTE(&sip->si_note, 0);
+  if (sip->empty()) return;
   uint64_t sleeping = 0;
   const proc* first = nullptr;
   for (const selrec* record = sip->si_first; record != nullptr; record = record->sr_next) {

@@ -1,4 +1,4 @@
-// Who waits in select or poll for a file to become ready.
+// Who waits for a file to become ready: in select or poll, or by a kqueue's knote.
 //
 // Lives here:  struct selinfo, selrecord, selwakeup, the wait of poll itself.
 // Called by:   socket and pipes (selwakeup), fo_poll (selrecord), uapi (selwait).
@@ -17,6 +17,7 @@
 #ifndef SOCKBED_KERNEL_SCHED_SELINFO_H_
 #define SOCKBED_KERNEL_SCHED_SELINFO_H_
 
+#include "kernel/sched/event.h"
 #include "kernel/sched/proc.h"
 
 namespace sockbed {
@@ -32,7 +33,8 @@ struct selrec {
   selrec* sr_proc_prev = nullptr;
 };
 
-// The part of a file that remembers who scanned it. A field of a sockbuf or a pipe; goes with it.
+// The part of a file that remembers who scanned and who watches it. A field of a sockbuf or a pipe;
+// goes with it.
 struct selinfo {
   selinfo() = default;
   ~selinfo();  // wakes whoever is recorded: the file is gone
@@ -43,6 +45,7 @@ struct selinfo {
 
   selrec* si_first = nullptr;
   selrec* si_last = nullptr;
+  klist si_note;
 };
 
 // Free records of one host.
@@ -63,7 +66,7 @@ class SelrecPool {
 // Records that `p` is scanning `sip`. At most once per process and file.
 void selrecord(proc* p, selinfo* sip);
 
-// Wakes everybody recorded, in order of registration, and forgets them.
+// Tells the knotes, then wakes everybody recorded, in order of registration, and forgets them.
 void selwakeup(selinfo* sip);
 
 // The sleep of select(2) and poll(2): until a recorded file wakes `p` or `timo` ticks have passed

@@ -117,6 +117,7 @@ void postsig(proc* p, int signo) {
 void psignal(proc* p, int signo) {
   KASSERT(ValidSignal(signo));
   if (p->p_exiting || p->p_stat == ProcState::kZombie) return;
+  KNOTE(&p->p_klist, signo);  // of ignored ones too
   if (p->p_system && !SchedOf(p).tearing_down) return;
   const uint64_t bit = SigBit(signo);
   if ((bit & kStops) != 0) p->p_siglist &= ~SigBit(SIGCONT);

@@ -1,4 +1,4 @@
-// A socket as an open file: read, write, ioctl, poll, stat, close.
+// A socket as an open file: read, write, ioctl, poll, kqueue filters, stat, close.
 #include <errno.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -111,6 +111,77 @@ void Remember(proc* p, sockbuf* sb) {
   sb->sb_flags |= SB_SEL;
 }
 
+socket* WatchedBy(const knote* kn) { return static_cast<socket*>(kn->kn_hook); }
+
+// Nothing more will come (or go): an event in any case, with the error that is pending.
+bool AtEof(knote* kn, const socket* so, int cantmore) {
+  if ((so->so_state & cantmore) == 0) return false;
+  kn->kn_flags |= EV_EOF;
+  kn->kn_fflags = static_cast<unsigned>(so->so_error);
+  return true;
+}
+
+// Whether there is as much as the program asked for, or else as the buffer's mark says.
+bool Enough(const knote* kn, const sockbuf* sb) {
+  return kn->kn_data >= ((kn->kn_sfflags & NOTE_LOWAT) != 0 ? kn->kn_sdata : sb->sb_lowat);
+}
+
+// A listener's data are its connections; which of the two a socket is, is asked each time.
+bool filt_soread(knote* kn, long) {
+  const socket* so = WatchedBy(kn);
+  if ((so->so_options & kSoAcceptConn) != 0) {
+    kn->kn_data = so->so_qlen;
+    return so->so_qlen != 0;
+  }
+  kn->kn_data = static_cast<int64_t>(so->so_rcv.sb_cc);
+  if (so->so_splice != nullptr) return false;
+  if (AtEof(kn, so, SS_CANTRCVMORE) || so->so_error != 0) return true;
+  return Enough(kn, &so->so_rcv);
+}
+
+bool filt_sowrite(knote* kn, long) {
+  const socket* so = WatchedBy(kn);
+  kn->kn_data = sbspace(&so->so_snd);
+  if (AtEof(kn, so, SS_CANTSENDMORE) || so->so_error != 0) return true;
+  const bool needs_peer = (so->so_proto->pr_flags & PR_CONNREQUIRED) != 0;
+  if (needs_peer && (so->so_state & SS_ISCONNECTED) == 0) return false;
+  return Enough(kn, &so->so_snd);
+}
+
+bool filt_soexcept(knote* kn, long) {
+  const socket* so = WatchedBy(kn);
+  const bool urgent = so->so_oobmark != 0 || (so->so_state & SS_RCVATMARK) != 0;
+  if ((kn->kn_sfflags & NOTE_OOB) == 0 || !urgent) return false;
+  kn->kn_fflags |= NOTE_OOB;
+  return true;
+}
+
+void DetachFrom(sockbuf* sb, knote* kn) {
+  knote_detach(kn);
+  if (sb->sb_sel.si_note.empty()) sb->sb_flags &= ~SB_KNOTE;
+}
+void filt_sordetach(knote* kn) { DetachFrom(&WatchedBy(kn)->so_rcv, kn); }
+void filt_sowdetach(knote* kn) { DetachFrom(&WatchedBy(kn)->so_snd, kn); }
+
+constexpr filterops soread_filtops = {.f_detach = filt_sordetach, .f_event = filt_soread};
+constexpr filterops sowrite_filtops = {.f_detach = filt_sowdetach, .f_event = filt_sowrite};
+constexpr filterops soexcept_filtops = {.f_detach = filt_sordetach, .f_event = filt_soexcept};
+
+int soo_kqfilter(file* fp, knote* kn) {
+  socket* so = SocketOf(fp);
+  sockbuf* const sb = kn->kn_filter == EVFILT_WRITE ? &so->so_snd : &so->so_rcv;
+  const filterops* fop;
+  switch (kn->kn_filter) {
+    case EVFILT_READ: fop = &soread_filtops; break;
+    case EVFILT_WRITE: fop = &sowrite_filtops; break;
+    case EVFILT_EXCEPT: fop = &soexcept_filtops; break;
+    default: return EINVAL;
+  }
+  knote_attach(kn, fop, &sb->sb_sel, so);
+  sb->sb_flags |= SB_KNOTE;
+  return 0;
+}
+
 }  // namespace
 
 const fileops socketops = {
@@ -118,6 +189,7 @@ const fileops socketops = {
     .fo_write = soo_write,
     .fo_ioctl = soo_ioctl,
     .fo_poll = soo_poll,
+    .fo_kqfilter = soo_kqfilter,
     .fo_stat = soo_stat,
     .fo_close = soo_close,
 };
