@@ -9,6 +9,7 @@
 #include <string>
 
 #include "kernel/host/host.h"
+#include "kernel/sched/event.h"
 
 namespace sockbed::uapi {
 namespace {
@@ -82,6 +83,7 @@ const fileops console_ops = {
     .fo_write = ConsoleWrite,
     .fo_ioctl = ConsoleIoctl,
     .fo_poll = ConsolePoll,
+    .fo_kqfilter = seltrue_kqfilter,
     .fo_stat = ConsoleStat,
     .fo_close = ConsoleClose,
 };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernel/host/simulation.h"
+#include "kernel/sched/event.h"
 #include "kernel/sim/fault.h"
 #include "kernel/socket/fdops.h"
 #include "kernel/socket/socket_host.h"
@@ -46,25 +47,26 @@ int OpsInstall(proc* p, std::span<file* const> files, bool close_on_exec, int* f
 
 constexpr fdops kFdops = {.fd_getfile = OpsGetFile, .fd_install = OpsInstall};
 
-// The first system call on this host: its rooms below learn of descriptors. There is no earlier
-// moment, since kernel/host boots only what lies below it.
-void AttachHost(Host& host) {
-  const auto attached = [](const auto& other) { return HostLocal<UapiHost>::Has(*other); };
-  if (std::ranges::none_of(host.simulation().hosts(), attached)) {
-    uapi_describe(Here().machine->trace());
-  }
-  HostLocal<UapiHost>::Make(host);
-  HostLocal<SocketHost>::Of(host).fd_ops = &kFdops;
-  proc_at_exit(host, fdfree);
-}
-
 size_t Index(int fd) { return static_cast<size_t>(fd); }
 
 }  // namespace
 
+// The rooms below learn of descriptors. There is no earlier moment, since kernel/host boots only
+// what lies below it.
+UapiHost& attach_host(Host& host) {
+  if (HostLocal<UapiHost>::Has(host)) return HostLocal<UapiHost>::Of(host);
+  const auto attached = [](const auto& other) { return HostLocal<UapiHost>::Has(*other); };
+  if (std::ranges::none_of(host.simulation().hosts(), attached)) {
+    uapi_describe(Here().machine->trace());
+  }
+  HostLocal<SocketHost>::Of(host).fd_ops = &kFdops;
+  proc_at_exit(host, fdfree);
+  return HostLocal<UapiHost>::Make(host);
+}
+
 void fdinit(proc* p) {
   if (p->p_fd != nullptr) return;
-  if (!HostLocal<UapiHost>::Has(*p->p_host)) AttachHost(CurrentHost());
+  attach_host(CurrentHost());
   p->p_fd = new filedesc;
   file* console;
   if (console_open(&console) != 0) return;  // kern.maxfiles is reached: the process goes without
@@ -79,8 +81,16 @@ void fdinit(proc* p) {
 void fdcopy(const proc* p, proc* child) {
   KASSERT(child->p_fd == nullptr);
   child->p_fd = new filedesc(*p->p_fd);
-  for (const filedesc::Slot& slot : child->p_fd->fd_ofiles) {
-    if (slot.fp != nullptr) FREF(slot.fp);
+  filedesc& table = *child->p_fd;
+  for (size_t fd = 0; fd < table.fd_ofiles.size(); ++fd) {
+    filedesc::Slot& slot = table.fd_ofiles[fd];
+    if (slot.fp == nullptr) continue;
+    if (slot.fp->f_type != FileType::kKqueue) {
+      FREF(slot.fp);
+    } else {
+      slot = {};
+      table.fd_freefile = std::min(table.fd_freefile, static_cast<int>(fd));
+    }
   }
 }
 
@@ -96,12 +106,15 @@ int getsock(const proc* p, int fd, file** fp, struct socket** so) {
   return 0;
 }
 
+int fd_limit(const proc* p) {
+  return static_cast<int>(std::min(p->p_fd->fd_limit, CurrentHost().kern.maxfilesperproc));
+}
+
 int fdalloc(proc* p, int from, file* fp, bool close_on_exec, int* fd) {
   filedesc& table = *p->p_fd;
-  const int limit = static_cast<int>(CurrentHost().kern.maxfilesperproc);
   int i = std::max(from, table.fd_freefile);
   while (Index(i) < table.fd_ofiles.size() && table.fd_ofiles[Index(i)].fp != nullptr) ++i;
-  if (i >= limit || fault::Fires(Site::kFdLimit, Here().pid)) return EMFILE;
+  if (i >= fd_limit(p) || fault::Fires(Site::kFdLimit, Here().pid)) return EMFILE;
   if (Index(i) >= table.fd_ofiles.size()) table.fd_ofiles.resize(Index(i) + 1);
   table.fd_ofiles[Index(i)] = {fp, close_on_exec};
   if (from <= table.fd_freefile) table.fd_freefile = i + 1;
@@ -109,25 +122,41 @@ int fdalloc(proc* p, int from, file* fp, bool close_on_exec, int* fd) {
   return 0;
 }
 
+int fdcreate(proc* p, FileType type, const fileops* ops, void* data, int flag, bool close_on_exec,
+             int* fd) {
+  file* fp;
+  if (const int error = falloc_file(&fp)) return error;
+  fp->f_type = type;
+  fp->f_flag = flag;
+  fp->f_data = data;
+  if (const int error = fdalloc(p, 0, fp, close_on_exec, fd)) {
+    FRELE(fp);  // without f_ops it leaves `data` alone
+    return error;
+  }
+  fp->f_ops = ops;
+  return 0;
+}
+
 int fdrelease(proc* p, int fd) {
   file* const fp = fd_getfile(p, fd);
   if (fp == nullptr) return EBADF;
+  if (fp->f_knotes != nullptr) knote_fdclose(fp, fd, p->p_fd);
   filedesc& table = *p->p_fd;
   table.fd_ofiles[Index(fd)] = {};
   table.fd_freefile = std::min(table.fd_freefile, fd);
   return FRELE(fp);
 }
 
-int fddup2(proc* p, int from, int to) {
+int fddup2(proc* p, int from, int to, bool close_on_exec) {
   file* const fp = fd_getfile(p, from);
-  if (fp == nullptr || to < 0 || to >= CurrentHost().kern.maxfilesperproc) return EBADF;
+  if (fp == nullptr || to < 0 || to >= fd_limit(p)) return EBADF;
   if (from == to) return 0;
   FREF(fp);
   // dup2 does not tell how the close of what `to` was went.
   if (fd_getfile(p, to) != nullptr) (void)fdrelease(p, to);
   filedesc& table = *p->p_fd;
   if (Index(to) >= table.fd_ofiles.size()) table.fd_ofiles.resize(Index(to) + 1);
-  table.fd_ofiles[Index(to)] = {.fp = fp};
+  table.fd_ofiles[Index(to)] = {fp, close_on_exec};
   return 0;
 }
 

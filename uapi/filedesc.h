@@ -25,11 +25,13 @@ namespace sockbed {
 
 struct filedesc {
   struct Slot {
-    file* fp = nullptr;          // null: free
+    file* fp = nullptr;  // null: free
     bool close_on_exec = false;
   };
-  std::vector<Slot> fd_ofiles;   // by number
-  int fd_freefile = 0;           // where to begin the search for a free one
+  std::vector<Slot> fd_ofiles;       // by number
+  int fd_freefile = 0;               // where to begin the search for a free one
+  int64_t fd_limit = INT64_MAX;      // RLIMIT_NOFILE; kern.maxfilesperproc is below it, or not
+  int64_t fd_limit_max = INT64_MAX;  // what it may be raised to
 };
 
 namespace uapi {
@@ -40,9 +42,13 @@ struct UapiHost {
   Stream getrandom{Site::kGetrandom};
 };
 
+// Makes the host's, unless there is one.
+UapiHost& attach_host(Host& host);
+
 // Gives `p` a table with the console as 0, 1 and 2, unless it has one.
 void fdinit(proc* p);
-// Gives `child` a copy of p's table: the same open files. REQUIRES: `child` has none.
+// Gives `child` a copy of p's table: the same open files, but for kqueues. REQUIRES: `child` has
+// none.
 void fdcopy(const proc* p, proc* child);
 
 // The open file of that number, borrowed, or null.
@@ -56,15 +62,23 @@ inline file* fd_getfile(const proc* p, int fd) {
 // Its socket. Errors: EBADF, ENOTSOCK.
 [[nodiscard]] int getsock(const proc* p, int fd, file** fp, struct socket** so);
 
+// One more than the highest number a descriptor of `p` may have.
+int fd_limit(const proc* p);
+
 // Makes `fp` the lowest free number from `from` on. Takes the reference. Errors: EMFILE (nothing
 // taken).
 [[nodiscard]] int fdalloc(proc* p, int from, file* fp, bool close_on_exec, int* fd);
-// Frees the number and drops its reference. [sleeps] if that was the last one of a lingering
-// socket.
+// A new open file of `data`, which the file owns from then on, as the lowest free number. `flag` is
+// F*. Errors: EMFILE, ENFILE (`data` is still the caller's).
+[[nodiscard]] int fdcreate(proc* p, FileType type, const fileops* ops, void* data, int flag,
+                           bool close_on_exec, int* fd);
+// Frees the number, which kqueues of this table forget, and drops its reference. [sleeps] if that
+// was the last one of a lingering socket.
 // Errors: EBADF, what fo_close answers. The number is free in every case.
 int fdrelease(proc* p, int fd);
-// Makes `to` mean what `from` means, closing what it was. Errors: EBADF.
-[[nodiscard]] int fddup2(proc* p, int from, int to);
+// Makes `to` mean what `from` means, closing what it was. `from` itself is left as it is. Errors:
+// EBADF.
+[[nodiscard]] int fddup2(proc* p, int from, int to, bool close_on_exec);
 
 }  // namespace uapi
 }  // namespace sockbed

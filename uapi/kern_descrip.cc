@@ -1,8 +1,11 @@
-// Calls on descriptors themselves: close, dup, fcntl, fstat.
+// Calls on descriptors themselves: close, dup, fcntl, fstat, and their limit.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+
+#include <algorithm>
 
 #include "uapi/syscall.h"
 #include "uapi/uapi.h"
@@ -14,7 +17,7 @@ namespace {
 int Duplicate(proc* p, int fd, long from, bool close_on_exec, int64_t* value) {
   file* fp;
   if (const int error = getfile(p, fd, &fp)) return error;
-  if (from < 0 || from >= CurrentHost().kern.maxfilesperproc) return EINVAL;
+  if (from < 0 || from >= fd_limit(p)) return EINVAL;
   int newfd;
   if (const int error = fdalloc(p, static_cast<int>(from), fp, close_on_exec, &newfd)) return error;
   FREF(fp);
@@ -86,7 +89,55 @@ int sys_fcntl(proc* p, int fd, int cmd, long arg, int64_t* value) {
   }
 }
 
+// RLIMIT_NOFILE is simulated. Nothing else here has a limit that a process could meet.
+int sys_getrlimit(const proc* p, int resource, rlimit* limit) {
+  if (limit == nullptr) return EFAULT;
+  if (resource < 0 || resource >= RLIM_NLIMITS) return EINVAL;
+  *limit = {RLIM_INFINITY, RLIM_INFINITY};
+  if (resource == RLIMIT_NOFILE) {
+    const int64_t most = std::min(p->p_fd->fd_limit_max, CurrentHost().kern.maxfilesperproc);
+    *limit = {static_cast<rlim_t>(fd_limit(p)), static_cast<rlim_t>(most)};
+  }
+  return 0;
+}
+
+int64_t Capped(rlim_t value) {
+  return static_cast<int64_t>(std::min<rlim_t>(value, rlim_t{INT64_MAX}));
+}
+
+int sys_setrlimit(proc* p, int resource, const rlimit* limit) {
+  rlimit now;
+  if (const int error = sys_getrlimit(p, resource, &now)) return error;
+  if (limit == nullptr) return EFAULT;
+  if (limit->rlim_cur > limit->rlim_max) return EINVAL;
+  if (resource != RLIMIT_NOFILE) {
+    return limit->rlim_cur == RLIM_INFINITY ? 0 : EINVAL;  // nobody would keep to it
+  }
+  if (limit->rlim_max > now.rlim_max && !suser(p->p_ucred)) return EPERM;
+  p->p_fd->fd_limit = Capped(limit->rlim_cur);
+  p->p_fd->fd_limit_max = Capped(limit->rlim_max);
+  return 0;
+}
+
 }  // namespace
+
+int getrlimit(int resource, rlimit* limit) {
+  return static_cast<int>(
+      SystemCall(Sys::kGetrlimit, {.a0 = Shown(resource)}, [&](const proc* p, int64_t*) {
+        return sys_getrlimit(p, resource, limit);
+      }));
+}
+
+int setrlimit(int resource, const rlimit* limit) {
+  CallArgs args{.a0 = Shown(resource)};
+  if (limit != nullptr) {
+    args.a1 = Shown(Capped(limit->rlim_cur));
+    args.a2 = Shown(Capped(limit->rlim_max));
+  }
+  return static_cast<int>(SystemCall(Sys::kSetrlimit, args, [&](proc* p, int64_t*) {
+    return sys_setrlimit(p, resource, limit);
+  }));
+}
 
 int close(int fd) {
   return static_cast<int>(SystemCall(Sys::kClose, {.fd = fd}, [&](proc* p, int64_t*) {
@@ -104,7 +155,16 @@ int dup2(int fd, int to) {
   const CallArgs args{.fd = fd, .a0 = Shown(to)};
   return static_cast<int>(SystemCall(Sys::kDup2, args, [&](proc* p, int64_t* value) {
     *value = to;
-    return fddup2(p, fd, to);
+    return fddup2(p, fd, to, false);
+  }));
+}
+
+int dup3(int fd, int to, int flags) {
+  const CallArgs args{.fd = fd, .a0 = Shown(to), .a1 = Shown(flags)};
+  return static_cast<int>(SystemCall(Sys::kDup3, args, [&](proc* p, int64_t* value) {
+    if (fd == to || (flags & ~O_CLOEXEC) != 0) return EINVAL;
+    *value = to;
+    return fddup2(p, fd, to, (flags & O_CLOEXEC) != 0);
   }));
 }
 

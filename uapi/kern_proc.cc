@@ -1,11 +1,13 @@
 // Processes: who one is, ending, waiting for children, groups. Signals are in kern_sig.cc.
 #include <errno.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "kernel/sched/signal.h"
@@ -117,6 +119,23 @@ int getrusage(int who, rusage* usage) {
         *usage = Usage(who == RUSAGE_SELF ? p->p_stime : p->p_cstime);
         return 0;
       }));
+}
+
+int uname(utsname* name) {
+  return static_cast<int>(SystemCall(Sys::kUname, {}, [&](const proc*, int64_t*) {
+    if (name == nullptr) return EFAULT;
+    *name = {};
+    const auto put = [](auto& field, const std::string& text) {
+      text.copy(field, sizeof field - 1);
+    };
+    // The same on every machine: a run may not depend on where it runs.
+    put(name->sysname, "OpenBSD");
+    put(name->nodename, CurrentHost().name);
+    put(name->release, "4.9");
+    put(name->version, "SOCKBED");
+    put(name->machine, "simulated");
+    return 0;
+  }));
 }
 
 pid_t spawn(const char* name, std::function<int()> main) {

@@ -20,8 +20,22 @@ TEST(KernTime, WallClockStartsAtTheBootEpochPlusTheHostsOffset) {
     EXPECT_EQ(tv.tv_sec, kBootEpochSeconds + 90);
     EXPECT_LT(MonotonicNs(), kSecond);
     timespec ts;
-    EXPECT_THAT(uapi::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts), FailsWith(EINVAL));
+    EXPECT_THAT(uapi::clock_gettime(CLOCK_TAI, &ts), FailsWith(EINVAL));
     EXPECT_THAT(uapi::clock_gettime(CLOCK_REALTIME, nullptr), FailsWith(EFAULT));
+  });
+  EXPECT_EQ(sim.Run().Complaints(), "");
+}
+
+TEST(KernTime, CpuTimeIsWhatCallsAreCharged) {
+  Simulation sim({.seed = 1});
+  sim.AddHost("host").Spawn("prog", [] {
+    timespec before, after;
+    EXPECT_THAT(uapi::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before), Works());
+    EXPECT_EQ(uapi::sleep(1), 0u);
+    EXPECT_THAT(uapi::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after), Works());
+    EXPECT_EQ(after.tv_sec, 0);
+    EXPECT_EQ(after.tv_nsec - before.tv_nsec, 2 * 200);  // the sleep and the second question
+    EXPECT_EQ(uapi::clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &after, nullptr), EINVAL);
   });
   EXPECT_EQ(sim.Run().Complaints(), "");
 }

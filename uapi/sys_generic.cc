@@ -101,6 +101,14 @@ ssize_t pwrite(int fd, const void*, size_t len, off_t offset) {
   return NotSeekable(Sys::kPwrite, fd, len, Shown(offset));
 }
 
+ssize_t preadv(int fd, const iovec*, int count, off_t offset) {
+  return NotSeekable(Sys::kPread, fd, Shown(count), Shown(offset));
+}
+
+ssize_t pwritev(int fd, const iovec*, int count, off_t offset) {
+  return NotSeekable(Sys::kPwrite, fd, Shown(count), Shown(offset));
+}
+
 off_t lseek(int fd, off_t offset, int) {
   return NotSeekable(Sys::kLseek, fd, Shown(offset), 0);
 }

@@ -10,7 +10,6 @@
 #include <cstring>
 #include <vector>
 
-#include "kernel/sched/itimer.h"
 #include "kernel/sched/selinfo.h"
 #include "kernel/sched/timeout.h"
 #include "uapi/syscall.h"
@@ -20,14 +19,11 @@
 namespace sockbed::uapi {
 namespace {
 
-// A call that only looks costs this on top: a loop of such calls has to get somewhere.
-constexpr SimTime kLookNs = kMicrosecond;
-
 // Scans, sleeps and scans again. `scan(recorder)` returns how many were ready, -errno on error; it
 // records the process given, null: nobody. [sleeps] `wmesg`. Errors: EINTR, and the scan's.
 template <typename Scan>
 int WaitReady(proc* p, const char* wmesg, const WaitLimit& limit, Scan&& scan, int64_t* ready) {
-  if (limit.only_looks()) proc_charge(p, kLookNs);
+  limit.ChargeLook();
   for (;;) {
     const int found = scan(limit.only_looks() ? nullptr : p);
     *ready = std::max(found, 0);
@@ -62,7 +58,7 @@ int PollScan(proc* p, pollfd* fds, nfds_t count, proc* recorder) {
 }
 
 int sys_poll(proc* p, pollfd* fds, nfds_t count, const WaitLimit& limit, int64_t* ready) {
-  if (count > static_cast<nfds_t>(CurrentHost().kern.maxfilesperproc)) return EINVAL;
+  if (count > static_cast<nfds_t>(fd_limit(p))) return EINVAL;
   if (fds == nullptr && count > 0) return EFAULT;
   return WaitReady(
       p, "poll", limit, [&](proc* recorder) { return PollScan(p, fds, count, recorder); }, ready);
@@ -86,7 +82,10 @@ class SelectSets {
         if (!FD_ISSET(fd, set.asked)) continue;
         file* const fp = fd_getfile(p, fd);
         if (fp == nullptr) return -EBADF;
-        if (fp->f_ops->fo_poll(fp, set.event, found == 0 ? recorder : nullptr) == 0) continue;
+        if (!Holds(fp, set.event,
+                   fp->f_ops->fo_poll(fp, set.event, found == 0 ? recorder : nullptr))) {
+          continue;
+        }
         FD_SET(fd, &set.ready);
         ++found;
       }
@@ -108,9 +107,26 @@ class SelectSets {
     short event;
     fd_set ready;
   };
+  // Hanging up, which comes unasked, is an answer to those who can read or write, never urgent.
+  static bool Holds(const file* fp, short event, int ready) {
+    if ((ready & event) != 0) return true;
+    if ((ready & POLLHUP) == 0 || event == POLLPRI) return false;
+    return (fp->f_flag & (event == POLLIN ? FREAD : FWRITE)) != 0;
+  }
+
   const int count_;
   Set sets_[3];
 };
+
+int sys_select(proc* p, int count, fd_set* in, fd_set* out, fd_set* except, const WaitLimit& limit,
+               int64_t* ready) {
+  if (count < 0) return EINVAL;
+  SelectSets sets(std::min({count, fd_limit(p), FD_SETSIZE}), in, out, except);
+  const int error = WaitReady(
+      p, "select", limit, [&](proc* recorder) { return sets.Scan(p, recorder); }, ready);
+  if (error == 0) sets.CopyOut();
+  return error;
+}
 
 }  // namespace
 
@@ -128,12 +144,7 @@ int ppoll(pollfd* fds, nfds_t count, const timespec* limit, const sigset_t* mask
   const CallArgs args{.a0 = count, .a1 = Shown(limit != nullptr ? TimespecNs(*limit) : -1)};
   return static_cast<int>(SystemCall(Sys::kPpoll, args, [&](proc* p, int64_t* value) {
     if (limit != nullptr && !IsCanonical(*limit)) return EINVAL;
-    const MaskScope scope(p, mask);
-    const int error = sys_poll(
-        p, fds, count,
-        limit != nullptr ? WaitLimit::After(TimespecNs(*limit)) : WaitLimit::Never(), value);
-    if (error == EINTR) userret();  // the signal that ended the wait is blocked again outside
-    return error;
+    return UnderMask(p, mask, [&] { return sys_poll(p, fds, count, LimitOf(limit), value); });
   }));
 }
 
@@ -141,14 +152,19 @@ int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* limit) {
   const SimTime limit_ns = limit != nullptr ? TimevalNs(*limit) : -1;
   const CallArgs args{.a0 = Shown(count), .a1 = Shown(limit_ns)};
   return static_cast<int>(SystemCall(Sys::kSelect, args, [&](proc* p, int64_t* value) {
-    if (count < 0 || (limit != nullptr && !IsCanonical(*limit))) return EINVAL;
-    const int limit_fd = static_cast<int>(CurrentHost().kern.maxfilesperproc);
-    SelectSets sets(std::min({count, limit_fd, FD_SETSIZE}), in, out, except);
-    const int error = WaitReady(
-        p, "select", limit != nullptr ? WaitLimit::After(limit_ns) : WaitLimit::Never(),
-        [&](proc* recorder) { return sets.Scan(p, recorder); }, value);
-    if (error == 0) sets.CopyOut();
-    return error;
+    if (limit != nullptr && !IsCanonical(*limit)) return EINVAL;
+    return sys_select(p, count, in, out, except,
+                      limit != nullptr ? WaitLimit::After(limit_ns) : WaitLimit::Never(), value);
+  }));
+}
+
+int pselect(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* limit,
+            const sigset_t* mask) {
+  const CallArgs args{.a0 = Shown(count), .a1 = Shown(limit != nullptr ? TimespecNs(*limit) : -1)};
+  return static_cast<int>(SystemCall(Sys::kPselect, args, [&](proc* p, int64_t* value) {
+    if (limit != nullptr && !IsCanonical(*limit)) return EINVAL;
+    return UnderMask(p, mask,
+                     [&] { return sys_select(p, count, in, out, except, LimitOf(limit), value); });
   }));
 }
 

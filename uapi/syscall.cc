@@ -120,6 +120,7 @@ int UserVectors::Check() {
 }
 
 void UserVectors::MaybeShorten(const file* fp) {
+  if (fp->f_type == FileType::kEventfd || fp->f_type == FileType::kTimerfd) return;
   if (fp->f_type == FileType::kSocket) {
     const auto* so = static_cast<const struct socket*>(fp->f_data);
     if ((so->so_proto->pr_flags & PR_ATOMIC) != 0) return;

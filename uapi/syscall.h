@@ -9,6 +9,7 @@
 #ifndef SOCKBED_UAPI_SYSCALL_H_
 #define SOCKBED_UAPI_SYSCALL_H_
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -87,6 +88,15 @@ class MaskScope {
   proc* const p_;
   const uint64_t saved_;
 };
+
+// Runs `wait`, which returns an errno, under `mask` (null: under the process's own).
+template <typename Wait>
+inline int UnderMask(proc* p, const sigset_t* mask, Wait&& wait) {
+  const MaskScope scope(p, mask);
+  const int error = wait();
+  if (error == EINTR) userret();  // the signal that ended the wait is blocked again outside
+  return error;
+}
 
 // An address or control buffer of the program as an mbuf. A zero length gives an empty one.
 // [sleeps]

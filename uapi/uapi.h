@@ -1,6 +1,8 @@
 // The system calls: what a simulated program may ask of its kernel.
 //
-// Lives here:  every call with its POSIX signature; and what only a simulation has: Print, spawn.
+// Lives here:  sockets, data, descriptors, time, processes, signals; and what only a simulation
+//              has: Print, spawn. This header brings waiting.h, where several files are waited
+//              for, and names.h.
 // Called by:   simulated programs; //uapi:posix (the C library's names), bio, ssl.
 // May touch:   host, socket, sched, sim. Never a protocol.
 // Context:     a simulated process. Elsewhere (interrupt context, outside a run) a call panics.
@@ -14,21 +16,22 @@
 #ifndef SOCKBED_UAPI_UAPI_H_
 #define SOCKBED_UAPI_UAPI_H_
 
-#include <netdb.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <time.h>
 
 #include <functional>
 #include <string>
+
+#include "uapi/names.h"
+#include "uapi/waiting.h"
 
 namespace sockbed::uapi {
 
@@ -78,6 +81,12 @@ ssize_t sendmsg(int fd, const msghdr* msg, int flags);
 ssize_t recv(int fd, void* data, size_t len, int flags);
 ssize_t recvfrom(int fd, void* data, size_t len, int flags, sockaddr* from, socklen_t* fromlen);
 ssize_t recvmsg(int fd, msghdr* msg, int flags);
+// Several messages in one call: how many were moved before one failed, or the error of the first.
+// Each one's msg_len becomes its bytes. MSG_WAITFORONE: recvmmsg waits for the first only. It looks
+// at `limit`, if set, after each message, as Linux does. Errors: as sendmsg and recvmsg; EINVAL (a
+// bad limit).
+int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags);
+int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* limit);
 ssize_t read(int fd, void* data, size_t len);
 ssize_t readv(int fd, const iovec* iov, int count);
 ssize_t write(int fd, const void* data, size_t len);
@@ -85,6 +94,8 @@ ssize_t writev(int fd, const iovec* iov, int count);
 // Errors: ESPIPE (nothing here is seekable), EBADF.
 ssize_t pread(int fd, void* data, size_t len, off_t offset);
 ssize_t pwrite(int fd, const void* data, size_t len, off_t offset);
+ssize_t preadv(int fd, const iovec* iov, int count, off_t offset);
+ssize_t pwritev(int fd, const iovec* iov, int count, off_t offset);
 off_t lseek(int fd, off_t offset, int whence);
 
 // --- Descriptors. 0, 1 and 2 are the host's console. ---
@@ -94,6 +105,14 @@ off_t lseek(int fd, off_t offset, int whence);
 int close(int fd);
 int dup(int fd);                  // Errors: EBADF, EMFILE.
 int dup2(int fd, int to);         // Errors: EBADF.
+// O_CLOEXEC. Errors: EBADF, EINVAL (flags; the same number twice).
+int dup3(int fd, int to, int flags);
+// Two descriptors: what is written to fds[1] is read from fds[0]. pipe2 takes O_NONBLOCK and
+// O_CLOEXEC. Writing sleeps on "pipewr" while 64 KiB wait, reading on "piperd" while none do; up to
+// PIPE_BUF bytes go as a whole. Writing without a reader: EPIPE and SIGPIPE.
+// Errors: EMFILE, ENFILE, EINVAL (flags), EFAULT.
+int pipe(int fds[2]);
+int pipe2(int fds[2], int flags);
 // F_GETFL, F_SETFL (O_NONBLOCK, O_ASYNC), F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC, F_GETOWN,
 // F_SETOWN. Errors: EBADF, EMFILE, EINVAL (another command, a bad argument).
 int fcntl(int fd, int cmd, long arg = 0);
@@ -101,21 +120,18 @@ int fcntl(int fd, int cmd, long arg = 0);
 // FIONCLEX. Errors: EBADF, ENOTTY, EOPNOTSUPP.
 int ioctl(int fd, unsigned long request, void* arg);
 int fstat(int fd, struct stat* st);
-
-// --- Waiting for several. [sleep] "poll", "select"; a signal ends them with EINTR, always. ---
-
-// Errors: EINVAL (count beyond the descriptor limit; a limit below -1), EINTR.
-int poll(pollfd* fds, nfds_t count, int timeout_ms);
-// `mask`, if set, replaces the signal mask while it waits. Errors: also EINVAL (a bad limit).
-int ppoll(pollfd* fds, nfds_t count, const timespec* limit, const sigset_t* mask);
-// Errors: EBADF (a bit that is not open), EINVAL (negative count, a bad limit), EINTR.
-int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* limit);
+// RLIMIT_NOFILE bounds descriptors, below kern.maxfilesperproc; others are infinite and stay so.
+// Errors: EINVAL (resource; above the maximum; a limit that nobody would keep to), EPERM (raising
+// the maximum, unless superuser).
+int getrlimit(int resource, rlimit* limit);
+int setrlimit(int resource, const rlimit* limit);
 
 // --- Time. The wall clock is the boot epoch, plus virtual time, plus the host's offset. ---
 
 time_t time(time_t* result);
 int gettimeofday(timeval* tv, void* tz);
-// CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME and their _COARSE and _RAW forms. Errors: EINVAL.
+// CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME and their _COARSE and _RAW forms;
+// CLOCK_PROCESS_CPUTIME_ID and CLOCK_THREAD_CPUTIME_ID: what calls were charged. Errors: EINVAL.
 int clock_gettime(clockid_t clock, timespec* ts);
 int clock_getres(clockid_t clock, timespec* ts);
 // [sleep] "nanslp": at least the interval, on tick boundaries. Errors: EINTR (see `rest`), EINVAL.
@@ -152,6 +168,7 @@ pid_t wait4(pid_t pid, int* status, int options, rusage* usage);
 pid_t waitpid(pid_t pid, int* status, int options);
 pid_t wait(int* status);
 int getrusage(int who, rusage* usage);  // Errors: EINVAL.
+int uname(utsname* name);  // "OpenBSD", the host's name, "4.9"
 
 // Errors: ESRCH, EPERM, EINVAL. pid 0 is the caller's process group, -pgid another, -1 everybody
 // but the caller.
@@ -170,16 +187,8 @@ int pause();
 // A child of the calling process, which runs `main` with a copy of its descriptors: a fork(2).
 pid_t spawn(const char* name, std::function<int()> main);
 
-// --- Names and randomness. ---
+// --- Randomness. ---
 
-// Host names of the simulation, "localhost", numeric addresses; numeric ports and the services of a
-// small table. Returns 0 or EAI_NONAME, EAI_SERVICE, EAI_FAMILY, EAI_SOCKTYPE, EAI_BADFLAGS,
-// EAI_AGAIN (fault point resolv.fail).
-int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result);
-void freeaddrinfo(addrinfo* list);
-int getnameinfo(const sockaddr* sa, socklen_t len, char* host, socklen_t hostlen, char* service,
-                socklen_t servicelen, int flags);
-int gethostname(char* name, size_t len);
 // The host's "getrandom" stream. Errors: EINVAL (flags), EIO (getentropy beyond 256 bytes).
 ssize_t getrandom(void* data, size_t len, unsigned flags);
 int getentropy(void* data, size_t len);

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -66,7 +67,8 @@ constexpr ValueName kIoctl[] = {
 constexpr ValueName kClocks[] = {
     SOCKBED_NAMED(CLOCK_REALTIME), SOCKBED_NAMED(CLOCK_MONOTONIC), SOCKBED_NAMED(CLOCK_BOOTTIME),
     SOCKBED_NAMED(CLOCK_MONOTONIC_RAW), SOCKBED_NAMED(CLOCK_REALTIME_COARSE),
-    SOCKBED_NAMED(CLOCK_MONOTONIC_COARSE)};
+    SOCKBED_NAMED(CLOCK_MONOTONIC_COARSE), SOCKBED_NAMED(CLOCK_PROCESS_CPUTIME_ID),
+    SOCKBED_NAMED(CLOCK_THREAD_CPUTIME_ID)};
 constexpr ValueName kSignals[] = {
     SOCKBED_NAMED(SIGHUP),  SOCKBED_NAMED(SIGINT),  SOCKBED_NAMED(SIGQUIT), SOCKBED_NAMED(SIGABRT),
     SOCKBED_NAMED(SIGKILL), SOCKBED_NAMED(SIGUSR1), SOCKBED_NAMED(SIGUSR2), SOCKBED_NAMED(SIGPIPE),
@@ -78,6 +80,8 @@ constexpr ValueName kWaitOptions[] = {SOCKBED_NAMED(WNOHANG), SOCKBED_NAMED(WUNT
                                       SOCKBED_NAMED(WCONTINUED)};
 constexpr ValueName kItimers[] = {SOCKBED_NAMED(ITIMER_REAL), SOCKBED_NAMED(ITIMER_VIRTUAL),
                                   SOCKBED_NAMED(ITIMER_PROF)};
+constexpr ValueName kEpollOps[] = {SOCKBED_NAMED(EPOLL_CTL_ADD), SOCKBED_NAMED(EPOLL_CTL_MOD),
+                                   SOCKBED_NAMED(EPOLL_CTL_DEL)};
 #undef SOCKBED_NAMED
 
 // An option is known by its level and its name together.
@@ -109,7 +113,7 @@ constexpr ValueTable kTables[] = {
     {"call", kCalls},       {"domain", kDomains}, {"type", kTypeNames}, {"sockflags", kSockFlags},
     {"how", kHow},          {"option", kOptions}, {"msg", kMsg},        {"fcntl", kFcntl},
     {"ioctl", kIoctl},      {"clock", kClocks},   {"signal", kSignals}, {"sighow", kSighow},
-    {"waitopt", kWaitOptions}, {"itimer", kItimers},
+    {"waitopt", kWaitOptions}, {"itimer", kItimers}, {"epollop", kEpollOps},
 };
 
 static_assert(std::size(kTypes) == static_cast<size_t>(UapiRecord::kError) + 1);

@@ -33,6 +33,8 @@ namespace sockbed::uapi {
   X(kRecv, "recv", "{o:d}, {0} bytes, {1:|msg}")                                   \
   X(kRecvfrom, "recvfrom", "{o:d}, {0} bytes, {1:|msg}")                           \
   X(kRecvmsg, "recvmsg", "{o:d}, {0} vectors, {1:|msg}")                           \
+  X(kSendmmsg, "sendmmsg", "{o:d}, {0:d} messages, {1:|msg}")                      \
+  X(kRecvmmsg, "recvmmsg", "{o:d}, {0:d} messages, {1:|msg}, {2:t} s")             \
   X(kRead, "read", "{o:d}, {0} bytes")                                             \
   X(kReadv, "readv", "{o:d}, {0:d} vectors")                                       \
   X(kWrite, "write", "{o:d}, {0} bytes")                                           \
@@ -43,12 +45,24 @@ namespace sockbed::uapi {
   X(kClose, "close", "{o:d}")                                                      \
   X(kDup, "dup", "{o:d}")                                                          \
   X(kDup2, "dup2", "{o:d}, {0:d}")                                                 \
+  X(kDup3, "dup3", "{o:d}, {0:d}, {1:x}")                                          \
   X(kFcntl, "fcntl", "{o:d}, {0:@fcntl}, {1:x}")                                   \
   X(kIoctl, "ioctl", "{o:d}, {0:@ioctl}, {1:d}")                                   \
   X(kFstat, "fstat", "{o:d}")                                                      \
   X(kPoll, "poll", "{0} descriptors, {1:d} ms")                                    \
   X(kPpoll, "ppoll", "{0} descriptors, {1:t} s")                                   \
   X(kSelect, "select", "{0:d} descriptors, {1:t} s")                               \
+  X(kPselect, "pselect", "{0:d} descriptors, {1:t} s")                             \
+  X(kKqueue, "kqueue", "{0:x}")                                                    \
+  X(kKevent, "kevent", "{o:d}, {0:d} changes, {1:d} events, {2:t} s")              \
+  X(kEpollCreate, "epoll_create", "{0:x}")                                         \
+  X(kEpollCtl, "epoll_ctl", "{o:d}, {0:@epollop}, {1:d}, {2:x}")                   \
+  X(kEpollWait, "epoll_wait", "{o:d}, {0:d} events, {1:t} s")                      \
+  X(kEventfd, "eventfd", "{0:d}, {1:x}")                                           \
+  X(kTimerfdCreate, "timerfd_create", "{0:@clock}, {1:x}")                         \
+  X(kTimerfdSettime, "timerfd_settime", "{o:d}, {0:x}, {1:t} s, every {2:t} s")    \
+  X(kTimerfdGettime, "timerfd_gettime", "{o:d}")                                   \
+  X(kPipe, "pipe", "{0:x}")                                                        \
   X(kTime, "time", "")                                                             \
   X(kGettimeofday, "gettimeofday", "")                                             \
   X(kClockGettime, "clock_gettime", "{0:@clock}")                                  \
@@ -67,6 +81,9 @@ namespace sockbed::uapi {
   X(kKill, "kill", "{0:d}, {1:@signal}")                                           \
   X(kWait4, "wait4", "{0:d}, {1:|waitopt}")                                        \
   X(kGetrusage, "getrusage", "{0:d}")                                              \
+  X(kGetrlimit, "getrlimit", "{0:d}")                                              \
+  X(kSetrlimit, "setrlimit", "{0:d}, {1:d}, {2:d}")                                \
+  X(kUname, "uname", "")                                                           \
   X(kGetpgrp, "getpgrp", "")                                                       \
   X(kGetpgid, "getpgid", "{0:d}")                                                  \
   X(kSetpgid, "setpgid", "{0:d}, {1:d}")                                           \

@@ -11,6 +11,7 @@
 #include "kernel/socket/socketvar.h"
 #include "uapi/syscall.h"
 #include "uapi/uapi.h"
+#include "uapi/wait_limit.h"
 
 namespace sockbed::uapi {
 namespace {
@@ -128,6 +129,36 @@ ssize_t ReceiveBytes(Sys sys, int fd, void* data, size_t len, int flags, sockadd
   });
 }
 
+int SendOne(proc* p, int fd, const msghdr* msg, int flags, int64_t* value) {
+  UserVectors vectors;
+  if (const int error = CopyInMessage(msg, UIO_WRITE, &vectors)) return error;
+  return sendit(p, fd, msg, &vectors, flags, value);
+}
+int ReceiveOne(proc* p, int fd, msghdr* msg, int flags, int64_t* value) {
+  UserVectors vectors;
+  if (const int error = CopyInMessage(msg, UIO_READ, &vectors)) return error;
+  return recvit(p, fd, msg, &vectors, flags, value);
+}
+
+// Moves messages until one fails; stores how many were moved. `move` moves one and stores its
+// bytes; `done` says whether to stop after it. Errors: the first one's.
+template <typename Move, typename Done>
+int MoveMany(mmsghdr* messages, unsigned count, int64_t* moved, Move&& move, Done&& done) {
+  if (messages == nullptr && count > 0) return EFAULT;
+  count = std::min<unsigned>(count, IOV_MAX);
+  for (*moved = 0; *moved < count; ++*moved) {
+    mmsghdr& message = messages[*moved];
+    int64_t bytes = 0;
+    if (const int error = move(&message.msg_hdr, &bytes)) return *moved > 0 ? 0 : error;
+    message.msg_len = static_cast<unsigned>(bytes);
+    if (done()) {
+      ++*moved;
+      break;
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 
 ssize_t send(int fd, const void* data, size_t len, int flags) {
@@ -143,10 +174,18 @@ ssize_t sendmsg(int fd, const msghdr* msg, int flags) {
   const CallArgs args{
       .fd = fd, .a0 = msg != nullptr ? msg->msg_iovlen : 0, .a1 = Shown(flags)};
   return SystemCall(Sys::kSendmsg, args, [&](proc* p, int64_t* value) {
-    UserVectors vectors;
-    if (const int error = CopyInMessage(msg, UIO_WRITE, &vectors)) return error;
-    return sendit(p, fd, msg, &vectors, flags, value);
+    return SendOne(p, fd, msg, flags, value);
   });
+}
+
+int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  const CallArgs args{.fd = fd, .a0 = count, .a1 = Shown(flags)};
+  return static_cast<int>(SystemCall(Sys::kSendmmsg, args, [&](proc* p, int64_t* value) {
+    return MoveMany(
+        messages, count, value,
+        [&](msghdr* msg, int64_t* bytes) { return SendOne(p, fd, msg, flags, bytes); },
+        [] { return false; });
+  }));
 }
 
 ssize_t recv(int fd, void* data, size_t len, int flags) {
@@ -161,10 +200,25 @@ ssize_t recvmsg(int fd, msghdr* msg, int flags) {
   const CallArgs args{
       .fd = fd, .a0 = msg != nullptr ? msg->msg_iovlen : 0, .a1 = Shown(flags)};
   return SystemCall(Sys::kRecvmsg, args, [&](proc* p, int64_t* value) {
-    UserVectors vectors;
-    if (const int error = CopyInMessage(msg, UIO_READ, &vectors)) return error;
-    return recvit(p, fd, msg, &vectors, flags, value);
+    return ReceiveOne(p, fd, msg, flags, value);
   });
+}
+
+int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* limit) {
+  const SimTime limit_ns = limit != nullptr ? TimespecNs(*limit) : -1;
+  const CallArgs args{.fd = fd, .a0 = count, .a1 = Shown(flags), .a2 = Shown(limit_ns)};
+  return static_cast<int>(SystemCall(Sys::kRecvmmsg, args, [&](proc* p, int64_t* value) {
+    if (limit != nullptr && !IsCanonical(*limit)) return EINVAL;
+    const SimTime until = Now() + limit_ns;
+    int how = flags & ~MSG_WAITFORONE;
+    return MoveMany(
+        messages, count, value,
+        [&](msghdr* msg, int64_t* bytes) { return ReceiveOne(p, fd, msg, how, bytes); },
+        [&] {
+          if ((flags & MSG_WAITFORONE) != 0) how |= MSG_DONTWAIT;
+          return limit != nullptr && Now() >= until;
+        });
+  }));
 }
 
 }  // namespace sockbed::uapi

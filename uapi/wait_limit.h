@@ -1,7 +1,7 @@
 // Intervals that programs give: checked, converted, and counted down while a call sleeps.
 //
 // Lives here:  WaitLimit; timeval and timespec to nanoseconds.
-// Called by:   sys_poll.cc, kern_time.cc.
+// Called by:   sys_poll.cc, sys_kqueue.cc, sys_epoll.cc, sys_counter.cc, kern_time.cc.
 // Units:       virtual nanoseconds; ticks for sleeping.
 #ifndef SOCKBED_UAPI_WAIT_LIMIT_H_
 #define SOCKBED_UAPI_WAIT_LIMIT_H_
@@ -12,6 +12,7 @@
 
 #include <algorithm>
 
+#include "kernel/sched/itimer.h"
 #include "kernel/sched/timeout.h"
 #include "kernel/sim/machine.h"
 
@@ -40,6 +41,9 @@ inline SimTime TimevalNs(const timeval& tv) {
 // When a call that waits gives up.
 class WaitLimit {
  public:
+  // A call that only looks costs this on top: a loop of such calls has to get somewhere.
+  static constexpr SimTime kLookNs = kMicrosecond;
+
   static WaitLimit Never() { return WaitLimit(INT64_MAX, false); }
   // At least `ns` from now: rounded up to ticks, and one more for the tick that has partly elapsed.
   static WaitLimit After(SimTime ns) {
@@ -48,6 +52,11 @@ class WaitLimit {
 
   // An interval of nothing: the call asks and does not wait.
   bool only_looks() const { return only_looks_; }
+
+  // What one that only looks pays for it.
+  void ChargeLook() const {
+    if (only_looks_) proc_charge(curproc(), kLookNs);
+  }
 
   // Stores how many ticks are left to sleep (0: no limit); false when none are.
   bool TicksLeft(int* timo) const {
@@ -66,6 +75,11 @@ class WaitLimit {
   int64_t deadline_;  // in ticks
   bool only_looks_;
 };
+
+// The limit of a call that takes none as null. REQUIRES: canonical.
+inline WaitLimit LimitOf(const timespec* limit) {
+  return limit != nullptr ? WaitLimit::After(TimespecNs(*limit)) : WaitLimit::Never();
+}
 
 }  // namespace sockbed::uapi
 
