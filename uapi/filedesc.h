@@ -20,6 +20,7 @@
 #include "kernel/sched/proc.h"
 #include "kernel/sim/random.h"
 #include "kernel/socket/socketvar.h"
+#include "uapi/resolver.h"
 
 namespace sockbed {
 
@@ -32,14 +33,19 @@ struct filedesc {
   int fd_freefile = 0;               // where to begin the search for a free one
   int64_t fd_limit = INT64_MAX;      // RLIMIT_NOFILE; kern.maxfilesperproc is below it, or not
   int64_t fd_limit_max = INT64_MAX;  // what it may be raised to
+  std::vector<char> fd_hostent;      // gethostbyname(3)'s static result
 };
 
 namespace uapi {
 
-// What this room keeps per host; made by the host's first process that makes a system call.
+// What this room keeps per host; made when its resolver is set up, or by its first process that
+// makes a system call.
 struct UapiHost {
   static constexpr HostSlot kHostSlot = HostSlot::kUapi;
+  static constexpr uint64_t kQueryIds = 1;
   Stream getrandom{Site::kGetrandom};
+  Stream query_id{Site::kGetrandom, kQueryIds};  // of DNS queries; its draws move no program's
+  ResolverConf resolver;
 };
 
 // Makes the host's, unless there is one.

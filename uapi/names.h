@@ -15,13 +15,32 @@
 
 namespace sockbed::uapi {
 
-// Host names of the simulation, "localhost", numeric addresses; numeric ports and the services of a
-// small table. Returns 0 or EAI_NONAME, EAI_SERVICE, EAI_FAMILY, EAI_SOCKTYPE, EAI_BADFLAGS,
-// EAI_AGAIN (fault point resolv.fail).
+// Numeric addresses; the host's own table of names, "localhost", the simulation's hosts; its name
+// servers (resolver.h). Numeric ports and the services of a small table. AI_PASSIVE, AI_CANONNAME,
+// AI_NUMERICHOST, AI_NUMERICSERV, AI_ADDRCONFIG, AI_V4MAPPED, AI_ALL. [sleeps] "poll", while it
+// asks.
+// Returns 0 or EAI_NONAME, EAI_NODATA (the name has no such address), EAI_ADDRFAMILY (nor has the
+// number), EAI_SERVICE, EAI_FAMILY, EAI_SOCKTYPE, EAI_BADFLAGS, EAI_MEMORY, EAI_AGAIN (no name
+// server spoke; fault point resolv.fail), EAI_FAIL (none would answer).
 int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result);
 void freeaddrinfo(addrinfo* list);
+// NI_NUMERICHOST, NI_NUMERICSERV, NI_NAMEREQD, NI_NOFQDN, NI_DGRAM. A name that is not found is
+// given in figures. [sleeps] Returns 0 or EAI_BADFLAGS, EAI_FAMILY, EAI_OVERFLOW, EAI_NONAME, and
+// with NI_NAMEREQD EAI_AGAIN, EAI_FAIL.
 int getnameinfo(const sockaddr* sa, socklen_t len, char* host, socklen_t hostlen, char* service,
                 socklen_t servicelen, int flags);
+// The result is the process's own, until its next call of the three. Null: h_errno is
+// HOST_NOT_FOUND, TRY_AGAIN, NO_DATA or NO_RECOVERY. [sleeps]
+hostent* gethostbyname(const char* name);
+hostent* gethostbyname2(const char* name, int family);
+hostent* gethostbyaddr(const void* address, socklen_t len, int family);
+// The same into `space`; *error is the h_errno. Returns 0 (*result is `host`, or null), or ERANGE.
+int gethostbyname_r(const char* name, hostent* host, char* space, size_t size, hostent** result,
+                    int* error);
+int gethostbyname2_r(const char* name, int family, hostent* host, char* space, size_t size,
+                     hostent** result, int* error);
+int gethostbyaddr_r(const void* address, socklen_t len, int family, hostent* host, char* space,
+                    size_t size, hostent** result, int* error);
 int gethostname(char* name, size_t len);
 
 }  // namespace sockbed::uapi

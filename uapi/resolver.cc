@@ -1,8 +1,11 @@
-// Names: the simulation's hosts instead of a name server, a short table instead of /etc/services.
+// Names: figures, the hosts file, the simulation's hosts, then the name servers; a short table
+// instead of /etc/services.
 //
-// Built of the C library's rules (getaddrinfo(3), RFC 3493 6.1), over a table in memory: no file,
+// Built of the C library's rules (getaddrinfo(3), RFC 3493 6.1), over tables in memory: no file,
 // no environment and no locale is read. A result is one malloc per node and per name, as the C
 // library makes it, so that either side's freeaddrinfo frees it.
+#include "uapi/resolver.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -16,14 +19,42 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernel/host/simulation.h"
 #include "kernel/sim/fault.h"
+#include "uapi/dns_message.h"
 #include "uapi/syscall.h"
 #include "uapi/uapi.h"
 
-namespace sockbed::uapi {
+namespace sockbed {
+
+InetAddress InetAddress::Of(in_addr address, uint16_t port) {
+  InetAddress a{};
+  a.sin = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = address, .sin_zero = {}};
+  return a;
+}
+
+InetAddress InetAddress::Of(const in6_addr& address, uint16_t port) {
+  InetAddress a{};
+  a.sin6.sin6_family = AF_INET6;
+  a.sin6.sin6_port = htons(port);
+  a.sin6.sin6_addr = address;
+  return a;
+}
+
+void SetResolver(Host& host, ResolverConf conf) {
+  KASSERT(!InSimulation() || curproc() == nullptr);
+  const MachineScope on_machine(host.simulation().machine());
+  const HostScope on_host(host);
+  uapi::attach_host(host).resolver = std::move(conf);
+}
+
+namespace uapi {
+
+const ResolverConf& Resolver() { return HostLocal<UapiHost>::Get().resolver; }
+
 namespace {
 
 struct Service {
@@ -31,10 +62,10 @@ struct Service {
   uint16_t port;
 };
 constexpr Service kServices[] = {
-    {"echo", 7},     {"discard", 9}, {"daytime", 13}, {"chargen", 19}, {"ftp", 21},
-    {"ssh", 22},     {"telnet", 23}, {"smtp", 25},    {"time", 37},    {"domain", 53},
-    {"http", 80},    {"pop3", 110},  {"ntp", 123},    {"imap", 143},   {"snmp", 161},
-    {"ldap", 389},   {"https", 443}, {"submission", 587}, {"imaps", 993}, {"pop3s", 995},
+    {"echo", 7},   {"discard", 9}, {"daytime", 13},     {"chargen", 19}, {"ftp", 21},
+    {"ssh", 22},   {"telnet", 23}, {"smtp", 25},        {"time", 37},    {"domain", 53},
+    {"http", 80},  {"pop3", 110},  {"ntp", 123},        {"imap", 143},   {"snmp", 161},
+    {"ldap", 389}, {"https", 443}, {"submission", 587}, {"imaps", 993},  {"pop3s", 995},
 };
 
 // The kinds of socket an answer is given for, in the order of the answers.
@@ -47,27 +78,6 @@ constexpr Transport kTransports[] = {
 
 constexpr int kKnownFlags = AI_PASSIVE | AI_CANONNAME | AI_NUMERICHOST | AI_NUMERICSERV |
                             AI_ADDRCONFIG | AI_V4MAPPED | AI_ALL;
-
-union Address {
-  sockaddr sa;
-  sockaddr_in sin;
-  sockaddr_in6 sin6;
-};
-
-Address Inet(in_addr address) {
-  Address a{};
-  a.sin = {.sin_family = AF_INET, .sin_port = 0, .sin_addr = address, .sin_zero = {}};
-  return a;
-}
-Address Inet6(const in6_addr& address) {
-  Address a{};
-  a.sin6.sin6_family = AF_INET6;
-  a.sin6.sin6_addr = address;
-  return a;
-}
-socklen_t Length(const Address& a) {
-  return a.sa.sa_family == AF_INET ? sizeof a.sin : sizeof a.sin6;
-}
 
 int ParsePort(const char* service, const addrinfo& hints, uint16_t* port) {
   *port = 0;
@@ -85,68 +95,112 @@ int ParsePort(const char* service, const addrinfo& hints, uint16_t* port) {
 }
 
 // The address that `node` writes in figures, if it does.
-std::optional<Address> Numeric(const char* node) {
+std::optional<InetAddress> Numeric(const char* node) {
   in_addr v4;
-  if (inet_aton(node, &v4) != 0) return Inet(v4);
+  if (inet_aton(node, &v4) != 0) return InetAddress::Of(v4);
   in6_addr v6;
-  if (inet_pton(AF_INET6, node, &v6) == 1) return Inet6(v6);
+  if (inet_pton(AF_INET6, node, &v6) == 1) return InetAddress::Of(v6);
   return std::nullopt;
 }
 
 // Without a node: what one binds to, or this host itself.
-std::vector<Address> OwnAddresses(const addrinfo& hints) {
+std::vector<InetAddress> OwnAddresses(const addrinfo& hints) {
   const bool passive = (hints.ai_flags & AI_PASSIVE) != 0;
-  std::vector<Address> found;
+  std::vector<InetAddress> found;
   if (hints.ai_family != AF_INET6) {
-    found.push_back(Inet({htonl(passive ? INADDR_ANY : INADDR_LOOPBACK)}));
+    found.push_back(InetAddress::Of(in_addr{htonl(passive ? INADDR_ANY : INADDR_LOOPBACK)}));
   }
   // AI_ADDRCONFIG: no host here has an IPv6 address.
-  if (hints.ai_family == AF_INET6 || (hints.ai_family == AF_UNSPEC &&
-                                      (hints.ai_flags & AI_ADDRCONFIG) == 0 && passive)) {
-    found.push_back(Inet6(passive ? in6addr_any : in6addr_loopback));
+  if (hints.ai_family == AF_INET6 ||
+      (hints.ai_family == AF_UNSPEC && (hints.ai_flags & AI_ADDRCONFIG) == 0 && passive)) {
+    found.push_back(InetAddress::Of(passive ? in6addr_any : in6addr_loopback));
   }
   return found;
 }
 
-int LookUp(const char* node, const addrinfo& hints, std::vector<Address>* found) {
-  if (node == nullptr) {
-    *found = OwnAddresses(hints);
-    return 0;
+// Whether this host can speak that family at all: what AI_ADDRCONFIG asks.
+bool Speaks(int family) {
+  const int fd = uapi::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  (void)uapi::close(fd);  // it was never used
+  return true;
+}
+
+// All addresses of a simulated host, first the one that is reached over a link of one's own.
+void AddressesOf(const Host& host, std::vector<InetAddress>* found) {
+  const in_addr first = host.AddressFor(CurrentHost());
+  found->push_back(InetAddress::Of(first));
+  for (const HostAddress& other : host.addresses()) {
+    if (other.address.s_addr != first.s_addr) found->push_back(InetAddress::Of(other.address));
   }
-  if (const std::optional<Address> numeric = Numeric(node)) {
-    if (hints.ai_family != AF_UNSPEC && hints.ai_family != numeric->sa.sa_family) {
-      return EAI_ADDRFAMILY;
-    }
-    found->push_back(*numeric);
-    return 0;
+}
+
+// What is known without asking: the hosts file, this host, the simulation's. Empty if nothing is.
+std::vector<InetAddress> KnownAddresses(const char* node, std::string* canonical) {
+  std::vector<InetAddress> found;
+  for (const HostsLine& line : Resolver().hosts) {
+    const auto is_node = [&](const std::string& name) { return SameDnsName(name, node); };
+    if (!std::ranges::any_of(line.names, is_node)) continue;
+    *canonical = line.names.front();
+    found.push_back(line.address);
   }
-  if ((hints.ai_flags & AI_NUMERICHOST) != 0) return EAI_NONAME;
-  if (fault::Fires(Site::kResolvFail, Here().pid)) return EAI_AGAIN;
+  if (!found.empty()) return found;
   if (std::string_view(node) == "localhost") {
-    found->push_back(Inet({htonl(INADDR_LOOPBACK)}));
+    found.push_back(InetAddress::Of(in_addr{htonl(INADDR_LOOPBACK)}));
   } else if (const Host* host = CurrentHost().simulation().FindHost(node)) {
-    // First the address that is reached over a link of one's own.
-    const in_addr first = host->AddressFor(CurrentHost());
-    found->push_back(Inet(first));
-    for (const HostAddress& other : host->addresses()) {
-      if (other.address.s_addr != first.s_addr) found->push_back(Inet(other.address));
-    }
+    AddressesOf(*host, &found);
   }
-  if (hints.ai_family == AF_INET6 && !found->empty()) return EAI_NODATA;
-  return found->empty() ? EAI_NONAME : 0;
+  return found;
+}
+
+InetAddress Mapped(const InetAddress& v4) {
+  in6_addr v6{};
+  v6.s6_addr[10] = v6.s6_addr[11] = 0xff;
+  memcpy(&v6.s6_addr[12], &v4.sin.sin_addr, sizeof v4.sin.sin_addr);
+  return InetAddress::Of(v6);
+}
+
+// Which of what was found the caller is to see (RFC 3493 6.1: AI_V4MAPPED, AI_ALL).
+std::vector<InetAddress> OfFamily(const std::vector<InetAddress>& all, const addrinfo& hints) {
+  std::vector<InetAddress> chosen;
+  for (const InetAddress& address : all) {
+    const bool fits = hints.ai_family == AF_UNSPEC || hints.ai_family == address.sa.sa_family;
+    if (fits) chosen.push_back(address);
+  }
+  const bool map = hints.ai_family == AF_INET6 && (hints.ai_flags & AI_V4MAPPED) != 0;
+  if (!map || (!chosen.empty() && (hints.ai_flags & AI_ALL) == 0)) return chosen;
+  for (const InetAddress& address : all) {
+    if (address.sa.sa_family == AF_INET) chosen.push_back(Mapped(address));
+  }
+  return chosen;
+}
+
+// Asks the name servers for both families, as far as the hints want them.
+int Ask(const char* node, const addrinfo& hints, std::vector<InetAddress>* found,
+        std::string* canonical) {
+  const bool mapped = (hints.ai_flags & AI_V4MAPPED) != 0;
+  const bool want4 = hints.ai_family != AF_INET6 || mapped;
+  const bool want6 =
+      hints.ai_family == AF_INET6 ||
+      (hints.ai_family == AF_UNSPEC && ((hints.ai_flags & AI_ADDRCONFIG) == 0 || Speaks(AF_INET6)));
+  int error = EAI_NONAME;
+  if (want4) error = AskForAddresses(node, AF_INET, found, canonical);
+  if (!want6 || error == EAI_AGAIN) return error;
+  const int error6 = AskForAddresses(node, AF_INET6, found, canonical);
+  return found->empty() ? (error != EAI_NONAME ? error : error6) : 0;
 }
 
 // One node of the answer. The address stands behind it in the same allocation.
-addrinfo* MakeNode(const Address& address, const Transport& transport, uint16_t port) {
-  auto* const node = static_cast<addrinfo*>(calloc(1, sizeof(addrinfo) + sizeof(Address)));
+addrinfo* MakeNode(const InetAddress& address, const Transport& transport, uint16_t port) {
+  auto* const node = static_cast<addrinfo*>(calloc(1, sizeof(addrinfo) + sizeof(InetAddress)));
   if (node == nullptr) return nullptr;
-  auto* const at = reinterpret_cast<Address*>(node + 1);
+  auto* const at = reinterpret_cast<InetAddress*>(node + 1);
   *at = address;
-  (address.sa.sa_family == AF_INET ? at->sin.sin_port : at->sin6.sin6_port) = htons(port);
+  at->port() = htons(port);
   node->ai_family = address.sa.sa_family;
   node->ai_socktype = transport.socktype;
   node->ai_protocol = transport.protocol;
-  node->ai_addrlen = Length(address);
+  node->ai_addrlen = address.length();
   node->ai_addr = &at->sa;
   return node;
 }
@@ -156,10 +210,10 @@ bool Wanted(const Transport& t, const addrinfo& hints) {
          (hints.ai_protocol == 0 || t.protocol == 0 || hints.ai_protocol == t.protocol);
 }
 
-int Answer(const std::vector<Address>& addresses, uint16_t port, const char* canonical,
+int Answer(const std::vector<InetAddress>& addresses, uint16_t port, const char* canonical,
            const addrinfo& hints, addrinfo** result) {
   addrinfo** tail = result;
-  for (const Address& address : addresses) {
+  for (const InetAddress& address : addresses) {
     for (Transport transport : kTransports) {
       if (!Wanted(transport, hints)) continue;
       if (transport.protocol == 0) transport.protocol = hints.ai_protocol;
@@ -185,9 +239,11 @@ int Resolve(const char* node, const char* service, const addrinfo& hints, addrin
   }
   uint16_t port;
   if (const int error = ParsePort(service, hints, &port)) return error;
-  std::vector<Address> addresses;
-  if (const int error = LookUp(node, hints, &addresses)) return error;
-  return Answer(addresses, port, canonical ? node : nullptr, hints, result);
+  if (node == nullptr) return Answer(OwnAddresses(hints), port, nullptr, hints, result);
+  std::vector<InetAddress> addresses;
+  std::string name;
+  if (const int error = FindAddresses(node, hints, &addresses, &name)) return error;
+  return Answer(addresses, port, canonical ? name.c_str() : nullptr, hints, result);
 }
 
 // Stores `text` if it fits. Errors: EAI_OVERFLOW.
@@ -198,15 +254,19 @@ int Store(std::string_view text, char* out, socklen_t len) {
   return 0;
 }
 
-std::string HostText(const Address& a, int flags) {
-  if (a.sa.sa_family == AF_INET && (flags & NI_NUMERICHOST) == 0) {
-    if (ntohl(a.sin.sin_addr.s_addr) == INADDR_LOOPBACK) return "localhost";
-    if (Host* host = CurrentHost().simulation().FindHost(a.sin.sin_addr)) return host->name;
-  }
+std::string Figures(const InetAddress& a) {
   std::array<char, INET6_ADDRSTRLEN> text;
-  const void* const bits = a.sa.sa_family == AF_INET ? static_cast<const void*>(&a.sin.sin_addr)
-                                                     : &a.sin6.sin6_addr;
+  const void* const bits =
+      a.sa.sa_family == AF_INET ? static_cast<const void*>(&a.sin.sin_addr) : &a.sin6.sin6_addr;
   return inet_ntop(a.sa.sa_family, bits, text.data(), text.size());
+}
+
+// A name of one's own domain without that, if NI_NOFQDN asks for it.
+std::string WithoutDomain(std::string name, int flags) {
+  if ((flags & NI_NOFQDN) == 0 || Resolver().search.empty()) return name;
+  const std::string domain = "." + Resolver().search.front();
+  if (name.ends_with(domain)) name.resize(name.size() - domain.size());
+  return name;
 }
 
 std::string ServiceText(uint16_t port, int flags) {
@@ -218,23 +278,63 @@ std::string ServiceText(uint16_t port, int flags) {
 
 int NameOf(const sockaddr* sa, socklen_t len, char* host, socklen_t hostlen, char* service,
            socklen_t servicelen, int flags) {
-  Address a{};
+  constexpr int kKnown = NI_NUMERICHOST | NI_NUMERICSERV | NI_NOFQDN | NI_NAMEREQD | NI_DGRAM;
+  if ((flags & ~kKnown) != 0) return EAI_BADFLAGS;
+  InetAddress a{};
   if (sa == nullptr || len < sizeof(sa_family_t)) return EAI_FAMILY;
   if (sa->sa_family != AF_INET && sa->sa_family != AF_INET6) return EAI_FAMILY;
   memcpy(&a, sa, std::min<size_t>(len, sizeof a));
-  if (len < Length(a)) return EAI_FAMILY;
+  if (len < a.length()) return EAI_FAMILY;
   if ((host == nullptr || hostlen == 0) && (service == nullptr || servicelen == 0)) {
     return EAI_NONAME;
   }
-  const std::string name = HostText(a, flags);
-  const bool is_name = !Numeric(name.c_str()).has_value();
-  if ((flags & NI_NAMEREQD) != 0 && !is_name) return EAI_NONAME;
-  if (const int error = Store(name, host, hostlen)) return error;
-  const uint16_t port = a.sa.sa_family == AF_INET ? a.sin.sin_port : a.sin6.sin6_port;
-  return Store(ServiceText(ntohs(port), flags), service, servicelen);
+  if (host != nullptr && hostlen > 0) {
+    std::string name;
+    const int error = (flags & NI_NUMERICHOST) != 0 ? EAI_NONAME : FindName(a, &name);
+    if (error != 0 && (flags & NI_NAMEREQD) != 0) return error;
+    name = error == 0 ? WithoutDomain(name, flags) : Figures(a);
+    if (const int full = Store(name, host, hostlen)) return full;
+  }
+  return Store(ServiceText(ntohs(a.port()), flags), service, servicelen);
 }
 
 }  // namespace
+
+int FindAddresses(const char* node, const addrinfo& hints, std::vector<InetAddress>* found,
+                  std::string* canonical) {
+  *canonical = node;
+  if (const std::optional<InetAddress> numeric = Numeric(node)) {
+    *found = OfFamily({*numeric}, hints);
+    return found->empty() ? EAI_ADDRFAMILY : 0;
+  }
+  if ((hints.ai_flags & AI_NUMERICHOST) != 0) return EAI_NONAME;
+  if (fault::Fires(Site::kResolvFail, Here().pid)) return EAI_AGAIN;
+  std::vector<InetAddress> all = KnownAddresses(node, canonical);
+  if (all.empty()) {
+    if (Resolver().nameservers.empty()) return EAI_NONAME;
+    if (const int error = Ask(node, hints, &all, canonical)) return error;
+  }
+  *found = OfFamily(all, hints);
+  return found->empty() ? EAI_NODATA : 0;
+}
+
+int FindName(const InetAddress& address, std::string* name) {
+  for (const HostsLine& line : Resolver().hosts) {
+    InetAddress known = line.address;
+    if (Figures(known) != Figures(address)) continue;
+    *name = line.names.front();
+    return 0;
+  }
+  if (address.sa.sa_family == AF_INET) {
+    const bool loopback = ntohl(address.sin.sin_addr.s_addr) == INADDR_LOOPBACK;
+    const Host* const host = CurrentHost().simulation().FindHost(address.sin.sin_addr);
+    if (loopback || host != nullptr) {
+      *name = loopback ? "localhost" : host->name;
+      return 0;
+    }
+  }
+  return Resolver().nameservers.empty() ? EAI_NONAME : AskForName(address, name);
+}
 
 int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
   const CallArgs args{.a0 = Shown(node, 0), .a1 = Shown(node, 1), .a2 = Shown(service, 0)};
@@ -260,10 +360,9 @@ void freeaddrinfo(addrinfo* list) {
 
 int getnameinfo(const sockaddr* sa, socklen_t len, char* host, socklen_t hostlen, char* service,
                 socklen_t servicelen, int flags) {
-  return static_cast<int>(
-      SystemCallValue(Sys::kGetnameinfo, {.a0 = Shown(sa, len)}, [&](proc*) {
-        return NameOf(sa, len, host, hostlen, service, servicelen, flags);
-      }));
+  return static_cast<int>(SystemCallValue(Sys::kGetnameinfo, {.a0 = Shown(sa, len)}, [&](proc*) {
+    return NameOf(sa, len, host, hostlen, service, servicelen, flags);
+  }));
 }
 
 int gethostname(char* name, size_t len) {
@@ -276,4 +375,5 @@ int gethostname(char* name, size_t len) {
   }));
 }
 
-}  // namespace sockbed::uapi
+}  // namespace uapi
+}  // namespace sockbed

@@ -94,6 +94,8 @@ namespace sockbed::uapi {
   X(kSpawn, "spawn", "\"{0:s}{1:s}\"")                                             \
   X(kGetaddrinfo, "getaddrinfo", "\"{0:s}{1:s}\", \"{2:s}\"")                      \
   X(kGetnameinfo, "getnameinfo", "{0:a}")                                          \
+  X(kGethostbyname, "gethostbyname", "\"{0:s}{1:s}\"")                             \
+  X(kGethostbyaddr, "gethostbyaddr", "{0:@domain}")                                \
   X(kGethostname, "gethostname", "")                                               \
   X(kGetrandom, "getrandom", "{0} bytes")
 
