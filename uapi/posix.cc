@@ -11,13 +11,18 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -170,12 +175,46 @@ ssize_t pread64(int fd, void* data, size_t len, off64_t offset) {
 ssize_t pwrite64(int fd, const void* data, size_t len, off64_t offset) {
   return pwrite(fd, data, len, offset);
 }
+SOCKBED_SHIM(ssize_t, preadv, (int fd, const iovec* iov, int count, off_t offset),
+             (fd, iov, count, offset))
+SOCKBED_SHIM(ssize_t, pwritev, (int fd, const iovec* iov, int count, off_t offset),
+             (fd, iov, count, offset))
+ssize_t preadv64(int fd, const iovec* iov, int count, off64_t offset) {
+  return preadv(fd, iov, count, offset);
+}
+ssize_t pwritev64(int fd, const iovec* iov, int count, off64_t offset) {
+  return pwritev(fd, iov, count, offset);
+}
+SOCKBED_SHIM(int, sendmmsg, (int fd, mmsghdr* messages, unsigned count, int flags),
+             (fd, messages, count, flags))
+SOCKBED_SHIM(int, recvmmsg,
+             (int fd, mmsghdr* messages, unsigned count, int flags, timespec* limit),
+             (fd, messages, count, flags, limit))
 off64_t lseek64(int fd, off64_t offset, int whence) noexcept { return lseek(fd, offset, whence); }
 
 // --- Descriptors. ---
 SOCKBED_SHIM(int, close, (int fd), (fd))
 SOCKBED_SHIM_NOTHROW(int, dup, (int fd), (fd))
 SOCKBED_SHIM_NOTHROW(int, dup2, (int fd, int to), (fd, to))
+SOCKBED_SHIM_NOTHROW(int, dup3, (int fd, int to, int flags), (fd, to, flags))
+SOCKBED_SHIM_NOTHROW(int, pipe, (int* fds), (fds))
+SOCKBED_SHIM_NOTHROW(int, pipe2, (int* fds, int flags), (fds, flags))
+// The resource is of an enumeration where the C library's headers are C++.
+int getrlimit(__rlimit_resource_t resource, rlimit* limit) noexcept {
+  if (!InProcess()) return Real().getrlimit(resource, limit);
+  return WithoutUnwinding([&] { return uapi::getrlimit(static_cast<int>(resource), limit); });
+}
+int setrlimit(__rlimit_resource_t resource, const rlimit* limit) noexcept {
+  if (!InProcess()) return Real().setrlimit(resource, limit);
+  return WithoutUnwinding([&] { return uapi::setrlimit(static_cast<int>(resource), limit); });
+}
+static_assert(sizeof(rlimit) == sizeof(rlimit64));
+int getrlimit64(__rlimit_resource_t resource, rlimit64* limit) noexcept {
+  return getrlimit(resource, reinterpret_cast<rlimit*>(limit));
+}
+int setrlimit64(__rlimit_resource_t resource, const rlimit64* limit) noexcept {
+  return setrlimit(resource, reinterpret_cast<const rlimit*>(limit));
+}
 SOCKBED_SHIM_NOTHROW(int, fstat, (int fd, struct stat* st), (fd, st))
 static_assert(sizeof(struct stat) == sizeof(struct stat64));
 int fstat64(int fd, struct stat64* st) noexcept {
@@ -214,6 +253,38 @@ SOCKBED_SHIM(int, ppoll,
 SOCKBED_SHIM(int, select,
              (int count, fd_set* in, fd_set* out, fd_set* except, timeval* limit),
              (count, in, out, except, limit))
+SOCKBED_SHIM(int, pselect,
+             (int count, fd_set* in, fd_set* out, fd_set* except, const timespec* limit,
+              const sigset_t* mask),
+             (count, in, out, except, limit, mask))
+SOCKBED_SHIM_NOTHROW(int, epoll_create, (int size), (size))
+SOCKBED_SHIM_NOTHROW(int, epoll_create1, (int flags), (flags))
+SOCKBED_SHIM_NOTHROW(int, epoll_ctl, (int epfd, int op, int fd, epoll_event* event),
+                     (epfd, op, fd, event))
+SOCKBED_SHIM(int, epoll_wait, (int epfd, epoll_event* events, int max, int limit_ms),
+             (epfd, events, max, limit_ms))
+SOCKBED_SHIM(int, epoll_pwait,
+             (int epfd, epoll_event* events, int max, int limit_ms, const sigset_t* mask),
+             (epfd, events, max, limit_ms, mask))
+SOCKBED_SHIM(int, epoll_pwait2,
+             (int epfd, epoll_event* events, int max, const timespec* limit,
+              const sigset_t* mask),
+             (epfd, events, max, limit, mask))
+SOCKBED_SHIM_NOTHROW(int, eventfd, (unsigned count, int flags), (count, flags))
+// The C library's own would not pass through our read and write.
+int eventfd_read(int fd, eventfd_t* value) {
+  if (!InProcess()) return Real().eventfd_read(fd, value);
+  return uapi::read(fd, value, sizeof *value) == ssize_t{sizeof *value} ? 0 : -1;
+}
+int eventfd_write(int fd, eventfd_t value) {
+  if (!InProcess()) return Real().eventfd_write(fd, value);
+  return uapi::write(fd, &value, sizeof value) == ssize_t{sizeof value} ? 0 : -1;
+}
+SOCKBED_SHIM_NOTHROW(int, timerfd_create, (int clock, int flags), (clock, flags))
+SOCKBED_SHIM_NOTHROW(int, timerfd_settime,
+                     (int fd, int flags, const itimerspec* value, itimerspec* old),
+                     (fd, flags, value, old))
+SOCKBED_SHIM_NOTHROW(int, timerfd_gettime, (int fd, itimerspec* value), (fd, value))
 SOCKBED_SHIM_NOTHROW(time_t, time, (time_t* result), (result))
 SOCKBED_SHIM_NOTHROW(int, gettimeofday, (timeval * tv, void* tz), (tv, tz))
 SOCKBED_SHIM_NOTHROW(int, clock_gettime, (clockid_t clock, timespec* ts), (clock, ts))
@@ -279,12 +350,23 @@ SOCKBED_SHIM(int, getnameinfo,
               socklen_t servicelen, int flags),
              (sa, len, host, hostlen, service, servicelen, flags))
 SOCKBED_SHIM_NOTHROW(int, gethostname, (char* name, size_t len), (name, len))
-// Its result would be a static object, shared by all simulated processes.
-hostent* gethostbyname(const char* name) {
-  if (!InProcess()) return Real().gethostbyname(name);
-  h_errno = NO_RECOVERY;
-  return nullptr;
-}
+SOCKBED_SHIM(hostent*, gethostbyname, (const char* name), (name))
+SOCKBED_SHIM(hostent*, gethostbyname2, (const char* name, int family), (name, family))
+SOCKBED_SHIM(hostent*, gethostbyaddr, (const void* address, socklen_t len, int family),
+             (address, len, family))
+SOCKBED_SHIM(int, gethostbyname_r,
+             (const char* name, hostent* host, char* space, size_t size, hostent** result,
+              int* error),
+             (name, host, space, size, result, error))
+SOCKBED_SHIM(int, gethostbyname2_r,
+             (const char* name, int family, hostent* host, char* space, size_t size,
+              hostent** result, int* error),
+             (name, family, host, space, size, result, error))
+SOCKBED_SHIM(int, gethostbyaddr_r,
+             (const void* address, socklen_t len, int family, hostent* host, char* space,
+              size_t size, hostent** result, int* error),
+             (address, len, family, host, space, size, result, error))
+SOCKBED_SHIM_NOTHROW(int, uname, (utsname * name), (name))
 SOCKBED_SHIM(ssize_t, getrandom, (void* data, size_t len, unsigned flags), (data, len, flags))
 SOCKBED_SHIM(int, getentropy, (void* data, size_t len), (data, len))
 

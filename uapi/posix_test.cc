@@ -62,10 +62,40 @@ TEST_F(Posix, TimeIsVirtualInside) {
     EXPECT_EQ(errno, ENOENT);
     EXPECT_EQ(::close(77), -1);
     EXPECT_EQ(errno, EBADF);
-    EXPECT_EQ(::gethostbyname("server"), nullptr);
+    ASSERT_NE(::gethostbyname("server"), nullptr);
+    EXPECT_STREQ(::gethostbyname("server")->h_name, "server");
   });
   Run();
   EXPECT_EQ(sim_.console().size(), 1u);
+}
+
+TEST_F(Posix, LinuxNamesWaitInside) {
+  server_.Spawn("prog", [] {
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    EXPECT_EQ(ends[0], 3);
+    const int events = ::eventfd(0, 0);
+    const int timer = ::timerfd_create(CLOCK_MONOTONIC, 0);
+    const int ep = ::epoll_create1(0);
+    for (const int fd : {ends[0], events, timer}) {
+      epoll_event event{};
+      event.events = EPOLLIN;
+      event.data.fd = fd;
+      EXPECT_EQ(::epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event), 0);
+    }
+    const itimerspec second{{0, 0}, {1, 0}};
+    EXPECT_EQ(::timerfd_settime(timer, 0, &second, nullptr), 0);
+    EXPECT_EQ(::eventfd_write(events, 3), 0);
+    epoll_event ready[3];
+    EXPECT_EQ(::epoll_wait(ep, ready, 3, -1), 1);
+    EXPECT_EQ(ready[0].data.fd, events);
+    eventfd_t count = 0;
+    EXPECT_EQ(::eventfd_read(events, &count), 0);
+    EXPECT_EQ(count, 3u);
+    EXPECT_EQ(::epoll_wait(ep, ready, 3, -1), 1);
+    EXPECT_EQ(ready[0].data.fd, timer);
+  });
+  Run();
 }
 
 // socket() is declared never to throw: a process killed in it dies at the next call that may.
