@@ -15,6 +15,8 @@ extern const ProgramInfo kTcpEchoServer;  // echo.cc
 extern const ProgramInfo kTcpEchoClient;
 extern const ProgramInfo kUdpEchoServer;
 extern const ProgramInfo kUdpEchoClient;
+extern const ProgramInfo kDnsServer;  // dns_server.cc
+extern const ProgramInfo kDnsLookup;
 extern const ProgramInfo kPing;  // ping.cc
 
 }  // namespace sockbed::tools

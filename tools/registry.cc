@@ -7,8 +7,8 @@ namespace sockbed::tools {
 namespace {
 
 constexpr const ProgramInfo* kPrograms[] = {
-    &kPing,          &kTcpEchoClient, &kTcpEchoServer, &kTlsFileClient,
-    &kTlsFileServer, &kUdpEchoClient, &kUdpEchoServer,
+    &kDnsLookup,     &kDnsServer,     &kPing,          &kTcpEchoClient, &kTcpEchoServer,
+    &kTlsFileClient, &kTlsFileServer, &kUdpEchoClient, &kUdpEchoServer,
 };
 
 }  // namespace

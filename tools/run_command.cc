@@ -1,10 +1,13 @@
 #include "tools/run_command.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #include <cstdio>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,6 +25,7 @@
 #include "tools/run_outputs.h"
 #include "tools/scenario.h"
 #include "tools/units.h"
+#include "uapi/resolver.h"
 
 namespace sockbed::tools {
 namespace {
@@ -92,6 +96,54 @@ void AddLinks(const Scenario& scenario, World& world) {
     world.simulation.Connect(*world.simulation.FindHost(wanted.first),
                              *world.simulation.FindHost(wanted.second), spec);
   }
+}
+
+// A host's address as `asker` reaches it, or an address in figures. Errors: it is neither.
+absl::Status Locate(const Scenario& scenario, World& world, const Host& asker, uint16_t port,
+                    const ScenarioResolver::Target& target, InetAddress* address) {
+  in_addr v4;
+  in6_addr v6;
+  const Host* const host = world.simulation.FindHost(target.text);
+  if (inet_pton(AF_INET, target.text.c_str(), &v4) == 1) {
+    *address = InetAddress::Of(v4, port);
+  } else if (inet_pton(AF_INET6, target.text.c_str(), &v6) == 1) {
+    *address = InetAddress::Of(v6, port);
+  } else if (host != nullptr) {
+    *address = InetAddress::Of(host->AddressFor(asker), port);
+  } else {
+    return Misplaced(scenario, target.place,
+                     absl::StrCat("no host and no address: \"", target.text, "\""));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetResolvers(const Scenario& scenario, World& world) {
+  constexpr uint16_t kDnsPort = 53;
+  for (const ScenarioHost& wanted : scenario.hosts) {
+    if (!wanted.resolver) continue;
+    Host& host = *world.simulation.FindHost(wanted.name);
+    ResolverConf conf;
+    conf.search = wanted.resolver->search;
+    conf.timeout_ns = wanted.resolver->timeout;
+    conf.attempts = static_cast<int>(wanted.resolver->attempts);
+    for (const ScenarioResolver::Target& server : wanted.resolver->nameservers) {
+      InetAddress& address = conf.nameservers.emplace_back();
+      if (absl::Status status = Locate(scenario, world, host, kDnsPort, server, &address);
+          !status.ok()) {
+        return status;
+      }
+    }
+    for (const auto& [name, target] : wanted.resolver->names) {
+      HostsLine& line = conf.hosts.emplace_back();
+      line.names = {name};
+      if (absl::Status status = Locate(scenario, world, host, 0, target, &line.address);
+          !status.ok()) {
+        return status;
+      }
+    }
+    SetResolver(host, std::move(conf));
+  }
+  return absl::OkStatus();
 }
 
 void SpawnPrograms(const Scenario& scenario, World& world) {
@@ -232,6 +284,7 @@ absl::StatusOr<RunVerdict> RunScenario(const RunOptions& options) {
   World world(options, *scenario);
   if (const absl::Status added = AddHosts(*scenario, world); !added.ok()) return added;
   AddLinks(*scenario, world);
+  if (const absl::Status set = SetResolvers(*scenario, world); !set.ok()) return set;
   std::unique_ptr<RunOutputs> outputs;
   if (!options.out.empty()) {
     std::vector<std::string> link_names;

@@ -91,6 +91,7 @@ class Loader {
             host.clock_offset = Read(*offset, "clock_offset", ParseDuration);
           }
           if (const auto* sysctls = map.Find("sysctl")) ReadSysctls(*sysctls, &host);
+          if (const auto* resolver = map.Find("resolver")) ReadResolver(*resolver, &host);
           map.Finish();
           scenario_.hosts.push_back(std::move(host));
         });
@@ -103,6 +104,38 @@ class Loader {
         [&](const std::string& name, const YAML::Node& key, const YAML::Node& value) {
           host->sysctls.push_back({name, Read(value, "a sysctl", ParseInteger), PlaceOf(key)});
         });
+  }
+
+  void ReadResolver(const YAML::Node& node, ScenarioHost* host) {
+    ScenarioResolver& resolver = host->resolver.emplace();
+    YamlMap map(reader_, node, "a resolver");
+    if (const auto* servers = map.Find("nameservers")) {
+      reader_.ForEachItem(*servers, "nameservers", [&](const YAML::Node& item) {
+        resolver.nameservers.push_back({reader_.Text(item, "a name server"), PlaceOf(item)});
+      });
+    }
+    if (const auto* names = map.Find("names")) {
+      reader_.ForEachEntry(
+          *names, "names",
+          [&](const std::string& name, const YAML::Node& key, const YAML::Node& value) {
+            if (name.empty()) reader_.Fail(key, "an address needs a name");
+            resolver.names.push_back({name, {reader_.Text(value, "an address"), PlaceOf(value)}});
+          });
+    }
+    if (const auto* domains = map.Find("search")) {
+      reader_.ForEachItem(*domains, "search", [&](const YAML::Node& item) {
+        resolver.search.push_back(reader_.Text(item, "a domain"));
+      });
+    }
+    if (const auto* timeout = map.Find("timeout")) {
+      resolver.timeout = Read(*timeout, "timeout", ParseDuration);
+    }
+    if (const auto* attempts = map.Find("attempts")) {
+      resolver.attempts = Read(*attempts, "attempts", ParseInteger);
+      const bool sane = resolver.attempts >= 1 && resolver.attempts <= 10;
+      if (reader_.ok() && !sane) reader_.Fail(*attempts, "attempts: from 1 to 10");
+    }
+    map.Finish();
   }
 
   // The name of a host that exists.

@@ -14,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -35,10 +36,24 @@ struct ScenarioSysctl {
   Place place;
 };
 
+// What a host's programs find names with, beside the names of hosts.
+struct ScenarioResolver {
+  struct Target {
+    std::string text;  // a host's name, or an address
+    Place place;
+  };
+  std::vector<Target> nameservers;
+  std::vector<std::pair<std::string, Target>> names;  // the hosts file
+  std::vector<std::string> search;
+  SimTime timeout = 5 * kSecond;
+  int64_t attempts = 2;
+};
+
 struct ScenarioHost {
   std::string name;
   SimTime clock_offset = 0;
   std::vector<ScenarioSysctl> sysctls;
+  std::optional<ScenarioResolver> resolver;
 };
 
 struct ScenarioLink {

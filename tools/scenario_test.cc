@@ -24,7 +24,9 @@ std::string ErrorOf(const std::string& text,
 TEST(Scenario, ReadsHostsLinksProgramsAndExpectations) {
   const auto scenario = ParseScenario("s.yaml", R"(
 name: two
-hosts: {a: {clock_offset: 5 s}, b: {sysctl: {net.inet.tcp.sack: 0}}}
+hosts: {a: {clock_offset: 5 s}, b: {sysctl: {net.inet.tcp.sack: 0},
+        resolver: {nameservers: [a, 192.0.2.1], search: [example.org], timeout: 2 s,
+                   names: {www.lan: a}}}}
 links: [{between: [a, b], rate: 1 Mbit/s, latency: 3 ms, loss: 50 %, queue: 10, mtu: 600,
          ethernet: true}]
 programs:
@@ -38,6 +40,11 @@ end: 1 min
   ASSERT_TRUE(scenario.ok()) << scenario.status();
   EXPECT_EQ(scenario->hosts[0].clock_offset, 5 * kSecond);
   EXPECT_EQ(scenario->hosts[1].sysctls[0].name, "net.inet.tcp.sack");
+  ASSERT_TRUE(scenario->hosts[1].resolver.has_value());
+  EXPECT_EQ(scenario->hosts[1].resolver->nameservers[1].text, "192.0.2.1");
+  EXPECT_EQ(scenario->hosts[1].resolver->search, std::vector<std::string>{"example.org"});
+  EXPECT_EQ(scenario->hosts[1].resolver->timeout, 2 * kSecond);
+  EXPECT_EQ(scenario->hosts[1].resolver->names[0].first, "www.lan");
   const ScenarioLink& link = scenario->links[0];
   EXPECT_EQ(link.name, "a-b");
   EXPECT_EQ(link.bits_per_second, 1'000'000);
