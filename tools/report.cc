@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "kernel/inet/in6.h"
 #include "kernel/net/link.h"
 #include "kernel/tcp/tcp.h"
 #include "tools/units.h"
@@ -15,9 +16,13 @@
 namespace sockbed::tools {
 namespace {
 
-std::string FormatEndpoint(in_addr address, uint16_t port) {
+std::string FormatEndpoint(const inpaddru& address, uint16_t port) {
+  if (!address.is_v4() && !address.is_any()) {
+    return absl::StrCat("[", in6_text(address.v6()), "]:", port);
+  }
+  const in_addr v4 = address.v4();
   char text[INET_ADDRSTRLEN];
-  inet_ntop(AF_INET, &address, text, sizeof(text));
+  inet_ntop(AF_INET, &v4, text, sizeof(text));
   return absl::StrCat(text, ":", port);
 }
 

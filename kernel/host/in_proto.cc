@@ -16,6 +16,11 @@ constexpr protosw kInetsw[] = {
     {SOCK_RAW, &inetdomain, 0, kRawPrFlags, &rip_usrreqs, rip_ctloutput},
 };
 
+constexpr protosw kInet6sw[] = {
+    {SOCK_STREAM, &inet6domain, IPPROTO_TCP, kTcpPrFlags, &tcp_usrreqs, tcp_ctloutput},
+    {SOCK_DGRAM, &inet6domain, IPPROTO_UDP, kUdpPrFlags, &udp_usrreqs, udp_ctloutput},
+};
+
 }  // namespace
 
 const domain inetdomain = {
@@ -24,6 +29,14 @@ const domain inetdomain = {
     .dom_externalize = nullptr,
     .dom_dispose = nullptr,
     .dom_protosw = kInetsw,
+};
+
+const domain inet6domain = {
+    .dom_family = AF_INET6,
+    .dom_name = "internet6",
+    .dom_externalize = nullptr,
+    .dom_dispose = nullptr,
+    .dom_protosw = kInet6sw,
 };
 
 }  // namespace sockbed

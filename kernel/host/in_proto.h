@@ -1,8 +1,8 @@
-// The internet domain: the one place that knows which protocols a host has.
+// The internet domains: the one place that knows which protocols a host has.
 //
-// Lives here:  inetdomain.
+// Lives here:  inetdomain, inet6domain.
 // Called by:   kernel/host at boot.
-// Source:      OpenBSD sys/netinet/in_proto.c.
+// Source:      OpenBSD sys/netinet/in_proto.c, sys/netinet6/in6_proto.c.
 #ifndef SOCKBED_KERNEL_HOST_IN_PROTO_H_
 #define SOCKBED_KERNEL_HOST_IN_PROTO_H_
 
@@ -11,6 +11,7 @@
 namespace sockbed {
 
 extern const domain inetdomain;
+extern const domain inet6domain;
 
 }  // namespace sockbed
 

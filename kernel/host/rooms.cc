@@ -16,25 +16,28 @@
 namespace sockbed {
 namespace {
 
-void RegisterDomains(HostBase& host) { domain_register(host, &inetdomain); }
+void RegisterDomains(HostBase& host) {
+  domain_register(host, &inetdomain);
+  domain_register(host, &inet6domain);
+}
 
 struct Step {
   void (*describe)(Trace& trace);  // null: the step leaves no records
   void (*boot)(HostBase& host);
-  void (*halt)(HostBase& host);    // null: what it holds belongs to a process or to a step above
+  void (*halt)(HostBase& host);  // null: what it holds belongs to a process or to a step above
 };
 
 constexpr std::array kBootOrder = {
-    Step{sched_describe, sched_boot, nullptr},    // processes, sleeping, timeouts, open files
-    Step{mbuf_describe, mbuf_boot, nullptr},      // memory for packets, and who pays for it
-    Step{socket_describe, socket_boot, nullptr},  // sockets; no family yet
-    Step{unix_describe, unix_boot, unix_collect}, // AF_UNIX: names, pairs, open files in flight
-    Step{net_describe, net_boot, net_halt},       // interfaces, and lo0
-    Step{inet_describe, inet_boot, inet_halt},    // IPv4: addresses, routes, fragments, ICMP
-    Step{udp_describe, udp_boot, nullptr},        // datagrams
-    Step{tcp_describe, tcp_boot, tcp_halt},       // streams
-    Step{nullptr, RegisterDomains, nullptr},      // now socket(2) finds them
-    Step{host_describe, host_boot, nullptr},      // the console, kern.*, the list of exits
+    Step{sched_describe, sched_boot, nullptr},     // processes, sleeping, timeouts, open files
+    Step{mbuf_describe, mbuf_boot, nullptr},       // memory for packets, and who pays for it
+    Step{socket_describe, socket_boot, nullptr},   // sockets; no family yet
+    Step{unix_describe, unix_boot, unix_collect},  // AF_UNIX: names, pairs, open files in flight
+    Step{net_describe, net_boot, net_halt},        // interfaces, and lo0
+    Step{inet_describe, inet_boot, inet_halt},     // IPv4: addresses, routes, fragments, ICMP
+    Step{udp_describe, udp_boot, nullptr},         // datagrams
+    Step{tcp_describe, tcp_boot, tcp_halt},        // streams
+    Step{nullptr, RegisterDomains, nullptr},       // now socket(2) finds them
+    Step{host_describe, host_boot, nullptr},       // the console, kern.*, the list of exits
 };
 
 }  // namespace

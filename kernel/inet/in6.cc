@@ -195,6 +195,8 @@ in6_ifaddr* in6_ifawithscope(const ifnet* ifp, const in6_addr& dst) {
   return best;
 }
 
+bool in6_use_deprecated() { return inet6_here().tunables.use_deprecated != 0; }
+
 // --- Groups. ---
 
 void in6_addmulti(ifnet* ifp, const in6_addr& group) {

@@ -82,6 +82,9 @@ in6_ifaddr* in6_ifaonlink(const in6_addr& addr);
 // and 8, then the order of creation. Null: none is ready.
 in6_ifaddr* in6_ifawithscope(const ifnet* ifp, const in6_addr& dst);
 
+// Whether deprecated addresses may begin new conversations (ip6.use_deprecated).
+bool in6_use_deprecated();
+
 // Makes ifp listen to a group, or no longer: calls are counted. The link's filter follows.
 // REQUIRES: leaving follows joining; the group bears ifp's zone if it needs one.
 void in6_addmulti(ifnet* ifp, const in6_addr& group);

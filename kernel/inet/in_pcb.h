@@ -1,19 +1,21 @@
-// Internet protocol control blocks: who owns which ports and connections.
+// Internet protocol control blocks of both families: who owns which ports and connections.
 //
-// Lives here:  struct inpcb, class inpcbtable; in_pcb*: bind, connect, look-up; IPPROTO_IP options.
+// Lives here:  struct inpcb, class inpcbtable; in_pcb*: bind, connect, look-up.
 // Called by:   tcp, udp: each has one table per host. Attach with in_pcballoc, in the end
 //              in_pcbdetach.
 // May touch:   socket (so_options, credentials, sofree), the rest of inet.
 // Context:     look-ups and notifications in interrupt context too; nothing sleeps.
 // Owns:        a table owns its pcbs; a pcb its options; so_pcb and inp_socket borrow each other.
-// Units:       addresses and ports as BSD has them: network order.
+// Units:       addresses and ports as BSD has them: network order; IPv4 as inpaddru holds it, an
+//              address of a link with its zone (in6.h).
 // Invariants:  1. inp_port is set exactly when inp_lport != 0; the pcb is in the hash of connected
-//              ones
-//                 exactly when inp_faddr != 0. No two pcbs of a table share a 4-tuple.
+//                 ones exactly when inp_faddr is set. No two pcbs of a table share a 4-tuple.
 //              2. What a look-up finds never depends on hash order: among equals the newest wins.
 // Cost:        in_pcblookup and in_pcblookup_listen are O(1) at any number of pcbs.
 // Source:      OpenBSD sys/netinet/in_pcb.{c,h}.
-// Differs:     pcbs of one local port hang off a struct inpport (as FreeBSD's inpcbport did).
+// Differs:     pcbs of one local port hang off a struct inpport (as FreeBSD's inpcbport did). One
+//              table holds both families, as FreeBSD's does: a socket of AF_INET6 without
+//              IPV6_V6ONLY has peers of either.
 #ifndef SOCKBED_KERNEL_INET_IN_PCB_H_
 #define SOCKBED_KERNEL_INET_IN_PCB_H_
 
@@ -23,6 +25,7 @@
 #include <span>
 #include <vector>
 
+#include "kernel/inet/in6.h"
 #include "kernel/inet/route.h"
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/sim/random.h"
@@ -34,6 +37,7 @@ namespace sockbed {
 class inpcbtable;
 struct inpport;
 struct ip_moptions;  // in_mcast.h
+struct ip6_pktopts;
 
 // inp_flags.
 inline constexpr int INP_RECVDSTADDR = 0x0001;
@@ -42,15 +46,27 @@ inline constexpr int INP_RECVTTL = 0x0004;
 inline constexpr int INP_RECVDSTPORT = 0x0008;
 inline constexpr int INP_RECVTOS = 0x0010;
 inline constexpr int INP_RECVPKTINFO = 0x0020;
-inline constexpr int INP_HIGHPORT = 0x0100;  // IP_PORTRANGE_HIGH
-inline constexpr int INP_LOWPORT = 0x0200;   // IP_PORTRANGE_LOW
+inline constexpr int INP_HIGHPORT = 0x0100;     // IP_PORTRANGE_HIGH
+inline constexpr int INP_LOWPORT = 0x0200;      // IP_PORTRANGE_LOW
+inline constexpr int INP_IPV6 = 0x1000;         // [I] of a socket of AF_INET6
+inline constexpr int INP_V6ONLY = 0x2000;       // IPV6_V6ONLY: no peers of IPv4
+inline constexpr int IN6P_PKTINFO = 0x01'0000;  // IPV6_RECVPKTINFO
+inline constexpr int IN6P_HOPLIMIT = 0x02'0000;
+inline constexpr int IN6P_TCLASS = 0x04'0000;
+inline constexpr int IN6P_MTU = 0x08'0000;  // IPV6_RECVPATHMTU
+inline constexpr int IN6P_RECVDSTPORT = 0x10'0000;
+inline constexpr int IN6P_AUTOFLOWLABEL = 0x20'0000;
+// What a datagram socket wants to be told with each datagram: of the two families.
+inline constexpr int INP_CONTROLOPTS = 0x003f;
+inline constexpr int IN6P_CONTROLOPTS =
+    IN6P_PKTINFO | IN6P_HOPLIMIT | IN6P_TCLASS | IN6P_RECVDSTPORT;
 
 // IP_MTU_DISCOVER, by the host's numbers.
 enum class MtuDiscover : uint8_t { kDont = 0, kWant = 1, kDo = 2, kProbe = 3 };
 
 struct inpcb {
   // What a look-up reads.
-  in_addr inp_faddr{}, inp_laddr{};
+  inpaddru inp_faddr, inp_laddr;
   in_port_t inp_fport = 0, inp_lport = 0;
   uint32_t inp_hash = 0;  // of the 4-tuple, while connected [d]
   inpcb* inp_hash_next = nullptr;
@@ -67,15 +83,29 @@ struct inpcb {
   struct {
     uint8_t ip_ttl = 0;
     uint8_t ip_tos = 0;
-  } inp_ip;                                           // of packets sent
-  uint8_t inp_ip_minttl = 0;                          // packets with less are ignored
+  } inp_ip;                   // of packets sent
+  int16_t inp_hops = -1;      // the same of IPv6; -1: the default
+  uint8_t inp_ip_minttl = 0;  // packets with less are ignored
+  uint8_t inp_ip6_minhlim = 0;
   MtuDiscover inp_mtu_discover = MtuDiscover::kDont;  // datagrams only
   int inp_flags = 0;                                  // INP_*
   mbuf* inp_options = nullptr;                        // IP options to send, owned; null: none
   ip_moptions* inp_moptions = nullptr;                // of multicasts, owned; null: the defaults
+  ip6_pktopts* inp_outputopts6 = nullptr;             // of IPv6, owned; null: none
+  uint32_t inp_flowinfo = 0;                          // flow label of a connection, host order
+  uint32_t inp_ip6_mtu = 0;                           // IPV6_MTU: caps the path MTU; 0: no cap
   uint64_t inp_id = 0;     // [I] counts from 1 per host and protocol, for the trace
   uint64_t inp_bound = 0;  // when it got its port: the higher, the newer
 };
+
+inline bool in_pcbis6(const inpcb* inp) { return (inp->inp_flags & INP_IPV6) != 0; }
+// Whether a pcb of these flags, not bound to an address, has peers of IPv4, of IPv6.
+inline bool in_pcbtalks(const inpcb* inp, bool v4) {
+  return v4 ? (inp->inp_flags & (INP_IPV6 | INP_V6ONLY)) != (INP_IPV6 | INP_V6ONLY)
+            : in_pcbis6(inp);
+}
+// Whether the pcb's peer is one of IPv4. REQUIRES: it has one.
+inline bool in_pcbpeer4(const inpcb* inp) { return inp->inp_faddr.is_v4(); }
 
 inline inpcb* sotoinpcb(const socket* so) { return static_cast<inpcb*>(so->so_pcb); }
 
@@ -122,10 +152,21 @@ void in_pcbdetach(inpcb* inp);
 
 // --- Names. `nam` is an MT_SONAME mbuf, borrowed. ---
 
-// Reads an address: Errors: EINVAL (length), EAFNOSUPPORT (family).
+// Where a packet goes or comes from.
+struct InetName {
+  inpaddru addr;
+  in_port_t port = 0;
+};
+// Reads an address of the socket's family. Errors: EINVAL (length; a zone that is not there),
+// EAFNOSUPPORT (family), EADDRNOTAVAIL (an IPv4 address, and the socket has IPV6_V6ONLY).
+[[nodiscard]] int in_nam2name(const inpcb* inp, const mbuf* nam, InetName* name);
+// The same for an address of IPv4 alone.
 [[nodiscard]] int in_nam2sin(const mbuf* nam, sockaddr_in* sin);
-// Writes one, and m_len.
+// Write one, and m_len.
 void in_sin2nam(in_addr addr, in_port_t port, mbuf* nam);
+void in6_sin2nam(const in6_addr& addr, in_port_t port, mbuf* nam);
+// As the socket's own family shows it.
+sockaddr_storage in_sockaddr(const inpcb* inp, const InetName& name, socklen_t* length);
 void in_setsockaddr(const inpcb* inp, mbuf* nam);
 void in_setpeeraddr(const inpcb* inp, mbuf* nam);
 
@@ -133,43 +174,49 @@ void in_setpeeraddr(const inpcb* inp, mbuf* nam);
 
 // Gives the pcb the address of `nam`, or any address and an automatic port if null. `p`: for
 // privilege; null is the kernel, which has it. Errors: EINVAL (already bound, length),
-// EAFNOSUPPORT, EADDRNOTAVAIL (not our address; no port left), EADDRINUSE (spec 9.4), EACCES (port
-// needs privilege).
+// EAFNOSUPPORT, EADDRNOTAVAIL (not our address, or not ready; no port left), EADDRINUSE (spec 9.4),
+// EACCES (port needs privilege).
 [[nodiscard]] int in_pcbbind(inpcb* inp, const mbuf* nam, proc* p);
 
-// Fixes the peer, choosing source address and port if there are none. Errors: EINVAL, EAFNOSUPPORT,
-// EADDRNOTAVAIL (port 0; no source), EADDRINUSE (4-tuple taken).
+// Fixes the peer, choosing source address and port if there are none. Errors: EINVAL, EAFNOSUPPORT
+// (also: bound to an address of the other family), EADDRNOTAVAIL (port 0; no source), ENETUNREACH
+// (no route: FreeBSD), EADDRINUSE (4-tuple taken).
 [[nodiscard]] int in_pcbconnect(inpcb* inp, const mbuf* nam);
 
 // Sets all four of an unconnected pcb: a connection accepted on behalf of a listener, whose port it
 // shares. Errors: EADDRINUSE.
-[[nodiscard]] int in_pcbset_addr(inpcb* inp, in_addr faddr, in_port_t fport, in_addr laddr,
-                                 in_port_t lport);
+[[nodiscard]] int in_pcbset_addr(inpcb* inp, const inpaddru& faddr, in_port_t fport,
+                                 const inpaddru& laddr, in_port_t lport);
+
+// A connection that a listener has accepted takes over the listener's options.
+void in_pcbinherit(inpcb* inp, const inpcb* listener);
 
 // Forgets the peer; the local address and port stay. Frees the pcb if its socket has no descriptor.
 void in_pcbdisconnect(inpcb* inp);
 
 // The source address for a packet to `dst`: the pcb's own, else that of the route. Errors:
-// EADDRNOTAVAIL.
-[[nodiscard]] int in_pcbselsrc(in_addr* src, inpcb* inp, in_addr dst);
+// EADDRNOTAVAIL, ENETUNREACH (no route: FreeBSD), EHOSTUNREACH (an address of a link without its
+// zone), EAFNOSUPPORT (bound to the other family).
+[[nodiscard]] int in_pcbselsrc(inpaddru* src, inpcb* inp, const inpaddru& dst);
 
 // --- Look-up. ---
 
 // The connected pcb of that 4-tuple, or null.
-inpcb* in_pcblookup(inpcbtable* table, in_addr faddr, in_port_t fport, in_addr laddr,
-                    in_port_t lport);
+inpcb* in_pcblookup(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
+                    const inpaddru& laddr, in_port_t lport);
 // The unconnected pcb bound to (laddr, lport), else to (any, lport), else null.
-inpcb* in_pcblookup_listen(inpcbtable* table, in_addr laddr, in_port_t lport);
+inpcb* in_pcblookup_listen(inpcbtable* table, const inpaddru& laddr, in_port_t lport);
 // The first pcb of that port that is not connected, newest first; the next ones by inp_port_next.
 // For broadcasts, which go to all; connected ones follow in the list of in_pcbport_connected.
 inpcb* in_pcbport_unconnected(inpcbtable* table, in_port_t lport);
 inpcb* in_pcbport_connected(inpcbtable* table, in_port_t lport);
 
 // Calls notify(inp, error) for the pcb of that 4-tuple. Returns whether there is one.
-bool in_pcbnotify(inpcbtable* table, in_addr faddr, in_port_t fport, in_addr laddr, in_port_t lport,
-                  int error, void (*notify)(inpcb* inp, int error));
+bool in_pcbnotify(inpcbtable* table, const inpaddru& faddr, in_port_t fport, const inpaddru& laddr,
+                  in_port_t lport, int error, void (*notify)(inpcb* inp, int error));
 // Calls it for every pcb connected to `faddr`. notify may detach its pcb and no other.
-void in_pcbnotifyall(inpcbtable* table, in_addr faddr, int error, void (*notify)(inpcb*, int));
+void in_pcbnotifyall(inpcbtable* table, const inpaddru& faddr, int error,
+                     void (*notify)(inpcb*, int));
 
 // --- Routes. ---
 
@@ -182,27 +229,6 @@ void in_losing(inpcb* inp);
 
 // The flags of ip_output that the socket's options and inp_mtu_discover ask for.
 int in_pcboutflags(const inpcb* inp);
-// Control messages for a packet received, in the order of spec 10.5; null: none, or no memory.
-// `dport`: for IP_RECVDSTPORT. Borrows m. REQUIRES: m starts with its IPv4 header.
-MbufPtr ip_savecontrol(const inpcb* inp, const mbuf* m, in_port_t dport = 0);
-
-// --- Options of level IPPROTO_IP (spec 12.1): the pr_ctloutput of tcp and udp for that level. ---
-
-// Borrows m: reads it (PRCO_SETOPT) or fills it (PRCO_GETOPT). Errors: ENOPROTOOPT (unknown, or not
-//            for this
-// type of socket), EINVAL (length, value), ENOTCONN (IP_MTU), ENOBUFS.
-[[nodiscard]] int ip_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m);
-
-// Numbers for options that the host's <netinet/in.h> lacks.
-inline constexpr int kIpDontFrag = 0x1001;     // IP_DONTFRAG
-inline constexpr int kIpRecvDstAddr = 0x1002;  // IP_RECVDSTADDR, as cmsg to send: IP_SENDSRCADDR
-inline constexpr int kIpRecvIf = 0x1003;       // IP_RECVIF
-inline constexpr int kIpPortRange = 0x1004;    // IP_PORTRANGE
-inline constexpr int kIpRecvDstPort = 0x1005;  // IP_RECVDSTPORT
-inline constexpr int kIpIpDefTtl = 0x1006;     // IP_IPDEFTTL
-inline constexpr int IP_PORTRANGE_DEFAULT = 0;
-inline constexpr int IP_PORTRANGE_HIGH = 1;
-inline constexpr int IP_PORTRANGE_LOW = 2;
 
 }  // namespace sockbed
 

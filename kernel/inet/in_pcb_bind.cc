@@ -3,11 +3,14 @@
 
 #include <algorithm>
 
+#include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_mcast.h"
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/in_pcb_private.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
+#include "kernel/sim/machine.h"
 
 namespace sockbed {
 
@@ -16,6 +19,10 @@ namespace {
 constexpr uint16_t kPortReserved = 1024;  // ports below need privilege
 constexpr uint16_t kLowPortFirst = 600;   // of IP_PORTRANGE_LOW
 constexpr int kReuse = kSoReuseAddr | kSoReusePort;
+
+bool IsMulticast(const inpaddru& a) {
+  return a.is_v4() ? in_ismulticast(a.v4()) : in6_ismulticast(a.v6());
+}
 
 bool IsPrivileged(const proc* p) { return p == nullptr || suser(p->p_ucred); }
 
@@ -30,24 +37,33 @@ bool WildcardsCount(const socket* so) {
          ((so->so_proto->pr_flags & PR_CONNREQUIRED) == 0 || (so->so_options & kSoAcceptConn) == 0);
 }
 
-// How many of the names of `old` are wild against a socket at `laddr`: 0 exact ... 2; -1: no match.
-int Wildcards(const inpcb* old, in_addr laddr) {
-  int wild = in_isany(old->inp_faddr) ? 0 : 1;
-  if (old->inp_laddr.s_addr == laddr.s_addr) return wild;
-  if (!in_isany(old->inp_laddr) && !in_isany(laddr)) return -1;
+// The families that a pcb at `laddr` has peers of.
+constexpr int kTalks4 = 1, kTalks6 = 2;
+int Families(const inpcb* inp, const inpaddru& laddr) {
+  if (!laddr.is_any()) return laddr.is_v4() ? kTalks4 : kTalks6;
+  return (in_pcbtalks(inp, true) ? kTalks4 : 0) | (in_pcbtalks(inp, false) ? kTalks6 : 0);
+}
+
+// How many of the names of `old` are wild against `inp` at `laddr`: 0 exact ... 2; -1: no match.
+// What is of different families does not meet.
+int Wildcards(const inpcb* old, const inpcb* inp, const inpaddru& laddr) {
+  if ((Families(old, old->inp_laddr) & Families(inp, laddr)) == 0) return -1;
+  int wild = old->inp_faddr.is_any() ? 0 : 1;
+  if (old->inp_laddr == laddr) return wild;
+  if (!old->inp_laddr.is_any() && !laddr.is_any()) return -1;
   return wild + 1;
 }
 
-// The pcb that matches (laddr, lport) with the fewest wildcards, among equals the newest; without
-// `wild` only an exact one. Null: none.
-inpcb* BestMatch(inpcbtable* table, in_addr laddr, in_port_t lport, bool wild) {
-  const inpport* port = InpcbTableAccess::FindPort(table, lport);
+// The pcb that matches `self` at (laddr, lport) with the fewest wildcards, among equals the newest;
+// without `wild` only an exact one. Null: none.
+inpcb* BestMatch(const inpcb* self, const inpaddru& laddr, in_port_t lport, bool wild) {
+  const inpport* port = InpcbTableAccess::FindPort(self->inp_table, lport);
   if (port == nullptr) return nullptr;
   inpcb* best = nullptr;
   int best_wild = wild ? 3 : 1;
   for (inpcb* list : {port->unconnected, wild ? port->connected : nullptr}) {
     for (inpcb* inp = list; inp != nullptr; inp = inp->inp_port_next) {
-      const int count = Wildcards(inp, laddr);
+      const int count = Wildcards(inp, self, laddr);
       if (count < 0 || count > best_wild) continue;
       if (count == best_wild && (best == nullptr || inp->inp_bound < best->inp_bound)) continue;
       best = inp;
@@ -59,25 +75,31 @@ inpcb* BestMatch(inpcbtable* table, in_addr laddr, in_port_t lport, bool wild) {
 }
 
 // Rule 5 of spec 9.3 with 9.4.
-int CheckConflict(const inpcb* inp, in_addr laddr, in_port_t lport) {
+int CheckConflict(const inpcb* inp, const inpaddru& laddr, in_port_t lport) {
   const socket* so = inp->inp_socket;
   int sharing = so->so_options & kSoReusePort;
-  const bool multicast = in_ismulticast(laddr);
+  const bool multicast = IsMulticast(laddr);
   if (multicast && (so->so_options & kReuse) != 0) sharing = kReuse;
   if (so->so_euid != 0 && !multicast) {
-    const inpcb* other = BestMatch(inp->inp_table, laddr, lport, true);
+    const inpcb* other = BestMatch(inp, laddr, lport, true);
     if (other != nullptr && other->inp_socket->so_euid != so->so_euid) return EADDRINUSE;
   }
-  const inpcb* other = BestMatch(inp->inp_table, laddr, lport, WildcardsCount(so));
+  const inpcb* other = BestMatch(inp, laddr, lport, WildcardsCount(so));
   if (other == nullptr || (other->inp_socket->so_options & sharing) != 0) return 0;
   return EADDRINUSE;
 }
 
-// Rule 3: whether the host lets a socket have that address.
-bool MayHaveAddress(const socket* so, in_addr laddr) {
-  if (in_isany(laddr) || (so->so_options & kSoBindAny) != 0) return true;
-  if (so->so_type != SOCK_STREAM && (in_ismulticast(laddr) || in_broadcast(laddr))) return true;
-  return in_ifawithaddr(laddr) != nullptr;
+// Rules 3 and 3b: whether the host lets a socket have that address.
+bool MayHaveAddress(const socket* so, const inpaddru& laddr) {
+  if (laddr.is_any() || (so->so_options & kSoBindAny) != 0) return true;
+  if (so->so_type != SOCK_STREAM && IsMulticast(laddr)) return true;
+  if (laddr.is_v4()) {
+    if (so->so_type != SOCK_STREAM && in_broadcast(laddr.v4())) return true;
+    return in_ifawithaddr(laddr.v4()) != nullptr;
+  }
+  const in6_ifaddr* ia6 = in6_ifawithaddr(laddr.v6());
+  constexpr int kUnusable = IN6_IFF_ANYCAST | IN6_IFF_NOTREADY | IN6_IFF_DETACHED;
+  return ia6 != nullptr && (ia6->ia6_flags & kUnusable) == 0;
 }
 
 struct PortRange {
@@ -85,7 +107,7 @@ struct PortRange {
 };
 
 // Spec 9.5. Errors: EACCES (low ports need privilege), EADDRNOTAVAIL (all taken).
-int PickPort(inpcb* inp, in_addr laddr, const proc* p, in_port_t* lport) {
+int PickPort(inpcb* inp, const inpaddru& laddr, const proc* p, in_port_t* lport) {
   const InetTunables& tunables = inet_here().tunables;
   PortRange range = {tunables.portfirst, tunables.portlast};
   if ((inp->inp_flags & INP_HIGHPORT) != 0) range = {tunables.porthifirst, tunables.porthilast};
@@ -104,52 +126,87 @@ int PickPort(inpcb* inp, in_addr laddr, const proc* p, in_port_t* lport) {
     if (++port > range.high) port = range.low;
     const uint16_t candidate = static_cast<uint16_t>(port);
     if (Contains(InpcbTableAccess::BadDynamic(inp->inp_table), candidate)) continue;
-    if (BestMatch(inp->inp_table, laddr, htons(candidate), wild) != nullptr) continue;
+    if (BestMatch(inp, laddr, htons(candidate), wild) != nullptr) continue;
     *lport = htons(candidate);
     return 0;
   }
   return EADDRNOTAVAIL;
 }
 
+// Draws a flow label for a connection that wants one.
+void SetFlow(inpcb* inp) {
+  const bool wanted = (inp->inp_flags & IN6P_AUTOFLOWLABEL) != 0 && !in_pcbpeer4(inp);
+  constexpr uint32_t kFlowLabels = 1 << 20;
+  if (wanted)
+    inp->inp_flowinfo = static_cast<uint32_t>(inet6_here().flow_labels.NextBelow(kFlowLabels));
+}
+
+// The route to `dst`, or null. To "any" leads the default route, if there is one.
+const rtentry* RouteTo(inpcb* inp, const inpaddru& dst) {
+  if (!dst.is_any()) return rtalloc(&inp->inp_route, dst);
+  return in_pcbis6(inp) ? rt_match(dst.v6()) : rt_match(dst.v4());
+}
+
+// The address of ours to speak to one of a link from: the zone says the interface. Without it
+// nothing can be chosen.
+int ScopedSource(const in6_addr& dst, inpaddru* src) {
+  const ifnet* ifp = if_byindex(*Here().host, in6_zone(dst));
+  const in6_ifaddr* ia6 = ifp != nullptr ? in6_ifawithscope(ifp, dst) : nullptr;
+  if (ia6 == nullptr) return in6_zone(dst) == 0 ? EHOSTUNREACH : EADDRNOTAVAIL;
+  *src = ia6->ia_addr;
+  return 0;
+}
+
+// The address of ours that goes with a route to `dst`.
+int SourceOf(const rtentry* rt, const inpaddru& dst, inpaddru* src) {
+  if (rt->rt_family == AF_INET) {
+    *src = ifatoia(rt->rt_ifa)->ia_addr;
+    return 0;
+  }
+  const in6_ifaddr* ia6 = in6_ifawithscope(rt->rt_ifp, dst.v6());
+  if (ia6 == nullptr) return EADDRNOTAVAIL;
+  *src = ia6->ia_addr;
+  return 0;
+}
+
 }  // namespace
 
 int in_pcbbind(inpcb* inp, const mbuf* nam, proc* p) {
-  if (inp->inp_lport != 0 || !in_isany(inp->inp_laddr)) return EINVAL;
-  in_addr laddr{};
-  in_port_t lport = 0;
+  if (inp->inp_lport != 0 || !inp->inp_laddr.is_any()) return EINVAL;
+  InetName name;
   if (nam != nullptr) {
-    sockaddr_in sin;
-    const int error = in_nam2sin(nam, &sin);
+    const int error = in_nam2name(inp, nam, &name);
     if (error != 0) return error;
-    if (!MayHaveAddress(inp->inp_socket, sin.sin_addr)) return EADDRNOTAVAIL;
-    laddr = sin.sin_addr;
-    lport = sin.sin_port;
+    const in6_addr v6 = name.addr.v6();
+    if (in6_isscoped(v6) && in6_zone(v6) == 0) return EINVAL;
+    if (!MayHaveAddress(inp->inp_socket, name.addr)) return EADDRNOTAVAIL;
   }
+  in_port_t lport = name.port;
   if (lport == 0) {
-    const int error = PickPort(inp, laddr, p, &lport);
+    const int error = PickPort(inp, name.addr, p, &lport);
     if (error != 0) return error;
   } else {
-    const int error = CheckConflict(inp, laddr, lport);
+    const int error = CheckConflict(inp, name.addr, lport);
     if (error != 0) return error;
     const uint16_t port = ntohs(lport);
     const bool restricted =
         port < kPortReserved || Contains(InpcbTableAccess::RootOnly(inp->inp_table), port);
     if (restricted && !IsPrivileged(p)) return EACCES;
   }
-  InpcbTableAccess::SetLocal(inp, laddr, lport);
+  InpcbTableAccess::SetLocal(inp, name.addr, lport);
   return 0;
 }
 
 int in_pcbconnect(inpcb* inp, const mbuf* nam) {
-  sockaddr_in sin;
-  int error = in_nam2sin(nam, &sin);
+  InetName peer;
+  int error = in_nam2name(inp, nam, &peer);
   if (error != 0) return error;
-  if (sin.sin_port == 0) return EADDRNOTAVAIL;
-  KASSERT(in_isany(inp->inp_faddr));
-  in_addr laddr;
-  error = in_pcbselsrc(&laddr, inp, sin.sin_addr);
+  if (peer.port == 0) return EADDRNOTAVAIL;
+  KASSERT(inp->inp_faddr.is_any());
+  inpaddru laddr;
+  error = in_pcbselsrc(&laddr, inp, peer.addr);
   if (error != 0) return error;
-  if (in_pcblookup(inp->inp_table, sin.sin_addr, sin.sin_port, laddr, inp->inp_lport) != nullptr) {
+  if (in_pcblookup(inp->inp_table, peer.addr, peer.port, laddr, inp->inp_lport) != nullptr) {
     return EADDRINUSE;
   }
   if (inp->inp_lport == 0) {
@@ -158,26 +215,34 @@ int in_pcbconnect(inpcb* inp, const mbuf* nam) {
     if (error != 0) return error;
     InpcbTableAccess::SetLocal(inp, laddr, lport);
   }
-  InpcbTableAccess::SetPeer(inp, laddr, sin.sin_addr, sin.sin_port);
+  InpcbTableAccess::SetPeer(inp, laddr, peer.addr, peer.port);
+  SetFlow(inp);
   return 0;
 }
 
-int in_pcbset_addr(inpcb* inp, in_addr faddr, in_port_t fport, in_addr laddr, in_port_t lport) {
+int in_pcbset_addr(inpcb* inp, const inpaddru& faddr, in_port_t fport, const inpaddru& laddr,
+                   in_port_t lport) {
   if (in_pcblookup(inp->inp_table, faddr, fport, laddr, lport) != nullptr) return EADDRINUSE;
   InpcbTableAccess::SetLocal(inp, laddr, lport);
   InpcbTableAccess::SetPeer(inp, laddr, faddr, fport);
+  SetFlow(inp);
   return 0;
 }
 
 void in_pcbdisconnect(inpcb* inp) {
   InpcbTableAccess::ClearPeer(inp);
+  inp->inp_flowinfo = 0;
   if ((inp->inp_socket->so_state & SS_NOFDREF) != 0) in_pcbdetach(inp);
 }
 
-int in_pcbselsrc(in_addr* src, inpcb* inp, in_addr dst) {
+int in_pcbselsrc(inpaddru* src, inpcb* inp, const inpaddru& dst) {
   *src = inp->inp_laddr;
-  if (!in_isany(*src) && !in_ismulticast(*src) && !in_broadcast(*src)) return 0;
-  const bool to_many = in_ismulticast(dst) || in_host(dst) == INADDR_BROADCAST;
+  const bool to_v4 = dst.is_any() ? !in_pcbis6(inp) : dst.is_v4();
+  if (!src->is_any() && src->is_v4() != to_v4) return EAFNOSUPPORT;
+  const bool fixed = !src->is_any() && !IsMulticast(*src) && !(to_v4 && in_broadcast(src->v4()));
+  if (fixed) return 0;
+  const bool to_many =
+      to_v4 && (in_ismulticast(dst.v4()) || in_host(dst.v4()) == INADDR_BROADCAST);
   if (to_many && inp->inp_moptions != nullptr && inp->inp_moptions->imo_ifidx != 0) {
     const ifnet* ifp = if_byindex(*inet_here().host, inp->inp_moptions->imo_ifidx);
     const in_ifaddr* ifa = ifp != nullptr ? in_ifaof(ifp) : nullptr;
@@ -185,12 +250,12 @@ int in_pcbselsrc(in_addr* src, inpcb* inp, in_addr dst) {
     *src = ifa->ia_addr;
     return 0;
   }
-  const rtentry* rt = rtalloc(&inp->inp_route, dst);
-  if (rt == nullptr) return EADDRNOTAVAIL;
+  if (!to_v4 && in6_isscoped(dst.v6())) return ScopedSource(dst.v6(), src);
+  const rtentry* rt = RouteTo(inp, dst);
+  if (rt == nullptr) return inet_here().tunables.profile != 0 ? ENETUNREACH : EADDRNOTAVAIL;
   const bool on_link_only = (inp->inp_socket->so_options & kSoDontRoute) != 0;
   if (on_link_only && (rt->rt_flags & RTF_GATEWAY) != 0) return EADDRNOTAVAIL;
-  *src = ifatoia(rt->rt_ifa)->ia_addr;
-  return 0;
+  return SourceOf(rt, dst, src);
 }
 
 }  // namespace sockbed

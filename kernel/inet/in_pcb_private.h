@@ -25,15 +25,15 @@ struct InpcbTableAccess {
   static void Leave(inpcb* inp);
 
   // Gives a pcb its local names. REQUIRES: it has no port.
-  static void SetLocal(inpcb* inp, in_addr laddr, in_port_t lport);
+  static void SetLocal(inpcb* inp, const inpaddru& laddr, in_port_t lport);
   // Gives a bound pcb its peer, or a zero peer. The tuple must be free.
-  static void SetPeer(inpcb* inp, in_addr laddr, in_addr faddr, in_port_t fport);
+  static void SetPeer(inpcb* inp, const inpaddru& laddr, const inpaddru& faddr, in_port_t fport);
   static void ClearPeer(inpcb* inp);
   // Takes back port and peer.
   static void Unlink(inpcb* inp);
 
-  static inpcb* Find(const inpcbtable* table, in_addr faddr, in_port_t fport, in_addr laddr,
-                     in_port_t lport);
+  static inpcb* Find(const inpcbtable* table, const inpaddru& faddr, in_port_t fport,
+                     const inpaddru& laddr, in_port_t lport);
   static inpport* FindPort(const inpcbtable* table, in_port_t lport);
 
   // A number for automatic ports, below `bound`.

@@ -1,8 +1,8 @@
 #include <algorithm>
+#include <bit>
 
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/in_pcb_private.h"
-#include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/sim/machine.h"
 
@@ -21,8 +21,10 @@ uint32_t Mix(uint64_t a, uint64_t b) {
   return static_cast<uint32_t>(mixed ^ mixed >> 32);
 }
 
-uint32_t HashOf(in_addr faddr, in_port_t fport, in_addr laddr, in_port_t lport) {
-  return Mix(uint64_t{faddr.s_addr} << 32 | laddr.s_addr, uint64_t{fport} << 16 | lport);
+// The upper halves are 0 for IPv4, whose addresses the lower halves hold in their upper 32 bits.
+uint32_t HashOf(const inpaddru& faddr, in_port_t fport, const inpaddru& laddr, in_port_t lport) {
+  const uint64_t high = faddr.high() * 0xff51'afd7'ed55'8ccd ^ laddr.high() * 0xc4ce'b9fe'1a85'ec53;
+  return Mix(faddr.low() ^ std::rotl(laddr.low(), 32) ^ high, uint64_t{fport} << 16 | lport);
 }
 
 size_t PortBucket(size_t buckets, in_port_t lport) { return Mix(lport, 0) & (buckets - 1); }
@@ -44,7 +46,7 @@ void Remove(inpcb** head, inpcb* inp) {
 }
 
 inpcb** PortList(const inpcb* inp) {
-  return in_isany(inp->inp_faddr) ? &inp->inp_port->unconnected : &inp->inp_port->connected;
+  return inp->inp_faddr.is_any() ? &inp->inp_port->unconnected : &inp->inp_port->connected;
 }
 
 }  // namespace
@@ -79,7 +81,7 @@ void InpcbTableAccess::Leave(inpcb* inp) {
   --inp->inp_table->count_;
 }
 
-void InpcbTableAccess::SetLocal(inpcb* inp, in_addr laddr, in_port_t lport) {
+void InpcbTableAccess::SetLocal(inpcb* inp, const inpaddru& laddr, in_port_t lport) {
   KASSERT(inp->inp_port == nullptr && lport != 0);
   inp->inp_laddr = laddr;
   inp->inp_lport = lport;
@@ -87,39 +89,40 @@ void InpcbTableAccess::SetLocal(inpcb* inp, in_addr laddr, in_port_t lport) {
   LinkPort(inp);
 }
 
-void InpcbTableAccess::SetPeer(inpcb* inp, in_addr laddr, in_addr faddr, in_port_t fport) {
-  KASSERT(inp->inp_port != nullptr && in_isany(inp->inp_faddr));
+void InpcbTableAccess::SetPeer(inpcb* inp, const inpaddru& laddr, const inpaddru& faddr,
+                               in_port_t fport) {
+  KASSERT(inp->inp_port != nullptr && inp->inp_faddr.is_any());
   UnlinkPort(inp);
   inp->inp_laddr = laddr;
   inp->inp_faddr = faddr;
   inp->inp_fport = fport;
   LinkPort(inp);
-  if (!in_isany(faddr)) LinkHash(inp);
+  if (!faddr.is_any()) LinkHash(inp);
 }
 
 void InpcbTableAccess::ClearPeer(inpcb* inp) {
-  if (!in_isany(inp->inp_faddr)) UnlinkHash(inp);
+  if (!inp->inp_faddr.is_any()) UnlinkHash(inp);
   if (inp->inp_port != nullptr) UnlinkPort(inp);
-  inp->inp_faddr = in_addr{};
+  inp->inp_faddr = {};
   inp->inp_fport = 0;
   if (inp->inp_lport != 0) LinkPort(inp);
 }
 
 void InpcbTableAccess::Unlink(inpcb* inp) {
-  if (!in_isany(inp->inp_faddr)) UnlinkHash(inp);
+  if (!inp->inp_faddr.is_any()) UnlinkHash(inp);
   if (inp->inp_port != nullptr) UnlinkPort(inp);
-  inp->inp_faddr = inp->inp_laddr = in_addr{};
+  inp->inp_faddr = inp->inp_laddr = {};
   inp->inp_fport = inp->inp_lport = 0;
 }
 
-inpcb* InpcbTableAccess::Find(const inpcbtable* table, in_addr faddr, in_port_t fport,
-                              in_addr laddr, in_port_t lport) {
+inpcb* InpcbTableAccess::Find(const inpcbtable* table, const inpaddru& faddr, in_port_t fport,
+                              const inpaddru& laddr, in_port_t lport) {
   if (table->connected_ == 0) return nullptr;
   const uint32_t hash = HashOf(faddr, fport, laddr, lport);
   inpcb* inp = table->hash_[hash & (table->hash_.size() - 1)];
   for (; inp != nullptr; inp = inp->inp_hash_next) {
-    if (inp->inp_faddr.s_addr == faddr.s_addr && inp->inp_fport == fport &&
-        inp->inp_lport == lport && inp->inp_laddr.s_addr == laddr.s_addr) {
+    if (inp->inp_faddr == faddr && inp->inp_fport == fport && inp->inp_lport == lport &&
+        inp->inp_laddr == laddr) {
       return inp;
     }
   }

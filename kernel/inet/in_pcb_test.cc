@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/pcb_test_net.h"
 
 namespace sockbed {
@@ -213,7 +214,7 @@ TEST_F(PcbTest, ConnectChoosesSourceAndPort) {
     socket* so = Create();
     EXPECT_EQ(Connect(so, "10.0.2.2", 80), 0);
     const inpcb* inp = sotoinpcb(so);
-    EXPECT_EQ(Text(inp->inp_laddr), "10.0.2.1");
+    EXPECT_EQ(Text(inp->inp_laddr.v4()), "10.0.2.1");
     EXPECT_NE(inp->inp_lport, 0);
     MbufPtr nam = m_get(M_DONTWAIT, MT_SONAME);
     sockaddr_in sin;

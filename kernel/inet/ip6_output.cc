@@ -2,6 +2,7 @@
 
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_cksum.h"
+#include "kernel/inet/in_pcb.h"
 #include "kernel/inet/inet6_host.h"
 #include "kernel/inet/inet_trace.h"
 #include "kernel/inet/ip6_private.h"
@@ -119,8 +120,10 @@ MbufPtr ClearZones(MbufPtr m) {
 }
 
 // The largest packet that may go that way whole.
-uint32_t MtuOf(const Way& way, const ip6_pktopts* opt, int flags) {
-  const uint32_t mtu = way.rt != nullptr ? rt_path_mtu(way.rt) : way.ifp->if_mtu;
+uint32_t MtuOf(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* inp) {
+  const bool path_counts = way.rt != nullptr && (flags & IPV6_MTUPROBE) == 0;
+  uint32_t mtu = path_counts ? rt_path_mtu(way.rt) : way.ifp->if_mtu;
+  if (inp != nullptr && inp->inp_ip6_mtu != 0) mtu = std::min(mtu, inp->inp_ip6_mtu);
   const int policy = opt != nullptr ? opt->ip6po_minmtu : -1;
   const bool least =
       (flags & IPV6_MINMTU) != 0 || policy == 1 || (policy == -1 && way.rt == nullptr);
@@ -154,8 +157,8 @@ int TransmitFragments(const Way& way, uint32_t mtu, MbufPtr m) {
 }
 
 // Checksums, size, away.
-int SendByWay(const Way& way, const ip6_pktopts* opt, int flags, MbufPtr m) {
-  const uint32_t mtu = MtuOf(way, opt, flags);
+int SendByWay(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* inp, MbufPtr m) {
+  const uint32_t mtu = MtuOf(way, opt, flags, inp);
   const int capabilities = way.ifp->if_capabilities;
   const bool whole =
       static_cast<uint32_t>(m->m_pkthdr.len) <= mtu ||
@@ -176,7 +179,7 @@ int SendByWay(const Way& way, const ip6_pktopts* opt, int flags, MbufPtr m) {
 }  // namespace
 
 int ip6_output(MbufPtr m, const ip6_pktopts* opt, route* ro, int flags, ip6_moptions* im6o,
-               inpcb*) {
+               inpcb* inp) {
   KASSERT((m->m_flags & M_PKTHDR) != 0 && m->m_len >= kIpv6Header);
   KASSERT(im6o == nullptr);
   if (m->m_pkthdr.len - kIpv6Header > kIpv6PayloadMax) {
@@ -206,7 +209,7 @@ int ip6_output(MbufPtr m, const ip6_pktopts* opt, route* ro, int flags, ip6_mopt
     m = ClearZones(std::move(m));
     if (m == nullptr) return ENOBUFS;
   }
-  return SendByWay(way, opt, flags, std::move(m));
+  return SendByWay(way, opt, flags, inp, std::move(m));
 }
 
 void in6_proto_cksum_out(mbuf* m, uint16_t which) {
@@ -256,16 +259,6 @@ MbufPtr ip6_own_header(MbufPtr m) {
 
 int in6_selecthlim(int hops) {
   return hops >= 0 ? hops : static_cast<int>(inet6_here().tunables.hlim);
-}
-
-int in6_selectsrc(const in6_addr& dst, route* ro, in6_addr* src) {
-  if (in6_isany(dst) || (in6_isscoped(dst) && in6_zone(dst) == 0)) return EHOSTUNREACH;
-  const rtentry* rt = rtalloc(ro, dst);
-  if (rt == nullptr) return EHOSTUNREACH;
-  const in6_ifaddr* ia6 = in6_ifawithscope(rt->rt_ifp, dst);
-  if (ia6 == nullptr) return EADDRNOTAVAIL;
-  *src = ia6->ia_addr;
-  return 0;
 }
 
 }  // namespace sockbed

@@ -45,6 +45,7 @@ struct ip6_pktopts {
 inline constexpr int IPV6_UNSPECSRC = 0x01;   // the source stays ::
 inline constexpr int IPV6_FORWARDING = 0x02;  // the packet is another host's
 inline constexpr int IPV6_MINMTU = 0x04;      // whole only if it fits 1280 bytes
+inline constexpr int IPV6_MTUPROBE = 0x08;    // only the interface's MTU counts, not the path's
 
 // Sends a packet. `m` starts with an IPv6 header (Ipv6Header::Write); a source of :: is chosen
 // here, the traffic class, hop limit and flow label are the caller's. Transport checksums may be
@@ -83,10 +84,6 @@ inline in6_addr ip6_destination(const mbuf* m) {
 
 // The hop limit of a pcb's packets to `dst`: its own, else the default.
 int in6_selecthlim(int hops);
-// The source address for a packet to `dst`, through the route cache. Errors: EHOSTUNREACH (no
-// route), EADDRNOTAVAIL (no address is ready).
-[[nodiscard]] int in6_selectsrc(const in6_addr& dst, route* ro, in6_addr* src);
-
 // Counters of IPv6. X(name, meaning). Those marked with * count packets that were dropped.
 #define SOCKBED_IP6STAT(X)                                                             \
   X(ip6s_total, "packets received")                                                    \

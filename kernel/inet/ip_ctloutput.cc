@@ -5,6 +5,7 @@
 #include <span>
 
 #include "kernel/inet/in_mcast.h"
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"

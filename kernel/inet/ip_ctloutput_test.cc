@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/pcb_test_net.h"
 
 namespace sockbed {

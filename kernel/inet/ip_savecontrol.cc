@@ -1,6 +1,7 @@
 // What a socket wants to be told with each datagram (spec 10.5).
 #include <sys/time.h>
 
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/ip_private.h"
@@ -11,10 +12,7 @@
 
 namespace sockbed {
 
-namespace {
-
-// Appends one control message to a chain; without memory it is left out, as the manual page allows.
-void AddControl(MbufPtr* chain, int level, int type, const void* data, size_t size) {
+void in_addcontrol(MbufPtr* chain, int level, int type, const void* data, size_t size) {
   MbufPtr message = sbcreatecontrol(data, size, type, level);
   if (message == nullptr) return;
   if (*chain == nullptr) {
@@ -24,12 +22,14 @@ void AddControl(MbufPtr* chain, int level, int type, const void* data, size_t si
   }
 }
 
+namespace {
+
 void AddPacketInfo(MbufPtr* chain, const mbuf* m, const ifnet* ifp) {
   in_pktinfo info{};
   info.ipi_ifindex = static_cast<int>(m->m_pkthdr.ph_ifidx);
   info.ipi_spec_dst = info.ipi_addr = ip_view(m).destination();
   if (ip_wasbroadcast(m)) info.ipi_spec_dst = ifp != nullptr ? in_ifaof(ifp)->ia_addr : in_addr{};
-  AddControl(chain, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+  in_addcontrol(chain, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
 }
 
 }  // namespace
@@ -39,29 +39,29 @@ MbufPtr ip_savecontrol(const inpcb* inp, const mbuf* m, in_port_t dport) {
   if ((inp->inp_socket->so_options & kSoTimestamp) != 0) {
     timeval when;
     m_microtime(m, &when);
-    AddControl(&chain, SOL_SOCKET, SCM_TIMESTAMP, &when, sizeof when);
+    in_addcontrol(&chain, SOL_SOCKET, SCM_TIMESTAMP, &when, sizeof when);
   }
-  if (inp->inp_flags == 0) return chain;
+  if ((inp->inp_flags & INP_CONTROLOPTS) == 0) return chain;
   const Ipv4View ip = ip_view(m);
   if ((inp->inp_flags & INP_RECVDSTADDR) != 0) {
     const in_addr dst = ip.destination();
-    AddControl(&chain, IPPROTO_IP, kIpRecvDstAddr, &dst, sizeof dst);
+    in_addcontrol(&chain, IPPROTO_IP, kIpRecvDstAddr, &dst, sizeof dst);
   }
   const ifnet* ifp = if_byindex(*Here().host, m->m_pkthdr.ph_ifidx);
   if ((inp->inp_flags & INP_RECVIF) != 0 && ifp != nullptr) {
     const sockaddr_dl sdl = if_sockaddr_dl(ifp);
-    AddControl(&chain, IPPROTO_IP, kIpRecvIf, &sdl, sizeof sdl);
+    in_addcontrol(&chain, IPPROTO_IP, kIpRecvIf, &sdl, sizeof sdl);
   }
   if ((inp->inp_flags & INP_RECVTTL) != 0) {
     const int ttl = ip.ttl();
-    AddControl(&chain, IPPROTO_IP, IP_TTL, &ttl, sizeof ttl);
+    in_addcontrol(&chain, IPPROTO_IP, IP_TTL, &ttl, sizeof ttl);
   }
   if ((inp->inp_flags & INP_RECVDSTPORT) != 0) {
-    AddControl(&chain, IPPROTO_IP, kIpRecvDstPort, &dport, sizeof dport);
+    in_addcontrol(&chain, IPPROTO_IP, kIpRecvDstPort, &dport, sizeof dport);
   }
   if ((inp->inp_flags & INP_RECVTOS) != 0) {
     const uint8_t tos = ip.tos();
-    AddControl(&chain, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
+    in_addcontrol(&chain, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
   }
   if ((inp->inp_flags & INP_RECVPKTINFO) != 0) AddPacketInfo(&chain, m, ifp);
   return chain;

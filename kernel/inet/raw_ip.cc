@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernel/inet/in_mcast.h"
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"

@@ -6,6 +6,7 @@
 #include <functional>
 #include <utility>
 
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/inet_test_net.h"
 #include "kernel/socket/socketvar.h"
 

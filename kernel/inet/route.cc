@@ -230,6 +230,10 @@ rtentry* rtalloc(route* ro, const in6_addr& dst) {
   return MatchCached(ro, dst);
 }
 
+rtentry* rtalloc(route* ro, const inpaddru& dst) {
+  return dst.is_v4() ? rtalloc(ro, dst.v4()) : rtalloc(ro, dst.v6());
+}
+
 void rt_foreach(const std::function<void(const rtentry&)>& visit) {
   VisitAll(inet_here(), [&visit](const rtentry* rt) { visit(*rt); });
 }

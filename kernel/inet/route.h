@@ -127,6 +127,8 @@ rtentry* rt_match(const in6_addr& dst);
 // likewise. REQUIRES: an IPv6 destination is not ::.
 rtentry* rtalloc(route* ro, in_addr dst);
 rtentry* rtalloc(route* ro, const in6_addr& dst);
+// Of the family that the address says. REQUIRES: it is not "any".
+rtentry* rtalloc(route* ro, const inpaddru& dst);
 // Forgets what is cached.
 inline void rtfree(route* ro) { *ro = route{}; }
 

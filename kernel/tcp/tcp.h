@@ -57,7 +57,7 @@ uint64_t tcpstat_get(HostBase& host, tcpstat_counters counter);
 
 // Keys of TCP_MD5SIG, as setkey(8) has them: segments from src to dst are signed with `key`. The
 // later of two for the same pair counts.
-void tcp_md5_add(HostBase& host, in_addr src, in_addr dst, std::string_view key);
+void tcp_md5_add(HostBase& host, const inpaddru& src, const inpaddru& dst, std::string_view key);
 void tcp_md5_flush(HostBase& host);
 
 // The host's pcbs, for netstat and tests.
@@ -66,7 +66,7 @@ inpcbtable& tcp_table(HostBase& host);
 // What there is to say about a connection when it is over, or so far.
 struct TcpSummary {
   uint64_t id = 0;                // of the pcb, as in the trace
-  in_addr laddr{}, faddr{};       // network order
+  inpaddru laddr, faddr;
   uint16_t lport = 0, fport = 0;  // host order
   bool active = false;            // it was opened from here
   bool closed = false;

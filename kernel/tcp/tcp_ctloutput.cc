@@ -2,8 +2,10 @@
 #include <cerrno>
 #include <cstring>
 
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/mbuf/chain.h"
+#include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_private.h"
 
 namespace sockbed {
@@ -55,7 +57,8 @@ int SetFastOpen(tcpcb* tp, int value) {
 int SetMaxSeg(tcpcb* tp, int value) {
   const TcpTunables& set = tunables(tp);
   if (value <= 0 || static_cast<uint32_t>(value) > tp->t_maxseg) return EINVAL;
-  if (set.freebsd_options != 0 && value + int64_t{kTcpIpHeaders} < set.minmss) return EINVAL;
+  const int64_t headers = tcp_headers(tp->t_inpcb);
+  if (set.freebsd_options != 0 && value + headers < set.minmss) return EINVAL;
   tp->t_maxseg = static_cast<uint32_t>(value);
   return 0;
 }
@@ -226,7 +229,7 @@ int tcp_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
   tcpcb* tp = sototcpcb(so);
   if (tp == nullptr) return ECONNRESET;
   if (level == SOL_SOCKET) return op == PRCO_SETOPT ? HearOf(tp, optname) : ENOPROTOOPT;
-  if (level == IPPROTO_IP) return ip_ctloutput(op, so, level, optname, m);
+  if (level == IPPROTO_IP || level == IPPROTO_IPV6) return in_ctloutput(op, so, level, optname, m);
   if (level != IPPROTO_TCP) return ENOPROTOOPT;
   return op == PRCO_GETOPT ? GetOption(tp, optname, m) : SetOption(tp, optname, m);
 }

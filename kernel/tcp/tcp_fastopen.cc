@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernel/inet/ip6_wire.h"
 #include "kernel/tcp/tcp_segment.h"
 
 namespace sockbed {
 namespace {
 
-bool SamePath(const TfoPath& path, in_addr laddr, in_addr faddr, uint16_t fport) {
-  return path.laddr.s_addr == laddr.s_addr && path.faddr.s_addr == faddr.s_addr &&
-         path.fport == fport;
+bool SamePath(const TfoPath& path, const inpaddru& laddr, const inpaddru& faddr, uint16_t fport) {
+  return path.laddr == laddr && path.faddr == faddr && path.fport == fport;
 }
 
 TfoPath* PathOf(const tcpcb* tp) {
@@ -23,14 +23,16 @@ TfoPath* PathOf(const tcpcb* tp) {
 
 }  // namespace
 
-std::vector<TfoPath>* TfoCache::BucketOf(in_addr laddr, in_addr faddr, uint16_t fport) {
+std::vector<TfoPath>* TfoCache::BucketOf(const inpaddru& laddr, const inpaddru& faddr,
+                                         uint16_t fport) {
   if (buckets_.empty()) return nullptr;
   // The names of servers that a host itself has chosen: no secret is needed.
-  const uint64_t name = (uint64_t{faddr.s_addr} << 16 | fport) * 0x9e3779b97f4a7c15 + laddr.s_addr;
+  const uint64_t server = (faddr.high() * 0xff51afd7ed558ccd ^ faddr.low()) + fport;
+  const uint64_t name = server * 0x9e3779b97f4a7c15 + laddr.low();
   return &buckets_[(name >> 32) % buckets_.size()];
 }
 
-TfoPath* TfoCache::Find(in_addr laddr, in_addr faddr, uint16_t fport) {
+TfoPath* TfoCache::Find(const inpaddru& laddr, const inpaddru& faddr, uint16_t fport) {
   std::vector<TfoPath>* bucket = BucketOf(laddr, faddr, fport);
   if (bucket == nullptr) return nullptr;
   for (TfoPath& path : *bucket) {
@@ -39,8 +41,8 @@ TfoPath* TfoCache::Find(in_addr laddr, in_addr faddr, uint16_t fport) {
   return nullptr;
 }
 
-TfoPath* TfoCache::Take(in_addr laddr, in_addr faddr, uint16_t fport, size_t buckets,
-                        size_t bucket_limit) {
+TfoPath* TfoCache::Take(const inpaddru& laddr, const inpaddru& faddr, uint16_t fport,
+                        size_t buckets, size_t bucket_limit) {
   if (buckets_.empty()) buckets_.resize(buckets);
   if (TfoPath* path = Find(laddr, faddr, fport)) return path;
   std::vector<TfoPath>* bucket = BucketOf(laddr, faddr, fport);
@@ -90,11 +92,16 @@ void tcp_fastopen_answer(const TcpSegment& seg, uint32_t acked) {
 
 namespace {
 
-TfoCookie CookieOf(const SipKey& key, in_addr client) {
+TfoCookie CookieOf(const SipKey& key, const inpaddru& client) {
   TfoCookie cookie;
-  std::array<uint8_t, 4> name;
-  std::memcpy(name.data(), &client, name.size());
-  const uint64_t hash = SipHash24(key, name);
+  std::array<uint8_t, 16> name;
+  const size_t size = client.is_v4() ? 4 : name.size();
+  if (client.is_v4()) {
+    StoreAddress(name.data(), client.v4());
+  } else {
+    StoreAddress6(name.data(), client.v6());
+  }
+  const uint64_t hash = SipHash24(key, {name.data(), size});
   cookie.length = sizeof hash;
   for (int i = 0; i < 8; ++i) cookie.bytes[i] = static_cast<uint8_t>(hash >> (8 * i));
   return cookie;
@@ -112,12 +119,12 @@ void TfoKeys::Renew(SimTime autokey) {
   made_ = Now();
 }
 
-TfoCookie TfoKeys::Make(in_addr client, SimTime autokey) {
+TfoCookie TfoKeys::Make(const inpaddru& client, SimTime autokey) {
   Renew(autokey);
   return CookieOf(current_, client);
 }
 
-bool TfoKeys::Check(in_addr client, std::span<const uint8_t> cookie, SimTime autokey) {
+bool TfoKeys::Check(const inpaddru& client, std::span<const uint8_t> cookie, SimTime autokey) {
   Renew(autokey);
   const auto is_of = [&](const SipKey& key) {
     const TfoCookie good = CookieOf(key, client);

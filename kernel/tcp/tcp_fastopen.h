@@ -15,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "kernel/inet/in6.h"
 #include "kernel/sim/random.h"
 #include "kernel/sim/time.h"
 #include "kernel/tcp/tcp_siphash.h"
@@ -34,7 +35,7 @@ struct TfoCookie {
 
 // What a client knows of a server.
 struct TfoPath {
-  in_addr laddr{}, faddr{};
+  inpaddru laddr, faddr;
   uint16_t fport = 0;  // host order
   uint16_t mss = 0;    // the server's, for data on a SYN
   TfoCookie cookie;
@@ -44,13 +45,14 @@ struct TfoPath {
 // The paths of a host: buckets of a hash, the oldest path of a full bucket goes.
 class TfoCache {
  public:
-  TfoPath* Find(in_addr laddr, in_addr faddr, uint16_t fport);
+  TfoPath* Find(const inpaddru& laddr, const inpaddru& faddr, uint16_t fport);
   // The path, a new one if need be. Borrowed until the next Take.
-  TfoPath* Take(in_addr laddr, in_addr faddr, uint16_t fport, size_t buckets, size_t bucket_limit);
+  TfoPath* Take(const inpaddru& laddr, const inpaddru& faddr, uint16_t fport, size_t buckets,
+                size_t bucket_limit);
   void Clear() { buckets_.clear(); }
 
  private:
-  std::vector<TfoPath>* BucketOf(in_addr laddr, in_addr faddr, uint16_t fport);
+  std::vector<TfoPath>* BucketOf(const inpaddru& laddr, const inpaddru& faddr, uint16_t fport);
 
   std::vector<std::vector<TfoPath>> buckets_;
 };
@@ -61,8 +63,8 @@ class TfoKeys {
   TfoKeys();
 
   // The cookie of `client`. `autokey`: how long a key makes cookies.
-  TfoCookie Make(in_addr client, SimTime autokey);
-  bool Check(in_addr client, std::span<const uint8_t> cookie, SimTime autokey);
+  TfoCookie Make(const inpaddru& client, SimTime autokey);
+  bool Check(const inpaddru& client, std::span<const uint8_t> cookie, SimTime autokey);
 
  private:
   void Renew(SimTime autokey);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <string>
 
+#include "kernel/inet/ip6_var.h"
 #include "kernel/inet/ip_var.h"
 #include "kernel/socket/socket_host.h"
 #include "kernel/tcp/tcp_private.h"
@@ -119,6 +120,7 @@ void tcp_boot(HostBase& host) {
   host.live_counts.push_back({"rack", &tcp.racks.live()});
   host.live_counts.push_back({"rack segment", &tcp.rack_segments.live()});
   inet_register_protocol(host, kTcpProtocol);
+  inet6_register_protocol(host, kTcpProtocol);
 }
 
 void tcp_halt(HostBase& host) {
@@ -132,7 +134,8 @@ uint64_t tcpstat_get(HostBase& host, tcpstat_counters counter) {
   return HostLocal<TcpHost>::Of(host).stat[counter];
 }
 
-void tcp_md5_add(HostBase& host, in_addr src, in_addr dst, std::string_view key) {
+void tcp_md5_add(HostBase& host, const inpaddru& src, const inpaddru& dst,
+                 std::string_view key) {
   std::vector<TcpMd5Key>& keys = HostLocal<TcpHost>::Of(host).md5_keys;
   keys.insert(keys.begin(), {src, dst, std::string(key)});
 }

@@ -48,9 +48,9 @@ struct TcpHost {
   std::vector<TcpMd5Key> md5_keys;
 
   // The key of segments from src to dst, or null.
-  const TcpMd5Key* FindMd5Key(in_addr src, in_addr dst) const {
+  const TcpMd5Key* FindMd5Key(const inpaddru& src, const inpaddru& dst) const {
     for (const TcpMd5Key& key : md5_keys) {
-      if (key.src.s_addr == src.s_addr && key.dst.s_addr == dst.s_addr) return &key;
+      if (key.src == src && key.dst == dst) return &key;
     }
     return nullptr;
   }

@@ -16,15 +16,15 @@ T Blend(T old, T now) {
 
 }  // namespace
 
-const HostMetrics* HostCache::Find(in_addr peer, SimTime expire) {
-  const auto it = entries_.find(peer.s_addr);
+const HostMetrics* HostCache::Find(const inpaddru& peer, SimTime expire) {
+  const auto it = entries_.find(KeyOf(peer));
   if (it == entries_.end()) return nullptr;
   if (Now() - it->second.updated < expire) return &it->second.metrics;
   entries_.erase(it);
   return nullptr;
 }
 
-void HostCache::Update(in_addr peer, const HostMetrics& metrics, SimTime expire) {
+void HostCache::Update(const inpaddru& peer, const HostMetrics& metrics, SimTime expire) {
   const HostMetrics* known = Find(peer, expire);
   const HostMetrics old = known != nullptr ? *known : HostMetrics{};
   if (known == nullptr && entries_.size() >= kLimit) {
@@ -33,7 +33,7 @@ void HostCache::Update(in_addr peer, const HostMetrics& metrics, SimTime expire)
         [](const auto& a, const auto& b) { return a.second.updated < b.second.updated; });
     entries_.erase(oldest);
   }
-  Entry& entry = entries_[peer.s_addr];
+  Entry& entry = entries_[KeyOf(peer)];
   entry.metrics = {.srtt = Blend(old.srtt, metrics.srtt),
                    .rttvar = Blend(old.rttvar, metrics.rttvar),
                    .ssthresh = Blend(old.ssthresh, metrics.ssthresh)};

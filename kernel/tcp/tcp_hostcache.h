@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <map>
 
+#include "kernel/inet/in6.h"
 #include "kernel/sim/time.h"
 
 namespace sockbed {
@@ -28,9 +29,9 @@ struct HostMetrics {
 class HostCache {
  public:
   // What is known of `peer`, or null: nothing, or it is older than `expire`.
-  const HostMetrics* Find(in_addr peer, SimTime expire);
+  const HostMetrics* Find(const inpaddru& peer, SimTime expire);
   // Takes in what a connection has measured: half of it, half of what was known.
-  void Update(in_addr peer, const HostMetrics& metrics, SimTime expire);
+  void Update(const inpaddru& peer, const HostMetrics& metrics, SimTime expire);
   void Clear() { entries_.clear(); }
   size_t size() const { return entries_.size(); }
 
@@ -41,7 +42,10 @@ class HostCache {
   };
   static constexpr size_t kLimit = 15360;
 
-  std::map<uint32_t, Entry> entries_;  // by address in network order
+  using Key = std::pair<uint64_t, uint64_t>;  // the halves of an address
+  static Key KeyOf(const inpaddru& peer) { return {peer.high(), peer.low()}; }
+
+  std::map<Key, Entry> entries_;
 };
 
 }  // namespace sockbed

@@ -1,8 +1,10 @@
 // What routers tell of our segments: errors, and the path's MTU (RFC 5927, RFC 1191).
 #include <cerrno>
 
+#include "kernel/inet/icmp6.h"
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_var.h"
+#include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
 
@@ -15,15 +17,20 @@ constexpr int kSoftShift = 3;  // retransmissions of a SYN before a router is be
 // whether they were.
 bool ActOnMtu(tcpcb* tp, const IcmpError& error) {
   tp->t_flags &= ~TF_PMTUD_PEND;
-  icmp_mtudisc(error);
+  if (error.family == AF_INET6) {
+    icmp6_mtudisc(error);
+  } else {
+    icmp_mtudisc(error);
+  }
   return tcp_mtudisc(tp);
 }
 
 // RFC 5927 7.2: whoever can guess a sequence number could slow us down. So a message that
 // contradicts what has got through waits until the segment it quotes has timed out.
 void TooBig(tcpcb* tp, const IcmpError& error, tcp_seq seq) {
-  if (error.mtu >= tp->t_maxsent + kTcpIpHeaders) return;  // nothing sent was larger
-  if (tunables(tp).pmtud_at_once != 0 || error.mtu >= tp->t_maxacked + kTcpIpHeaders) {
+  const uint32_t headers = tcp_headers(tp->t_inpcb);
+  if (error.mtu >= tp->t_maxsent + headers) return;  // nothing sent was larger
+  if (tunables(tp).pmtud_at_once != 0 || error.mtu >= tp->t_maxacked + headers) {
     (void)ActOnMtu(tp, error);  // else they fit already
     return;
   }
@@ -36,7 +43,8 @@ void TooBig(tcpcb* tp, const IcmpError& error, tcp_seq seq) {
 
 // What the message means for TCP. The systems differ about routers that forbid, and about loops.
 int ErrnoOf(const TcpHost& host, const IcmpError& error) {
-  if (host.tunables.icmp_errno == 0) return error.error;
+  // ICMPv6 has given them the system's errno already.
+  if (host.tunables.icmp_errno == 0 || error.family == AF_INET6) return error.error;
   const bool prohibited = error.type == ICMP_UNREACH && (error.code == ICMP_UNREACH_NET_PROHIB ||
                                                          error.code == ICMP_UNREACH_HOST_PROHIB ||
                                                          error.code == ICMP_UNREACH_FILTER_PROHIB);
@@ -52,7 +60,8 @@ bool IsUnreachable(int error) {
 // Whether the message ends a handshake by itself: it says "refused", not "not now".
 bool Refuses(const tcpcb* tp, const IcmpError& error) {
   if (tp->t_state != TCPS_SYN_SENT || tunables(tp).icmp_may_rst == 0) return false;
-  return error.error == ECONNREFUSED || (error.type == ICMP_TIMXCEED && error.error != 0);
+  const uint8_t timxceed = error.family == AF_INET6 ? ICMP6_TIME_EXCEEDED : ICMP_TIMXCEED;
+  return error.error == ECONNREFUSED || (error.type == timxceed && error.error != 0);
 }
 
 // RFC 1122 4.2.3.9: most errors pass; they are remembered, in case the connection times out.
@@ -86,7 +95,7 @@ void tcp_ctlinput(const IcmpError& told) {
   error.error = ErrnoOf(host, told);
   if (error.error == 0 || error.transport_len < 8) return;
   // The quoted header is of a segment that we have sent.
-  const TcpEndpoints ends{error.dst.v4(), error.src.v4(), LoadBe16(error.transport + 2),
+  const TcpEndpoints ends{error.dst, error.src, LoadBe16(error.transport + 2),
                           LoadBe16(error.transport)};
   const tcp_seq seq(LoadBe32(error.transport + 4));
   inpcb* inp =
@@ -108,9 +117,11 @@ bool tcp_pmtud_timeout(tcpcb* tp) {
   if ((tp->t_flags & TF_PMTUD_PEND) == 0) return false;
   const tcp_seq seq = tp->t_pmtud_seq;
   if (SEQ_LT(seq, tp->snd_una) || SEQ_GEQ(seq, tp->snd_una + tp->t_maxseg)) return false;
-  return ActOnMtu(tp, {.error = EMSGSIZE,
-                       .type = ICMP_UNREACH,
-                       .code = ICMP_UNREACH_NEEDFRAG,
+  const bool v4 = tcp_is4(tp->t_inpcb);
+  return ActOnMtu(tp, {.family = static_cast<sa_family_t>(v4 ? AF_INET : AF_INET6),
+                       .error = EMSGSIZE,
+                       .type = v4 ? ICMP_UNREACH : ICMP6_PACKET_TOO_BIG,
+                       .code = v4 ? ICMP_UNREACH_NEEDFRAG : uint8_t{0},
                        .src = tp->t_inpcb->inp_laddr,
                        .dst = tp->t_inpcb->inp_faddr,
                        .mtu = tp->t_pmtud_mtu,

@@ -16,6 +16,7 @@
 #include <algorithm>
 
 #include "kernel/inet/in_cksum.h"
+#include "kernel/inet/ip6_var.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
@@ -73,11 +74,35 @@ Next Run(const TcpStep (&steps)[n], TcpSegment& seg) {
   return Next::kGoOn;
 }
 
+bool IsV4(const mbuf* m) {
+  return Ipv4View(m->m_data, static_cast<size_t>(m->m_len)).version() == 4;
+}
+
 bool ChecksumIsGood(const mbuf* m, int hlen, int length) {
   const uint16_t flags = m->m_pkthdr.csum_flags;
   if ((flags & M_TCP_CSUM_IN_OK) != 0) return true;
   if ((flags & M_TCP_CSUM_IN_BAD) != 0) return false;
-  return in4_cksum(m, IPPROTO_TCP, hlen, length) == 0;
+  const bool v4 = IsV4(m);
+  return (v4 ? in4_cksum(m, IPPROTO_TCP, hlen, length)
+             : in6_cksum(m, IPPROTO_TCP, hlen, length)) == 0;
+}
+
+// What the IP header says of the segment.
+void ReadIp(const mbuf* m, TcpSegment* seg) {
+  const size_t size = static_cast<size_t>(m->m_len);
+  if (IsV4(m)) {
+    const Ipv4View ip(m->m_data, size);
+    seg->ends.faddr = ip.source();
+    seg->ends.laddr = ip.destination();
+    seg->ttl = ip.ttl();
+    seg->ecn = ip.tos() & IPTOS_ECN_MASK;
+  } else {
+    const Ipv6View ip(m->m_data, size);
+    seg->ends.faddr = ip6_source(m);
+    seg->ends.laddr = ip6_destination(m);
+    seg->ttl = ip.hop_limit();
+    seg->ecn = ip.traffic_class() & IPTOS_ECN_MASK;
+  }
 }
 
 constexpr uint32_t kLoopbackIndex = 1;  // lo0 is every host's first interface
@@ -97,16 +122,16 @@ bool TakeApart(MbufPtr m, int hlen, TcpSegment* seg) {
   if (m == nullptr) return (void)tcp_dropped(*seg, tcps_rcvshort), false;
 
   const auto* bytes = mtod<uint8_t>(m.get());
-  const Ipv4View ip(bytes, static_cast<size_t>(m->m_len));
+  ReadIp(m.get(), seg);
   const auto* tcp = bytes + hlen;
   seg->th = TcpView({tcp, kTcpHeaderMin}).Read();
   seg->opt = tcp_parse_options({tcp + kTcpHeaderMin, static_cast<size_t>(off - kTcpHeaderMin)},
                                seg->has(TH_SYN));
-  seg->ends = {ip.source(), ip.destination(), seg->th.th_sport, seg->th.th_dport};
-  seg->ttl = ip.ttl();
-  seg->ecn = ip.tos() & IPTOS_ECN_MASK;
+  seg->ends.fport = seg->th.th_sport;
+  seg->ends.lport = seg->th.th_dport;
   seg->tlen = static_cast<uint32_t>(length - off);
   seg->header_length = off;
+  if (seg->ends.faddr.is_any()) return (void)tcp_dropped(*seg, tcps_rcvbcast), false;
   seg->loopback = m->m_pkthdr.ph_ifidx == kLoopbackIndex;
   m_adj(m.get(), hlen + off);
   seg->m = std::move(m);
@@ -127,9 +152,7 @@ tcpcb* FindPcb(const TcpSegment& seg) {
 TraceId TraceArrival(const TcpSegment& seg) {
   const tcpcb* tp = seg.tp;
   if (tp == nullptr || tp->t_state <= TCPS_LISTEN) {
-    return EmitTcp(
-        TcpEvent::kStray, tp != nullptr ? tp->t_id : 0, PackAddress(seg.ends.faddr, seg.ends.fport),
-        PackPair(seg.th.th_seq.value(), seg.th.th_ack.value()), tcp_flag_text[seg.th.th_flags]);
+    return EmitLoose(TcpEvent::kStray, tp != nullptr ? tp->t_id : 0, seg.ends, seg.th);
   }
   const tcp_seq irs = TCPS_HAVERCVDSYN(tp->t_state) ? tp->irs : seg.th.th_seq;
   const int scale = seg.has(TH_SYN) ? 0 : tp->snd_scale;
@@ -146,8 +169,10 @@ bool SignatureIsGood(const TcpSegment& seg) {
 
 // Nobody is there, or nobody who wants to hear (3.10.7.1).
 Next Admit(const TcpSegment& seg) {
-  if (seg.tp != nullptr && seg.ttl < seg.tp->t_inpcb->inp_ip_minttl) {
-    return tcp_dropped(seg, tcps_rcvminttl);
+  if (seg.tp != nullptr) {
+    const inpcb* inp = seg.tp->t_inpcb;
+    const uint8_t least = seg.ends.faddr.is_v4() ? inp->inp_ip_minttl : inp->inp_ip6_minhlim;
+    if (seg.ttl < least) return tcp_dropped(seg, tcps_rcvminttl);
   }
   if (seg.tp != nullptr && (seg.tp->t_flags & TF_SIGNATURE) != 0 && !SignatureIsGood(seg)) {
     return tcp_dropped(seg, tcps_rcvbadsig);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
@@ -21,16 +22,33 @@ Next FastOpened(TcpSegment& seg) {
   return Next::kDone;
 }
 
+// Whether a connection may have such an end. Our own anycast address is nobody's in particular.
+bool IsSingleHost(const inpaddru& a) {
+  if (a.is_v4()) return !in_ismulticast(a.v4()) && !in_broadcast(a.v4());
+  const in6_ifaddr* ia6 = in6_ifawithaddr(a.v6());
+  return !in6_ismulticast(a.v6()) && (ia6 == nullptr || (ia6->ia6_flags & IN6_IFF_ANYCAST) == 0);
+}
+
+// Whether the address of ours is deprecated, and the host wants no new connections to such.
+bool IsDeprecated(const inpaddru& laddr) {
+  if (laddr.is_v4() || in6_use_deprecated()) return false;
+  const in6_ifaddr* ia6 = in6_ifawithaddr(laddr.v6());
+  return ia6 != nullptr && (ia6->ia6_flags & IN6_IFF_DEPRECATED) != 0;
+}
+
 // A SYN for a listener, and what speaks against answering it.
 Next ListenSyn(TcpSegment& seg) {
   const TcpEndpoints& ends = seg.ends;
   const socket* so = tcp_so(seg.tp);
   if (seg.has(TH_FIN) && seg.host->tunables.drop_synfin != 0)
     return tcp_dropped(seg, tcps_listendrop);
-  const bool self = in_host(ends.faddr) == in_host(ends.laddr) && ends.fport == ends.lport;
-  if (self || in_ismulticast(ends.faddr) || in_ismulticast(ends.laddr) ||
-      in_broadcast(ends.faddr) || in_broadcast(ends.laddr)) {
+  const bool self = ends.faddr == ends.laddr && ends.fport == ends.lport;
+  if (self || !IsSingleHost(ends.faddr) || !IsSingleHost(ends.laddr)) {
     return tcp_dropped(seg, tcps_listendrop);
+  }
+  if (IsDeprecated(ends.laddr)) {
+    (void)tcp_dropped(seg, tcps_listendrop);
+    return Next::kReset;
   }
   // The peer tries again; until then somebody may accept.
   if (so->so_qlen > so->so_qlimit) return tcp_dropped(seg, tcps_dropsyn);

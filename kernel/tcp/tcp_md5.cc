@@ -1,4 +1,5 @@
 #include "kernel/tcp/tcp_md5.h"
+#include "kernel/inet/ip6_wire.h"
 
 #include <algorithm>
 #include <bit>
@@ -75,20 +76,38 @@ Md5Digest Md5::Finish() {
   return digest;
 }
 
+namespace {
+
+// The pseudo header of either family (RFC 9293 3.1, RFC 8200 8.1).
+void UpdatePseudoHeader(Md5* md5, const TcpMd5Key& key, uint32_t length) {
+  if (key.src.is_v4()) {
+    std::array<uint8_t, 12> pseudo{};
+    StoreAddress(pseudo.data(), key.src.v4());
+    StoreAddress(pseudo.data() + 4, key.dst.v4());
+    pseudo[9] = IPPROTO_TCP;
+    StoreBe16(pseudo.data() + 10, static_cast<uint16_t>(length));
+    return md5->Update(pseudo);
+  }
+  std::array<uint8_t, 40> pseudo{};
+  StoreAddress6(pseudo.data(), in6_clearscope(key.src.v6()));
+  StoreAddress6(pseudo.data() + 16, in6_clearscope(key.dst.v6()));
+  StoreBe32(pseudo.data() + 32, length);
+  pseudo[39] = IPPROTO_TCP;
+  md5->Update(pseudo);
+}
+
+}  // namespace
+
 Md5Digest tcp_signature(const TcpMd5Key& key, const TcpHeader& th, int header_length, const mbuf* m,
                         int off) {
   int data = -off;
   for (const mbuf* n = m; n != nullptr; n = n->m_next) data += n->m_len;
   if (m == nullptr) data = 0;
-  std::array<uint8_t, 12> pseudo{};
-  std::copy_n(reinterpret_cast<const uint8_t*>(&key.src), 4, pseudo.begin());
-  std::copy_n(reinterpret_cast<const uint8_t*>(&key.dst), 4, pseudo.begin() + 4);
-  pseudo[9] = IPPROTO_TCP;
-  StoreBe16(pseudo.data() + 10, static_cast<uint16_t>(header_length + data));
+  const uint32_t length = static_cast<uint32_t>(header_length + data);
   std::array<uint8_t, kTcpHeaderMin> header;
   th.Write(header, header_length);
   Md5 md5;
-  md5.Update(pseudo);
+  UpdatePseudoHeader(&md5, key, length);
   md5.Update(header);
   for (const mbuf* n = m; n != nullptr; n = n->m_next) {
     const int skip = std::min<int>(off, n->m_len);

@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 
+#include "kernel/inet/in6.h"
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/tcp/tcp_wire.h"
 
@@ -37,7 +38,7 @@ class Md5 {
 
 // The key of segments from src to dst.
 struct TcpMd5Key {
-  in_addr src{}, dst{};
+  inpaddru src, dst;
   std::string key;
 };
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "kernel/inet/route.h"
+#include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_private.h"
 #include "kernel/tcp/tcp_trace.h"
 
@@ -24,15 +25,18 @@ bool MtuDiscovery(const TcpHost& host) {
 
 // The segment that fits the route, its options included.
 uint32_t RouteMss(tcpcb* tp) {
-  const auto fallback = static_cast<uint32_t>(tunables(tp).mssdflt);
+  const bool v4 = tcp_is4(tp->t_inpcb);
+  const uint32_t fallback = tcp_mssdflt(tunables(tp), v4);
   const rtentry* rt = in_pcbrtentry(tp->t_inpcb);
   if (rt == nullptr) return fallback;
   // Without discovery nobody knows the path beyond the link.
-  if (rt->rt_mtu == 0 && (rt->rt_ifp->if_flags & IFF_LOOPBACK) == 0 && !MtuDiscovery(*tp->t_host)) {
+  if (v4 && rt->rt_mtu == 0 && (rt->rt_ifp->if_flags & IFF_LOOPBACK) == 0 &&
+      !MtuDiscovery(*tp->t_host)) {
     return fallback;
   }
+  const uint32_t headers = tcp_headers(v4);
   const uint32_t mtu = rt_path_mtu(rt);
-  return mtu > kTcpIpHeaders ? mtu - kTcpIpHeaders : 0;
+  return mtu > headers ? mtu - headers : 0;
 }
 
 // What buffers are multiples of.
@@ -70,15 +74,15 @@ void UseMetrics(tcpcb* tp) {
 
 }  // namespace
 
-uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt) {
-  const int64_t fallback = host.tunables.mssdflt;
+uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt, bool v4) {
+  const int64_t fallback = tcp_mssdflt(host.tunables, v4);
+  const int64_t headers = tcp_headers(v4);
   if (rt == nullptr) return static_cast<uint16_t>(fallback);
   const bool by_route = host.tunables.mss_by_route != 0;
   const uint32_t mtu = by_route ? rt_path_mtu(rt) : rt->rt_ifp->if_mtu;
-  int64_t mss = int64_t{mtu} - kTcpIpHeaders;
+  int64_t mss = mtu - headers;
   if (!by_route) mss = std::max(mss, fallback);
-  return static_cast<uint16_t>(
-      std::clamp<int64_t>(mss, 1, int64_t{kIpv4PacketMax} - kTcpIpHeaders));
+  return static_cast<uint16_t>(std::clamp<int64_t>(mss, 1, kIpv4PacketMax - headers));
 }
 
 void tcp_set_maxopd(tcpcb* tp, uint32_t maxopd) {
@@ -93,7 +97,7 @@ void tcp_mss(tcpcb* tp, int offer) {
   uint32_t mss = RouteMss(tp);
   if (offer > 0) tp->t_peermss = static_cast<uint32_t>(offer);
   const uint32_t peer = tp->t_peermss != 0 ? std::max<uint32_t>(tp->t_peermss, set.minmss)
-                                           : static_cast<uint32_t>(set.mssdflt);
+                                           : tcp_mssdflt(set, tcp_is4(tp->t_inpcb));
   mss = std::max(std::min(mss, peer), kMssLeast);
   const uint32_t old_maxseg = tp->t_maxseg;
   tcp_set_maxopd(tp, mss);

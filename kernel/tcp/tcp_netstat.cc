@@ -1,5 +1,6 @@
 #include "kernel/tcp/tcp_netstat.h"
 
+#include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_private.h"
 #include "kernel/tcp/tcp_var.h"
 
@@ -9,14 +10,14 @@ std::vector<TcpEndpoint> tcp_endpoints(HostBase& host) {
   TcpHost& tcp = HostLocal<TcpHost>::Of(host);
   std::vector<TcpEndpoint> all;
   for (const inpcb* inp = tcp.tcbtable.first(); inp != nullptr; inp = inp->inp_queue_next) {
-    all.push_back({.family = AF_INET,
+    all.push_back({.family = tcp_is4(inp) ? AF_INET : AF_INET6,
                    .lport = ntohs(inp->inp_lport),
                    .fport = ntohs(inp->inp_fport),
                    .state = intotcpcb(inp)->t_state,
                    .owned = (inp->inp_socket->so_state & SS_NOFDREF) == 0});
   }
   for (const syn_cache* sc = tcp.syn_cache.oldest(); sc != nullptr; sc = sc->sc_age_next) {
-    all.push_back({.family = AF_INET,
+    all.push_back({.family = sc->sc_ends.faddr.is_v4() ? AF_INET : AF_INET6,
                    .lport = sc->sc_ends.lport,
                    .fport = sc->sc_ends.fport,
                    .state = TCPS_SYN_RECEIVED,

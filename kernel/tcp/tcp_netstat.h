@@ -17,7 +17,7 @@
 namespace sockbed {
 
 struct TcpEndpoint {
-  int family;  // AF_INET
+  int family;  // AF_INET or AF_INET6
   uint16_t lport;
   uint16_t fport;  // 0: not connected
   TcpState state;

@@ -10,6 +10,7 @@
 #include "kernel/inet/ip_var.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
 
@@ -196,7 +197,7 @@ void WriteSynOptions(const tcpcb* tp, uint8_t flags, TcpOptionWriter& options) {
   const bool answer = (flags & TH_ACK) != 0;  // offers only what the peer has offered
   const TcpTunables& set = tunables(tp);
   TcpSynOffer offer;
-  offer.mss = tcp_mss_offer(*tp->t_host, in_pcbrtentry(tp->t_inpcb));
+  offer.mss = tcp_mss_offer(*tp->t_host, in_pcbrtentry(tp->t_inpcb), tcp_is4(tp->t_inpcb));
   const bool plain = set.rexmit_drop_options != 0 && tp->t_rxtshift >= 3;
   offer.signature = (tp->t_flags & TF_SIGNATURE) != 0;
   if (!plain) {
@@ -479,28 +480,25 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced) {
 int SendToIp(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_t ecn,
              const TcpOptionWriter& options) {
   inpcb* inp = tp->t_inpcb;
+  const bool v4 = in_pcbpeer4(inp);
   const int header_length = kTcpHeaderMin + static_cast<int>(options.bytes().size());
+  const TcpEndpoints ends{inp->inp_faddr, inp->inp_laddr, th.th_dport, th.th_sport};
   auto* bytes = reinterpret_cast<uint8_t*>(m->m_data);
-  const Ipv4Header ip{.total_length = m->m_pkthdr.len,
-                      .tos = static_cast<uint8_t>((inp->inp_ip.ip_tos & ~IPTOS_ECN_MASK) | ecn),
-                      .ttl = inp->inp_ip.ip_ttl,
-                      .protocol = IPPROTO_TCP,
-                      .source = inp->inp_laddr,
-                      .destination = inp->inp_faddr};
-  ip.Write(bytes, kIpv4HeaderMin);
-  bytes += kIpv4HeaderMin;
+  TcpIpFields fields = tcp_ip_fields(inp, v4);
+  fields.tos = static_cast<uint8_t>((fields.tos & ~IPTOS_ECN_MASK) | ecn);
+  const int hlen = static_cast<int>(tcp_headers(v4)) - kTcpHeaderMin;
+  bytes += tcp_write_ip(bytes, ends, fields, m->m_pkthdr.len - hlen);
   th.Write({bytes, kTcpHeaderMin}, header_length);
   std::copy(options.bytes().begin(), options.bytes().end(), bytes + kTcpHeaderMin);
   if (options.md5_at() >= 0) {
-    const TcpEndpoints ends{inp->inp_faddr, inp->inp_laddr, th.th_dport, th.th_sport};
-    const int error = tcp_sign(*tp->t_host, ends, th, header_length, options.md5_at(),
-                               bytes - kIpv4HeaderMin, m.get());
+    const int error =
+        tcp_sign(*tp->t_host, ends, th, header_length, options.md5_at(), bytes, m.get());
     if (error != 0) return error;
   }
   m->m_pkthdr.csum_flags |= M_TCP_CSUM_OUT;
   int flags = (tp->t_flags & TF_BLACKHOLE) != 0 ? 0 : IP_MTUDISC;
   if ((so->so_options & kSoDontRoute) != 0) flags |= IP_ROUTETOIF;
-  return ip_output(std::move(m), inp->inp_options, &inp->inp_route, flags, nullptr, inp);
+  return tcp_to_ip(std::move(m), v4, &inp->inp_route, flags, inp);
 }
 
 int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
@@ -510,7 +508,7 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
   TcpOptionWriter options;
   WriteOptions(tp, out, options);
   const int header_length =
-      static_cast<int>(kTcpIpHeaders) + static_cast<int>(options.bytes().size());
+      static_cast<int>(tcp_headers(tp->t_inpcb) + options.bytes().size());
   const TcpHeader th = MakeHeader(tp, so, *out);
   const bool ect = (tp->t_flags & TF_ECN_PERMIT) != 0 && CarriesNewData(tp, *out);
   if (ect) ++tp->t_host->stat[tcps_ecn_sndect];

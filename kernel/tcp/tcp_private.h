@@ -46,8 +46,8 @@ uint8_t tcp_request_scale(const TcpHost& host);
 
 // --- tcp_mss.cc: segment sizes and buffers that fit them. ---
 
-// What a SYN offers to a peer behind `rt` (may be null).
-uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt);
+// What a SYN offers to a peer of that family behind `rt` (may be null).
+uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt, bool v4);
 // The peer has offered `offer` (0: nothing; negative: no news, the route may have changed): sets
 // t_maxopd, t_maxseg and, with an offer, the initial window.
 void tcp_mss(tcpcb* tp, int offer);
@@ -102,10 +102,10 @@ tcp_info tcp_host_info(const tcpcb* tp);
 
 // --- tcp_respond.cc ---
 
-// Signs the segment whose headers begin at `ip` and whose data is what lies behind them in m.
+// Signs the segment whose TCP header stands at `tcp` and whose data is what lies behind it in m.
 // Errors: ENOENT (there is no key for the pair).
 int tcp_sign(const TcpHost& host, const TcpEndpoints& ends, const TcpHeader& th, int header_length,
-             int md5_at, uint8_t* ip, const mbuf* m);
+             int md5_at, uint8_t* tcp, const mbuf* m);
 
 // --- tcp_invariants.cc ---
 

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "kernel/inet/ip_var.h"
 #include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
 
@@ -20,27 +20,31 @@ TcpReply ReplyOf(const tcpcb* tp) {
   TcpReply reply;
   reply.ends = EndsOf(inp);
   reply.ack = tp->rcv_nxt;
-  reply.ttl = inp->inp_ip.ip_ttl;
-  reply.tos = inp->inp_ip.ip_tos;
+  reply.ip = tcp_ip_fields(inp, tcp_is4(inp));
   reply.object = tp->t_id;
   return reply;
 }
 
-uint8_t DefaultTtl(const TcpHost& host) {
-  int64_t ttl = 64;
-  (void)host.host->sysctls.Get("net.inet.ip.ttl", &ttl);  // its default stands if it is not there
-  return static_cast<uint8_t>(ttl);
+// The fields of a segment that belongs to nobody.
+TcpIpFields DefaultFields(const TcpHost& host, bool v4) {
+  TcpIpFields fields;
+  int64_t hops = 64;
+  const char* name = v4 ? "net.inet.ip.ttl" : "net.inet6.ip6.hlim";
+  (void)host.host->sysctls.Get(name, &hops);  // its default stands if it is not there
+  fields.ttl = static_cast<uint8_t>(hops);
+  return fields;
 }
 
 }  // namespace
 
 int tcp_sign(const TcpHost& host, const TcpEndpoints& ends, const TcpHeader& th, int header_length,
-             int md5_at, uint8_t* ip, const mbuf* m) {
+             int md5_at, uint8_t* tcp, const mbuf* m) {
   const TcpMd5Key* key = host.FindMd5Key(ends.laddr, ends.faddr);
   if (key == nullptr) return ENOENT;
-  const int headers = kIpv4HeaderMin + header_length;
+  const int headers =
+      static_cast<int>(tcp_headers(ends.faddr.is_v4())) - kTcpHeaderMin + header_length;
   const Md5Digest digest = tcp_signature(*key, th, header_length, m, headers);
-  std::copy(digest.begin(), digest.end(), ip + kIpv4HeaderMin + kTcpHeaderMin + md5_at);
+  std::copy(digest.begin(), digest.end(), tcp + kTcpHeaderMin + md5_at);
   return 0;
 }
 
@@ -55,35 +59,27 @@ int tcp_respond(TcpHost& host, const TcpReply& reply, route* ro) {
   if ((reply.flags & TH_ACK) != 0) th.th_ack = reply.ack;
   ++host.stat[tcps_sndtotal];
   ++host.stat[(reply.flags & (TH_SYN | TH_RST)) != 0 ? tcps_sndctrl : tcps_sndacks];
-  const TraceId record =
-      EmitTcp(TcpEvent::kReply, reply.object, PackAddress(reply.ends.faddr, reply.ends.fport),
-              PackPair(th.th_seq.value(), th.th_ack.value()), tcp_flag_text[th.th_flags]);
+  const TraceId record = EmitLoose(TcpEvent::kReply, reply.object, reply.ends, th);
 
   MbufPtr m = m_gethdr(M_DONTWAIT, MT_HEADER);
   if (m == nullptr) return ENOBUFS;
   m->m_data += max_linkhdr;
-  m->m_len = m->m_pkthdr.len = kIpv4HeaderMin + header_length;
+  const bool v4 = reply.ends.faddr.is_v4();
+  m->m_len = m->m_pkthdr.len =
+      static_cast<int>(tcp_headers(v4)) - kTcpHeaderMin + header_length;
   m->m_pkthdr.csum_flags |= M_TCP_CSUM_OUT;
   m->m_pkthdr.ph_cause = record;
   auto* bytes = reinterpret_cast<uint8_t*>(m->m_data);
-  const Ipv4Header ip{.total_length = m->m_len,
-                      .tos = reply.tos,
-                      .ttl = reply.ttl,
-                      .protocol = IPPROTO_TCP,
-                      .source = reply.ends.laddr,
-                      .destination = reply.ends.faddr};
-  ip.Write(bytes, kIpv4HeaderMin);
-  bytes += kIpv4HeaderMin;
+  bytes += tcp_write_ip(bytes, reply.ends, reply.ip, header_length);
   th.Write({bytes, kTcpHeaderMin}, header_length);
   std::copy(reply.options.begin(), reply.options.end(), bytes + kTcpHeaderMin);
   if (reply.md5_at >= 0) {
-    const int error = tcp_sign(host, reply.ends, th, header_length, reply.md5_at,
-                               bytes - kIpv4HeaderMin, m.get());
+    const int error =
+        tcp_sign(host, reply.ends, th, header_length, reply.md5_at, bytes, m.get());
     if (error != 0) return error;
   }
   route local;
-  return ip_output(std::move(m), nullptr, ro != nullptr ? ro : &local, IP_MTUDISC, nullptr,
-                   nullptr);
+  return tcp_to_ip(std::move(m), v4, ro != nullptr ? ro : &local, IP_MTUDISC, nullptr);
 }
 
 void tcp_respond_reset(TcpSegment& seg) {
@@ -95,8 +91,8 @@ void tcp_respond_reset(TcpSegment& seg) {
   }
   TcpReply reply;
   reply.ends = seg.ends;
-  reply.ttl = seg.tp != nullptr ? seg.tp->t_inpcb->inp_ip.ip_ttl : DefaultTtl(host);
-  reply.tos = seg.tp != nullptr ? seg.tp->t_inpcb->inp_ip.ip_tos : 0;
+  const bool v4 = seg.ends.faddr.is_v4();
+  reply.ip = seg.tp != nullptr ? tcp_ip_fields(seg.tp->t_inpcb, v4) : DefaultFields(host, v4);
   reply.object = seg.tp != nullptr ? seg.tp->t_id : 0;
   TcpOptionWriter options;
   if (seg.tp != nullptr && (seg.tp->t_flags & TF_SIGNATURE) != 0) options.Signature();

@@ -35,7 +35,7 @@ struct TcpSegment {
   int header_length = 0;  // options included
   uint32_t tlen = 0;      // bytes of data
   uint32_t tiwin = 0;     // the window, scaled
-  uint8_t ttl = 0;
+  uint8_t ttl = 0;                   // or hop limit
   uint8_t ecn = 0;                   // IPTOS_ECN_* of its packet
   bool loopback = false;             // it came over lo0
   bool prr_pending = false;          // recovery goes on when snd_una has moved
@@ -143,7 +143,7 @@ struct TcpReply {
   tcp_seq seq, ack;
   uint8_t flags = 0;
   uint16_t win = 0;
-  uint8_t ttl = 0, tos = 0;
+  TcpIpFields ip;
   std::span<const uint8_t> options;
   int md5_at = -1;      // where in them a signature's digest goes; -1: none
   uint64_t object = 0;  // pcb or handshake, for the trace

@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "kernel/sim/fault.h"
+#include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
 
@@ -27,7 +28,7 @@ tcpcb* tcp_newtcpcb(inpcb* inp) {
   tp->t_inpcb = inp;
   tp->t_id = inp->inp_id;
   tp->t_cc = tcp_cc_algos()[static_cast<size_t>(set.cc_algorithm)];
-  tp->t_maxseg = tp->t_maxopd = static_cast<uint32_t>(set.mssdflt);
+  tp->t_maxseg = tp->t_maxopd = tcp_mssdflt(set, !in_pcbis6(inp));
   tp->t_rttmin = static_cast<int32_t>(set.rexmit_min);
   tp->t_rttvar = static_cast<int32_t>(set.rexmit_initial * 4);
   tp->t_rxtcur = static_cast<int32_t>(set.rexmit_initial);
@@ -177,11 +178,9 @@ tcp_seq tcp_new_iss(TcpHost& host, const TcpEndpoints& ends) {
   // RFC 6528: a keyed hash of the connection, plus a clock of 1 MiB/s that ticks twice a second,
   // plus 4096 for every number given out. The hash is XXH3 under a secret seed: nobody attacks a
   // simulated host, and no library that this room may use has SipHash.
-  struct {
-    uint32_t faddr, laddr;
-    uint16_t fport, lport;
-  } const name{ends.faddr.s_addr, ends.laddr.s_addr, ends.fport, ends.lport};
-  const auto hash = static_cast<uint32_t>(XXH3_64bits_withSeed(&name, 12, host.iss_secret));
+  const TcpName name(ends);
+  const auto hash = static_cast<uint32_t>(
+      XXH3_64bits_withSeed(name.bytes().data(), name.bytes().size(), host.iss_secret));
   const auto clock = static_cast<uint32_t>(Now() / (kSecond / 2)) << 19;
   return tcp_seq(hash) + clock + static_cast<uint32_t>(++host.iss_count * 4096);
 }

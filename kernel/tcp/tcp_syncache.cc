@@ -8,6 +8,7 @@
 
 #include "kernel/inet/route.h"
 #include "kernel/sim/machine.h"
+#include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
 
@@ -18,11 +19,9 @@ namespace sockbed {
 SynCache::SynCache(TcpHost& host) : host_(host), secrets_(Site::kTcpSynHash) {}
 
 uint32_t SynCache::Hash(const TcpEndpoints& ends) const {
-  struct {
-    uint32_t faddr, laddr;
-    uint16_t fport, lport;
-  } const name{ends.faddr.s_addr, ends.laddr.s_addr, ends.fport, ends.lport};
-  return static_cast<uint32_t>(XXH3_64bits_withSeed(&name, 12, secret_));
+  const TcpName name(ends);
+  return static_cast<uint32_t>(
+      XXH3_64bits_withSeed(name.bytes().data(), name.bytes().size(), secret_));
 }
 
 void SynCache::Reseed() {
@@ -43,8 +42,7 @@ syn_cache* SynCache::Find(const TcpEndpoints& ends) {
 }
 
 void SynCache::Discard(syn_cache* sc) {
-  EmitTcp(TcpEvent::kHandshake, sc->sc_tp->t_id, static_cast<uint64_t>(TcpHandshake::kDiscarded),
-          PackAddress(sc->sc_ends.faddr, sc->sc_ends.fport), sc->sc_id);
+  EmitHandshake(sc, TcpHandshake::kDiscarded);
   Remove(sc);
 }
 
@@ -123,11 +121,6 @@ void SynCache::Remove(syn_cache* sc) {
 
 namespace {
 
-void TraceHandshake(const syn_cache* sc, TcpHandshake what) {
-  EmitTcp(TcpEvent::kHandshake, sc->sc_tp->t_id, static_cast<uint64_t>(what),
-          PackAddress(sc->sc_ends.faddr, sc->sc_ends.fport), sc->sc_id);
-}
-
 TcpReply ReplyOf(const syn_cache* sc) {
   TcpReply reply;
   reply.ends = sc->sc_ends;
@@ -135,8 +128,7 @@ TcpReply ReplyOf(const syn_cache* sc) {
   reply.ack = sc->sc_irs + 1;
   reply.flags = TH_SYN | TH_ACK;
   reply.win = static_cast<uint16_t>(sc->sc_win);
-  reply.ttl = sc->sc_ttl;
-  reply.tos = sc->sc_tos;
+  reply.ip = sc->sc_ip;
   reply.object = sc->sc_tp->t_id;
   return reply;
 }
@@ -145,7 +137,9 @@ TcpReply ReplyOf(const syn_cache* sc) {
 int Respond(TcpHost& host, syn_cache* sc) {
   TcpSynOffer offer;
   const rtentry* rt = rtalloc(&sc->sc_route, sc->sc_ends.faddr);
-  if ((sc->sc_tp->t_flags & TF_NOOPT) == 0) offer.mss = tcp_mss_offer(host, rt);
+  if ((sc->sc_tp->t_flags & TF_NOOPT) == 0) {
+    offer.mss = tcp_mss_offer(host, rt, sc->sc_ends.faddr.is_v4());
+  }
   offer.sack = sc->sc_has_sack;
   offer.wscale = sc->sc_has_wscale;
   offer.shift = sc->sc_scale;
@@ -181,13 +175,13 @@ void TimerDue(Event* event) {
   TcpHost& host = *sc->sc_tp->t_host;
   if (sc->sc_rxtshift >= host.tunables.synack_retries) {
     ++host.stat[tcps_sc_timed_out];
-    TraceHandshake(sc, TcpHandshake::kTimedOut);
+    EmitHandshake(sc, TcpHandshake::kTimedOut);
     host.syn_cache.Remove(sc);
     return;
   }
   ++sc->sc_rxtshift;
   ++host.stat[tcps_sc_retransmitted];
-  TraceHandshake(sc, TcpHandshake::kRetransmitted);
+  EmitHandshake(sc, TcpHandshake::kRetransmitted);
   (void)Respond(host, sc);  // the next timeout tries again
   ArmTimer(host, sc);
 }
@@ -212,8 +206,7 @@ void TakeOffer(const TcpSegment& seg, syn_cache* sc) {
   sc->sc_irs = seg.th.th_seq;
   sc->sc_iss = seg.reuse_iss ? *seg.reuse_iss : tcp_new_iss(host, seg.ends);
   sc->sc_peermaxseg = opt.has_mss ? opt.mss : 0;
-  sc->sc_ttl = inp->inp_ip.ip_ttl;
-  sc->sc_tos = inp->inp_ip.ip_tos;
+  sc->sc_ip = tcp_ip_fields(inp, seg.ends.faddr.is_v4());
   const int64_t space = std::max<int64_t>(sbspace(&tcp_so(listener)->so_rcv), 0);
   sc->sc_win = static_cast<uint32_t>(std::min<int64_t>(space, TCP_MAXWIN));
   if (opt.has_wscale && (listener->t_flags & TF_REQ_SCALE) != 0) {
@@ -236,7 +229,7 @@ void TakeOffer(const TcpSegment& seg, syn_cache* sc) {
 void AnswerAgain(TcpSegment& seg, syn_cache* sc) {
   TcpHost& host = *seg.host;
   ++host.stat[tcps_sc_dupesyn];
-  TraceHandshake(sc, TcpHandshake::kAgain);
+  EmitHandshake(sc, TcpHandshake::kAgain);
   const bool anew = host.tunables.cache_again_resets != 0;
   if (seg.opt.has_timestamp) {
     if (sc->sc_has_timestamp) sc->sc_timestamp = seg.opt.ts_val;
@@ -255,8 +248,7 @@ void AnswerAgain(TcpSegment& seg, syn_cache* sc) {
 void Inherit(const syn_cache* sc, const tcpcb* listener, tcpcb* tp) {
   const inpcb* from = listener->t_inpcb;
   inpcb* inp = tp->t_inpcb;
-  inp->inp_ip = from->inp_ip;
-  inp->inp_ip_minttl = from->inp_ip_minttl;
+  in_pcbinherit(inp, from);
   constexpr uint32_t kInherited = TF_NODELAY | TF_NOPUSH | TF_REQ_SCALE | TF_REQ_TSTMP |
                                   TF_REQ_SACK | TF_NOOPT | TF_SIGNATURE | TF_SNDFIXED | TF_RCVFIXED;
   tp->t_flags = (tp->t_flags & ~kInherited) | (listener->t_flags & kInherited);
@@ -362,8 +354,7 @@ tcpcb* MakeConnection(TcpSegment& seg, const syn_cache* sc) {
     soabort(so);
     return nullptr;
   }
-  EmitTcp(TcpEvent::kOpen, tp->t_id, PackAddress(ends.laddr, ends.lport),
-          PackAddress(ends.faddr, ends.fport), 0);
+  EmitOpen(tp->t_id, ends, false);
   Inherit(sc, listener, tp);
   return tp;
 }
@@ -430,7 +421,7 @@ void syn_cache_add(TcpSegment& seg) {
   sc->sc_timer.handler = TimerDue;
   sc->sc_timer.sc = sc;
   TakeOffer(seg, sc);
-  TraceHandshake(sc, TcpHandshake::kAdded);
+  EmitHandshake(sc, TcpHandshake::kAdded);
   if (Respond(host, sc) != 0) {
     ++host.stat[tcps_sc_dropped];
     host.syn_cache.Remove(sc);
@@ -494,11 +485,11 @@ tcpcb* syn_cache_get(TcpSegment& seg, bool* reset) {
     *reset = host.tunables.rst_on_sock_fail != 0;
     if (!*reset) return nullptr;  // the entry stays: perhaps there is room at the next ACK
     ++host.stat[tcps_sc_aborted];
-    TraceHandshake(sc, TcpHandshake::kAborted);
+    EmitHandshake(sc, TcpHandshake::kAborted);
     host.syn_cache.Remove(sc);
     return nullptr;
   }
-  TraceHandshake(sc, TcpHandshake::kCompleted);
+  EmitHandshake(sc, TcpHandshake::kCompleted);
   host.syn_cache.Remove(sc);
   return Complete(host, tp);
 }
@@ -518,7 +509,7 @@ void syn_cache_reset(TcpSegment& seg) {
   if (set.insecure_rst != 0) believed = believed || in_window;
   if (believed) {
     ++host.stat[tcps_sc_reset];
-    TraceHandshake(sc, TcpHandshake::kReset);
+    EmitHandshake(sc, TcpHandshake::kReset);
     host.syn_cache.Remove(sc);
     return;
   }
@@ -548,13 +539,13 @@ void syn_cache_unreach(TcpHost& host, const TcpEndpoints& ends, tcp_seq seq) {
     return;
   }
   ++host.stat[tcps_sc_unreach];
-  TraceHandshake(sc, TcpHandshake::kUnreachable);
+  EmitHandshake(sc, TcpHandshake::kUnreachable);
   host.syn_cache.Remove(sc);
 }
 
 void syn_cache_cleanup(tcpcb* listener) {
   while (listener->t_synq != nullptr) {
-    TraceHandshake(listener->t_synq, TcpHandshake::kForgotten);
+    EmitHandshake(listener->t_synq, TcpHandshake::kForgotten);
     listener->t_host->syn_cache.Remove(listener->t_synq);
   }
 }

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernel/inet/in6.h"
 #include "kernel/inet/route.h"
 #include "kernel/sim/event_queue.h"
 #include "kernel/sim/random.h"
@@ -32,14 +33,18 @@ struct TcpSegment;
 struct tcpcb;
 struct IcmpError;
 
+// What TCP decides of the IP header.
+struct TcpIpFields {
+  uint8_t tos = 0;    // or traffic class
+  uint8_t ttl = 0;    // or hop limit
+  uint32_t flow = 0;  // IPv6
+};
+
 // The peer and us, as a segment that arrives names them.
 struct TcpEndpoints {
-  in_addr faddr{}, laddr{};
+  inpaddru faddr, laddr;
   uint16_t fport = 0, lport = 0;
-  friend bool operator==(const TcpEndpoints& a, const TcpEndpoints& b) {
-    return a.faddr.s_addr == b.faddr.s_addr && a.laddr.s_addr == b.laddr.s_addr &&
-           a.fport == b.fport && a.lport == b.lport;
-  }
+  friend bool operator==(const TcpEndpoints&, const TcpEndpoints&) = default;
 };
 
 struct syn_cache {
@@ -66,7 +71,7 @@ struct syn_cache {
   bool sc_unreach = false;       // an ICMP error was received
   uint8_t sc_rxtshift = 0;       // SYN-ACKs sent again
   SimTime sc_sent = -1;          // when the first SYN-ACK left; -1: nobody knows (a cookie)
-  uint8_t sc_ttl = 0, sc_tos = 0;
+  TcpIpFields sc_ip;             // of our SYN-ACKs
 
   syn_cache* sc_bucket_next = nullptr;  // same bucket, older first
   syn_cache* sc_bucket_prev = nullptr;

@@ -1,9 +1,11 @@
 #include "kernel/tcp/tcp_syncookie.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "kernel/sim/machine.h"
+#include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_syncache.h"
 
 namespace sockbed {
@@ -32,15 +34,14 @@ SynCookies::SynCookies() : keys_drawn_(Site::kTcpCookie) {}
 
 // The hash covers the bits, which lie in the low byte of the number, covered by its high byte.
 uint32_t SynCookies::Number(uint32_t bits, const TcpEndpoints& ends, tcp_seq irs) const {
-  std::array<uint8_t, 17> name;
+  const TcpName ends_name(ends);
+  const size_t size = ends_name.bytes().size();
+  std::array<uint8_t, 41> name;
   const uint32_t number = irs.value();
-  std::memcpy(name.data(), &ends.faddr, 4);
-  std::memcpy(name.data() + 4, &ends.laddr, 4);
-  std::memcpy(name.data() + 8, &ends.fport, 2);
-  std::memcpy(name.data() + 10, &ends.lport, 2);
-  std::memcpy(name.data() + 12, &number, 4);
-  name[16] = static_cast<uint8_t>(bits);
-  const auto hash = static_cast<uint32_t>(SipHash24(keys_[bits >> 7], name));
+  std::copy(ends_name.bytes().begin(), ends_name.bytes().end(), name.begin());
+  std::memcpy(name.data() + size, &number, 4);
+  name[size + 4] = static_cast<uint8_t>(bits);
+  const auto hash = static_cast<uint32_t>(SipHash24(keys_[bits >> 7], {name.data(), size + 5}));
   return (hash & ~0xffu) | (bits ^ hash >> 24);
 }
 

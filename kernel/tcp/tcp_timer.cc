@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "kernel/sim/machine.h"
+#include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_private.h"
 #include "kernel/tcp/tcp_rtt.h"
 #include "kernel/tcp/tcp_segment.h"
@@ -32,7 +33,7 @@ bool WantsKeepalive(const tcpcb* tp) {
 // Large packets may vanish on the way without a word: stop forbidding routers to fragment them.
 // Differs: this connection's alone, where the original locks the MTU of the route.
 void SuspectBlackHole(tcpcb* tp) {
-  if (tunables(tp).blackhole_df == 0) return;
+  if (tunables(tp).blackhole_df == 0 || !tcp_is4(tp->t_inpcb)) return;
   if (tp->t_rxtshift > kBlackHoleShift && TCPS_HAVEESTABLISHED(tp->t_state) &&
       tcp_so(tp)->so_snd.sb_cc != 0) {
     tp->t_flags |= TF_BLACKHOLE;
@@ -43,10 +44,13 @@ void SuspectBlackHole(tcpcb* tp) {
 // not help either it was not the size.
 void TrySmallerSegments(tcpcb* tp) {
   const TcpTunables& set = tunables(tp);
-  if (set.pmtud_blackhole_detection != 1 && set.pmtud_blackhole_detection != 2) return;
+  const bool v4 = tcp_is4(tp->t_inpcb);
+  const int64_t families = set.pmtud_blackhole_detection;  // 1: both; 2: IPv4; 3: IPv6
+  if (families != 1 && families != (v4 ? 2 : 3)) return;
   if (tp->t_state != TCPS_ESTABLISHED && tp->t_state != TCPS_FIN_WAIT_1) return;
-  const auto smaller = static_cast<uint32_t>(set.pmtud_blackhole_mss);
-  const auto smallest = static_cast<uint32_t>(set.mssdflt);
+  const auto smaller =
+      static_cast<uint32_t>(v4 ? set.pmtud_blackhole_mss : set.v6pmtud_blackhole_mss);
+  const uint32_t smallest = tcp_mssdflt(set, v4);
   if (tp->t_rxtshift == 2 && tp->t_blackhole == 0 && tp->t_maxopd > smaller) {
     tp->t_blackhole = tp->t_maxopd;
     tcp_set_maxopd(tp, smaller);

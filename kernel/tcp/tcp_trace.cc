@@ -2,6 +2,8 @@
 
 #include "kernel/tcp/tcp.h"
 #include "kernel/tcp/tcp_fsm.h"
+#include "kernel/tcp/tcp_private.h"
+#include "kernel/tcp/tcp_syncache.h"
 #include "kernel/tcp/tcp_timer.h"
 
 namespace sockbed {
@@ -23,8 +25,23 @@ constexpr std::array kTypes = std::to_array<EventType>({
     {"SYN", "handshake#{2} with {1:a} {0:@handshake}"},
     {"BUFFER", "tcp#{o} {0:@buffer} {1}"},
     {"MSS", "tcp#{o} payload {0} with options {1} offered {2}"},
+    {"OPEN6", "tcp#{o} to {0:I} port {2:h} {2:l@side}"},
+    {"LOCAL6", "tcp#{o} ... from {0:I} port {2}"},
+    {"REPLY6", "tcp#{o} to {0:I} port {2:h} {2:l|flags}"},
+    {"STRAY6", "from {0:I} port {2:h} {2:l|flags}"},
+    {"NUMBERS", "tcp#{o} ... seq {0:h} ack {0:l}"},
+    {"SYN6", "handshake#{2:h} with {0:I} {2:l@handshake}"},
 });
-static_assert(kTypes.size() == static_cast<size_t>(TcpEvent::kMss) + 1);
+static_assert(kTypes.size() == static_cast<size_t>(TcpEvent::kHandshake6) + 1);
+
+constexpr std::array kFlags = std::to_array<ValueName>({{TH_SYN, "SYN"},
+                                                        {TH_FIN, "FIN"},
+                                                        {TH_RST, "RST"},
+                                                        {TH_PUSH, "PSH"},
+                                                        {TH_ACK, "ACK"},
+                                                        {TH_URG, "URG"},
+                                                        {TH_ECE, "ECE"},
+                                                        {TH_CWR, "CWR"}});
 
 constexpr std::array kSides = std::to_array<ValueName>({{0, "accepted"}, {1, "connecting"}});
 
@@ -93,6 +110,7 @@ constexpr std::array kTables = std::to_array<ValueTable>({
     {"handshake", kHandshakes},
     {"buffer", kBuffers},
     {"counter", kCounters},
+    {"flags", kFlags},
 });
 
 // The usual letters, in the usual order: S F R P . U E W
@@ -119,6 +137,54 @@ constexpr std::array<uint64_t, 256> AllFlagTexts() {
 }  // namespace
 
 constexpr std::array<uint64_t, 256> tcp_flag_text = AllFlagTexts();
+
+namespace {
+
+uint64_t PackAddress(const inpaddru& address, uint16_t port) {
+  return PackEndpoint(ntohl(address.v4().s_addr), port);
+}
+
+// A record about an IPv6 address.
+TraceId Emit6(TcpEvent type, uint64_t pcb, const inpaddru& address, uint64_t what) {
+  const in6_addr v6 = address.v6();
+  return EmitTcp(type, pcb, in6_high(v6), in6_low(v6), what);
+}
+
+}  // namespace
+
+TraceId EmitOpen(uint64_t pcb, const TcpEndpoints& ends, bool active) {
+  if (ends.faddr.is_v4()) {
+    return EmitTcp(TcpEvent::kOpen, pcb, PackAddress(ends.laddr, ends.lport),
+                   PackAddress(ends.faddr, ends.fport), active ? 1 : 0);
+  }
+  const TraceId id =
+      Emit6(TcpEvent::kOpen6, pcb, ends.faddr, PackPair(ends.fport, active ? 1 : 0));
+  Emit6(TcpEvent::kLocal6, pcb, ends.laddr, ends.lport);
+  return id;
+}
+
+TraceId EmitHandshake(const syn_cache* sc, TcpHandshake what) {
+  const uint64_t listener = sc->sc_tp->t_id;
+  const TcpEndpoints& ends = sc->sc_ends;
+  if (ends.faddr.is_v4()) {
+    return EmitTcp(TcpEvent::kHandshake, listener, static_cast<uint64_t>(what),
+                   PackAddress(ends.faddr, ends.fport), sc->sc_id);
+  }
+  return Emit6(TcpEvent::kHandshake6, listener, ends.faddr,
+               PackPair(static_cast<uint32_t>(sc->sc_id), static_cast<uint32_t>(what)));
+}
+
+TraceId EmitLoose(TcpEvent type, uint64_t pcb, const TcpEndpoints& ends, const TcpHeader& th) {
+  const uint64_t numbers = PackPair(th.th_seq.value(), th.th_ack.value());
+  if (ends.faddr.is_v4()) {
+    return EmitTcp(type, pcb, PackAddress(ends.faddr, ends.fport), numbers,
+                   tcp_flag_text[th.th_flags]);
+  }
+  const TcpEvent type6 = type == TcpEvent::kReply ? TcpEvent::kReply6 : TcpEvent::kStray6;
+  const TraceId id = Emit6(type6, pcb, ends.faddr, PackPair(ends.fport, th.th_flags));
+  EmitTcp(TcpEvent::kNumbers, pcb, numbers);
+  return id;
+}
 
 void tcp_describe(Trace& trace) { trace.Describe(Room::kTcp, {kTypes, kTables}); }
 

@@ -18,6 +18,9 @@
 
 namespace sockbed {
 
+struct TcpEndpoints;
+struct syn_cache;
+
 // The order is that of the table in tcp_trace.cc.
 enum class TcpEvent : uint8_t {
   kOpen,       // 0: local, 1: foreign endpoint; 2: 1 if opened from here
@@ -35,6 +38,13 @@ enum class TcpEvent : uint8_t {
   kHandshake,  // in the SYN cache. 0: what (TcpHandshake); 1: the peer; 2: its number there
   kBuffer,     // a buffer is resized. 0: which (0 so_rcv, 1 so_snd); 1: its new sb_hiwat
   kMss,        // 0: t_maxseg; 1: t_maxopd; 2: the peer's offer
+  // IPv6: an address takes two arguments.
+  kOpen6,       // 0, 1: foreign address; 2: its port, 1 if opened from here
+  kLocal6,      // follows kOpen6. 0, 1: local address; 2: its port
+  kReply6,      // 0, 1: to; 2: its port, header flags
+  kStray6,      // 0, 1: from; 2: its port, header flags
+  kNumbers,     // follows either of these. 0: seq, ack
+  kHandshake6,  // 0, 1: the peer; 2: its number in the SYN cache, what (TcpHandshake)
 };
 
 enum class TcpRexmt : uint8_t { kTimeout, kDupAcks, kSackHole, kRack };
@@ -70,9 +80,10 @@ inline TraceId EmitSegment(TcpEvent type, uint64_t pcb, const TcpHeader& th, uin
                  PackPair(len, win), tcp_flag_text[th.th_flags]);
 }
 
-inline uint64_t PackAddress(in_addr address, uint16_t port) {
-  return PackEndpoint(ntohl(address.s_addr), port);
-}
+// kOpen, kHandshake, kReply and kStray, whatever the family. They return the first record's id.
+TraceId EmitOpen(uint64_t pcb, const TcpEndpoints& ends, bool active);
+TraceId EmitHandshake(const syn_cache* sc, TcpHandshake what);
+TraceId EmitLoose(TcpEvent type, uint64_t pcb, const TcpEndpoints& ends, const TcpHeader& th);
 
 }  // namespace sockbed
 

@@ -24,6 +24,7 @@ namespace sockbed {
   X(sackholelimit, "sackholelimit", 32768, 65536, 0, 1 << 24, "holes of all connections")          \
   X(sack_maxholes, "sack.maxholes", 128, 128, 0, 1 << 16, "holes of one connection")               \
   X(mssdflt, "mssdflt", 512, 536, 216, 65535, "segment size where nobody says")                    \
+  X(v6mssdflt, "v6mssdflt", 512, 1220, 216, 65535, "the same over IPv6")                           \
   X(minmss, "minmss", 216, 216, 64, 65535, "smallest segment size taken from a peer")              \
   X(rfc3390, "rfc3390", 2, 2, 0, 2, "initial window: 0 one segment, 1 RFC 3390, 2 RFC 6928")       \
   X(ackonpush, "ackonpush", 0, 0, 0, 1, "acknowledge PSH at once")                                 \
@@ -98,6 +99,7 @@ namespace sockbed {
   X(pmtud_blackhole_detection, "pmtud_blackhole_detection", 0, 0, 0, 3,                            \
     "large segments vanish: try smaller ones; 1 both, 2 IPv4, 3 IPv6")                             \
   X(pmtud_blackhole_mss, "pmtud_blackhole_mss", 1200, 1200, 64, 65535, "how small")                \
+  X(v6pmtud_blackhole_mss, "v6pmtud_blackhole_mss", 1220, 1220, 64, 65535, "the same over IPv6")   \
   X(timewait_connect_reuse, "knob.timewait_connect_reuse", 0, 0, 0, 1,                             \
     "connect takes over its own connection in TIME_WAIT")                                          \
   X(cache_rtt, "knob.cache_rtt", 0, 1, 0, 1, "the handshake of a listener is a round trip")        \

@@ -84,29 +84,32 @@ int Listen(socket* so) {
 // Whoever bound the port of a connection that waits in TIME_WAIT may open it again from here, if
 // the host lets him: its own numbers go on, so the peer takes them for new. Returns whether it is
 // gone.
-bool EndOldConnection(const tcpcb* tp, const sockaddr_in& peer) {
+bool EndOldConnection(const tcpcb* tp, const InetName& peer) {
   if (tunables(tp).timewait_connect_reuse == 0) return false;
   inpcb* inp = tp->t_inpcb;
-  in_addr source = inp->inp_laddr;
-  if (in_isany(source) && in_pcbselsrc(&source, inp, peer.sin_addr) != 0) return false;
-  inpcb* old = in_pcblookup(inp->inp_table, peer.sin_addr, peer.sin_port, source, inp->inp_lport);
+  inpaddru source = inp->inp_laddr;
+  if (source.is_any() && in_pcbselsrc(&source, inp, peer.addr) != 0) return false;
+  inpcb* old = in_pcblookup(inp->inp_table, peer.addr, peer.port, source, inp->inp_lport);
   if (old == nullptr || intotcpcb(old)->t_state != TCPS_TIME_WAIT) return false;
   tcp_close(intotcpcb(old));
   return true;
+}
+
+bool MayBePeer(const inpaddru& a) {
+  if (a.is_any()) return false;
+  return a.is_v4() ? !in_ismulticast(a.v4()) && !in_broadcast(a.v4()) : !in6_ismulticast(a.v6());
 }
 
 // The connection is opened, up to its first SYN, which the caller sends.
 int StartConnect(tcpcb* tp, mbuf* nam) {
   socket* so = tcp_so(tp);
   if (tp->t_state != TCPS_CLOSED) return EINVAL;
-  sockaddr_in sin;
-  if (int error = in_nam2sin(nam, &sin)) return error;
-  if (in_isany(sin.sin_addr) || in_ismulticast(sin.sin_addr) || in_broadcast(sin.sin_addr)) {
-    return EINVAL;
-  }
   inpcb* inp = tp->t_inpcb;
+  InetName peer;
+  if (int error = in_nam2name(inp, nam, &peer)) return error;
+  if (!MayBePeer(peer.addr)) return EINVAL;
   int error = in_pcbconnect(inp, nam);
-  if (error == EADDRINUSE && EndOldConnection(tp, sin)) error = in_pcbconnect(inp, nam);
+  if (error == EADDRINUSE && EndOldConnection(tp, peer)) error = in_pcbconnect(inp, nam);
   if (error != 0) return error;
 
   TcpHost& host = *tp->t_host;
@@ -116,8 +119,7 @@ int StartConnect(tcpcb* tp, mbuf* nam) {
   ++host.stat[tcps_connattempt];
   const TcpEndpoints ends{inp->inp_faddr, inp->inp_laddr, ntohs(inp->inp_fport),
                           ntohs(inp->inp_lport)};
-  EmitTcp(TcpEvent::kOpen, tp->t_id, PackAddress(ends.laddr, ends.lport),
-          PackAddress(ends.faddr, ends.fport), 1);
+  EmitOpen(tp->t_id, ends, true);
   tcp_newstate(tp, TCPS_SYN_SENT);
   tcp_timer_arm(tp, TCPT_KEEP, tcp_keepinit(tp));
   tp->iss = tcp_new_iss(host, ends);

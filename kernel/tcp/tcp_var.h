@@ -70,7 +70,6 @@ inline constexpr uint32_t TF_SEND_CWR = 0x8000000;     // the next new data tell
 inline constexpr uint8_t TCPOOB_HAVEDATA = 0x01;  // t_iobc holds the urgent byte
 inline constexpr uint8_t TCPOOB_HADDATA = 0x02;   // it has been read
 
-inline constexpr uint32_t kTcpIpHeaders = kIpv4HeaderMin + kTcpHeaderMin;
 inline constexpr SimTime kNotTimed = -1;
 inline constexpr int kTcpRexmtThresh = 3;  // duplicate ACKs that mean loss
 inline constexpr int kSackBlocksKept = 6;  // blocks remembered for reporting

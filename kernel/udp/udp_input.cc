@@ -2,9 +2,11 @@
 
 #include <cstring>
 
+#include "kernel/inet/icmp6.h"
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/in_mcast.h"
-#include "kernel/inet/in_var.h"
+#include "kernel/inet/in_options.h"
+#include "kernel/inet/ip6_var.h"
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_wire.h"
 #include "kernel/mbuf/chain.h"
@@ -18,29 +20,57 @@ namespace sockbed {
 
 namespace {
 
-// A datagram that has passed the checks.
+// A datagram on its way in.
 struct Datagram {
-  in_addr src, dst;
-  in_port_t sport, dport;  // network order, as pcbs have them
-  uint8_t ttl;
-  int header;  // bytes of both headers
+  InetName from, to;
+  uint8_t ttl;  // or hop limit
+  int header;   // bytes of all headers
 };
 
 void NoteDrop(udpstat_counters why, const Datagram& d, uint64_t pcb = 0) {
   udpstat_inc(why);
-  Emit(Room::kUdp, static_cast<uint8_t>(UdpRecord::kDrop), pcb, udp_endpoint(d.dst, d.dport),
-       udp_endpoint(d.src, d.sport), why);
+  udp_note(UdpRecord::kDrop, pcb, d.to, d.from, why);
 }
 
-// Rules 1 to 3 of spec 10.2. Returns the packet with both headers in its first mbuf; null: dropped.
+// What the IP header says.
+Datagram ReadIp(const mbuf* m, int hlen) {
+  Datagram d = {.from = {}, .to = {}, .ttl = 0, .header = hlen + kUdpHeader};
+  const size_t size = static_cast<size_t>(m->m_len);
+  const Ipv4View ip(m->m_data, size);
+  if (ip.version() == 4) {
+    d.from.addr = ip.source();
+    d.to.addr = ip.destination();
+    d.ttl = ip.ttl();
+  } else {
+    d.from.addr = ip6_source(m);
+    d.to.addr = ip6_destination(m);
+    d.ttl = Ipv6View(m->m_data, size).hop_limit();
+  }
+  return d;
+}
+
+// Rule 2: whether the length that the header says fits the packet's.
+bool LengthFits(const UdpView& uh, int length, bool v4) {
+  return v4 ? uh.length() >= kUdpHeader && uh.length() <= length : uh.length() == length;
+}
+
+// Rule 3. Only IPv4 lets it be left out.
+bool ChecksumIsGood(const mbuf* m, int hlen, const UdpView& uh, bool v4) {
+  const uint16_t verdict = m->m_pkthdr.csum_flags & (M_UDP_CSUM_IN_OK | M_UDP_CSUM_IN_BAD);
+  if (verdict != 0) return (verdict & M_UDP_CSUM_IN_BAD) == 0;
+  if (uh.checksum() == 0) {
+    if (v4) udpstat_inc(udps_nosum);
+    return v4;
+  }
+  const int length = uh.length();
+  return (v4 ? in4_cksum(m, IPPROTO_UDP, hlen, length) : in6_cksum(m, IPPROTO_UDP, hlen, length)) ==
+         0;
+}
+
+// Rules 1 to 3 of spec 10.2. Returns the packet with all headers in its first mbuf; null: dropped.
 MbufPtr Check(MbufPtr m, int hlen, Datagram* d) {
-  const Ipv4View ip(m->m_data, static_cast<size_t>(m->m_len));
-  *d = {.src = ip.source(),
-        .dst = ip.destination(),
-        .sport = 0,
-        .dport = 0,
-        .ttl = ip.ttl(),
-        .header = hlen + kUdpHeader};
+  *d = ReadIp(m.get(), hlen);
+  const bool v4 = Ipv4View(m->m_data, static_cast<size_t>(m->m_len)).version() == 4;
   const int length = m->m_pkthdr.len - hlen;
   if (length < kUdpHeader) return NoteDrop(udps_hdrops, *d), nullptr;
   if (m->m_len < d->header) {
@@ -48,54 +78,53 @@ MbufPtr Check(MbufPtr m, int hlen, Datagram* d) {
     if (m == nullptr) return NoteDrop(udps_nobufs, *d), nullptr;
   }
   const UdpView uh(m->m_data + hlen, kUdpHeader);
-  d->sport = htons(uh.source_port());
-  d->dport = htons(uh.destination_port());
-  if (d->dport == 0) return NoteDrop(udps_badport, *d), nullptr;
-  if (uh.length() < kUdpHeader || uh.length() > length) return NoteDrop(udps_badlen, *d), nullptr;
+  d->from.port = htons(uh.source_port());
+  d->to.port = htons(uh.destination_port());
+  if (d->to.port == 0) return NoteDrop(udps_badport, *d), nullptr;
+  if (!LengthFits(uh, length, v4)) return NoteDrop(udps_badlen, *d), nullptr;
   if (uh.length() < length) m_adj(m.get(), uh.length() - length);
-
-  const uint16_t verdict = m->m_pkthdr.csum_flags & (M_UDP_CSUM_IN_OK | M_UDP_CSUM_IN_BAD);
-  if (verdict == 0 && uh.checksum() == 0) {
-    udpstat_inc(udps_nosum);
-  } else if (verdict == M_UDP_CSUM_IN_BAD ||
-             (verdict == 0 && in4_cksum(m.get(), IPPROTO_UDP, hlen, uh.length()) != 0)) {
-    return NoteDrop(udps_badsum, *d), nullptr;
-  }
+  if (!ChecksumIsGood(m.get(), hlen, uh, v4)) return NoteDrop(udps_badsum, *d), nullptr;
   return m;
 }
 
 // Rules 6 and 7: into the socket's buffer. Takes m.
 void Deliver(inpcb* inp, MbufPtr m, const Datagram& d) {
-  if (d.ttl < inp->inp_ip_minttl) return NoteDrop(udps_minttl, d, inp->inp_id);
+  const uint8_t least = d.to.addr.is_v4() ? inp->inp_ip_minttl : inp->inp_ip6_minhlim;
+  if (d.ttl < least) return NoteDrop(udps_minttl, d, inp->inp_id);
   socket* so = inp->inp_socket;
-  MbufPtr control = ip_savecontrol(inp, m.get(), d.dport);
+  MbufPtr control = in_pcbis6(inp) ? ip6_savecontrol(inp, m.get(), d.to.port)
+                                   : ip_savecontrol(inp, m.get(), d.to.port);
   m_adj(m.get(), d.header);
   const uint64_t length = static_cast<uint64_t>(m->m_pkthdr.len);
-  sockaddr_in from{};
-  from.sin_family = AF_INET;
-  from.sin_port = d.sport;
-  from.sin_addr = d.src;
-  if (sbappendaddr(&so->so_rcv, reinterpret_cast<const sockaddr*>(&from), sizeof from, m,
+  socklen_t from_length;
+  const sockaddr_storage from = in_sockaddr(inp, d.from, &from_length);
+  if (sbappendaddr(&so->so_rcv, reinterpret_cast<const sockaddr*>(&from), from_length, m,
                    control) == 0) {
     return NoteDrop(udps_fullsock, d, inp->inp_id);
   }
-  CauseScope cause(Emit(Room::kUdp, static_cast<uint8_t>(UdpRecord::kIn), inp->inp_id,
-                        udp_endpoint(d.dst, d.dport), udp_endpoint(d.src, d.sport), length));
+  CauseScope cause(udp_note(UdpRecord::kIn, inp->inp_id, d.to, d.from, length));
   sorwakeup(so);
 }
 
 bool Wants(const inpcb* inp, uint32_t ifidx, const Datagram& d) {
-  if (!in_isany(inp->inp_laddr) && inp->inp_laddr.s_addr != d.dst.s_addr) return false;
-  if (in_ismulticast(d.dst) && !ip_hearsgroup(inp, ifidx, d.dst)) return false;
-  return in_isany(inp->inp_faddr) ||
-         (inp->inp_faddr.s_addr == d.src.s_addr && inp->inp_fport == d.sport);
+  const bool v4 = d.to.addr.is_v4();
+  if (inp->inp_laddr.is_any()) {
+    if (!in_pcbtalks(inp, v4)) return false;
+  } else if (inp->inp_laddr != d.to.addr) {
+    return false;
+  }
+  if (v4 && in_ismulticast(d.to.addr.v4()) && !ip_hearsgroup(inp, ifidx, d.to.addr.v4())) {
+    return false;
+  }
+  return inp->inp_faddr.is_any() ||
+         (inp->inp_faddr == d.from.addr && inp->inp_fport == d.from.port);
 }
 
 // Rule 4: a copy for every pcb that wants it, newest first, until one that does not share its port.
 void DeliverToAll(MbufPtr m, const Datagram& d) {
   inpcbtable& table = udp_here().table;
-  inpcb* open = in_pcbport_unconnected(&table, d.dport);
-  inpcb* connected = in_pcbport_connected(&table, d.dport);
+  inpcb* open = in_pcbport_unconnected(&table, d.to.port);
+  inpcb* connected = in_pcbport_connected(&table, d.to.port);
   inpcb* last = nullptr;
   while (open != nullptr || connected != nullptr) {
     const bool take_open =
@@ -137,11 +166,31 @@ void udp_input(MbufPtr m, int hlen) {
   if (m == nullptr) return;
   if (ip_wasbroadcast(m.get())) return DeliverToAll(std::move(m), d);
   UdpHost& udp = udp_here();
-  inpcb* inp = in_pcblookup(&udp.table, d.src, d.sport, d.dst, d.dport);
-  if (inp == nullptr) inp = in_pcblookup_listen(&udp.table, d.dst, d.dport);
+  inpcb* inp = in_pcblookup(&udp.table, d.from.addr, d.from.port, d.to.addr, d.to.port);
+  if (inp == nullptr) inp = in_pcblookup_listen(&udp.table, d.to.addr, d.to.port);
   if (inp != nullptr) return Deliver(inp, std::move(m), d);
   NoteDrop(udps_noport, d);
-  if (udp.blackhole == 0) icmp_error(std::move(m), ICMP_UNREACH, ICMP_UNREACH_PORT);
+  if (udp.blackhole != 0) return;
+  if (d.to.addr.is_v4()) {
+    icmp_error(std::move(m), ICMP_UNREACH, ICMP_UNREACH_PORT);
+  } else {
+    icmp6_error(std::move(m), ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT);
+  }
+}
+
+void udp_notify_pmtu(inpcb* inp, const InetName& peer, uint32_t mtu) {
+  if ((inp->inp_flags & IN6P_MTU) == 0) return;
+  socket* so = inp->inp_socket;
+  const ip6_mtuinfo info = in6_mtuinfo(inp, mtu);
+  MbufPtr control, nothing;
+  in_addcontrol(&control, IPPROTO_IPV6, IPV6_PATHMTU, &info, sizeof info);
+  if (control == nullptr) return;  // no memory: the program asks IPV6_PATHMTU itself
+  socklen_t length;
+  const sockaddr_storage from = in_sockaddr(inp, peer, &length);
+  if (sbappendaddr(&so->so_rcv, reinterpret_cast<const sockaddr*>(&from), length, nothing,
+                   control) != 0) {
+    sorwakeup(so);
+  }
 }
 
 void udp_ctlinput(const IcmpError& told) {
@@ -150,13 +199,19 @@ void udp_ctlinput(const IcmpError& told) {
   const UdpView quoted(told.transport, static_cast<size_t>(told.transport_len));
   const in_port_t lport = htons(quoted.source_port());
   const in_port_t fport = htons(quoted.destination_port());
-  inpcb* inp = in_pcblookup(&table, told.dst.v4(), fport, told.src.v4(), lport);
+  inpcb* inp = in_pcblookup(&table, told.dst, fport, told.src, lport);
   if (told.error == EMSGSIZE &&
-      (inp != nullptr || in_pcblookup_listen(&table, told.src.v4(), lport) != nullptr)) {
-    icmp_mtudisc(told);
+      (inp != nullptr || in_pcblookup_listen(&table, told.src, lport) != nullptr)) {
+    if (told.family == AF_INET6) {
+      icmp6_mtudisc(told);
+    } else {
+      icmp_mtudisc(told);
+    }
   }
   // Only a connected socket has asked that peer to be its one: the others never hear of it.
-  if (inp != nullptr) SetError(inp, told.error);
+  if (inp == nullptr) return;
+  SetError(inp, told.error);
+  if (told.error == EMSGSIZE) udp_notify_pmtu(inp, {told.dst, fport}, told.mtu);
 }
 
 }  // namespace sockbed

@@ -1,4 +1,5 @@
 #include "kernel/inet/in_cksum.h"
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/ip_wire.h"
 #include "kernel/udp/udp_test_net.h"
 #include "kernel/udp/udp_wire.h"

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_mcast.h"
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/in_var.h"
+#include "kernel/inet/ip6_var.h"
 #include "kernel/inet/ip_wire.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
@@ -17,12 +20,13 @@ namespace sockbed {
 
 namespace {
 
-// What ancillary data asks of one datagram.
+// What ancillary data and sticky options ask of one datagram.
 struct SendOptions {
-  in_addr source{};        // 0: as usual
+  inpaddru source;         // any: as usual
   uint32_t interface = 0;  // it must leave by; 0: any
-  uint8_t ttl, tos;
-  ip_moptions multicast;  // with control messages only: the socket's, and what they change
+  uint8_t ttl, tos;        // of IPv4
+  ip_moptions multicast;   // with control messages only: the socket's, and what they change
+  ip6_pktopts v6;
 };
 
 template <typename T>
@@ -32,13 +36,16 @@ bool ReadValue(const char* data, size_t size, T* value) {
   return true;
 }
 
-// One control message. Errors: EINVAL (unknown, wrong length or value).
+// One control message of IPv4. Errors: EINVAL (unknown, wrong length or value).
 int ReadMessage(int type, const char* data, size_t size, SendOptions* options) {
   int value = 0;
+  in_addr source;
   in_pktinfo info;
   switch (type) {
     case kIpRecvDstAddr:  // as IP_SENDSRCADDR
-      return ReadValue(data, size, &options->source) ? 0 : EINVAL;
+      if (!ReadValue(data, size, &source)) return EINVAL;
+      options->source = source;
+      return 0;
     case IP_PKTINFO:
       if (!ReadValue(data, size, &info) || info.ipi_ifindex < 0) return EINVAL;
       options->interface = static_cast<uint32_t>(info.ipi_ifindex);
@@ -53,11 +60,11 @@ int ReadMessage(int type, const char* data, size_t size, SendOptions* options) {
       if (!ReadValue(data, size, &value) || value < 0 || value > 255) return EINVAL;
       options->tos = static_cast<uint8_t>(value);
       return 0;
-    default:
-      return EINVAL;
+    default: return EINVAL;
   }
 }
 
+// Errors: EINVAL (malformed, another level), and those of the messages.
 int ReadControl(const inpcb* inp, const mbuf* control, SendOptions* options) {
   if (control == nullptr) return 0;
   if (const ip_moptions* imo = inp->inp_moptions) {
@@ -66,6 +73,7 @@ int ReadControl(const inpcb* inp, const mbuf* control, SendOptions* options) {
                           .imo_loop = imo->imo_loop,
                           .imo_membership = {}};
   }
+  const int level = in_pcbis6(inp) ? IPPROTO_IPV6 : IPPROTO_IP;
   if (control->m_next != nullptr) return EINVAL;
   const size_t total = static_cast<size_t>(control->m_len);
   for (size_t at = 0; at < total;) {
@@ -73,74 +81,88 @@ int ReadControl(const inpcb* inp, const mbuf* control, SendOptions* options) {
     if (total - at < sizeof header) return EINVAL;
     std::memcpy(&header, control->m_data + at, sizeof header);
     if (header.cmsg_len < CMSG_LEN(0) || header.cmsg_len > total - at) return EINVAL;
-    if (header.cmsg_level != IPPROTO_IP) return EINVAL;
-    const int error = ReadMessage(header.cmsg_type, control->m_data + at + CMSG_LEN(0),
-                                  header.cmsg_len - CMSG_LEN(0), options);
+    if (header.cmsg_level != level) return EINVAL;
+    const char* data = control->m_data + at + CMSG_LEN(0);
+    const size_t size = header.cmsg_len - CMSG_LEN(0);
+    const int error = level == IPPROTO_IPV6
+                          ? ip6_setpktopt(header.cmsg_type, data, size, &options->v6)
+                          : ReadMessage(header.cmsg_type, data, size, options);
     if (error != 0) return error;
     at += std::min(CMSG_ALIGN(header.cmsg_len), total - at);
   }
   return 0;
 }
 
-// Where the datagram goes: `nam`, or the peer.
-int Destination(const inpcb* inp, const mbuf* nam, sockaddr_in* dst) {
+// Where the datagram goes: `nam`, or the peer. An address of a link may get its zone from the
+// interface that the options name.
+int Destination(const inpcb* inp, const mbuf* nam, const SendOptions& options, InetName* dst) {
   const bool connected = (inp->inp_socket->so_state & SS_ISCONNECTED) != 0;
   if (nam == nullptr) {
     if (!connected) return ENOTCONN;
-    dst->sin_addr = inp->inp_faddr;
-    dst->sin_port = inp->inp_fport;
+    *dst = {inp->inp_faddr, inp->inp_fport};
     return 0;
   }
   if (connected) return EISCONN;
-  const int error = in_nam2sin(nam, dst);
+  const int error = in_nam2name(inp, nam, dst);
   if (error != 0) return error;
-  return dst->sin_port == 0 ? EADDRNOTAVAIL : 0;
+  if (in_pcbis6(inp)) dst->addr = in6_setscope(dst->addr.v6(), options.v6.ip6po_ifindex);
+  return dst->port == 0 ? EADDRNOTAVAIL : 0;
+}
+
+// Whether the datagram must leave by another interface than it would.
+bool IsElsewhere(inpcb* inp, const inpaddru& dst, uint32_t interface) {
+  if (interface == 0 || dst.is_any()) return false;
+  if (!dst.is_v4() && in6_isscoped(dst.v6())) return in6_zone(dst.v6()) != interface;
+  const rtentry* rt = rtalloc(&inp->inp_route, dst);
+  return rt == nullptr || rt->rt_ifp->if_index != interface;
+}
+
+bool IsOurs(const inpaddru& a) {
+  return a.is_v4() ? in_ifawithaddr(a.v4()) != nullptr : in6_ifawithaddr(a.v6()) != nullptr;
+}
+
+// The source of a multicast that must leave by the interface that was asked for.
+int InterfaceSource(const inpcb* inp, uint32_t interface, inpaddru* src) {
+  const ifnet* ifp = if_byindex(inp->inp_table->host(), interface);
+  const in_ifaddr* ifa = ifp != nullptr ? in_ifaof(ifp) : nullptr;
+  if (ifa == nullptr) return EADDRNOTAVAIL;
+  if (inp->inp_laddr.is_any()) *src = ifa->ia_addr;
+  return 0;
 }
 
 // Which of our addresses it comes from, if it may leave by the interface that was asked for. An
 // unbound socket gets its port here; its address stays open.
-int Source(inpcb* inp, in_addr dst, const SendOptions& options, in_addr* src) {
+int Source(inpcb* inp, const inpaddru& dst, const SendOptions& options, inpaddru* src) {
   int error = in_pcbselsrc(src, inp, dst);
-  const bool by_interface = options.interface != 0 && in_ismulticast(dst);
+  const uint32_t interface = in_pcbis6(inp) ? options.v6.ip6po_ifindex : options.interface;
+  const bool by_interface = interface != 0 && dst.is_v4() && in_ismulticast(dst.v4());
   if (by_interface) {
-    const ifnet* ifp = if_byindex(inp->inp_table->host(), options.interface);
-    const in_ifaddr* ifa = ifp != nullptr ? in_ifaof(ifp) : nullptr;
-    if (ifa == nullptr) return EADDRNOTAVAIL;
-    if (in_isany(inp->inp_laddr)) *src = ifa->ia_addr;
-    error = 0;
+    error = InterfaceSource(inp, interface, src);
+    if (error != 0) return error;
   }
-  if (!in_isany(options.source)) {
-    const bool bound_elsewhere =
-        !in_isany(inp->inp_laddr) && inp->inp_laddr.s_addr != options.source.s_addr;
-    if (bound_elsewhere || in_ifawithaddr(options.source) == nullptr) return EADDRNOTAVAIL;
-    *src = options.source;
+  const inpaddru wanted = in_pcbis6(inp) ? options.v6.ip6po_addr : options.source;
+  if (!wanted.is_any()) {
+    const bool bound_elsewhere = !inp->inp_laddr.is_any() && inp->inp_laddr != wanted;
+    if (bound_elsewhere || !IsOurs(wanted)) return EADDRNOTAVAIL;
+    *src = wanted;
   } else if (error != 0) {
     return error;
   }
-  if (options.interface != 0 && !by_interface) {
-    const rtentry* rt = rtalloc(&inp->inp_route, dst);
-    if (rt == nullptr || rt->rt_ifp->if_index != options.interface) return EADDRNOTAVAIL;
-  }
+  if (!by_interface && IsElsewhere(inp, dst, interface)) return EADDRNOTAVAIL;
   return inp->inp_lport == 0 ? in_pcbbind(inp, nullptr, curproc()) : 0;
 }
 
-}  // namespace
+void WriteUdp(char* at, const inpcb* inp, const InetName& dst, int length) {
+  UdpHeader{.source_port = ntohs(inp->inp_lport),
+            .destination_port = ntohs(dst.port),
+            .length = kUdpHeader + length}
+      .Write(at, kUdpHeader);
+}
 
-int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control) {
-  KASSERT((m->m_flags & M_PKTHDR) != 0);
-  UdpHost& udp = udp_here();
+int Send4(inpcb* inp, MbufPtr m, const SendOptions& options, ip_moptions* imo,
+          const inpaddru& src, const InetName& dst) {
   const int length = m->m_pkthdr.len;
   if (length > kUdpDataMax) return EMSGSIZE;
-  SendOptions options = {.ttl = inp->inp_ip.ip_ttl, .tos = inp->inp_ip.ip_tos};
-  int error = ReadControl(inp, control.get(), &options);
-  if (error != 0) return error;
-  sockaddr_in dst{};
-  error = Destination(inp, nam, &dst);
-  if (error != 0) return error;
-  in_addr src;
-  error = Source(inp, dst.sin_addr, options, &src);
-  if (error != 0) return error;
-
   constexpr int kHeaders = kIpv4HeaderMin + kUdpHeader;
   m = m_prepend(std::move(m), kHeaders, M_DONTWAIT);
   if (m == nullptr) return ENOBUFS;
@@ -148,20 +170,76 @@ int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control) {
              .tos = options.tos,
              .ttl = options.ttl,
              .protocol = IPPROTO_UDP,
-             .source = src,
-             .destination = dst.sin_addr}
+             .source = src.v4(),
+             .destination = dst.addr.v4()}
       .Write(m->m_data, kHeaders);
-  UdpHeader{.source_port = ntohs(inp->inp_lport),
-            .destination_port = ntohs(dst.sin_port),
-            .length = kUdpHeader + length}
-      .Write(m->m_data + kIpv4HeaderMin, kUdpHeader);
-  m->m_pkthdr.csum_flags = udp.checksum != 0 ? M_UDP_CSUM_OUT : 0;
-  ++udp.udpstat[udps_opackets];
-  CauseScope cause(Emit(Room::kUdp, static_cast<uint8_t>(UdpRecord::kOut), inp->inp_id,
-                        udp_endpoint(src, inp->inp_lport), udp_endpoint(dst.sin_addr, dst.sin_port),
-                        static_cast<uint64_t>(length)));
-  ip_moptions* imo = control != nullptr ? &options.multicast : inp->inp_moptions;
+  WriteUdp(m->m_data + kIpv4HeaderMin, inp, dst, length);
+  m->m_pkthdr.csum_flags = udp_here().checksum != 0 ? M_UDP_CSUM_OUT : 0;
   return ip_output(std::move(m), inp->inp_options, &inp->inp_route, in_pcboutflags(inp), imo, inp);
+}
+
+int Send6(inpcb* inp, MbufPtr m, ip6_pktopts opt, const inpaddru& src, const InetName& dst) {
+  const int length = m->m_pkthdr.len;
+  if (length > kUdp6DataMax) return EMSGSIZE;
+  constexpr int kHeaders = kIpv6Header + kUdpHeader;
+  m = m_prepend(std::move(m), kHeaders, M_DONTWAIT);
+  if (m == nullptr) return ENOBUFS;
+  const int hops = in6_selecthlim(opt.ip6po_hlim >= 0 ? opt.ip6po_hlim : inp->inp_hops);
+  Ipv6Header{.payload_length = kUdpHeader + length,
+             .traffic_class = static_cast<uint8_t>(std::max(opt.ip6po_tclass, 0)),
+             .flow_label = inp->inp_flowinfo,
+             .hop_limit = static_cast<uint8_t>(hops),
+             .next_header = IPPROTO_UDP,
+             .source = src.v6(),
+             .destination = dst.addr.v6()}
+      .Write(m->m_data, kHeaders);
+  WriteUdp(m->m_data + kIpv6Header, inp, dst, length);
+  m->m_pkthdr.csum_flags = M_UDP_CSUM_OUT;  // never without (RFC 8200 8.1)
+  const bool probe = inp->inp_mtu_discover == MtuDiscover::kProbe;
+  if (probe || inp->inp_mtu_discover == MtuDiscover::kDo) opt.ip6po_dontfrag = true;
+  const int error =
+      ip6_output(std::move(m), &opt, &inp->inp_route, probe ? IPV6_MTUPROBE : 0, nullptr, inp);
+  if (error == EMSGSIZE) {
+    const rtentry* rt = dst.addr.is_any() ? nullptr : rtalloc(&inp->inp_route, dst.addr);
+    if (rt != nullptr) udp_notify_pmtu(inp, dst, rt_path_mtu(rt));
+  }
+  return error;
+}
+
+// IPv6's terms in IPv4's, for a peer of IPv4 of a socket that is open to both.
+void TakeOver(const ip6_pktopts& opt, SendOptions* options) {
+  if (opt.ip6po_hlim >= 0) options->ttl = static_cast<uint8_t>(opt.ip6po_hlim);
+  if (opt.ip6po_tclass >= 0) options->tos = static_cast<uint8_t>(opt.ip6po_tclass);
+}
+
+}  // namespace
+
+int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control) {
+  KASSERT((m->m_flags & M_PKTHDR) != 0);
+  const int length = m->m_pkthdr.len;
+  if (length > kUdpDataMax) return EMSGSIZE;
+  SendOptions options = {.source = {},
+                         .ttl = inp->inp_ip.ip_ttl,
+                         .tos = inp->inp_ip.ip_tos,
+                         .multicast = {},
+                         .v6 = in_pcbpktopts(inp)};
+  int error = ReadControl(inp, control.get(), &options);
+  if (error != 0) return error;
+  InetName dst;
+  error = Destination(inp, nam, options, &dst);
+  if (error != 0) return error;
+  inpaddru src;
+  error = Source(inp, dst.addr, options, &src);
+  if (error != 0) return error;
+  const bool v4 = dst.addr.is_any() ? !in_pcbis6(inp) : dst.addr.is_v4();
+  if (v4 && in_pcbis6(inp)) TakeOver(options.v6, &options);
+
+  udpstat_inc(udps_opackets);
+  CauseScope cause(udp_note(UdpRecord::kOut, inp->inp_id, {src, inp->inp_lport}, dst,
+                            static_cast<uint64_t>(length)));
+  if (!v4) return Send6(inp, std::move(m), options.v6, src, dst);
+  ip_moptions* imo = control != nullptr ? &options.multicast : inp->inp_moptions;
+  return Send4(inp, std::move(m), options, imo, src, dst);
 }
 
 }  // namespace sockbed

@@ -1,4 +1,5 @@
 #include "kernel/inet/in_cksum.h"
+#include "kernel/inet/in_options.h"
 #include "kernel/sim/fault.h"
 #include "kernel/udp/udp_test_net.h"
 
@@ -94,7 +95,7 @@ TEST_F(UdpOutputTest, AnUnconnectedSocketGetsAPortAndKeepsItsAddressOpen) {
     EXPECT_EQ(SendTo(so, "x", "10.0.1.2", 7), 0);
     const inpcb* inp = sotoinpcb(so);
     EXPECT_NE(inp->inp_lport, 0);
-    EXPECT_EQ(inp->inp_laddr.s_addr, 0u);
+    EXPECT_TRUE(inp->inp_laddr.is_any());
     const in_port_t port = inp->inp_lport;
     EXPECT_EQ(SendTo(so, "x", "10.0.1.2", 7), 0);
     EXPECT_EQ(inp->inp_lport, port);

@@ -16,7 +16,9 @@
 
 namespace sockbed {
 
-inline constexpr int kUdpDataMax = 65507;  // 65535 without the headers
+// 65535 without the headers of each family.
+inline constexpr int kUdpDataMax = 65507;
+inline constexpr int kUdp6DataMax = 65487;
 
 struct UdpHost {
   static constexpr HostSlot kHostSlot = HostSlot::kUdp;
@@ -34,19 +36,18 @@ struct UdpHost {
 inline UdpHost& udp_here() { return HostLocal<UdpHost>::Get(); }
 inline void udpstat_inc(udpstat_counters counter) { ++udp_here().udpstat[counter]; }
 
-// InetProtocol of UDP.
+// InetProtocol of UDP, of both families.
 void udp_input(MbufPtr m, int hlen);
 void udp_ctlinput(const IcmpError& error);
 
 // Sends a datagram to `nam`, or to the peer if null. Takes m and control, borrows nam. Errors:
-// EMSGSIZE, EISCONN, ENOTCONN, EADDRNOTAVAIL, EINVAL (control), ENOBUFS, those of bind and of
-// ip_output.
+// EMSGSIZE, EISCONN, ENOTCONN, EADDRNOTAVAIL, EINVAL (control), ENOBUFS, those of bind, ip_output
+// and ip6_output.
 [[nodiscard]] int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control);
 
-// Where to and from, for records: host order.
-inline uint64_t udp_endpoint(in_addr addr, in_port_t port) {
-  return PackEndpoint(ntohl(addr.s_addr), ntohs(port));
-}
+// A datagram was too big for the path to `peer`: tells a socket that has asked for it
+// (IPV6_RECVPATHMTU) by an empty one with a control message.
+void udp_notify_pmtu(inpcb* inp, const InetName& peer, uint32_t mtu);
 
 }  // namespace sockbed
 

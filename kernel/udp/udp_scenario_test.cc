@@ -1,5 +1,6 @@
 // The reference scenarios of spec 20 that need nothing but UDP, and the connected semantics of
 // 10.4.
+#include "kernel/inet/in_options.h"
 #include "kernel/udp/udp_test_net.h"
 
 namespace sockbed {
@@ -217,7 +218,7 @@ TEST_F(UdpScenarioTest, ConnectingAgainChangesThePeerAndKeepsThePort) {
     EXPECT_EQ(ntohs(inp->inp_lport), 7);
     EXPECT_EQ(sodisconnect(so), 0);
     EXPECT_EQ(ntohs(inp->inp_lport), 7);
-    EXPECT_EQ(inp->inp_laddr.s_addr, 0u);  // even the address that bind gave
+    EXPECT_TRUE(inp->inp_laddr.is_any());  // even the address that bind gave
     EXPECT_EQ(sodisconnect(so), ENOTCONN);
     EXPECT_EQ(SendTo(so, "free again", "10.0.1.2", 9), 0);
   });

@@ -1,21 +1,33 @@
 // The records this room adds to the trace.
 //
-// Lives here:  UdpRecord.
+// Lives here:  UdpRecord, udp_note.
 // Called by:   udp/ emits; tests and tools match on it.
 #ifndef SOCKBED_KERNEL_UDP_UDP_TRACE_H_
 #define SOCKBED_KERNEL_UDP_UDP_TRACE_H_
 
 #include <cstdint>
 
+#include "kernel/inet/in_pcb.h"
+#include "kernel/sim/trace.h"
+
 namespace sockbed {
 
 // The object is the pcb's number, 0 when there is none.
 enum class UdpRecord : uint8_t {
-  kOut,   // (local endpoint, remote endpoint, bytes of data) handed to IPv4
-  kIn,    // (local endpoint, remote endpoint, bytes of data) put into a socket's buffer
-  kDrop,  // (local endpoint, remote endpoint, udpstat_counters)
-  kError  // (errno) a pending error was set
+  kOut,    // (local endpoint, remote endpoint, bytes of data) handed to IPv4
+  kIn,     // (local endpoint, remote endpoint, bytes of data) put into a socket's buffer
+  kDrop,   // (local endpoint, remote endpoint, udpstat_counters)
+  kError,  // (errno) a pending error was set
+  // IPv6: the remote address takes two arguments; the local one is the pcb's.
+  kOut6,   // (remote address, PackPair(remote port, bytes of data)) handed to IPv6
+  kIn6,    // (remote address, PackPair(remote port, bytes of data))
+  kDrop6,  // (remote address, PackPair(remote port, udpstat_counters))
 };
+
+// Leaves a record of a datagram between `local` and `remote`: kOut, kIn or kDrop, or their like of
+// IPv6. `what`: its third argument. Returns its id.
+TraceId udp_note(UdpRecord type, uint64_t pcb, const InetName& local, const InetName& remote,
+                 uint64_t what);
 
 }  // namespace sockbed
 

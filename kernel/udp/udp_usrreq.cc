@@ -1,6 +1,8 @@
 // What a datagram socket asks of UDP; boot and tables of the room.
 #include <errno.h>
 
+#include "kernel/inet/in_options.h"
+#include "kernel/inet/ip6_var.h"
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/sim/machine.h"
 #include "kernel/socket/socketvar.h"
@@ -56,7 +58,7 @@ int udp_disconnect(socket* so) {
   so->so_state &= ~SS_ISCONNECTED;
   const bool survives = (so->so_state & SS_NOFDREF) == 0;
   in_pcbdisconnect(inp);
-  if (survives) inp->inp_laddr = in_addr{};
+  if (survives) inp->inp_laddr = {};
   return 0;
 }
 
@@ -98,6 +100,9 @@ constexpr EventType kTypes[] = {
     {"UDPIN", "pcb#{o} {0:a} from {1:a}, {2} bytes"},
     {"UDPDROP", "pcb#{o} {0:a} from {1:a}: {2:@why}"},
     {"UDPERR", "pcb#{o} {0:e}"},
+    {"UDPOUT6", "pcb#{o} to {0:I} port {2:h}, {2:l} bytes"},
+    {"UDPIN6", "pcb#{o} from {0:I} port {2:h}, {2:l} bytes"},
+    {"UDPDROP6", "pcb#{o} from {0:I} port {2:h}: {2:l@why}"},
 };
 
 constexpr ValueName kWhy[] = {
@@ -125,7 +130,25 @@ const pr_usrreqs udp_usrreqs = {
 };
 
 int udp_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
-  return level == IPPROTO_IP ? ip_ctloutput(op, so, level, optname, m) : ENOPROTOOPT;
+  return in_ctloutput(op, so, level, optname, m);
+}
+
+TraceId udp_note(UdpRecord type, uint64_t pcb, const InetName& local, const InetName& remote,
+                 uint64_t what) {
+  const auto endpoint = [](const InetName& name) {
+    return PackEndpoint(ntohl(name.addr.v4().s_addr), ntohs(name.port));
+  };
+  const bool v4 = remote.addr.is_v4() || (remote.addr.is_any() && local.addr.is_v4());
+  if (v4) {
+    return Emit(Room::kUdp, static_cast<uint8_t>(type), pcb, endpoint(local), endpoint(remote),
+                what);
+  }
+  const UdpRecord type6 = type == UdpRecord::kOut  ? UdpRecord::kOut6
+                          : type == UdpRecord::kIn ? UdpRecord::kIn6
+                                                   : UdpRecord::kDrop6;
+  const in6_addr addr = remote.addr.v6();
+  return Emit(Room::kUdp, static_cast<uint8_t>(type6), pcb, in6_high(addr), in6_low(addr),
+              PackPair(ntohs(remote.port), static_cast<uint32_t>(what)));
 }
 
 UdpHost::UdpHost(HostBase& host) : table(host, IPPROTO_UDP, kBadDynamic, kRootOnly) {}
@@ -141,6 +164,7 @@ void udp_boot(HostBase& host) {
   host.sysctls.Add("net.inet.udp.blackhole", {.value = &udp.blackhole, .min = 0, .max = 1});
   host.sysctls.AddAlias("net.inet.udp.maxdgram", "net.inet.udp.sendspace");
   inet_register_protocol(host, kUdpProtocol);
+  inet6_register_protocol(host, kUdpProtocol);
 }
 
 uint64_t udpstat_get(HostBase& host, udpstat_counters counter) {

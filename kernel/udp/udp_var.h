@@ -20,11 +20,11 @@
 
 namespace sockbed {
 
-// The row of kernel/host's inetsw: {SOCK_DGRAM, &inetdomain, IPPROTO_UDP, kUdpPrFlags,
+// The rows of kernel/host's inetsw and inet6sw: {SOCK_DGRAM, &inetdomain, IPPROTO_UDP, kUdpPrFlags,
 // &udp_usrreqs, udp_ctloutput}.
 inline constexpr int kUdpPrFlags = PR_ATOMIC | PR_ADDR | PR_SPLICE;
 extern const pr_usrreqs udp_usrreqs;
-// Options: those of IPPROTO_IP, and none of IPPROTO_UDP (ENOPROTOOPT).
+// Options: those of IPPROTO_IP and IPPROTO_IPV6, and none of IPPROTO_UDP (ENOPROTOOPT).
 [[nodiscard]] int udp_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m);
 
 // Boot after inet_boot.

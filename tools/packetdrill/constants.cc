@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/tcp/tcp.h"
 
