@@ -145,6 +145,11 @@ int close(int fd) {
   }));
 }
 
+int close_staying(int fd) noexcept {
+  return static_cast<int>(
+      SystemCallStaying(Sys::kClose, {.fd = fd}, [&](proc* p) { return fdrelease(p, fd); }));
+}
+
 int dup(int fd) {
   return static_cast<int>(SystemCall(Sys::kDup, {.fd = fd}, [&](proc* p, int64_t* value) {
     return Duplicate(p, fd, 0, false, value);

@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "kernel/sched/signal.h"
 #include "uapi/two_hosts.h"
 
 namespace sockbed {
@@ -237,6 +238,29 @@ TEST_F(KernSig, SocketSignalsItsOwningGroup) {
   });
   EXPECT_EQ(sim_.Run().Complaints(), "");
   EXPECT_EQ(Said(), (std::vector<std::string>{"caught POLL", "caught POLL"}));
+}
+
+// close(2) would end the process here, by an exception that may not leave a destructor.
+TEST_F(KernSig, ADestructorMayCloseWhileAFatalSignalIsPending) {
+  host_.Spawn("prog", [] {
+    struct Closer {
+      int fd;
+      ~Closer() {
+        EXPECT_THAT(uapi::shutdown_staying(fd, SHUT_RDWR), Works());
+        EXPECT_THAT(uapi::close_staying(fd), Works());
+        EXPECT_THAT(uapi::close_staying(fd), FailsWith(EBADF));
+      }
+    };
+    {
+      const Closer closer{uapi::socket(AF_UNIX, SOCK_STREAM, 0)};
+      psignal(curproc(), SIGKILL);
+    }
+    uapi::getpid();
+    ADD_FAILURE() << "it outlived the next call";
+  });
+  const RunResult result = sim_.Run();
+  ASSERT_EQ(result.processes.size(), 1u);
+  EXPECT_EQ(result.processes[0].status, SIGKILL);
 }
 
 }  // namespace

@@ -43,6 +43,9 @@ proc* Enter(Sys sys, const CallArgs& args);
 // Sets errno, traces, and returns what the program sees: `value`, or -1.
 int64_t Leave(Sys sys, int error, int64_t value);
 
+// For calls that are never made again: a signal ends them, whatever its handler says.
+constexpr int NoRestart(int error) { return error == kERESTART ? EINTR : error; }
+
 // Runs `body(proc*, int64_t* value)`, which returns an errno, until it is not to be restarted.
 // Signals are acted on in between; a fatal one does not return.
 template <typename Body>
@@ -57,6 +60,11 @@ inline int64_t SystemCall(Sys sys, const CallArgs& args, Body&& body) {
   } while (error == kERESTART);
   return Leave(sys, error, value);
 }
+// For calls of destructors, which no signal may unwind: it is acted on in the next call. Made once.
+template <typename Body>
+inline int64_t SystemCallStaying(Sys sys, const CallArgs& args, Body&& body) {
+  return Leave(sys, NoRestart(body(Enter(sys, args))), 0);
+}
 // For calls that cannot fail.
 template <typename Body>
 inline int64_t SystemCallValue(Sys sys, const CallArgs& args, Body&& body) {
@@ -65,9 +73,6 @@ inline int64_t SystemCallValue(Sys sys, const CallArgs& args, Body&& body) {
     return 0;
   });
 }
-
-// For calls that are never made again: a signal ends them, whatever its handler says.
-constexpr int NoRestart(int error) { return error == kERESTART ? EINTR : error; }
 
 // A program's signal set holds the kernel's signals in its first word.
 uint64_t ToMask(const sigset_t& set);

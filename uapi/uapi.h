@@ -103,6 +103,10 @@ off_t lseek(int fd, off_t offset, int whence);
 // The descriptor is gone whatever the result. [sleeps] "netcls" with SO_LINGER.
 // Errors: EBADF, EWOULDBLOCK (linger expired), EINTR, the protocol's.
 int close(int fd);
+// The same, and shutdown, for destructors: they never end the process that calls them, as other
+// calls do when a fatal signal is pending. It is acted on in the next call.
+int close_staying(int fd) noexcept;
+int shutdown_staying(int fd, int how) noexcept;
 int dup(int fd);                  // Errors: EBADF, EMFILE.
 int dup2(int fd, int to);         // Errors: EBADF.
 // O_CLOEXEC. Errors: EBADF, EINVAL (flags; the same number twice).

@@ -265,6 +265,16 @@ int shutdown(int fd, int how) {
                   [&](proc*, struct socket* so) { return soshutdown(so, how); });
 }
 
+int shutdown_staying(int fd, int how) noexcept {
+  return static_cast<int>(
+      SystemCallStaying(Sys::kShutdown, {.fd = fd, .a0 = Shown(how)}, [&](proc* p) {
+        file* fp;
+        struct socket* so;
+        const int error = getsock(p, fd, &fp, &so);
+        return error != 0 ? error : soshutdown(so, how);
+      }));
+}
+
 int getsockname(int fd, sockaddr* name, socklen_t* len) {
   return OnSocket(Sys::kGetsockname, {.fd = fd}, [&](proc*, struct socket* so) {
     return AskName(so, so->so_proto->pr_usrreqs->pru_sockaddr, name, len);
