@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 
 #include "bio/addr.h"
@@ -126,7 +127,7 @@ int BIO_accept_ex(int accept_sock, BIO_ADDR* peer, int options) {
   return -1;
 }
 
-int BIO_closesocket(int sock) { return sock >= 0 && uapi::close(sock) == 0; }
+int BIO_closesocket(int sock) { return sock >= 0 && uapi::close_staying(sock) == 0; }
 
 int BIO_set_tcp_ndelay(int sock, int turn_on) {
   return SetFlag(sock, IPPROTO_TCP, TCP_NODELAY, turn_on);
@@ -134,9 +135,37 @@ int BIO_set_tcp_ndelay(int sock, int turn_on) {
 
 int BIO_socket_nbio(int sock, int mode) {
   int on = mode != 0;
-  if (uapi::ioctl(sock, FIONBIO, &on) == 0) return 1;
-  RaiseSystem("ioctlsocket()");
+  return sockbed::BIO_socket_ioctl(sock, FIONBIO, &on) == 0;
+}
+
+int BIO_socket_ioctl(int sock, long request, void* arg) {
+  const int result = uapi::ioctl(sock, static_cast<unsigned long>(request), arg);
+  if (result < 0) RaiseSystem("ioctlsocket()");
+  return result;
+}
+
+int BIO_sock_info(int sock, BIO_sock_info_type type, BIO_sock_info_u* info) {
+  if (type != BIO_SOCK_INFO_ADDRESS) {
+    RaiseBio(BIO_R_UNKNOWN_INFO_TYPE);
+    return 0;
+  }
+  socklen_t length = kBioAddrBytes;
+  if (uapi::getsockname(sock, SockaddrOf(info->addr), &length) == 0) return 1;
+  RaiseSystem("getsockname()");
+  RaiseBio(BIO_R_GETSOCKNAME_ERROR);
   return 0;
+}
+
+int BIO_socket_wait(int sock, int for_read, time_t until) {
+  if (sock < 0 || sock >= FD_SETSIZE) return -1;
+  if (until == 0) return 1;
+  timeval left{until - uapi::time(nullptr), 0};
+  if (left.tv_sec < 0) return 0;
+  fd_set set;
+  FD_ZERO(&set);
+  FD_SET(sock, &set);
+  return uapi::select(sock + 1, for_read != 0 ? &set : nullptr, for_read != 0 ? nullptr : &set,
+                      nullptr, &left);
 }
 
 int BIO_sock_error(int sock) {

@@ -16,6 +16,7 @@
 #define SOCKBED_BIO_BIO_SOCK_H_
 
 #include <openssl/bio.h>
+#include <time.h>
 
 namespace sockbed {
 
@@ -38,7 +39,7 @@ int BIO_listen(int sock, const BIO_ADDR* addr, int options);
 // entries when final, without when errno says "later".
 int BIO_accept_ex(int accept_sock, BIO_ADDR* peer, int options);
 
-// Closes. Returns 1, or 0 without any entry.
+// Closes. Returns 1, or 0 without any entry. Destructors may call it (uapi::close_staying).
 int BIO_closesocket(int sock);
 
 // Returns 1, or 0 without an entry.
@@ -46,6 +47,17 @@ int BIO_set_tcp_ndelay(int sock, int turn_on);
 
 // Sets the mode. Returns 1, or 0 with SYS/errno "calling ioctlsocket()".
 int BIO_socket_nbio(int sock, int mode);
+
+// ioctl(2): its result, or -1 with the same entry.
+int BIO_socket_ioctl(int sock, long request, void* arg);
+
+// BIO_SOCK_INFO_ADDRESS: stores the socket's own address at info->addr. Returns 1, or 0 with
+// SYS/errno "calling getsockname()" and BIO_R_GETSOCKNAME_ERROR, or BIO_R_UNKNOWN_INFO_TYPE.
+int BIO_sock_info(int sock, BIO_sock_info_type type, BIO_sock_info_u* info);
+
+// Waits until the socket can be read (or else written), until the wall clock shows `until` seconds.
+// [sleeps] "select". Returns 1 (ready; at once for 0), 0 (time is up), -1 (no such descriptor).
+int BIO_socket_wait(int sock, int for_read, time_t until);
 
 // The pending error of the socket (reading clears it), or errno if it cannot be asked.
 int BIO_sock_error(int sock);

@@ -21,7 +21,11 @@
 #include <vector>
 
 #include "bio/addr.h"
+#include "bio/bio_lookup.h"
 #include "bio/bio_sock.h"
+#include "bio/bss_acpt.h"
+#include "bio/bss_bio.h"
+#include "bio/bss_conn.h"
 #include "bio/bss_dgram.h"
 #include "bio/bss_sock.h"
 #include "uapi/posix.h"
@@ -47,6 +51,18 @@ struct Bios {
   int (*dgram_non_fatal_error)(int error);
   BIO* (*new_socket)(int sock, int close_flag);
   BIO* (*new_dgram)(int sock, int close_flag);
+  int (*new_bio_pair)(BIO** bio1, size_t writebuf1, BIO** bio2, size_t writebuf2);
+  BIO* (*new_connect)(const char* name);
+  BIO* (*new_accept)(const char* name);
+  const BIO_METHOD* (*s_connect)();
+  const BIO_METHOD* (*s_accept)();
+  int (*lookup_ex)(const char* host, const char* service, int lookup_type, int family, int socktype,
+                   int protocol, BIO_ADDRINFO** result);
+  char* (*addr_hostname_string)(const BIO_ADDR* addr, int numeric);
+  char* (*addr_service_string)(const BIO_ADDR* addr, int numeric);
+  int (*sock_info)(int sock, BIO_sock_info_type type, BIO_sock_info_u* info);
+  int (*socket_wait)(int sock, int for_read, time_t until);
+  int (*socket_ioctl)(int sock, long request, void* arg);
 };
 
 inline constexpr Bios kOurs = {"Ours",
@@ -64,7 +80,18 @@ inline constexpr Bios kOurs = {"Ours",
                                sockbed::BIO_sock_non_fatal_error,
                                sockbed::BIO_dgram_non_fatal_error,
                                sockbed::BIO_new_socket,
-                               sockbed::BIO_new_dgram};
+                               sockbed::BIO_new_dgram,
+                               sockbed::BIO_new_bio_pair,
+                               sockbed::BIO_new_connect,
+                               sockbed::BIO_new_accept,
+                               sockbed::BIO_s_connect,
+                               sockbed::BIO_s_accept,
+                               sockbed::BIO_lookup_ex,
+                               sockbed::BIO_ADDR_hostname_string,
+                               sockbed::BIO_ADDR_service_string,
+                               sockbed::BIO_sock_info,
+                               sockbed::BIO_socket_wait,
+                               sockbed::BIO_socket_ioctl};
 
 inline constexpr Bios kOpenssls = {"Openssls",
                                    false,
@@ -81,7 +108,18 @@ inline constexpr Bios kOpenssls = {"Openssls",
                                    ::BIO_sock_non_fatal_error,
                                    ::BIO_dgram_non_fatal_error,
                                    ::BIO_new_socket,
-                                   ::BIO_new_dgram};
+                                   ::BIO_new_dgram,
+                                   ::BIO_new_bio_pair,
+                                   ::BIO_new_connect,
+                                   ::BIO_new_accept,
+                                   ::BIO_s_connect,
+                                   ::BIO_s_accept,
+                                   ::BIO_lookup_ex,
+                                   ::BIO_ADDR_hostname_string,
+                                   ::BIO_ADDR_service_string,
+                                   ::BIO_sock_info,
+                                   ::BIO_socket_wait,
+                                   ::BIO_socket_ioctl};
 
 class BothWays : public TwoHosts, public testing::WithParamInterface<const Bios*> {
  protected:

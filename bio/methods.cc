@@ -8,6 +8,10 @@ const BioMethods& Methods() {
   static const BioMethods methods = {
       .socket = MakeSocketMethod(),
       .datagram = MakeDatagramMethod(),
+      .pair = MakePairMethod(),
+      .ksocket = MakeKsocketMethod(),
+      .connect = MakeConnectMethod(),
+      .accept = MakeAcceptMethod(),
   };
   return methods;
 }
@@ -21,6 +25,7 @@ const BIO_METHOD* NewMethod(int type, const char* name, const MethodCalls& calls
   BIO_meth_set_write(method, calls.write);
   BIO_meth_set_puts(method, calls.puts);
   BIO_meth_set_ctrl(method, calls.control);
+  BIO_meth_set_callback_ctrl(method, calls.callback_control);
   return method;
 }
 

@@ -13,10 +13,14 @@ namespace sockbed {
 struct BioMethods {
   const BIO_METHOD* socket;
   const BIO_METHOD* datagram;
+  const BIO_METHOD* pair;
+  const BIO_METHOD* ksocket;
+  const BIO_METHOD* connect;
+  const BIO_METHOD* accept;
 };
 const BioMethods& Methods();
 
-// What a method does. `create` may be null.
+// What a method does. `create` and `callback_control` may be null.
 struct MethodCalls {
   int (*create)(BIO* bio);
   int (*destroy)(BIO* bio);
@@ -24,6 +28,7 @@ struct MethodCalls {
   int (*write)(BIO* bio, const char* in, int length);
   int (*puts)(BIO* bio, const char* text);
   long (*control)(BIO* bio, int command, long number, void* pointer);
+  long (*callback_control)(BIO* bio, int command, BIO_info_cb* callback) = nullptr;
 };
 
 // `type`: a library's own type number lets SSL_get_fd and kin find what they look for.
@@ -31,6 +36,10 @@ const BIO_METHOD* NewMethod(int type, const char* name, const MethodCalls& calls
 
 const BIO_METHOD* MakeSocketMethod();
 const BIO_METHOD* MakeDatagramMethod();
+const BIO_METHOD* MakePairMethod();
+const BIO_METHOD* MakeKsocketMethod();
+const BIO_METHOD* MakeConnectMethod();
+const BIO_METHOD* MakeAcceptMethod();
 
 }  // namespace sockbed
 
