@@ -84,6 +84,15 @@ auto WithoutUnwinding(Call call) noexcept -> decltype(call()) {
   }
 }
 
+// The same for a call that leaves errno as it was, unless it fails.
+template <typename Call>
+auto KeepingErrno(Call call) noexcept -> decltype(call()) {
+  const int before = errno;
+  const auto result = WithoutUnwinding(call);
+  if (errno == 0) errno = before;
+  return result;
+}
+
 // The words behind fcntl's and ioctl's fixed arguments: one, of any kind.
 struct OptionalWord {
   long number;
@@ -113,6 +122,7 @@ std::string_view posix_check() {
 }  // namespace sockbed
 
 using sockbed::InProcess;
+using sockbed::KeepingErrno;
 using sockbed::OptionalWord;
 using sockbed::Real;
 using sockbed::WithoutUnwinding;
@@ -127,6 +137,13 @@ extern "C" {
 #define SOCKBED_SHIM_NOTHROW(result, name, params, args)                           \
   result name params noexcept {                                                    \
     return InProcess() ? WithoutUnwinding([&] { return uapi::name args; }) : Real().name args; \
+  }
+
+// Reading a clock leaves errno alone, as the C library does: libssl looks at its timer between a
+// failed read and what it says of errno.
+#define SOCKBED_SHIM_CLOCK(result, name, params, args)                                          \
+  result name params noexcept {                                                                 \
+    return InProcess() ? KeepingErrno([&] { return uapi::name args; }) : Real().name args;       \
   }
 
 // --- Sockets. ---
@@ -285,9 +302,9 @@ SOCKBED_SHIM_NOTHROW(int, timerfd_settime,
                      (int fd, int flags, const itimerspec* value, itimerspec* old),
                      (fd, flags, value, old))
 SOCKBED_SHIM_NOTHROW(int, timerfd_gettime, (int fd, itimerspec* value), (fd, value))
-SOCKBED_SHIM_NOTHROW(time_t, time, (time_t* result), (result))
-SOCKBED_SHIM_NOTHROW(int, gettimeofday, (timeval * tv, void* tz), (tv, tz))
-SOCKBED_SHIM_NOTHROW(int, clock_gettime, (clockid_t clock, timespec* ts), (clock, ts))
+SOCKBED_SHIM_CLOCK(time_t, time, (time_t* result), (result))
+SOCKBED_SHIM_CLOCK(int, gettimeofday, (timeval * tv, void* tz), (tv, tz))
+SOCKBED_SHIM_CLOCK(int, clock_gettime, (clockid_t clock, timespec* ts), (clock, ts))
 SOCKBED_SHIM_NOTHROW(int, clock_getres, (clockid_t clock, timespec* ts), (clock, ts))
 SOCKBED_SHIM(int, nanosleep, (const timespec* interval, timespec* rest), (interval, rest))
 SOCKBED_SHIM(int, clock_nanosleep,

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,6 +47,22 @@ TEST_F(Posix, OutsideNothingIsSimulated) {
   EXPECT_EQ(bytes, 0);
   ::close(ends[0]);
   ::close(ends[1]);
+}
+
+// libssl reads the clock between a failed read and what it says of errno.
+TEST_F(Posix, ReadingAClockLeavesErrno) {
+  server_.Spawn("prog", [] {
+    errno = ECONNREFUSED;
+    ::time(nullptr);
+    timeval tv;
+    EXPECT_EQ(::gettimeofday(&tv, nullptr), 0);
+    timespec ts;
+    EXPECT_EQ(::clock_gettime(CLOCK_MONOTONIC, &ts), 0);
+    EXPECT_EQ(errno, ECONNREFUSED);
+    EXPECT_EQ(::clock_gettime(999, &ts), -1);
+    EXPECT_EQ(errno, EINVAL);
+  });
+  Run();
 }
 
 TEST_F(Posix, TimeIsVirtualInside) {
