@@ -22,28 +22,31 @@ const char* NameOf(int ssl_error) {
     case SSL_ERROR_WANT_WRITE: return "SSL_ERROR_WANT_WRITE";
     case SSL_ERROR_SYSCALL: return "SSL_ERROR_SYSCALL";
     case SSL_ERROR_ZERO_RETURN: return "SSL_ERROR_ZERO_RETURN";
+    case SSL_ERROR_WANT_CONNECT: return "SSL_ERROR_WANT_CONNECT";
+    case SSL_ERROR_WANT_ACCEPT: return "SSL_ERROR_WANT_ACCEPT";
     default: return "SSL_ERROR_OTHER";
   }
 }
 
-Outcome Take(SSL* ssl, int ret) {
-  Outcome outcome;
-  outcome.sys_errno = errno;
-  outcome.ret = ret;
-  outcome.ssl_error = SSL_get_error(ssl, ret);
-  outcome.first_error = ERR_peek_error();
-  outcome.last_error = ERR_peek_last_error();
-  return outcome;
+bool Waits(int ssl_error) {
+  return ssl_error == SSL_ERROR_WANT_READ || ssl_error == SSL_ERROR_WANT_WRITE ||
+         ssl_error == SSL_ERROR_WANT_CONNECT || ssl_error == SSL_ERROR_WANT_ACCEPT;
 }
 
-// Waits until the transport under `ssl` can do what the operation lacked. False: the wait itself
-// failed.
+// Waits until the transport under `ssl` can do what the operation lacked, or the DTLS timer is due.
+// False: the wait itself failed, or no message was answered for so long that DTLS gives up.
 bool WaitFor(SSL* ssl, int ssl_error) {
-  const bool reading = ssl_error == SSL_ERROR_WANT_READ;
+  const bool reading = ssl_error == SSL_ERROR_WANT_READ || ssl_error == SSL_ERROR_WANT_ACCEPT;
   pollfd entry{};
   entry.fd = reading ? SSL_get_rfd(ssl) : SSL_get_wfd(ssl);
   entry.events = reading ? POLLIN : POLLOUT;
-  return entry.fd >= 0 && uapi::poll(&entry, 1, -1) == 1;
+  if (entry.fd < 0) return false;
+  timeval left{};
+  const bool timed = SSL_is_dtls(ssl) != 0 && DTLSv1_get_timeout(ssl, &left) == 1;
+  const timespec limit{left.tv_sec, left.tv_usec * 1000};
+  const int ready = uapi::ppoll(&entry, 1, timed ? &limit : nullptr, nullptr);
+  if (ready != 0) return ready == 1;
+  return DTLSv1_handle_timeout(ssl) >= 0;
 }
 
 // Notes a finished handshake, with the addresses of the socket under it.
@@ -66,14 +69,25 @@ Outcome Drive(SSL* ssl, Operation operation) {
   for (;;) {
     ERR_clear_error();
     errno = 0;
-    const Outcome outcome = Take(ssl, operation());
-    const bool waits =
-        outcome.ssl_error == SSL_ERROR_WANT_READ || outcome.ssl_error == SSL_ERROR_WANT_WRITE;
-    if (!waits || !WaitFor(ssl, outcome.ssl_error)) return outcome;
+    const Outcome outcome = TakeOutcome(ssl, operation());
+    if (!Waits(outcome.ssl_error)) return outcome;
+    if (!WaitFor(ssl, outcome.ssl_error)) return TakeOutcome(ssl, -1);
   }
 }
 
 }  // namespace
+
+Outcome TakeOutcome(SSL* ssl, int ret) {
+  Outcome outcome;
+  outcome.sys_errno = errno;
+  outcome.ret = ret;
+  outcome.ssl_error = SSL_get_error(ssl, ret);
+  outcome.first_error = ERR_peek_error();
+  outcome.last_error = ERR_peek_last_error();
+  return outcome;
+}
+
+int Outcome::reason() const { return first_error == 0 ? 0 : ERR_GET_REASON(first_error); }
 
 std::string Outcome::ToString() const {
   std::string text = NameOf(ssl_error);
@@ -88,9 +102,13 @@ std::string Outcome::ToString() const {
 
 Outcome Handshake(SSL* ssl) {
   const Outcome outcome = Drive(ssl, [ssl] { return SSL_do_handshake(ssl); });
+  NoteHandshake(ssl, outcome);
+  return outcome;
+}
+
+void NoteHandshake(SSL* ssl, const Outcome& outcome) {
   TraceHandshake(ssl, outcome);
   if (outcome.ok()) Note(ssl);
-  return outcome;
 }
 
 Outcome Read(SSL* ssl, void* buffer, size_t size) {

@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 
 #include "kernel/sim/kassert.h"
+#include "ssl/allocator.h"
 #include "ssl/context.h"
 #include "ssl/random_method.h"
 #include "ssl/ssl_trace.h"
@@ -21,19 +22,22 @@ void HandshakeInMemory(SSL* client, SSL* server) {
 }
 
 // A throw-away handshake on a machine of its own: fetches every algorithm that a connection uses.
-void WarmUp() {
+void WarmUp(int version) {
   Machine machine(Machine::Options{});
   MachineScope scope(machine);
   HostBase host(1, "warmup");
   HostLocal<SslHost>::Make(host, nullptr, machine.seed(), HostId{1});
   HostScope on_host(host);
-  const TestCa ca;
-  const std::unique_ptr<Identity> identity = ca.Issue("warmup");
+  const std::unique_ptr<TestCa> ca = TestCa::Make();
+  KASSERT(ca != nullptr);
+  const std::unique_ptr<Identity> identity = ca->Issue("warmup");
+  KASSERT(identity != nullptr);
   SslCtxPtr server_ctx(SSL_CTX_new(TLS_server_method()));
   SslCtxPtr client_ctx(SSL_CTX_new(TLS_client_method()));
   KASSERT(SSL_CTX_use_certificate(server_ctx.get(), identity->cert.get()) == 1);
   KASSERT(SSL_CTX_use_PrivateKey(server_ctx.get(), identity->key.get()) == 1);
-  KASSERT(X509_STORE_add_cert(SSL_CTX_get_cert_store(client_ctx.get()), ca.cert()) == 1);
+  KASSERT(X509_STORE_add_cert(SSL_CTX_get_cert_store(client_ctx.get()), ca->cert()) == 1);
+  KASSERT(SSL_CTX_set_max_proto_version(client_ctx.get(), version) == 1);
   SslPtr server(SSL_new(server_ctx.get()));
   SslPtr client(SSL_new(client_ctx.get()));
   BIO* client_end = nullptr;
@@ -48,9 +52,11 @@ void WarmUp() {
 }
 
 bool PrepareLibrary() {
+  CheckAllocator();
   KASSERT(OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, nullptr) == 1);
   InstallRandomMethod();
-  WarmUp();
+  WarmUp(TLS1_3_VERSION);
+  WarmUp(TLS1_2_VERSION);
   return true;
 }
 
@@ -72,16 +78,17 @@ void Runtime::Attach(Machine& machine) {
   seed_ = machine.seed();
   ca_host_ = std::make_unique<HostBase>(HostId{0}, "ca");
   AddHost(*ca_host_);
+  // Made here, where nothing can be out of memory: the faults of a run strike its hosts.
+  MachineScope scope(machine);
+  HostScope on_host(*ca_host_);
+  ca_ = TestCa::Make();
+  KASSERT(ca_ != nullptr);
 }
 
 void Runtime::AddHost(HostBase& host) { HostLocal<SslHost>::Make(host, this, seed_, host.id); }
 
 const TestCa& Runtime::ca() {
-  KASSERT(ca_host_ != nullptr);
-  if (ca_ == nullptr) {
-    HostScope on_host(*ca_host_);
-    ca_ = std::make_unique<TestCa>();
-  }
+  KASSERT(ca_ != nullptr);
   return *ca_;
 }
 

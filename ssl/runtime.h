@@ -69,8 +69,8 @@ class Runtime {
   // All handshakes so far, in order. Drivers add to it.
   const std::vector<HandshakeRecord>& handshakes() const { return handshakes_; }
   void AddHandshake(HandshakeRecord record) { handshakes_.push_back(std::move(record)); }
-  // The certificate authority that all hosts of the machine trust; made from the seed when first
-  // asked for. REQUIRES: attached.
+  // The certificate authority that all hosts of the machine trust; made from the seed. REQUIRES:
+  // attached.
   const TestCa& ca();
 
  private:

@@ -82,6 +82,7 @@ TEST(Runtime, CertificatesRepeatAndNameTheirHost) {
     const TestCa& ca = runtime.ca();
     HostScope on(host);
     const std::unique_ptr<Identity> identity = ca.Issue("server");
+    EXPECT_NE(identity, nullptr);
     EXPECT_EQ(X509_check_host(identity->cert.get(), "server", 0, 0, nullptr), 1);
     EXPECT_EQ(X509_check_host(identity->cert.get(), "other", 0, 0, nullptr), 0);
     EXPECT_EQ(X509_verify(identity->cert.get(), X509_get0_pubkey(ca.cert())), 1);

@@ -16,12 +16,13 @@ constexpr EventType kTypes[] = {
 constexpr ValueName kVersions[] = {
     {TLS1_2_VERSION, "TLSv1.2"},
     {TLS1_3_VERSION, "TLSv1.3"},
+    {DTLS1_2_VERSION, "DTLSv1.2"},
 };
 // By the number that IANA gives them.
 constexpr ValueName kCiphers[] = {
-    {0x1301, "TLS_AES_128_GCM_SHA256"},
-    {0x1302, "TLS_AES_256_GCM_SHA384"},
-    {0x1303, "TLS_CHACHA20_POLY1305_SHA256"},
+    {0x1301, "TLS_AES_128_GCM_SHA256"},        {0x1302, "TLS_AES_256_GCM_SHA384"},
+    {0x1303, "TLS_CHACHA20_POLY1305_SHA256"},  {0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256"},
+    {0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384"},
 };
 constexpr ValueTable kTables[] = {{"version", kVersions}, {"cipher", kCiphers}};
 

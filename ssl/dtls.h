@@ -1,0 +1,48 @@
+// The server's side of a DTLS association: from a stranger's first datagram to an SSL of its own.
+//
+// Lives here:  DtlsListener.
+// Called by:   programs.
+// May touch:   OpenSSL, bio, uapi.
+// Context:     a simulated process; Accept sleeps.
+// Owns:        the listening socket. Each accepted association has a socket of its own, bound to
+//              the same address and connected to its peer, which is why both share the port.
+// Source:      DTLSv1_listen(3); RFC 6347 4.2.1.
+// Differs:     datagrams that the peer sent before its socket was connected stay at the listener;
+//              its retransmission repairs that.
+#ifndef SOCKBED_SSL_DTLS_H_
+#define SOCKBED_SSL_DTLS_H_
+
+#include <cstdint>
+
+#include "ssl/context.h"
+
+namespace sockbed::ssl {
+
+class DtlsListener {
+ public:
+  // Binds to `port` on every address. Not ok(), with entries, on failure. Borrows the context,
+  // whose options have datagram and cookies.
+  DtlsListener(const Context& context, uint16_t port);
+  ~DtlsListener();
+  DtlsListener(const DtlsListener&) = delete;
+  DtlsListener& operator=(const DtlsListener&) = delete;
+
+  bool ok() const { return fd_ >= 0; }
+  int fd() const { return fd_; }
+
+  // Waits for a peer that can repeat its cookie, and returns an SSL over a socket connected to it,
+  // ready for Handshake. Null with entries: a socket could not be had, or the library failed.
+  // [sleeps]
+  SslPtr Accept();
+
+ private:
+  int Connect(const BIO_ADDR* peer) const;
+
+  const Context& context_;
+  const uint16_t port_;
+  int fd_;
+};
+
+}  // namespace sockbed::ssl
+
+#endif  // SOCKBED_SSL_DTLS_H_
