@@ -1,0 +1,77 @@
+// Certificates that are wrong in some way, and one that becomes so: X.509 sees virtual time.
+#include <openssl/x509v3.h>
+
+#include "tests/tls/tls_hosts.h"
+
+namespace sockbed::ssl {
+namespace {
+
+class Pki : public TlsHosts {
+ protected:
+  Pki() : TlsHosts({.latency = absl::Milliseconds(1)}) {}
+
+  // A server with a certificate for `name`; the client's verdict on it after each of `pauses_s`.
+  std::vector<long> Verdicts(const std::string& name, const IssueOptions& issue,
+                             std::vector<unsigned> pauses_s, bool revoke = false) {
+    server_.Spawn("server", [=, this, count = pauses_s.size()] {
+      identity_ = tls_.ca().Issue(name, issue);
+      server_options_.identity = identity_.get();
+      const Context context(Role::kServer, server_options_);
+      const int listener = Listen();
+      for (size_t i = 0; i < count; ++i) {
+        const SslPtr ssl = context.NewSsl(BIO_new_socket(AcceptFrom(listener), BIO_CLOSE));
+        if (Handshake(ssl.get()).ok()) Shutdown(ssl.get());
+      }
+      BIO_closesocket(listener);
+    });
+    std::vector<long> verdicts;
+    client_.Spawn("client", [=, this, &verdicts] {
+      uapi::usleep(10'000);  // the certificate is there
+      const X509* const revoked[] = {identity_->cert.get()};
+      const CrlPtr crl = tls_.ca().Revoke({revoked, revoke ? size_t{1} : size_t{0}});
+      client_options_.crl = crl.get();
+      const Context context(Role::kClient, client_options_);
+      for (const unsigned pause_s : pauses_s) {
+        uapi::sleep(pause_s);
+        const SslPtr ssl = context.NewSsl(BIO_new_socket(Dial(), BIO_CLOSE), "server");
+        const Outcome outcome = Handshake(ssl.get());
+        verdicts.push_back(SSL_get_verify_result(ssl.get()));
+        EXPECT_EQ(outcome.ok(), verdicts.back() == X509_V_OK);
+        if (outcome.ok()) Shutdown(ssl.get());
+      }
+    });
+    Run();
+    return verdicts;
+  }
+
+  std::unique_ptr<Identity> identity_;
+};
+
+using V = std::vector<long>;
+
+TEST_F(Pki, AGoodCertificateIsGood) { EXPECT_EQ(Verdicts("server", {}, {0}), V{X509_V_OK}); }
+
+TEST_F(Pki, AnotherName) {
+  EXPECT_EQ(Verdicts("elsewhere", {}, {0}), V{X509_V_ERR_HOSTNAME_MISMATCH});
+}
+
+TEST_F(Pki, Expired) {
+  EXPECT_EQ(Verdicts("server", {.valid_from_s = -100, .valid_until_s = -50}, {0}),
+            V{X509_V_ERR_CERT_HAS_EXPIRED});
+}
+
+TEST_F(Pki, NotValidYet) {
+  EXPECT_EQ(Verdicts("server", {.valid_from_s = 3600}, {0}), V{X509_V_ERR_CERT_NOT_YET_VALID});
+}
+
+TEST_F(Pki, Revoked) {
+  EXPECT_EQ(Verdicts("server", {}, {0}, /*revoke=*/true), V{X509_V_ERR_CERT_REVOKED});
+}
+
+TEST_F(Pki, ExpiresDuringTheRun) {
+  EXPECT_EQ(Verdicts("server", {.valid_until_s = 600}, {0, 590, 20}),
+            (V{X509_V_OK, X509_V_OK, X509_V_ERR_CERT_HAS_EXPIRED}));
+}
+
+}  // namespace
+}  // namespace sockbed::ssl
