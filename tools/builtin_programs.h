@@ -11,6 +11,11 @@ namespace sockbed::tools {
 
 extern const ProgramInfo kTlsFileServer;  // tls_file.cc
 extern const ProgramInfo kTlsFileClient;
+extern const ProgramInfo kTlsServer;  // tls_talk.cc
+extern const ProgramInfo kTlsClient;
+extern const ProgramInfo kDtlsServer;
+extern const ProgramInfo kDtlsClient;
+extern const ProgramInfo kHttpsGet;
 extern const ProgramInfo kTcpEchoServer;  // echo.cc
 extern const ProgramInfo kTcpEchoClient;
 extern const ProgramInfo kUdpEchoServer;

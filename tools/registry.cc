@@ -7,8 +7,9 @@ namespace sockbed::tools {
 namespace {
 
 constexpr const ProgramInfo* kPrograms[] = {
-    &kDnsLookup,     &kDnsServer,     &kPing,          &kTcpEchoClient, &kTcpEchoServer,
-    &kTlsFileClient, &kTlsFileServer, &kUdpEchoClient, &kUdpEchoServer,
+    &kDnsLookup, &kDnsServer, &kDtlsClient, &kDtlsServer, &kHttpsGet, &kPing, &kTcpEchoClient,
+    &kTcpEchoServer, &kTlsClient, &kTlsFileClient, &kTlsFileServer, &kTlsServer, &kUdpEchoClient,
+    &kUdpEchoServer,
 };
 
 }  // namespace
