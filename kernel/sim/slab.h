@@ -1,0 +1,126 @@
+// Memory for the objects of one type of which a host may have a million: sockets, control blocks,
+// open files.
+//
+// Lives here:  Slab.
+// Called by:   sched, socket, inet, tcp; each host has its own.
+// Owns:        its chunks, which only grow. Whoever makes an object frees it; what is left when the
+//              slab goes is not destroyed (the host's live counts have told of it).
+// Invariants:  1. The object freed last is made first.
+//              2. A chunk beyond the smaller first ones is a huge page of the host's memory, where
+//                 it has such: with many connections most of the time goes into finding pages.
+#ifndef SOCKBED_KERNEL_SIM_SLAB_H_
+#define SOCKBED_KERNEL_SIM_SLAB_H_
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "kernel/sim/kassert.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SOCKBED_SLAB_POISON 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SOCKBED_SLAB_POISON 1
+#endif
+#endif
+#ifdef SOCKBED_SLAB_POISON
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace sockbed {
+
+template <typename T>
+class Slab {
+ public:
+  Slab() = default;
+  ~Slab() {
+    for (const Chunk& chunk : chunks_) {
+      Unpoison(chunk.start, chunk.objects * kStride);
+      std::free(chunk.start);
+    }
+  }
+  Slab(const Slab&) = delete;
+  Slab& operator=(const Slab&) = delete;
+
+  // A fresh object.
+  template <typename... Args>
+  [[nodiscard]] T* Make(Args&&... args) {
+    void* const place = free_ != nullptr ? TakeFree() : TakeFresh();
+    return new (place) T(std::forward<Args>(args)...);
+  }
+
+  // Destroys it.
+  void Free(T* object) {
+    object->~T();
+    free_ = new (object) FreePlace{free_};
+    Poison(object);
+  }
+
+ private:
+  struct FreePlace {
+    FreePlace* next;
+  };
+  struct Chunk {
+    char* start;
+    size_t objects;
+  };
+  static constexpr size_t kAlign = std::max({alignof(T), alignof(FreePlace), size_t{16}});
+  static constexpr size_t kStride =
+      (std::max(sizeof(T), sizeof(FreePlace)) + kAlign - 1) / kAlign * kAlign;
+  static constexpr size_t kHugePage = size_t{2} << 20;
+  static constexpr size_t kFirstObjects = 8;
+
+  void* TakeFree() {
+    FreePlace* const place = free_;
+    Unpoison(place, kStride);
+    free_ = place->next;
+    return place;
+  }
+
+  // The next place of the newest chunk. No page is touched before its time.
+  void* TakeFresh() {
+    if (chunks_.empty() || made_ == chunks_.back().objects) AddChunk();
+    return chunks_.back().start + made_++ * kStride;
+  }
+
+  // From malloc and not from the pages of the host: a run is repeated with other fillings of fresh
+  // memory, and must not notice.
+  void AddChunk() {
+    static_assert(kStride * kFirstObjects <= kHugePage);
+    const size_t objects = chunks_.empty() ? kFirstObjects : 2 * chunks_.back().objects;
+    const bool huge = objects * kStride >= kHugePage;
+    const size_t bytes = huge ? kHugePage : objects * kStride;
+    auto* const start = static_cast<char*>(std::aligned_alloc(huge ? kHugePage : kAlign, bytes));
+    if (start == nullptr) KPANIC("the host has no memory left");
+    if (huge) (void)madvise(start, bytes, MADV_HUGEPAGE);  // small pages do as well, if slower
+    chunks_.push_back({start, bytes / kStride});
+    made_ = 0;
+  }
+
+  // Of a free place only the link may be looked at.
+  static void Poison([[maybe_unused]] void* place) {
+#ifdef SOCKBED_SLAB_POISON
+    __asan_poison_memory_region(static_cast<char*>(place) + sizeof(FreePlace),
+                                kStride - sizeof(FreePlace));
+#endif
+  }
+  static void Unpoison([[maybe_unused]] void* place, [[maybe_unused]] size_t bytes) {
+#ifdef SOCKBED_SLAB_POISON
+    __asan_unpoison_memory_region(place, bytes);
+#endif
+  }
+
+  FreePlace* free_ = nullptr;
+  std::vector<Chunk> chunks_;
+  size_t made_ = 0;  // places of the newest chunk that were taken at least once
+};
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_SIM_SLAB_H_
