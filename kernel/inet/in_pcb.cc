@@ -18,7 +18,7 @@ namespace sockbed {
 int in_pcballoc(socket* so, inpcbtable* table) {
   KASSERT(so->so_pcb == nullptr);
   if (fault::Fires(Site::kPoolGet, so->so_id)) return ENOBUFS;
-  auto* inp = new inpcb;
+  inpcb* inp = InpcbTableAccess::Make(table);
   inp->inp_socket = so;
   inp->inp_ip.ip_ttl = static_cast<uint8_t>(inet_here().tunables.ttl);
   if (so->so_proto->pr_domain->dom_family == AF_INET6) {
@@ -40,7 +40,7 @@ void in_pcbdetach(inpcb* inp) {
   m_freemp(&inp->inp_options);
   ip_freemoptions(inp->inp_moptions);
   delete inp->inp_outputopts6;
-  delete inp;
+  InpcbTableAccess::Free(inp);
   --inet_here().live_pcbs;
   so->so_pcb = nullptr;
   sofree(so);

@@ -29,6 +29,7 @@
 #include "kernel/inet/route.h"
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/sim/random.h"
+#include "kernel/sim/slab.h"
 #include "kernel/socket/protosw.h"
 #include "kernel/socket/socketvar.h"
 
@@ -132,6 +133,7 @@ class inpcbtable {
   const uint8_t protocol_;
   const std::span<const uint16_t> baddynamic_;
   const std::span<const uint16_t> rootonly_;
+  Slab<inpcb> memory_;
   inpcb* queue_ = nullptr;
   int64_t count_ = 0;
   uint64_t next_id_ = 0;

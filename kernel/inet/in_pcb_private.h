@@ -20,6 +20,9 @@ struct inpport {
 };
 
 struct InpcbTableAccess {
+  static inpcb* Make(inpcbtable* table) { return table->memory_.Make(); }
+  static void Free(inpcb* inp) { inp->inp_table->memory_.Free(inp); }
+
   // The list of all pcbs.
   static void Enter(inpcbtable* table, inpcb* inp);
   static void Leave(inpcb* inp);

@@ -65,7 +65,7 @@ inpcbtable::~inpcbtable() {
     inpcb* inp = queue_;
     InpcbTableAccess::Unlink(inp);
     InpcbTableAccess::Leave(inp);
-    delete inp;
+    InpcbTableAccess::Free(inp);
   }
 }
 

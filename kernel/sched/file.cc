@@ -11,7 +11,7 @@ namespace sockbed {
 int falloc_file(file** fp) {
   SchedHost& sched = Sched();
   if (sched.nfiles >= sched.maxfiles || fault::Fires(Site::kFileLimit, Here().pid)) return ENFILE;
-  file* const f = new file;
+  file* const f = sched.file_memory.Make();
   f->f_count = 1;
   f->f_id = ++sched.last_file_id;
   if (const proc* p = curproc()) f->f_cred = p->p_ucred;
@@ -35,7 +35,7 @@ int FRELE(file* fp) {
   (fp->f_prev != nullptr ? fp->f_prev->f_next : sched.files_first) = fp->f_next;
   (fp->f_next != nullptr ? fp->f_next->f_prev : sched.files_last) = fp->f_prev;
   --sched.nfiles;
-  delete fp;
+  sched.file_memory.Free(fp);
   return error;
 }
 

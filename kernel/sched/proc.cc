@@ -369,7 +369,7 @@ SchedHost::~SchedHost() {
   KASSERT(dead == nullptr);
   while (file* fp = files_first) {  // leaked: "file" in live_counts has told
     files_first = fp->f_next;
-    delete fp;
+    file_memory.Free(fp);
   }
 }
 

@@ -19,6 +19,7 @@
 #include "kernel/sched/selinfo.h"
 #include "kernel/sched/sleepq.h"
 #include "kernel/sched/synch.h"
+#include "kernel/sim/slab.h"
 
 namespace sockbed {
 
@@ -58,6 +59,7 @@ struct SchedHost {
   pid_t softclock = 0;                // that process, or 0
 
   // Files.
+  Slab<file> file_memory;
   file* files_first = nullptr;  // in order of creation
   file* files_last = nullptr;
   uint64_t last_file_id = 0;

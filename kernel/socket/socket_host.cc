@@ -41,12 +41,9 @@ void AssertNoSleepers(const socket* so) {
 
 SocketHost::~SocketHost() {
   // A socket still in use here was leaked; the host's live counts have said so.
-  for (socket* list : {sockets_first, free_sockets}) {
-    while (list != nullptr) {
-      socket* next = list->so_list_next;
-      delete list;
-      list = next;
-    }
+  while (socket* so = sockets_first) {
+    sockets_first = so->so_list_next;
+    memory.Free(so);
   }
 }
 
@@ -62,14 +59,7 @@ void socket_boot(HostBase& host) {
 
 socket* soalloc(const protosw* proto, int type) {
   SocketHost& host = HostLocal<SocketHost>::Get();
-  socket* so = host.free_sockets;
-  if (so != nullptr) {
-    host.free_sockets = so->so_list_next;
-    so->~socket();
-    new (so) socket;
-  } else {
-    so = new socket;
-  }
+  socket* so = host.memory.Make();
   so->so_id = ++host.next_id;
   so->so_host = Here().host;
   so->so_proto = proto;
@@ -104,8 +94,7 @@ void sodealloc(socket* so) {
       so->so_list_next;
   (so->so_list_next != nullptr ? so->so_list_next->so_list_prev : host.sockets_last) =
       so->so_list_prev;
-  so->so_list_next = host.free_sockets;
-  host.free_sockets = so;
+  host.memory.Free(so);
   --host.live_sockets;
 }
 

@@ -2,7 +2,7 @@
 //
 // Lives here:  SocketHost.
 // Called by:   this room; kernel/host (families), uapi (somaxconn, fd_ops), unix (fd_ops).
-// Owns:        every socket's memory: those in use, through the list, and the free ones.
+// Owns:        every socket's memory.
 // Units:       sb_max in bytes.
 // Source:      OpenBSD sys/kern/uipc_socket.c (the globals of the same names).
 #ifndef SOCKBED_KERNEL_SOCKET_SOCKET_HOST_H_
@@ -11,12 +11,14 @@
 #include <cstdint>
 
 #include "kernel/sched/host_local.h"
+#include "kernel/sim/slab.h"
 #include "kernel/socket/bsd_socket.h"
 #include "kernel/socket/protosw.h"
 
 namespace sockbed {
 
 struct fdops;
+struct socket;
 
 struct SocketHost {
   static constexpr HostSlot kHostSlot = HostSlot::kSocket;
@@ -31,7 +33,7 @@ struct SocketHost {
 
   socket* sockets_first = nullptr;  // in use, in order of creation
   socket* sockets_last = nullptr;
-  socket* free_sockets = nullptr;  // linked by so_list_next; last freed, first used
+  Slab<socket> memory;
   uint64_t next_id = 0;            // of the last socket made
   int64_t live_sockets = 0;
 

@@ -101,14 +101,7 @@ TcpHost::TcpHost(HostBase& host_in)
       ts_offsets(Site::kTcpTsoff),
       clock_start(Stream(Site::kTcpClock).Next32() >> 1) {}
 
-TcpHost::~TcpHost() {
-  KASSERT(live_tcpcbs == 0);
-  while (free_tcpcbs != nullptr) {
-    tcpcb* tp = free_tcpcbs;
-    free_tcpcbs = tp->t_free_next;
-    delete tp;
-  }
-}
+TcpHost::~TcpHost() { KASSERT(live_tcpcbs == 0); }
 
 void tcp_boot(HostBase& host) {
   const HostScope scope(host);  // the streams are this host's

@@ -32,7 +32,6 @@
 namespace sockbed {
 
 struct tcpcb;
-struct TcpPools;
 
 struct TcpHost {
   static constexpr HostSlot kHostSlot = HostSlot::kTcp;
@@ -57,13 +56,13 @@ struct TcpHost {
   inpcbtable tcbtable;
   SynCache syn_cache;
 
-  // Memory. That of control blocks is in tcp_subr.cc, where they are complete.
-  tcpcb* free_tcpcbs = nullptr;
+  // Memory.
+  Slab<tcpcb> tcpcbs;
   int64_t live_tcpcbs = 0;
-  TcpPool<sackhole, &sackhole::next> sackholes;
-  TcpPool<tcpqent, &tcpqent::next> reass_entries;
-  TcpPool<RackState, &RackState::next_free> racks;
-  TcpPool<RackSegment, &RackSegment::next> rack_segments;
+  TcpPool<sackhole> sackholes;
+  TcpPool<tcpqent> reass_entries;
+  TcpPool<RackState> racks;
+  TcpPool<RackSegment> rack_segments;
 
   // Chance.
   const uint64_t iss_secret;   // of the hash behind initial sequence numbers

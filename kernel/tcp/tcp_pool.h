@@ -11,47 +11,30 @@
 #include <cstdint>
 
 #include "kernel/sim/fault.h"
+#include "kernel/sim/slab.h"
 
 namespace sockbed {
 
-// `kNext` links the free ones: a field that is otherwise unused while an object is free.
-template <typename T, T* T::*kNext>
+template <typename T>
 class TcpPool {
  public:
-  TcpPool() = default;
-  ~TcpPool() {
-    while (free_ != nullptr) {
-      T* object = free_;
-      free_ = object->*kNext;
-      delete object;
-    }
-  }
-  TcpPool(const TcpPool&) = delete;
-  TcpPool& operator=(const TcpPool&) = delete;
-
   // A fresh object, or null: the fault pool.get fires. Last given, first taken.
   T* Take() {
     if (fault::Fires(Site::kPoolGet)) return nullptr;
     ++live_;
-    if (free_ == nullptr) return new T();
-    T* object = free_;
-    free_ = object->*kNext;
-    object->*kNext = nullptr;
-    return object;
+    return memory_.Make();
   }
 
-  // Resets it: what it owns is freed now.
+  // Destroys it: what it owns is freed now.
   void Give(T* object) {
     --live_;
-    *object = T{};
-    object->*kNext = free_;
-    free_ = object;
+    memory_.Free(object);
   }
 
   const int64_t& live() const { return live_; }
 
  private:
-  T* free_ = nullptr;
+  Slab<T> memory_;
   int64_t live_ = 0;
 };
 

@@ -66,8 +66,6 @@ struct RackState {
   bool probing = false;        // a probe is out, and its fate open
   bool probe_is_rexmt = false;
   tcp_seq probe_end;  // snd_max when it was sent
-
-  RackState* next_free = nullptr;
 };
 
 // The connection stands: keeps records from now on, if the host wants it and the peer reports.

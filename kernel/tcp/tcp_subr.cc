@@ -14,13 +14,7 @@ namespace sockbed {
 tcpcb* tcp_newtcpcb(inpcb* inp) {
   TcpHost& host = HostLocal<TcpHost>::Get();
   if (fault::Fires(Site::kPoolGet, inp->inp_id)) return nullptr;
-  tcpcb* tp = host.free_tcpcbs;
-  if (tp != nullptr) {
-    host.free_tcpcbs = tp->t_free_next;
-    *tp = tcpcb{};
-  } else {
-    tp = new tcpcb();
-  }
+  tcpcb* tp = host.tcpcbs.Make();
   ++host.live_tcpcbs;
 
   const TcpTunables& set = host.tunables;
@@ -115,9 +109,7 @@ void tcp_close(tcpcb* tp) {
   ++host.stat[tcps_closed];
 
   inp->inp_ppcb = nullptr;
-  tp->t_inpcb = nullptr;
-  tp->t_free_next = host.free_tcpcbs;
-  host.free_tcpcbs = tp;
+  host.tcpcbs.Free(tp);
   --host.live_tcpcbs;
   soisdisconnected(so);
   in_pcbdetach(inp);  // frees the socket too, if nobody refers to it

@@ -111,7 +111,7 @@ class SynCache {
   void Unlink(syn_cache* sc);
 
   TcpHost& host_;
-  TcpPool<syn_cache, &syn_cache::sc_bucket_next> pool_;
+  TcpPool<syn_cache> pool_;
   std::vector<Bucket> buckets_;
   syn_cache* age_first_ = nullptr;
   syn_cache* age_last_ = nullptr;

@@ -182,7 +182,6 @@ struct tcpcb {
   tcp_seq snd_mbseq;
 
   syn_cache* t_synq = nullptr;   // LISTEN: handshakes in the cache, newest first
-  tcpcb* t_free_next = nullptr;  // the host's free ones
 
   SimTime t_challenge_start = 0;  // of the time window that t_challenges counts
   int64_t t_challenges = 0;       // challenge ACKs sent in it
