@@ -43,6 +43,7 @@ SocketHost::~SocketHost() {
   // A socket still in use here was leaked; the host's live counts have said so.
   while (socket* so = sockets_first) {
     sockets_first = so->so_list_next;
+    delete so->so_sp;
     memory.Free(so);
   }
 }
@@ -84,7 +85,7 @@ void sodealloc(socket* so) {
   KASSERT(so->so_rcv.sb_mb == nullptr && so->so_snd.sb_mb == nullptr);
   KASSERT(so->so_q.first == nullptr && so->so_q0.first == nullptr);
   KASSERT(so->so_splice == nullptr && so->so_spliceback == nullptr);
-  KASSERT(!timeout_pending(&so->so_idleto));
+  KASSERT(so->so_sp == nullptr || !timeout_pending(&so->so_sp->ssp_idleto));
   AssertNoSleepers(so);
   SocketHost& host = HostLocal<SocketHost>::Of(*so->so_host);
   EmitSocket(SocketEvent::kFree, so);
@@ -94,6 +95,7 @@ void sodealloc(socket* so) {
       so->so_list_next;
   (so->so_list_next != nullptr ? so->so_list_next->so_list_prev : host.sockets_last) =
       so->so_list_prev;
+  delete so->so_sp;
   host.memory.Free(so);
   --host.live_sockets;
 }

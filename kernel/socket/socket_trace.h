@@ -29,9 +29,9 @@ enum class SocketEvent : uint8_t {
   kFlush,     // 0: bytes thrown away from so_rcv
   kOption,    // 0: level; 1: name (the host's numbers); 2: errno
   kUrgent,    // 0: so_oobmark
-  kSplice,    // the source. 0: the drain; 1: so_splicemax
-  kMove,      // the source. 0: the drain; 1: bytes about to move; 2: so_splicelen before them
-  kUnsplice,  // the source. 0: the drain; 1: so_splicelen; 2: so_error
+  kSplice,    // the source. 0: the drain; 1: ssp_max
+  kMove,      // the source. 0: the drain; 1: bytes about to move; 2: ssp_len before them
+  kUnsplice,  // the source. 0: the drain; 1: ssp_len; 2: so_error
 };
 
 // A record about `so`, from wherever the code stands.

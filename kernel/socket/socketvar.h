@@ -39,6 +39,14 @@ struct soqhead {
   socket* last = nullptr;
 };
 
+// What a source of a splice knows beside its drain.
+struct sosplice {
+  off_t ssp_len = 0;        // bytes moved since it began; stays when it ends
+  off_t ssp_max = 0;        // where it ends; 0: nowhere
+  timeval ssp_idletv = {};  // how long it may be idle; 0: for ever
+  timeout ssp_idleto;
+};
+
 struct socket {
   uint64_t so_id = 0;                 // [I] counts from 1 per host
   HostBase* so_host = nullptr;        // [I]
@@ -68,10 +76,7 @@ struct socket {
   // SO_SPLICE (uipc_splice.h).
   socket* so_splice = nullptr;      // source: the drain that its bytes go to
   socket* so_spliceback = nullptr;  // drain: the source they come from
-  off_t so_splicelen = 0;           // source: bytes moved since it began; stays when it ends
-  off_t so_splicemax = 0;           // source: where it ends; 0: nowhere
-  timeval so_idletv = {};           // source: how long it may be idle; 0: for ever
-  timeout so_idleto;
+  struct sosplice* so_sp = nullptr;  // owned; null until it is first a source
 
   // Called after each sorwakeup, in the waker's context; must not sleep.
   void (*so_upcall)(socket* so, void* arg, int how) = nullptr;
@@ -84,6 +89,11 @@ struct socket {
   socket* so_list_next = nullptr;  // the host's sockets in order of creation
   socket* so_list_prev = nullptr;
 };
+
+// Bytes that the last splice with this source has moved; 0: there was none.
+inline off_t so_splicelen(const socket* so) {
+  return so->so_sp != nullptr ? so->so_sp->ssp_len : 0;
+}
 
 // --- socreate(9): the life of a socket. Addresses are MT_SONAME mbufs, borrowed. ---
 

@@ -223,9 +223,7 @@ int GetSocketOption(socket* so, int optname, mbuf* m) {
       return GetPeerCred(so, m);
     case SO_RTABLE:
       return RouteTable(PRCO_GETOPT, so, m);
-    case SO_SPLICE:
-      Store(m, so->so_splicelen);
-      return 0;
+    case SO_SPLICE: Store(m, so_splicelen(so)); return 0;
     default:
       return ENOPROTOOPT;
   }

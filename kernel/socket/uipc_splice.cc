@@ -58,8 +58,8 @@ bool Measure(Move& move) {
   const sockbuf* snd = &move.drain->so_snd;
   move.len = static_cast<int64_t>(so->so_rcv.sb_datacc);
   move.completes = false;
-  if (so->so_splicemax != 0) {
-    const int64_t left = so->so_splicemax - so->so_splicelen;
+  if (so->so_sp->ssp_max != 0) {
+    const int64_t left = so->so_sp->ssp_max - so->so_sp->ssp_len;
     KASSERT(left > 0);
     move.completes = left <= move.len;
     move.len = std::min(left, move.len);
@@ -165,7 +165,7 @@ int Send(Move& move, SendRequest* request, MbufPtr m, int64_t len) {
   const int error = so_request(request, move.drain, std::move(m), nullptr, nullptr);
   if (error != 0) return (move.drain->so_state & SS_CANTSENDMORE) != 0 ? EPIPE : error;
   move.len -= len;
-  move.so->so_splicelen += len;
+  move.so->so_sp->ssp_len += len;
   return 0;
 }
 
@@ -249,7 +249,7 @@ int MoveRecord(Move& move) {
   MbufPtr m = TakeBytes(move);
   if (m == nullptr) return 0;
   EmitSocket(SocketEvent::kMove, so, move.drain->so_id, static_cast<uint64_t>(move.len),
-             static_cast<uint64_t>(so->so_splicelen));
+             static_cast<uint64_t>(so->so_sp->ssp_len));
   TellReceived(so);
   const int error = SendBytes(move, std::move(m));
   move.another = !move.completes && more_records;
@@ -296,10 +296,12 @@ int CheckPair(const socket* so, const socket* drain) {
 void Link(socket* so, socket* drain, off_t max, const timeval* idle) {
   so->so_splice = drain;
   drain->so_spliceback = so;
-  so->so_splicelen = 0;
-  so->so_splicemax = max;
-  so->so_idletv = idle != nullptr ? *idle : timeval{};
-  timeout_set(&so->so_idleto, soidle, so);
+  if (so->so_sp == nullptr) so->so_sp = new struct sosplice;
+  struct sosplice* sp = so->so_sp;
+  sp->ssp_len = 0;
+  sp->ssp_max = max;
+  sp->ssp_idletv = idle != nullptr ? *idle : timeval{};
+  timeout_set(&sp->ssp_idleto, soidle, so);
   EmitSocket(SocketEvent::kSplice, so, drain->so_id, static_cast<uint64_t>(max));
   // The mover may sleep here for an mbuf, so interrupts do not start it yet; what they brought
   // meanwhile is moved afterwards.
@@ -359,7 +361,7 @@ int somove(socket* so, int wait) {
     error = MoveRecord(move);
   } while (error == 0 && move.another);
   move.drain->so_state &= ~SS_ISSENDING;
-  if (error == 0 && move.completes && so->so_splicelen == so->so_splicemax) error = EFBIG;
+  if (error == 0 && move.completes && so->so_sp->ssp_len == so->so_sp->ssp_max) error = EFBIG;
   if (error != 0) so_seterror(so, error);
   const bool at_end = (so->so_state & SS_CANTRCVMORE) != 0 && so->so_rcv.sb_cc == 0;
   const bool shut = (move.drain->so_state & SS_CANTSENDMORE) != 0;
@@ -367,19 +369,20 @@ int somove(socket* so, int wait) {
     sounsplice(so, move.drain, true);
     return 0;
   }
-  if (timerisset(&so->so_idletv)) timeout_add_tv(&so->so_idleto, &so->so_idletv);
+  struct sosplice* sp = so->so_sp;
+  if (timerisset(&sp->ssp_idletv)) timeout_add_tv(&sp->ssp_idleto, &sp->ssp_idletv);
   return 1;
 }
 
 void sounsplice(socket* so, socket* drain, bool wakeup) {
   splassert(IPL_SOFTNET);
   KASSERT(so->so_splice == drain && drain->so_spliceback == so);
-  timeout_del(&so->so_idleto);
+  timeout_del(&so->so_sp->ssp_idleto);
   drain->so_snd.sb_flags &= ~SB_SPLICE;
   so->so_rcv.sb_flags &= ~SB_SPLICE;
   so->so_splice = nullptr;
   drain->so_spliceback = nullptr;
-  EmitSocket(SocketEvent::kUnsplice, so, drain->so_id, static_cast<uint64_t>(so->so_splicelen),
+  EmitSocket(SocketEvent::kUnsplice, so, drain->so_id, static_cast<uint64_t>(so->so_sp->ssp_len),
              static_cast<uint64_t>(so->so_error));
   if (wakeup && soreadable(so)) sorwakeup(so);
 }

@@ -3,10 +3,10 @@
 // Lives here:  sosplice, somove, sounsplice; SpliceSockets for callers without descriptors.
 // Called by:   this room (SO_SPLICE, sorwakeup, sowwakeup, sofree); consumers inside the kernel.
 // Context:     sosplice and SpliceSockets in a process; somove and sounsplice anywhere.
-// Units:       so_splicelen and so_splicemax in bytes.
+// Units:       ssp_len and ssp_max in bytes.
 // Invariants:  1. so->so_splice == drain exactly when drain->so_spliceback == so.
 //              2. SB_SPLICE is on no buffers but so_rcv of a source and so_snd of its drain.
-//              3. With a maximum, so_splicelen < so_splicemax as long as the splice lasts.
+//              3. With a maximum, ssp_len < ssp_max as long as the splice lasts.
 // Source:      OpenBSD sys/kern/uipc_socket.c; sosplice(9), setsockopt(2).
 // Differs:     1. An mbuf larger than the drain's whole send buffer is moved in parts once that
 //                 buffer is empty (so do later releases); 4.9 would wait for ever.

@@ -197,7 +197,7 @@ TEST_F(SpliceErrorsTest, OptionTakesADescriptorOrEverythingOrNothing) {
     splice all = {.sp_fd = fd, .sp_max = 4, .sp_idle = {.tv_sec = 7, .tv_usec = 0}};
     ASSERT_EQ(sosetopt(relay.source, SOL_SOCKET, SO_SPLICE, Value(&all, sizeof all).release()), 0);
     EXPECT_TRUE(IsSpliced(relay));
-    EXPECT_EQ(relay.source->so_idletv.tv_sec, 7);
+    EXPECT_EQ(relay.source->so_sp->ssp_idletv.tv_sec, 7);
     EXPECT_EQ(Send(relay.client, "four!"), 0);
     EXPECT_EQ(ReadAll(relay.peer, 4), "four");
     EXPECT_EQ(SpliceLength(relay.source), 4);

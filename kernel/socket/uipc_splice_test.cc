@@ -21,7 +21,7 @@ TEST_F(SpliceTest, BytesOfTheSourceLeaveThroughTheDrain) {
     EXPECT_EQ(Receive(relay.peer, 100).data, "through");
     EXPECT_EQ(Send(relay.client, " again"), 0);
     EXPECT_EQ(Receive(relay.peer, 100).data, " again");
-    EXPECT_EQ(relay.source->so_splicelen, 13);
+    EXPECT_EQ(so_splicelen(relay.source), 13);
     EXPECT_TRUE(IsSpliced(relay));
     Close(relay);
   });
@@ -94,7 +94,7 @@ TEST_F(SpliceTest, MbufLargerThanTheDrainsBufferMovesInParts) {
     MbufPtr top = PacketOf(8000);
     EXPECT_EQ(sosend(relay.client, nullptr, nullptr, top.release(), nullptr, 0), 0);
     EXPECT_EQ(ReadAll(relay.peer, 8000), std::string(8000, 'x'));
-    EXPECT_EQ(relay.source->so_splicelen, 8000);
+    EXPECT_EQ(so_splicelen(relay.source), 8000);
     Close(relay);
   });
 }
@@ -167,7 +167,7 @@ TEST_F(SpliceTest, UrgentByteInlineStaysUrgent) {
     ASSERT_EQ(Splice(relay), 0);
     EXPECT_EQ(Receive(relay.peer, 1, MSG_OOB).data, "!");
     EXPECT_EQ(ReadAll(relay.peer, 6), "abcdef");
-    EXPECT_EQ(relay.source->so_splicelen, 7);
+    EXPECT_EQ(so_splicelen(relay.source), 7);
     EXPECT_EQ(relay.source->so_oobmark, 0u);
     Close(relay);
   });
@@ -229,7 +229,7 @@ TEST_F(SpliceTest, MaximumEndsItAndCutsAnMbuf) {
     EXPECT_EQ(Send(relay.client, "hello, reader"), 0);
     EXPECT_EQ(Receive(relay.peer, 100).data, "hello");
     EXPECT_FALSE(IsSpliced(relay));
-    EXPECT_EQ(relay.source->so_splicelen, 5);
+    EXPECT_EQ(so_splicelen(relay.source), 5);
     EXPECT_EQ(Receive(relay.source, 100).data, ", reader");
     EXPECT_EQ(Receive(relay.source, 100).error, EFBIG) << "data beats the error";
     Close(relay);
@@ -260,7 +260,7 @@ TEST_F(SpliceTest, WithoutMemoryToCutItEndsShort) {
     Hear(relay.source);
     Fail({});
     EXPECT_FALSE(IsSpliced(relay));
-    EXPECT_EQ(relay.source->so_splicelen, 0);
+    EXPECT_EQ(so_splicelen(relay.source), 0);
     EXPECT_EQ(relay.source->so_error, 0) << "the caller sees the count and tries again";
     ASSERT_EQ(Splice(relay, 5), 0);
     EXPECT_EQ(ReadAll(relay.peer, 5), "12345");
@@ -397,7 +397,7 @@ TEST_F(SpliceTest, RefusedSendEndsIt) {
     loop().send_error = 0;
     EXPECT_FALSE(IsSpliced(relay));
     EXPECT_EQ(relay.source->so_error, ENOBUFS);
-    EXPECT_EQ(relay.source->so_splicelen, 0);
+    EXPECT_EQ(so_splicelen(relay.source), 0);
     Close(relay);
   });
 }
@@ -506,9 +506,9 @@ TEST_F(SpliceTest, CountOutlivesTheSplice) {
     EXPECT_EQ(ReadAll(relay.peer, 5), "12345");
     EXPECT_EQ(sosplice(relay.source, -1, 0, nullptr), 0);
     EXPECT_EQ(sosplice(relay.source, -1, 0, nullptr), 0) << "there is none to end: fine";
-    EXPECT_EQ(relay.source->so_splicelen, 5);
+    EXPECT_EQ(so_splicelen(relay.source), 5);
     ASSERT_EQ(Splice(relay), 0);
-    EXPECT_EQ(relay.source->so_splicelen, 0);
+    EXPECT_EQ(so_splicelen(relay.source), 0);
     Close(relay);
   });
 }
@@ -544,7 +544,7 @@ TEST_F(SpliceTest, DatagramsStayApartAndLoseTheirNames) {
       EXPECT_EQ(got.data, text);
       EXPECT_EQ(LoopPort(got.name.get()), 3) << "the drain is who sends";
     }
-    EXPECT_EQ(source->so_splicelen, 8);
+    EXPECT_EQ(so_splicelen(source), 8);
     Close({source, peer, drain, Create(SOCK_DGRAM)});
   });
 }
@@ -558,7 +558,7 @@ TEST_F(SpliceTest, DatagramBeyondTheMaximumEndsItUnmoved) {
     EXPECT_EQ(Send(peer, "four", 0, 1), 0);
     EXPECT_EQ(Send(peer, "two", 0, 1), 0);
     EXPECT_EQ(source->so_splice, nullptr);
-    EXPECT_EQ(source->so_splicelen, 4);
+    EXPECT_EQ(so_splicelen(source), 4);
     EXPECT_EQ(source->so_error, 0) << "the maximum was not reached";
     EXPECT_EQ(Receive(source, 100).data, "two");
     soclose(source);
@@ -573,7 +573,7 @@ TEST_F(SpliceTest, QueuedDatagramsMoveUpToTheMaximum) {
     ASSERT_EQ(Connect(source, 2), 0);
     for (const char* text : {"four", "xx", "left"}) EXPECT_EQ(Send(peer, text, 0, 1), 0);
     ASSERT_EQ(SpliceSockets(source, source, 6, nullptr), 0);
-    EXPECT_EQ(source->so_splicelen, 6);
+    EXPECT_EQ(so_splicelen(source), 6);
     EXPECT_EQ(source->so_error, EFBIG);
     EXPECT_EQ(Receive(source, 100).data, "left");
     soclose(source);
