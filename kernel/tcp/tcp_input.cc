@@ -146,7 +146,9 @@ tcpcb* FindPcb(const TcpSegment& seg) {
   if (inp == nullptr && ends.lport != 0) {
     inp = in_pcblookup_listen(table, ends.laddr, htons(ends.lport));
   }
-  return inp != nullptr ? intotcpcb(inp) : nullptr;
+  if (inp == nullptr) return nullptr;
+  tcp_prefetch(inp);
+  return intotcpcb(inp);
 }
 
 TraceId TraceArrival(const TcpSegment& seg) {

@@ -9,6 +9,8 @@
 #ifndef SOCKBED_KERNEL_TCP_TCP_PRIVATE_H_
 #define SOCKBED_KERNEL_TCP_TCP_PRIVATE_H_
 
+#include <cstddef>
+
 #include "kernel/inet/ip_var.h"
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/tcp/tcp_info.h"
@@ -17,6 +19,15 @@
 namespace sockbed {
 
 struct TcpSegment;  // tcp_segment.h
+
+// Fetches a connection's control block and socket, as far as every segment touches them: for
+// whoever is going to work on it and has something else to do first.
+inline void tcp_prefetch(const inpcb* inp) {
+  const auto* const tp = static_cast<const char*>(inp->inp_ppcb);
+  for (size_t at = 0; at < offsetof(tcpcb, snd_sack); at += 64) __builtin_prefetch(tp + at, 1);
+  const auto* const so = reinterpret_cast<const char*>(inp->inp_socket);
+  for (size_t at = 0; at < offsetof(socket, so_splice); at += 64) __builtin_prefetch(so + at, 1);
+}
 
 // --- tcp_subr.cc: life, errors, answers. ---
 

@@ -177,6 +177,7 @@ int Send(socket* so, MbufPtr m, mbuf* nam, MbufPtr control) {
   tcpcb* tp = nullptr;
   if (int error = GetTcpcb(so, &tp)) return error;
   if (control != nullptr && control->m_len != 0) return EINVAL;
+  tcp_prefetch(tp->t_inpcb);
   if (tp->t_state < TCPS_SYN_SENT) {
     if (int error = ImpliedConnect(tp, nam)) return error;
   }

@@ -74,12 +74,15 @@ inline constexpr SimTime kNotTimed = -1;
 inline constexpr int kTcpRexmtThresh = 3;  // duplicate ACKs that mean loss
 inline constexpr int kSackBlocksKept = 6;  // blocks remembered for reporting
 
+// Fields are in order of use: what every segment touches comes first, so that a connection whose
+// turn comes seldom is few cache lines (tcp_prefetch).
 struct tcpcb {
   // --- Who. ---
   TcpHost* t_host = nullptr;      // [I]
   inpcb* t_inpcb = nullptr;       // [I]
   uint64_t t_id = 0;              // [I] inp_id, for the trace
   const cc_algo* t_cc = nullptr;  // [I]
+  RackState* t_rack = nullptr;    // owned; in the scoreboard's place, if RFC 8985 is wanted
 
   // --- State. ---
   TcpState t_state = TCPS_CLOSED;      // written by tcp_newstate only
@@ -90,6 +93,7 @@ struct tcpcb {
   uint8_t t_iobc = 0;                    // the urgent byte, taken out of the stream
   uint8_t snd_scale = 0, rcv_scale = 0;  // in force
   uint8_t request_r_scale = 0;           // what our SYN asks for
+  uint8_t rcv_numsacks = 0;              // of sackblks
   uint32_t t_flags = 0;                  // TF_*
   int t_softerror = 0;  // errno of an ICMP message, told if the connection times out
   int t_dupacks = 0;    // duplicate ACKs in a row
@@ -107,15 +111,10 @@ struct tcpcb {
   uint32_t snd_cwnd = 0;
   uint32_t snd_ssthresh = 0;
   uint32_t t_bytes_acked = 0;  // towards the next segment of growth (RFC 3465)
-  CubicState t_cubic;
-
-  // --- Recovery. ---
-  uint32_t t_prr_delivered = 0, t_prr_out = 0;    // bytes, since recovery began (RFC 6937)
-  uint32_t t_recover_fs = 0;                      // outstanding when it began
-  uint8_t t_limited = 0;                          // segments that limited transmit has sent
-  uint32_t t_prev_cwnd = 0, t_prev_ssthresh = 0;  // before the timeout that may have been needless
-  tcp_seq t_prev_last;
-  SimTime t_rexmt_time = 0;  // when that timeout sent again
+  // Where sending goes on in so_snd: the mbuf that holds snd_mbseq as its first byte. A hint: valid
+  // while that byte is not acknowledged.
+  tcp_seq snd_mbseq;
+  mbuf* snd_mb = nullptr;
 
   // --- Receiving. rcv_nxt <= rcv_adv. ---
   tcp_seq rcv_nxt;
@@ -130,17 +129,9 @@ struct tcpcb {
   // --- Segment sizes. ---
   uint32_t t_maxopd = 0;     // with options
   uint32_t t_maxseg = 0;     // payload
-  uint32_t t_peermss = 0;    // the peer's MSS option; 0: none
   uint32_t t_maxsent = 0;    // most data and options sent in one segment since the MTU changed
   uint32_t t_maxacked = 0;   // most bytes acknowledged at once since then
-  uint32_t t_pmtud_mtu = 0;  // of the ICMP message that waits (TF_PMTUD_PEND)
-  tcp_seq t_pmtud_seq;       // what it quoted
-  uint32_t t_blackhole = 0;  // t_maxopd as it was before smaller segments were tried; 0: not tried
-
-  // --- Fast Open. ---
-  TfoState t_tfo_state = TfoState::kNone;
-  uint16_t t_tfo_mss = 0;  // of the server, as the cache has it; 0: unknown
-  TfoCookie t_tfo_cookie;
+  tcp_seq t_pmtud_seq;       // what an ICMP message quoted (TF_PMTUD_PEND)
 
   // --- Timing. ---
   TcpTimers t_timers;
@@ -155,8 +146,7 @@ struct tcpcb {
   SimTime t_rcvdatatime = 0;         // last data received in order
   SimTime t_sndacktime = 0;          // last ACK sent, received
   SimTime t_rcvacktime = 0;
-  SimTime t_acktime = 0;    // since when something has been outstanding without an ACK
-  SimTime t_starttime = 0;  // [I]
+  SimTime t_acktime = 0;  // since when something has been outstanding without an ACK
 
   // --- Timestamps and buffer sizing. ---
   uint32_t ts_recent = 0;     // to be echoed
@@ -165,31 +155,43 @@ struct tcpcb {
   uint32_t rfbuf_ts = 0;      // our timestamp when rfbuf_cnt began; 0: not begun
   uint32_t rfbuf_cnt = 0;     // bytes received since
 
-  // --- What the user has set; 0: as the host has it. ms, but for t_keepcnt. ---
-  int64_t t_keepinit = 0, t_keepidle = 0, t_keepintvl = 0, t_keepcnt = 0;
-  int64_t t_maxunacktime = 0;  // how long something may stay without an ACK; 0: no limit
-
-  // --- SACK. ---
-  uint8_t rcv_numsacks = 0;
-  std::array<SackBlock, kSackBlocksKept> sackblks;  // to report, the latest first
-  SackBlock t_dsack;  // what the last segment brought again (RFC 2883), while TF_DSACK
-  SackScoreboard snd_sack;
-  RackState* t_rack = nullptr;  // owned; in the scoreboard's place, if RFC 8985 is wanted
-
-  // Where sending goes on in so_snd: the mbuf that holds snd_mbseq as its first byte. A hint: valid
-  // while that byte is not acknowledged.
-  mbuf* snd_mb = nullptr;
-  tcp_seq snd_mbseq;
-
-  syn_cache* t_synq = nullptr;   // LISTEN: handshakes in the cache, newest first
-
-  SimTime t_challenge_start = 0;  // of the time window that t_challenges counts
-  int64_t t_challenges = 0;       // challenge ACKs sent in it
-
   // --- For people. ---
   uint64_t t_sndbytes = 0, t_rcvbytes = 0;  // data sent once, received in order
   uint32_t t_sndsegs = 0, t_rcvsegs = 0;
   uint32_t t_sndrexmitpack = 0, t_rcvoopack = 0, t_sndzerowin = 0;
+
+  // --- Recovery. From here on little is touched while nothing is lost. ---
+  SackScoreboard snd_sack;
+  CubicState t_cubic;
+  uint32_t t_prr_delivered = 0, t_prr_out = 0;    // bytes, since recovery began (RFC 6937)
+  uint32_t t_recover_fs = 0;                      // outstanding when it began
+  uint8_t t_limited = 0;                          // segments that limited transmit has sent
+  uint32_t t_prev_cwnd = 0, t_prev_ssthresh = 0;  // before the timeout that may have been needless
+  tcp_seq t_prev_last;
+  SimTime t_rexmt_time = 0;  // when that timeout sent again
+
+  // --- SACK. ---
+  std::array<SackBlock, kSackBlocksKept> sackblks;  // to report, the latest first
+  SackBlock t_dsack;  // what the last segment brought again (RFC 2883), while TF_DSACK
+
+  // --- Path MTU. ---
+  uint32_t t_peermss = 0;    // the peer's MSS option; 0: none
+  uint32_t t_pmtud_mtu = 0;  // of the ICMP message that waits (TF_PMTUD_PEND)
+  uint32_t t_blackhole = 0;  // t_maxopd as it was before smaller segments were tried; 0: not tried
+
+  // --- Fast Open. ---
+  TfoState t_tfo_state = TfoState::kNone;
+  uint16_t t_tfo_mss = 0;  // of the server, as the cache has it; 0: unknown
+  TfoCookie t_tfo_cookie;
+
+  // --- What the user has set; 0: as the host has it. ms, but for t_keepcnt. ---
+  int64_t t_keepinit = 0, t_keepidle = 0, t_keepintvl = 0, t_keepcnt = 0;
+  int64_t t_maxunacktime = 0;  // how long something may stay without an ACK; 0: no limit
+
+  SimTime t_starttime = 0;        // [I]
+  syn_cache* t_synq = nullptr;    // LISTEN: handshakes in the cache, newest first
+  SimTime t_challenge_start = 0;  // of the time window that t_challenges counts
+  int64_t t_challenges = 0;       // challenge ACKs sent in it
 };
 
 inline tcpcb* intotcpcb(const inpcb* inp) { return static_cast<tcpcb*>(inp->inp_ppcb); }
