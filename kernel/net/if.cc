@@ -125,19 +125,6 @@ void if_input_local(ifnet* ifp, MbufPtr m, int family) {
   (void)loop_to(ifp, std::move(m));  // what is lost is counted there
 }
 
-void if_accept_checksums(mbuf* m) {
-  constexpr struct {
-    uint16_t pending, verified;
-  } kVerdicts[] = {{M_IPV4_CSUM_OUT, M_IPV4_CSUM_IN_OK},
-                   {M_TCP_CSUM_OUT, M_TCP_CSUM_IN_OK},
-                   {M_UDP_CSUM_OUT, M_UDP_CSUM_IN_OK},
-                   {M_ICMP_CSUM_OUT, M_ICMP_CSUM_IN_OK}};
-  uint16_t& flags = m->m_pkthdr.csum_flags;
-  for (const auto& [pending, verified] : kVerdicts) {
-    if ((flags & pending) != 0) flags |= verified;
-  }
-}
-
 void if_finish_checksums(ifnet* ifp, mbuf* m) {
   const if_family* family = HostLocal<NetHost>::Of(*ifp->if_host).families[m->m_pkthdr.ph_family];
   if (family != nullptr) family->finish_checksums(m);

@@ -197,7 +197,18 @@ void if_finish_checksums(ifnet* ifp, mbuf* m);
 
 // Turns what was left to the interface into its verdict: a pending checksum is as good as verified,
 // since nothing will have touched the bytes. The OUT flag stays, for whoever shows the bytes later.
-void if_accept_checksums(mbuf* m);
+inline void if_accept_checksums(mbuf* m) {
+  constexpr struct {
+    uint16_t pending, verified;
+  } kVerdicts[] = {{M_IPV4_CSUM_OUT, M_IPV4_CSUM_IN_OK},
+                   {M_TCP_CSUM_OUT, M_TCP_CSUM_IN_OK},
+                   {M_UDP_CSUM_OUT, M_UDP_CSUM_IN_OK},
+                   {M_ICMP_CSUM_OUT, M_ICMP_CSUM_IN_OK}};
+  uint32_t flags = m->m_pkthdr.csum_flags;
+  for (const auto& [pending, verified] : kVerdicts)
+    flags |= (flags & pending) * (verified / pending);
+  m->m_pkthdr.csum_flags = static_cast<uint16_t>(flags);
+}
 
 // The packet in which an event rides (pkthdr::ph_event).
 mbuf* if_packet_of(Event* event);

@@ -43,6 +43,8 @@ uint64_t HashOfBytes(const mbuf* m) {
 
 }  // namespace
 
+inline bool Link::watched() const { return !taps_.empty() || Here().machine->checking(); }
+
 // What chance and the fault plan hold for one packet.
 struct Link::Fate {
   bool lost = false;
@@ -210,7 +212,7 @@ int Link::Transmit(ifnet* ifp, MbufPtr m) {
   if (d.faults || __builtin_expect(Here().machine->fault_plan() != nullptr, 0)) {
     fate = DrawFate(d, number);
   }
-  d.link->Tell(d, fate.tapped(), number, starts, m.get());
+  if (d.link->watched()) d.link->Tell(d, fate.tapped(), number, starts, m.get());
   if (fate.lost) {
     Drop(d, NetDrop::kLoss, &d.counters.dropped_loss, number, bytes);
     return 0;
@@ -221,7 +223,7 @@ int Link::Transmit(ifnet* ifp, MbufPtr m) {
 
 int Link::Refuse(Direction& d, MbufPtr m, uint64_t number) {
   ++d.counters.dropped_queue;
-  d.link->Tell(d, PacketFate::kDroppedByQueue, number, Now(), m.get());
+  if (d.link->watched()) d.link->Tell(d, PacketFate::kDroppedByQueue, number, Now(), m.get());
   Drop(d, NetDrop::kQueue, &d.from->if_counters.ifi_oqdrops, number, m->m_pkthdr.len);
   return ENOBUFS;
 }
@@ -336,7 +338,7 @@ void Link::Deliver(Event* event) {
     return;
   }
   ++d.counters.delivered;
-  d.link->Tell(d, PacketFate::kDelivered, number, Now(), m.get());
+  if (d.link->watched()) d.link->Tell(d, PacketFate::kDelivered, number, Now(), m.get());
   if (if_is_ethernet(d.to)) return ether_input(d.to, std::move(m));
   if_input(d.to, std::move(m));
 }

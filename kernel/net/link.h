@@ -130,6 +130,8 @@ class Link {
   static void Drop(Direction& d, NetDrop why, uint64_t* counter, uint64_t number, int bytes);
   static void Deliver(Event* event);
   static MbufPtr TakeHeldBack(Direction& d, const mbuf* wanted);
+  // Whether anybody wants to be told of packets.
+  bool watched() const;
   void Tell(const Direction& d, PacketFate fate, uint64_t number, SimTime departs, mbuf* m);
 
   const uint32_t number_;

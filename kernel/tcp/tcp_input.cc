@@ -125,15 +125,20 @@ bool TakeApart(MbufPtr m, int hlen, TcpSegment* seg) {
   ReadIp(m.get(), seg);
   const auto* tcp = bytes + hlen;
   seg->th = TcpView({tcp, kTcpHeaderMin}).Read();
-  seg->opt = tcp_parse_options({tcp + kTcpHeaderMin, static_cast<size_t>(off - kTcpHeaderMin)},
-                               seg->has(TH_SYN));
+  const std::span<const uint8_t> options(tcp + kTcpHeaderMin,
+                                         static_cast<size_t>(off - kTcpHeaderMin));
+  if (!tcp_parse_padded_timestamp(options, &seg->opt)) {
+    seg->opt = tcp_parse_options(options, seg->has(TH_SYN));
+  }
   seg->ends.fport = seg->th.th_sport;
   seg->ends.lport = seg->th.th_dport;
   seg->tlen = static_cast<uint32_t>(length - off);
   seg->header_length = off;
   if (seg->ends.faddr.is_any()) return (void)tcp_dropped(*seg, tcps_rcvbcast), false;
   seg->loopback = m->m_pkthdr.ph_ifidx == kLoopbackIndex;
-  m_adj(m.get(), hlen + off);
+  m->m_data += hlen + off;  // m_adj, where all stands in the first mbuf
+  m->m_len -= hlen + off;
+  m->m_pkthdr.len -= hlen + off;
   seg->m = std::move(m);
   return true;
 }

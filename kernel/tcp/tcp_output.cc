@@ -224,9 +224,7 @@ void WriteOptions(tcpcb* tp, Outgoing* out, TcpOptionWriter& options) {
   }
   const uint32_t both = TF_REQ_TSTMP | TF_RCVD_TSTMP;
   if ((tp->t_flags & both) == both) {
-    options.Nop();
-    options.Nop();
-    options.Timestamp(tcp_ts(tp), tp->ts_recent);
+    options.PaddedTimestamp(tcp_ts(tp), tp->ts_recent);
     // The echo of this one will end a round trip of the receive buffer's measurement.
     if (tp->rfbuf_ts == 0) tp->rfbuf_ts = std::max(tcp_ts(tp), 1u);
   }

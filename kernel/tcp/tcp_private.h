@@ -20,6 +20,13 @@ namespace sockbed {
 
 struct TcpSegment;  // tcp_segment.h
 
+// --- tcp_timer.h, continued. ---
+
+inline void tcp_timer_disarm(tcpcb* tp, TcpTimer timer) { tp->t_timers.deadline[timer] = kForever; }
+inline bool tcp_timer_isarmed(const tcpcb* tp, TcpTimer timer) {
+  return tp->t_timers.deadline[timer] != kForever;
+}
+
 // Fetches a connection's control block and socket, as far as every segment touches them: for
 // whoever is going to work on it and has something else to do first.
 inline void tcp_prefetch(const inpcb* inp) {

@@ -236,12 +236,6 @@ void tcp_timer_arm(tcpcb* tp, TcpTimer timer, int64_t ms) {
   tcp_timer_arm_at(tp, timer, Now() + ms * kMillisecond);
 }
 
-void tcp_timer_disarm(tcpcb* tp, TcpTimer timer) { tp->t_timers.deadline[timer] = kForever; }
-
-bool tcp_timer_isarmed(const tcpcb* tp, TcpTimer timer) {
-  return tp->t_timers.deadline[timer] != kForever;
-}
-
 void tcp_canceltimers(tcpcb* tp) {
   std::fill_n(tp->t_timers.deadline, TCPT_NTIMERS, kForever);
   Here().machine->Cancel(&tp->t_timers.event);

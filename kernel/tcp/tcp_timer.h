@@ -52,8 +52,7 @@ struct TcpTimers {
 void tcp_timer_arm(tcpcb* tp, TcpTimer timer, int64_t ms);
 // The same at a point in time, not before now.
 void tcp_timer_arm_at(tcpcb* tp, TcpTimer timer, SimTime when);
-void tcp_timer_disarm(tcpcb* tp, TcpTimer timer);
-bool tcp_timer_isarmed(const tcpcb* tp, TcpTimer timer);
+// tcp_timer_disarm and tcp_timer_isarmed stand in tcp_private.h, where they can be seen through.
 // Takes all of them back: the connection ends.
 void tcp_canceltimers(tcpcb* tp);
 void tcp_timer_init(tcpcb* tp);

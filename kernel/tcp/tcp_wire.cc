@@ -4,22 +4,6 @@
 
 namespace sockbed {
 
-void TcpHeader::Write(std::span<uint8_t> bytes, int header_length) const {
-  KASSERT(bytes.size() >= kTcpHeaderMin);
-  KASSERT(header_length >= kTcpHeaderMin && header_length <= kTcpHeaderMax &&
-          header_length % 4 == 0);
-  uint8_t* p = bytes.data();
-  StoreBe16(p, th_sport);
-  StoreBe16(p + 2, th_dport);
-  StoreBe32(p + 4, th_seq.value());
-  StoreBe32(p + 8, th_ack.value());
-  p[12] = static_cast<uint8_t>(header_length / 4 << 4);
-  p[13] = th_flags;
-  StoreBe16(p + 14, th_win);
-  StoreBe16(p + kTcpChecksumOffset, 0);
-  StoreBe16(p + 18, th_urp);
-}
-
 namespace {
 
 // One option of `length` bytes at `p`, kind and length included.
@@ -97,12 +81,6 @@ TcpOptions tcp_parse_options(std::span<const uint8_t> bytes, bool syn) {
   return options;
 }
 
-void TcpOptionWriter::Long(uint32_t value) {
-  KASSERT(room() >= 4);
-  StoreBe32(bytes_.data() + size_, value);
-  size_ += 4;
-}
-
 void TcpOptionWriter::Mss(uint16_t mss) {
   Byte(TCPOPT_MAXSEG);
   Byte(TCPOLEN_MAXSEG);
@@ -124,6 +102,12 @@ void TcpOptionWriter::SackPermitted() {
 void TcpOptionWriter::Timestamp(uint32_t value, uint32_t echo) {
   Byte(TCPOPT_TIMESTAMP);
   Byte(TCPOLEN_TIMESTAMP);
+  Long(value);
+  Long(echo);
+}
+
+void TcpOptionWriter::PaddedTimestamp(uint32_t value, uint32_t echo) {
+  Long(TCPOPT_TSTAMP_HDR);
   Long(value);
   Long(echo);
 }

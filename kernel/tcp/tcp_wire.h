@@ -56,6 +56,22 @@ struct TcpHeader {
   void Write(std::span<uint8_t> bytes, int header_length) const;
 };
 
+inline void TcpHeader::Write(std::span<uint8_t> bytes, int header_length) const {
+  KASSERT(bytes.size() >= kTcpHeaderMin);
+  KASSERT(header_length >= kTcpHeaderMin && header_length <= kTcpHeaderMax &&
+          header_length % 4 == 0);
+  uint8_t* p = bytes.data();
+  StoreBe16(p, th_sport);
+  StoreBe16(p + 2, th_dport);
+  StoreBe32(p + 4, th_seq.value());
+  StoreBe32(p + 8, th_ack.value());
+  p[12] = static_cast<uint8_t>(header_length / 4 << 4);
+  p[13] = th_flags;
+  StoreBe16(p + 14, th_win);
+  StoreBe16(p + kTcpChecksumOffset, 0);
+  StoreBe16(p + 18, th_urp);
+}
+
 class TcpView {
  public:
   // REQUIRES: at least 20 bytes.
@@ -111,6 +127,18 @@ struct TcpOptions {
 // elsewhere and SACK blocks are ignored on a SYN.
 TcpOptions tcp_parse_options(std::span<const uint8_t> bytes, bool syn);
 
+// The same for the options that nearly every segment has, a timestamp behind two NOPs and nothing
+// else (RFC 7323 appendix A): fills `options`, fresh, and returns true; else false.
+inline bool tcp_parse_padded_timestamp(std::span<const uint8_t> bytes, TcpOptions* options) {
+  if (bytes.size() != TCPOLEN_TSTAMP_APPA || LoadBe32(bytes.data()) != TCPOPT_TSTAMP_HDR) {
+    return false;
+  }
+  options->has_timestamp = true;
+  options->ts_val = LoadBe32(bytes.data() + 4);
+  options->ts_ecr = LoadBe32(bytes.data() + 8);
+  return true;
+}
+
 // Collects options. REQUIRES of each: room is left.
 class TcpOptionWriter {
  public:
@@ -123,6 +151,8 @@ class TcpOptionWriter {
   void WindowScale(uint8_t shift);
   void SackPermitted();
   void Timestamp(uint32_t value, uint32_t echo);
+  // The same with two NOPs in front.
+  void PaddedTimestamp(uint32_t value, uint32_t echo);
   // REQUIRES: not empty.
   void Sack(std::span<const SackBlock> blocks);
   // A signature, aligned as custom wants it; the digest is written later, at md5_at() of bytes().
@@ -141,7 +171,11 @@ class TcpOptionWriter {
     KASSERT(size_ < kTcpOptionsMax);
     bytes_[size_++] = value;
   }
-  void Long(uint32_t value);
+  void Long(uint32_t value) {
+    KASSERT(room() >= 4);
+    StoreBe32(bytes_.data() + size_, value);
+    size_ += 4;
+  }
 
   int size_ = 0;
   int md5_at_ = -1;

@@ -50,6 +50,28 @@ TEST(TcpWire, ReadsWhatItWrites) {
   }
 }
 
+// The quick way reads what the thorough one does, and only what it knows.
+TEST(TcpWire, ReadsAPaddedTimestampAndNothingElseTheQuickWay) {
+  TcpOptionWriter out;
+  out.PaddedTimestamp(0x01020304, 0x05060708);
+  EXPECT_EQ(Bytes(out.bytes().begin(), out.bytes().end()),
+            (Bytes{1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8}));
+  TcpOptions quick;
+  ASSERT_TRUE(tcp_parse_padded_timestamp(out.bytes(), &quick));
+  const TcpOptions thorough = tcp_parse_options(out.bytes(), false);
+  EXPECT_TRUE(quick.has_timestamp && thorough.has_timestamp);
+  EXPECT_EQ(quick.ts_val, thorough.ts_val);
+  EXPECT_EQ(quick.ts_ecr, thorough.ts_ecr);
+  EXPECT_EQ(quick.ts_ecr, 0x05060708u);
+
+  TcpOptions untouched;
+  for (const Bytes& other : {Bytes{}, Bytes{8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1},
+                             Bytes{1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1, 1, 1}}) {
+    EXPECT_FALSE(tcp_parse_padded_timestamp(other, &untouched));
+  }
+  EXPECT_FALSE(untouched.has_timestamp);
+}
+
 TEST(TcpWire, ReadsSackBlocks) {
   TcpOptionWriter out;
   const std::vector<SackBlock> blocks = {{tcp_seq(0xfffffff0), tcp_seq(16)},
