@@ -324,10 +324,29 @@ MbufPtr Link::TakeHeldBack(Direction& d, const mbuf* wanted) {
   return found;
 }
 
+namespace {
+
+// Fetches what the next arrival of a direction will touch, while another is being worked on: only a
+// simulator knows. With more on its way than the caches hold, a packet comes from far.
+void PrefetchNext(const mbuf_list& on_way) {
+  const mbuf* next = MBUF_LIST_FIRST(&on_way);
+  if (next == nullptr) return;
+  const auto* const bytes = reinterpret_cast<const char*>(next);
+  for (size_t at = 0; at < sizeof(mbuf); at += 64) __builtin_prefetch(bytes + at, 1);
+  // These two pointers were fetched one arrival ago.
+  __builtin_prefetch(next->m_nextpkt);
+  const auto* const data = reinterpret_cast<const char*>(next->m_next);
+  __builtin_prefetch(data, 1);
+  __builtin_prefetch(data + 64, 1);
+}
+
+}  // namespace
+
 void Link::Deliver(Event* event) {
   const mbuf* due = if_packet_of(event);
   Direction& d = *static_cast<Direction*>(due->m_pkthdr.ph_cookie);
   MbufPtr m = (due->m_flags & M_LINK0) != 0 ? TakeHeldBack(d, due) : if_take_turn(&d.on_way, event);
+  PrefetchNext(d.on_way);
   const uint64_t number = static_cast<uint64_t>(m->m_pkthdr.ph_timestamp);
   m->m_pkthdr.ph_timestamp = Now();
   m->m_pkthdr.csum_flags |= M_TIMESTAMP;
