@@ -193,7 +193,8 @@ void Growth(benchmark::State& state) {
   const int64_t connections = state.range(0);
   if (!HasMemory(state, static_cast<double>(connections) * 7 * 1024)) return;
   PairedResult skeleton, ours;
-  const PairedOptions options = {.slice_seconds = 3e-3, .pairs = 101};
+  // Long enough for the thousand to come back into the caches after the many.
+  const PairedOptions options = {.slice_seconds = 30e-3, .pairs = 31};
   {
     ManySkeleton many(connections), few(1000);
     many(connections);
