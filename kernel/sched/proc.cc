@@ -46,11 +46,12 @@ void Bury(SchedHost& sched, proc* p) {
   sched.dead = p;
 }
 
-// Frees the dead, but for the one that still runs the last of its own code.
+// Frees the dead, but for the one that still runs the last of its own code, and for those whose
+// threads are still on their way out (a host that ends does not wait for them).
 void Sweep(SchedHost& sched) {
   for (proc** link = &sched.dead; *link != nullptr;) {
     proc* const p = *link;
-    if (p->p_fiber.state() == Fiber::State::kEnded) {
+    if (p->p_fiber.state() == Fiber::State::kEnded && p->p_threads == nullptr) {
       *link = p->p_list_next;
       delete p;
     } else {
@@ -88,6 +89,43 @@ void RemoveZombie(proc* parent, proc* child) {
       child->p_sib_prev;
 }
 
+// --- The threads. ---
+
+// Makes `p` a thread of the process of `creator`: what is the process's own is copied, once and for
+// all or, for what signals do, each time that it changes.
+void JoinProcess(proc* p, const proc* creator) {
+  proc* const main = creator->p_mainproc;
+  p->p_mainproc = main;
+  p->p_comm = main->p_comm;
+  p->p_ucred = main->p_ucred;
+  p->p_pgid = main->p_pgid;
+  p->p_sigmask = creator->p_sigmask;
+  p->p_sigignore = main->p_sigignore;
+  p->p_sigcatch = main->p_sigcatch;
+  if (main->p_sigacts != nullptr) p->p_sigacts = std::make_unique<sigacts>(*main->p_sigacts);
+  proc** link = &main->p_threads;
+  while (*link != nullptr) {
+    p->p_thr_prev = *link;
+    link = &p->p_thr_prev->p_thr_next;
+  }
+  *link = p;
+}
+
+void LeaveProcess(proc* p) {
+  proc* const main = p->p_mainproc;
+  (p->p_thr_prev != nullptr ? p->p_thr_prev->p_thr_next : main->p_threads) = p->p_thr_next;
+  if (p->p_thr_next != nullptr) p->p_thr_next->p_thr_prev = p->p_thr_prev;
+  if (main->p_threads == nullptr) wakeup(&main->p_threads);
+}
+
+// The process ends when its last thread does: the main one stays until then.
+void AwaitThreads(proc* p) {
+  while (p->p_threads != nullptr) {
+    if (tsleep(&p->p_threads, PWAIT, "thrdead", 0) != 0) break;  // the host ends
+  }
+  proc_settle_exit(p, 0, 0);  // no thread has
+}
+
 // Whether proc_wait(pid) of `parent` is about `child`.
 bool Waits(const proc* parent, pid_t pid, const proc* child) {
   if (pid == -1) return true;
@@ -119,12 +157,19 @@ bool TellsOfStop(proc* child, int options, int* status) {
 
 // --- The life of a process. ---
 
-// An exception has left the program.
+// The program has made a mistake that ends it, or an exception has left it.
 void Abort(proc* p, std::string_view what) {
+  proc* const main = p->p_mainproc;
+  if (main->p_ps_exiting) return;  // it ends already, of something else
   EmitSched(SchedEvent::kThrow, static_cast<uint64_t>(p->p_pid), PackPart(what, 0),
             PackPart(what, 1), PackPart(what, 2));
-  p->p_xwhat = std::make_unique<std::string>(what);
-  p->p_xsig = SIGABRT;
+  main->p_xwhat = std::make_unique<std::string>(what);
+  proc_settle_exit(p, 0, SIGABRT);
+}
+
+// An exception that a program's own code made of a refusal, on its way out, is none of interest.
+void Catch(proc* p, std::string_view what) {
+  if (!p->p_exiting) Abort(p, what);
 }
 
 // Runs the program to its end, of whichever kind. What its frames own is gone afterwards.
@@ -132,14 +177,15 @@ void RunProgram(proc* p) {
   const std::function<int()> main = std::exchange(p->p_main, nullptr);
   try {
     userret();  // it may have been killed before it first ran
-    p->p_xexit = main();
+    const int status = main();
     userret();  // or in its last system call
+    if (is_mainproc(p)) proc_settle_exit(p, status, 0);
   } catch (const proc_unwind&) {
     KASSERT(p->p_exiting);
   } catch (const std::exception& error) {
-    Abort(p, error.what());
+    Catch(p, error.what());
   } catch (...) {
-    Abort(p, "not a std::exception");
+    Catch(p, "not a std::exception");
   }
   p->p_exiting = true;
   p->p_itimer = nullptr;  // the signal would find nobody
@@ -162,6 +208,11 @@ void BecomeZombie(proc* p) {
   selclear(p);
   p->p_siglist = 0;
   p->p_stat = ProcState::kZombie;
+  if (!is_mainproc(p)) {
+    const CauseScope cause(EmitSched(SchedEvent::kThrExit, static_cast<uint64_t>(p->p_pid)));
+    LeaveProcess(p);
+    return Bury(sched, p);
+  }
   Disown(sched, p);
   const CauseScope cause(EmitSched(SchedEvent::kExit, static_cast<uint64_t>(p->p_pid),
                                    static_cast<uint64_t>(int64_t{p->p_xexit}),
@@ -185,6 +236,7 @@ void ProcessEntry(void* arg) {
   EmitSched(SchedEvent::kStart, static_cast<uint64_t>(p->p_pid));
   RunProgram(p);
   p->p_unwound = true;
+  if (is_mainproc(p)) AwaitThreads(p);
   for (const ProcExitHook hook : SchedOf(p).exit_hooks) hook(p);
   BecomeZombie(p);
 }
@@ -215,6 +267,18 @@ void JoinParent(proc* p, pid_t ppid) {
   AddChild(parent, p);
 }
 
+// Also makes it the thread that it is to be.
+TraceId EmitSpawn(proc* p, const proc* creator) {
+  const uint64_t pid = static_cast<uint64_t>(p->p_pid);
+  if (creator == nullptr) {
+    return EmitSched(SchedEvent::kSpawn, pid, PackPart(p->p_comm, 0), PackPart(p->p_comm, 1),
+                     static_cast<uint64_t>(p->p_ppid));
+  }
+  JoinProcess(p, creator);
+  if (p->p_mainproc->p_ps_exiting) proc_thread_kill(p);
+  return EmitSched(SchedEvent::kThread, pid, static_cast<uint64_t>(p->p_mainproc->p_pid));
+}
+
 // Sets a process going that is to end, whatever it waits for.
 void Expel(proc* p) {
   if (p->p_stat == ProcState::kZombie) return;
@@ -241,6 +305,7 @@ proc* proc_spawn(SpawnOptions options) {
   p->p_host = host;
   p->p_pid = ++sched.last_pid;
   p->p_pgid = p->p_pid;
+  p->p_mainproc = p;
   p->p_comm = std::move(options.name);
   p->p_ucred = options.cred;
   p->p_main = std::move(options.main);
@@ -252,9 +317,7 @@ proc* proc_spawn(SpawnOptions options) {
   p->p_fiber.pid = static_cast<uint32_t>(p->p_pid);
   Enlist(sched, p);
   if (options.parent != 0) JoinParent(p, options.parent);
-  const CauseScope cause(EmitSched(SchedEvent::kSpawn, static_cast<uint64_t>(p->p_pid),
-                                   PackPart(p->p_comm, 0), PackPart(p->p_comm, 1),
-                                   static_cast<uint64_t>(p->p_ppid)));
+  const CauseScope cause(EmitSpawn(p, options.thread_of));
   StartAt(p, options.start_at);
   return p;
 }
@@ -262,8 +325,41 @@ proc* proc_spawn(SpawnOptions options) {
 void proc_exit(int status) {
   proc* const p = curproc();
   KASSERT(p != nullptr && !p->p_unwound);
-  if (!p->p_exiting) p->p_xexit = status;
+  proc_settle_exit(p, status, 0);
   proc_unwind_now();
+}
+
+void proc_abort(std::string_view what) {
+  proc* const p = curproc();
+  KASSERT(p != nullptr && !p->p_unwound);
+  Abort(p, what);
+  p->p_threxit = true;
+  if (std::uncaught_exceptions() == 0) proc_unwind_now();
+}
+
+void proc_thread_exit() {
+  proc* const p = curproc();
+  KASSERT(p != nullptr && !p->p_unwound);
+  p->p_threxit = true;
+  proc_unwind_now();
+}
+
+void proc_thread_kill(proc* p) {
+  if (p->p_exiting || p->p_threxit) return;
+  p->p_threxit = true;
+  if (p->p_sintr && p->p_wchan != nullptr) unsleep(p);
+  if (p->p_stat == ProcState::kStopped) ptsignal(p, SIGCONT);
+}
+
+void proc_settle_exit(proc* p, int status, int signo) {
+  proc* const main = p->p_mainproc;
+  if (main->p_ps_exiting) return;
+  main->p_ps_exiting = true;
+  main->p_xexit = status;
+  main->p_xsig = signo;
+  proc_foreach_thread(p, [p](proc* t) {
+    if (t != p) proc_thread_kill(t);
+  });
 }
 
 void proc_unwind_now() {
@@ -288,8 +384,8 @@ void kthread_exit(int ecode) {
 }
 
 int proc_wait(pid_t pid, int options, pid_t* child, int* status, SimTime* stime) {
-  proc* const p = curproc();
-  KASSERT(p != nullptr);
+  KASSERT(curproc() != nullptr);
+  proc* const p = curproc()->p_mainproc;
   for (;;) {
     if (proc* zombie = FirstOf(p, pid, p->p_zombies)) {
       *child = zombie->p_pid;
@@ -323,7 +419,7 @@ int proc_status(const proc* p) { return p->p_xsig != 0 ? p->p_xsig : (p->p_xexit
 proc* pfind(pid_t pid) { return *Sched().by_pid.Find(static_cast<uint64_t>(pid)); }
 
 int proc_setpgid(pid_t pid, pid_t pgid) {
-  const proc* const self = curproc();
+  const proc* const self = curproc()->p_mainproc;
   if (pgid < 0) return EINVAL;
   proc* const p = pfind(pid != 0 ? pid : self->p_pid);
   if (p == nullptr || p->p_stat == ProcState::kZombie) return ESRCH;
@@ -334,7 +430,7 @@ int proc_setpgid(pid_t pid, pid_t pgid) {
     proc_foreach(*p->p_host, [&](const proc* other) { exists |= other->p_pgid == pgid; });
     if (!exists) return EPERM;
   }
-  p->p_pgid = pgid;
+  proc_foreach_thread(p, [pgid](proc* t) { t->p_pgid = pgid; });
   return 0;
 }
 

@@ -10,9 +10,12 @@
 //              2. p_wchan != null exactly while it is on a sleep queue.
 //              3. A child stands in exactly one of its parent's lists: p_children until it has
 //                 ended, then p_zombies until it is waited for.
+//              4. A thread is a proc. The first one of a process is its main one: it has the
+//                 family, and ends last; the others have no parent and are never waited for here.
 // Source:      OpenBSD sys/sys/proc.h, sys/kern/kern_{fork,exit}.c.
-// Differs:     one thread per process; a killed process unwinds its stack (see proc_unwind);
-//              orphans have no parent and are reaped at once (there is no init).
+// Differs:     a killed process unwinds its stack (see proc_unwind); orphans have no parent and are
+//              reaped at once (there is no init). What the original keeps in struct process stands
+//              in the process's first thread.
 #ifndef SOCKBED_KERNEL_SCHED_PROC_H_
 #define SOCKBED_KERNEL_SCHED_PROC_H_
 
@@ -25,6 +28,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "kernel/sched/event.h"
 #include "kernel/sched/host_local.h"
@@ -93,10 +97,10 @@ struct proc {
   uint64_t p_wmesg_packed = 0;  // [d] p_wmesg as the trace has it
 
   // Signals (signal.h).
-  uint64_t p_sigmask = 0;              // blocked
-  uint64_t p_sigignore = 0;            // set to be ignored
-  uint64_t p_sigcatch = 0;             // set to be caught; [d] kCatch in p_sigacts
-  bool p_nocldstop = false;            // of its SIGCHLD (sigact)
+  uint64_t p_sigmask = 0;    // blocked
+  uint64_t p_sigignore = 0;  // set to be ignored
+  uint64_t p_sigcatch = 0;   // set to be caught; [d] kCatch in p_sigacts
+  bool p_nocldstop = false;  // of its SIGCHLD (sigact)
   bool p_nocldwait = false;
   bool p_stop_told = false;            // its parent has waited for this stop
   bool p_continued = false;            // set going again, and its parent not told yet
@@ -113,6 +117,14 @@ struct proc {
   size_t p_stack_bytes = 0;  // [I]
   ucred p_ucred;
   std::string p_comm;  // [I] the name it was spawned with
+
+  // Threads (4.9: struct process, with its ps_mainproc and ps_threads).
+  proc* p_mainproc = nullptr;  // [I] the first thread of its process; itself if it is that one
+  proc* p_threads = nullptr;   // of the main one: the others, oldest first
+  proc* p_thr_next = nullptr;  // links of that list
+  proc* p_thr_prev = nullptr;
+  bool p_threxit = false;     // ends alone, not with its process
+  bool p_ps_exiting = false;  // of the main one: the process ends; its status is settled
 
   // What it used: wait4(2), getrusage(2).
   SimTime p_stime = 0;   // virtual time that its system calls took
@@ -164,7 +176,10 @@ struct SpawnOptions {
   SimTime start_at = 0;  // virtual time; the past means now
   pid_t parent = 0;      // who waits for it, gives it its group, and gets SIGCHLD
   size_t stack_bytes = kFiberStackBytes;
-  bool system = false;   // a kernel thread: signals do not reach it
+  bool system = false;        // a kernel thread: signals do not reach it
+  proc* thread_of = nullptr;  // a further thread of that one's process: name, credentials, group
+                              // and what signals do are those of the process; `main`'s result is
+                              // nobody's
 };
 
 // Makes a process on the current host; it first runs from the machine's loop. Returns it (the table
@@ -172,8 +187,33 @@ struct SpawnOptions {
 // given, lives.
 proc* proc_spawn(SpawnOptions options);
 
-// Ends the current process with `status`. Does not return: unwinds.
+// Ends the current process, all its threads, with `status`. Does not return: unwinds.
 [[noreturn]] void proc_exit(int status);
+
+// The same for a program's grave mistake: by SIGABRT, with `what` saying why. Returns only while an
+// exception unwinds the thread, which then ends at its next return to user mode.
+void proc_abort(std::string_view what);
+
+// Ends the current thread alone, as __threxit(2) does. Does not return: unwinds. The process ends
+// with its last thread; status 0 if nothing else has settled it.
+[[noreturn]] void proc_thread_exit();
+
+// Makes a thread end alone, at its next return to user mode; a PCATCH sleep returns EINTR for it.
+void proc_thread_kill(proc* p);
+
+// Whether `p` stands for its process: the only one that has no other threads, or the first.
+inline bool is_mainproc(const proc* p) { return p->p_mainproc == p; }
+
+// Visits all threads of p's process, the main one first.
+template <typename Visit>
+void proc_foreach_thread(proc* p, Visit visit) {
+  proc* const main = p->p_mainproc;
+  visit(main);
+  for (proc *t = main->p_threads, *next; t != nullptr; t = next) {
+    next = t->p_thr_next;
+    visit(t);
+  }
+}
 
 // kthread_create(9): a kernel thread that runs func(arg); stores it if `newpp` is given. `name` is
 // copied. Returns 0. kthread_exit ends it, as its return does.

@@ -78,8 +78,11 @@ struct SchedHost {
 inline SchedHost& Sched() { return HostLocal<SchedHost>::Get(); }
 inline SchedHost& SchedOf(const proc* p) { return HostLocal<SchedHost>::Of(*p->p_host); }
 
-// Ends the current process from wherever it stands: the one place that throws proc_unwind.
+// Ends the current thread from wherever it stands: the one place that throws proc_unwind.
 [[noreturn]] void proc_unwind_now();
+
+// Settles how p's process ends, unless that is settled already, and sends all threads but `p` away.
+void proc_settle_exit(proc* p, int status, int signo);
 
 // What p_sleep_to runs: the limit of a sleep has come.
 void endtsleep(void* arg);

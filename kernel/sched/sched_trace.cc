@@ -27,8 +27,10 @@ constexpr std::array kTypes = std::to_array<EventType>({
     {"EXIT", "status {0:d} {1:@signal}"},
     {"WAIT", "process {o}"},
     {"KNOTE", "kq#{o} {1:@filter} {0:d}"},
+    {"THREAD", "{o} of process {0}"},
+    {"THREXIT", "{o}"},
 });
-static_assert(kTypes.size() == static_cast<size_t>(SchedEvent::kKnote) + 1);
+static_assert(kTypes.size() == static_cast<size_t>(SchedEvent::kThrExit) + 1);
 
 constexpr std::array kResults = std::to_array<ValueName>({
     {0, "woken"},

@@ -28,6 +28,8 @@ enum class SchedEvent : uint8_t {
   kExit,      // object: pid; 0: status; 1: signal, or 0
   kWait,      // object: pid of a child that has been waited for
   kKnote,     // object: kqueue; 0: descriptor or signal, else -1; 1: filter; it is pending now
+  kThread,    // object: pid of a new thread; 0: that of its process
+  kThrExit,   // object: pid of a thread that has ended alone, or after the process's end was settled
 };
 
 // A record of this room, from wherever the code stands: `here`, for who has asked already.

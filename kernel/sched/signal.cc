@@ -93,6 +93,33 @@ void ResetAction(proc* p, int signo) {
   (*p->p_sigacts)[static_cast<size_t>(signo)] = {};
 }
 
+// Which of several threads takes a signal of their process.
+proc* TakerOf(proc* main, int signo) {
+  proc* taker = nullptr;
+  proc_foreach_thread(main, [&](proc* t) {
+    if (taker != nullptr || t->p_exiting) return;
+    if ((t->p_sigmask & ~kCannotMask & SigBit(signo)) == 0) taker = t;
+  });
+  return taker != nullptr ? taker : main;
+}
+
+void SetAction(proc* p, int signo, const sigact& act) {
+  const uint64_t bit = SigBit(signo);
+  p->p_sigignore &= ~bit;
+  p->p_sigcatch &= ~bit;
+  if (act.kind == sigact::Kind::kIgnore) p->p_sigignore |= bit;
+  if (act.kind == sigact::Kind::kCatch) p->p_sigcatch |= bit;
+  p->p_siglist &= ~Ignored(p);
+  if (signo == SIGCHLD) {
+    p->p_nocldstop = act.nocldstop;
+    p->p_nocldwait = act.nocldwait;
+  }
+  if (act.kind == sigact::Kind::kCatch || p->p_sigacts != nullptr) {
+    if (p->p_sigacts == nullptr) p->p_sigacts = std::make_unique<sigacts>();
+    (*p->p_sigacts)[static_cast<size_t>(signo)] = act;
+  }
+}
+
 // Acts on one deliverable signal that does not stop.
 void postsig(proc* p, int signo) {
   const uint64_t bit = SigBit(signo);
@@ -101,7 +128,7 @@ void postsig(proc* p, int signo) {
   EmitSched(SchedEvent::kDeliver, static_cast<uint64_t>(p->p_pid), static_cast<uint64_t>(signo),
             static_cast<uint64_t>(caught ? SignalDeed::kHandler : SignalDeed::kTerminate));
   if (!caught) {
-    p->p_xsig = signo;
+    proc_settle_exit(p, 0, signo);
     proc_unwind_now();
   }
   const sigact act = (*p->p_sigacts)[static_cast<size_t>(signo)];  // the handler may set another
@@ -116,6 +143,12 @@ void postsig(proc* p, int signo) {
 
 void psignal(proc* p, int signo) {
   KASSERT(ValidSignal(signo));
+  if (p->p_threads == nullptr) return ptsignal(p, signo);
+  if ((SigBit(signo) & (kStops | SigBit(SIGCONT))) == 0) return ptsignal(TakerOf(p, signo), signo);
+  proc_foreach_thread(p, [signo](proc* t) { ptsignal(t, signo); });
+}
+
+void ptsignal(proc* p, int signo) {
   if (p->p_exiting || p->p_stat == ProcState::kZombie) return;
   KNOTE(&p->p_klist, signo);  // of ignored ones too
   if (p->p_system && !SchedOf(p).tearing_down) return;
@@ -146,7 +179,7 @@ void csignal(pid_t pgid, int signo, uid_t uid, uid_t euid) {
     if (proc* p = pfind(pgid)) post(p);
   } else if (pgid < 0) {
     proc_foreach(*Here().host, [&](proc* p) {
-      if (p->p_pgid == -pgid) post(p);
+      if (p->p_pgid == -pgid && is_mainproc(p)) post(p);
     });
   }
 }
@@ -183,26 +216,14 @@ void userret_slow() {
     if (!p->p_unwound) proc_unwind_now();  // the program caught the last one and went on
     return;
   }
+  if (p->p_threxit) proc_unwind_now();
   if (fault::Fires(Site::kProcKill, Here().pid)) psignal(p, SIGKILL);
   while (const int signo = issignal(p)) postsig(p, signo);
 }
 
-int sigaction_set(proc* p, int signo, sigact act) {
+int sigaction_set(proc* p, int signo, const sigact& act) {
   if (!ValidSignal(signo) || (SigBit(signo) & kCannotMask) != 0) return EINVAL;
-  const uint64_t bit = SigBit(signo);
-  p->p_sigignore &= ~bit;
-  p->p_sigcatch &= ~bit;
-  if (act.kind == sigact::Kind::kIgnore) p->p_sigignore |= bit;
-  if (act.kind == sigact::Kind::kCatch) p->p_sigcatch |= bit;
-  p->p_siglist &= ~Ignored(p);
-  if (signo == SIGCHLD) {
-    p->p_nocldstop = act.nocldstop;
-    p->p_nocldwait = act.nocldwait;
-  }
-  if (act.kind == sigact::Kind::kCatch || p->p_sigacts != nullptr) {
-    if (p->p_sigacts == nullptr) p->p_sigacts = std::make_unique<sigacts>();
-    (*p->p_sigacts)[static_cast<size_t>(signo)] = std::move(act);
-  }
+  proc_foreach_thread(p, [&](proc* t) { SetAction(t, signo, act); });
   return 0;
 }
 

@@ -23,8 +23,12 @@ enum class SignalDeed : uint8_t { kTerminate, kHandler };
 // Posts `signo`: remembered until `p` acts on it, unless ignored. A process in a PCATCH sleep is
 // made runnable, or stopped, at once if the signal is not blocked; SIGCONT and SIGKILL set a
 // stopped one going. The parent of one that stops gets SIGCHLD, unless it set SA_NOCLDSTOP. A
-// kernel thread gets nothing.
+// kernel thread gets nothing. Of a process with several threads one takes it: the main one unless
+// that blocks it or has ended, else the oldest that does not; all of them stop and continue.
 void psignal(proc* p, int signo);
+
+// The same for one thread, whatever the others do.
+void ptsignal(proc* p, int signo);
 
 // Posts to a process (pgid > 0) or a process group (pgid < 0) of the current host if the ids allow
 // it: the sender's euid is 0, or its uid or euid equals the target's real, saved or effective uid.
@@ -50,11 +54,14 @@ inline void userret() {
   KASSERT(p != nullptr && p->p_wchan == nullptr);
   KASSERT(p->p_ipl == 0 && p->p_sblocks == 0);  // nothing is held on the way to the program
   p->p_refused = 0;
-  if (p->p_siglist != 0 || p->p_exiting || Here().machine->fault_plan() != nullptr) userret_slow();
+  if (p->p_siglist != 0 || p->p_exiting || p->p_threxit ||
+      Here().machine->fault_plan() != nullptr) {
+    userret_slow();
+  }
 }
 
-// Sets what `signo` does. Errors: EINVAL (bad number; SIGKILL, SIGSTOP).
-[[nodiscard]] int sigaction_set(proc* p, int signo, sigact act);
+// Sets what `signo` does to p's process. Errors: EINVAL (bad number; SIGKILL, SIGSTOP).
+[[nodiscard]] int sigaction_set(proc* p, int signo, const sigact& act);
 // What it does now. REQUIRES: a good number.
 sigact sigaction_get(const proc* p, int signo);
 

@@ -30,6 +30,7 @@ constexpr uint16_t kRefusedMax = 50'000;
   if (fault::Fires(Site::kSleepInterrupt, Here().pid)) return EINTR;
   if (fault::Fires(Site::kSleepKill, Here().pid)) psignal(p, SIGKILL);
   if (fault::Fires(Site::kSleepSignal, Here().pid)) psignal(p, SIGUSR1);
+  if (p->p_threxit) return EINTR;
   if (p->p_siglist == 0) return 0;
   const int signo = issignal(p);
   return signo != 0 ? sigerror(p, signo) : 0;
