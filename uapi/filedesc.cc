@@ -11,6 +11,7 @@
 #include "kernel/socket/fdops.h"
 #include "kernel/socket/socket_host.h"
 #include "uapi/console.h"
+#include "uapi/rthread_private.h"
 #include "uapi/uapi_trace.h"
 
 namespace sockbed::uapi {
@@ -19,6 +20,11 @@ namespace {
 // The process has ended: closes what it left open, in order of number.
 void fdfree(proc* p) {
   if (p->p_fd == nullptr) return;
+  fd_unhold(p);
+  if (--p->p_fd->fd_refcnt != 0) {
+    p->p_fd = nullptr;
+    return;
+  }
   for (size_t fd = 0; fd < p->p_fd->fd_ofiles.size(); ++fd) {
     // Nobody is left to be told how a close went.
     if (p->p_fd->fd_ofiles[fd].fp != nullptr) (void)fdrelease(p, static_cast<int>(fd));
@@ -28,9 +34,7 @@ void fdfree(proc* p) {
 
 // fdops, through which rooms below reach this one.
 
-file* OpsGetFile(proc* p, int fd) {
-  return p->p_fd != nullptr ? fd_getfile(p, fd) : nullptr;
-}
+file* OpsGetFile(proc* p, int fd) { return p->p_fd != nullptr ? fd_getfile(p, fd) : nullptr; }
 
 int OpsInstall(proc* p, std::span<file* const> files, bool close_on_exec, int* fds) {
   for (size_t i = 0; i < files.size(); ++i) {
@@ -61,7 +65,10 @@ UapiHost& attach_host(Host& host) {
   }
   HostLocal<SocketHost>::Of(host).fd_ops = &kFdops;
   proc_at_exit(host, fdfree);
-  return HostLocal<UapiHost>::Make(host);
+  proc_at_exit(host, rthread_ended);
+  UapiHost& here = HostLocal<UapiHost>::Make(host);
+  host.live_counts.push_back({"mutex locked by a thread that has ended", &here.mutexes_left});
+  return here;
 }
 
 void fdinit(proc* p) {
@@ -82,6 +89,8 @@ void fdcopy(const proc* p, proc* child) {
   KASSERT(child->p_fd == nullptr);
   child->p_fd = new filedesc(*p->p_fd);
   filedesc& table = *child->p_fd;
+  table.fd_refcnt = 1;
+  table.fd_held.clear();
   for (size_t fd = 0; fd < table.fd_ofiles.size(); ++fd) {
     filedesc::Slot& slot = table.fd_ofiles[fd];
     if (slot.fp == nullptr) continue;
@@ -94,9 +103,31 @@ void fdcopy(const proc* p, proc* child) {
   }
 }
 
+void fdshare(proc* p, proc* thread) {
+  KASSERT(thread->p_fd == nullptr);
+  thread->p_fd = p->p_fd;
+  ++p->p_fd->fd_refcnt;
+}
+
 int getfile(const proc* p, int fd, file** fp) {
   *fp = fd_getfile(p, fd);
-  return *fp != nullptr ? 0 : EBADF;
+  if (*fp == nullptr) return EBADF;
+  if (p->p_fd->fd_refcnt > 1) {
+    FREF(*fp);
+    p->p_fd->fd_held.push_back({p, *fp});
+  }
+  return 0;
+}
+
+void fd_unhold(const proc* p) {
+  std::vector<filedesc::Held>& all = p->p_fd->fd_held;
+  for (size_t i = all.size(); i-- > 0;) {
+    if (all[i].p != p) continue;
+    file* const fp = all[i].fp;
+    all.erase(all.begin() + static_cast<std::ptrdiff_t>(i));
+    (void)FRELE(fp);  // whoever closed it has long been answered
+    i = std::min(i, all.size());
+  }
 }
 
 int getsock(const proc* p, int fd, file** fp, struct socket** so) {

@@ -3,12 +3,12 @@
 // Lives here:  struct filedesc; finding, making and dropping descriptors.
 // Called by:   every system call that takes or makes a descriptor; socket and unix, through fdops.
 // May touch:   sched (struct file), socket (is it one?), host (limits, console).
-// Owns:        a process owns its table from its first system call to its end; a used slot holds
-//              one reference to its file.
+// Owns:        a process's threads own its table from its first system call to the last one's end;
+//              a used slot holds one reference to its file.
 // Invariants:  1. No number below fd_freefile is free.
-//              2. A file found in curproc's table lives as long as the call: only the process
-//                 itself closes its descriptors, and it is in the call. Hence no call takes a
-//                 reference.
+//              2. A file found in curproc's table lives as long as the call. With one thread that
+//                 is so by itself: only the process closes its descriptors, and it is in the call.
+//                 With several, getfile and getsock hold what they find until the call leaves.
 // Source:      OpenBSD sys/kern/kern_descrip.c, sys/sys/filedesc.h.
 #ifndef SOCKBED_UAPI_FILEDESC_H_
 #define SOCKBED_UAPI_FILEDESC_H_
@@ -34,6 +34,12 @@ struct filedesc {
   int64_t fd_limit = INT64_MAX;      // RLIMIT_NOFILE; kern.maxfilesperproc is below it, or not
   int64_t fd_limit_max = INT64_MAX;  // what it may be raised to
   std::vector<char> fd_hostent;      // gethostbyname(3)'s static result
+  int fd_refcnt = 1;                 // procs whose table it is: the threads of one process
+  struct Held {
+    const proc* p;
+    file* fp;
+  };
+  std::vector<Held> fd_held;         // references of calls under way, if there are several threads
 };
 
 namespace uapi {
@@ -46,6 +52,7 @@ struct UapiHost {
   Stream getrandom{Site::kGetrandom};
   Stream query_id{Site::kGetrandom, kQueryIds};  // of DNS queries; its draws move no program's
   ResolverConf resolver;
+  int64_t mutexes_left = 0;  // live count: locked by threads that have ended
 };
 
 // Makes the host's, unless there is one.
@@ -56,12 +63,17 @@ void fdinit(proc* p);
 // Gives `child` a copy of p's table: the same open files, but for kqueues. REQUIRES: `child` has
 // none.
 void fdcopy(const proc* p, proc* child);
+// Makes p's table that of `thread`, too. REQUIRES: `thread` has none.
+void fdshare(proc* p, proc* thread);
 
 // The open file of that number, borrowed, or null.
 inline file* fd_getfile(const proc* p, int fd) {
   const std::vector<filedesc::Slot>& slots = p->p_fd->fd_ofiles;
   return static_cast<size_t>(fd) < slots.size() ? slots[static_cast<size_t>(fd)].fp : nullptr;
 }
+
+// Drops what the current call of `p` holds. [sleeps] as a close does, if another thread has closed.
+void fd_unhold(const proc* p);
 
 // Errors: EBADF.
 [[nodiscard]] int getfile(const proc* p, int fd, file** fp);

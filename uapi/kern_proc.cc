@@ -44,10 +44,10 @@ int64_t Ask(Sys sys, Body&& body) {
 }  // namespace
 
 pid_t getpid() {
-  return static_cast<pid_t>(Ask(Sys::kGetpid, [](proc* p) { return p->p_pid; }));
+  return static_cast<pid_t>(Ask(Sys::kGetpid, [](proc* p) { return p->p_mainproc->p_pid; }));
 }
 pid_t getppid() {
-  return static_cast<pid_t>(Ask(Sys::kGetppid, [](proc* p) { return p->p_ppid; }));
+  return static_cast<pid_t>(Ask(Sys::kGetppid, [](proc* p) { return p->p_mainproc->p_ppid; }));
 }
 uid_t getuid() {
   return static_cast<uid_t>(Ask(Sys::kGetuid, [](proc* p) { return p->p_ucred.cr_ruid; }));
@@ -144,7 +144,7 @@ pid_t spawn(const char* name, std::function<int()> main) {
     proc* const child = proc_spawn({.name = name,
                                     .main = std::move(main),
                                     .cred = p->p_ucred,
-                                    .parent = p->p_pid,
+                                    .parent = p->p_mainproc->p_pid,
                                     .stack_bytes = p->p_stack_bytes});
     fdcopy(p, child);
     InheritSignals(p, child);

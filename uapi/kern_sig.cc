@@ -28,7 +28,8 @@ template <typename IsMeant>
 int SignalMany(proc* p, int signo, IsMeant is_meant) {
   int error = ESRCH;
   proc_foreach(*p->p_host, [&](proc* target) {
-    if (target->p_stat == ProcState::kZombie || target->p_system || !is_meant(target)) return;
+    if (target->p_stat == ProcState::kZombie || target->p_system || !is_mainproc(target)) return;
+    if (!is_meant(target)) return;
     if (!MaySignal(p, target)) {
       if (error == ESRCH) error = EPERM;
       return;
@@ -42,7 +43,7 @@ int SignalMany(proc* p, int signo, IsMeant is_meant) {
 int sys_kill(proc* p, pid_t pid, int signo) {
   if (signo < 0 || signo >= kSignals) return EINVAL;
   if (pid == -1) {  // everybody else
-    return SignalMany(p, signo, [p](const proc* target) { return target != p; });
+    return SignalMany(p, signo, [p](const proc* target) { return target != p->p_mainproc; });
   }
   if (pid <= 0) {
     const pid_t pgid = pid == 0 ? p->p_pgid : -pid;
@@ -174,7 +175,7 @@ int sigprocmask(int how, const sigset_t* set, sigset_t* old) {
 int sigpending(sigset_t* set) {
   return static_cast<int>(SystemCall(Sys::kSigpending, {}, [&](const proc* p, int64_t*) {
     if (set == nullptr) return EFAULT;
-    FromMask(p->p_siglist, set);
+    FromMask(p->p_siglist & ~kThreadEnds, set);
     return 0;
   }));
 }

@@ -4,84 +4,48 @@
 #include "uapi/posix.h"
 
 #include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/select.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/time.h>
-#include <sys/timerfd.h>
-#include <sys/uio.h>
-#include <sys/utsname.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#include <sys/single_threaded.h>
 
 #include <array>
+#include <exception>
 #include <utility>
 
-#include "kernel/sched/proc.h"
-#include "kernel/sim/context.h"
 #include "kernel/sim/kassert.h"
+#include "uapi/posix_real.h"
 #include "uapi/uapi.h"
 
 namespace sockbed {
-namespace {
 
-// The C library's own functions.
-struct RealCalls {
-#define SOCKBED_REAL(name) decltype(&::name) name = nullptr;
-  SOCKBED_POSIX_NAMES(SOCKBED_REAL)
-#undef SOCKBED_REAL
-  bool found = false;
-};
-
-// The only such object in the tree: it belongs to the OS process, as the C library does. Written
-// once, before main; a library that calls a name from its own constructor brings that moment
-// forward.
 constinit RealCalls real_calls;
 
-[[gnu::cold]] void FindReal() {
+[[gnu::cold]] void FindRealCalls() {
   RealCalls found;
 #define SOCKBED_FIND(name) \
   found.name = reinterpret_cast<decltype(&::name)>(dlsym(RTLD_NEXT, #name));
   SOCKBED_POSIX_NAMES(SOCKBED_FIND)
+  SOCKBED_PTHREAD_NAMES(SOCKBED_FIND)
 #undef SOCKBED_FIND
   found.found = true;
   real_calls = found;
 }
 
+namespace {
+
+std::terminate_handler real_terminate;  // written once, before main
+
+// A simulated program that must not go on ends alone.
+void Terminate() {
+  if (InProcess() && !curproc()->p_unwound) proc_terminate();
+  real_terminate();
+}
+
 [[gnu::constructor]] void AtStart() {
-  if (!real_calls.found) FindReal();
-}
-
-const RealCalls& Real() {
-  if (__builtin_expect(!real_calls.found, 0)) FindReal();
-  return real_calls;
-}
-
-bool InProcess() { return InSimulation() && curproc() != nullptr; }
-
-// A process that is to end cannot unwind through a function that the C library's headers declare
-// never to throw. It ends at its next call that may.
-template <typename Call>
-auto WithoutUnwinding(Call call) noexcept -> decltype(call()) {
-  try {
-    return call();
-  } catch (const proc_unwind&) {
-    errno = EINTR;
-    return static_cast<decltype(call())>(-1);
-  }
+  if (!real_calls.found) FindRealCalls();
+  // Simulated processes and threads come between each other as threads do: one that meets a static
+  // variable which another is making must wait, not take it for its own recursion.
+  __libc_single_threaded = 0;
+  real_terminate = std::set_terminate(Terminate);
 }
 
 // The same for a call that leaves errno as it was, unless it fails.
@@ -115,6 +79,7 @@ std::string_view posix_check() {
 #define SOCKBED_CHECK(name)                                                            \
   if (dlsym(RTLD_DEFAULT, #name) != reinterpret_cast<void*>(&::name)) return #name;
   SOCKBED_POSIX_NAMES(SOCKBED_CHECK)
+  SOCKBED_PTHREAD_NAMES(SOCKBED_CHECK)
 #undef SOCKBED_CHECK
   return {};
 }
@@ -130,14 +95,6 @@ namespace uapi = sockbed::uapi;
 
 #pragma GCC visibility push(default)
 extern "C" {
-
-// A name that may unwind the process it is called in, and one that may not.
-#define SOCKBED_SHIM(result, name, params, args) \
-  result name params { return InProcess() ? uapi::name args : Real().name args; }
-#define SOCKBED_SHIM_NOTHROW(result, name, params, args)                           \
-  result name params noexcept {                                                    \
-    return InProcess() ? WithoutUnwinding([&] { return uapi::name args; }) : Real().name args; \
-  }
 
 // Reading a clock leaves errno alone, as the C library does: libssl looks at its timer between a
 // failed read and what it says of errno.

@@ -11,7 +11,9 @@
 //              2. stdio does not pass through these names: printf and fopen stay the real host's.
 // Differs:     from the C library's, inside a process: open finds no file, for there is no file
 //              system; exit panics, since it cannot unwind; of the names declared never to throw
-//              none ends the process it is called in: the next call that may does.
+//              none ends the process it is called in: the next call that may does. A thread_local
+//              variable is the OS thread's, and so shared by all simulated ones; the program's own
+//              keys (pthread_key_create) are each thread's.
 #ifndef SOCKBED_UAPI_POSIX_H_
 #define SOCKBED_UAPI_POSIX_H_
 
@@ -19,7 +21,8 @@
 
 namespace sockbed {
 
-// All names that the shim defines and the C library also has, as X(name).
+// All names that the shim defines and the C library also has, as X(name). Those of files, sockets,
+// time and processes: posix.cc.
 #define SOCKBED_POSIX_NAMES(X)                                                                   \
   X(accept) X(accept4) X(alarm) X(bind) X(clock_getres) X(clock_gettime) X(clock_nanosleep)      \
   X(close) X(connect) X(dup) X(dup2) X(dup3) X(epoll_create) X(epoll_create1) X(epoll_ctl)       \
@@ -38,7 +41,23 @@ namespace sockbed {
   X(socketpair) X(time) X(timerfd_create) X(timerfd_gettime) X(timerfd_settime) X(uname)         \
   X(usleep) X(wait) X(wait4) X(waitpid) X(write) X(writev)
 
-// A name of the list that shared libraries would not find here but in the C library; empty when all
+// Those of threads: posix_thread.cc.
+#define SOCKBED_PTHREAD_NAMES(X)                                                                  \
+  X(get_nprocs) X(get_nprocs_conf) X(pthread_barrier_destroy) X(pthread_barrier_init)             \
+  X(pthread_barrier_wait) X(pthread_cancel) X(pthread_cond_broadcast) X(pthread_cond_clockwait)   \
+  X(pthread_cond_destroy) X(pthread_cond_signal) X(pthread_cond_timedwait) X(pthread_cond_wait)   \
+  X(pthread_create) X(pthread_detach) X(pthread_exit) X(pthread_getspecific) X(pthread_join)      \
+  X(pthread_key_create) X(pthread_key_delete) X(pthread_kill) X(pthread_mutex_clocklock)          \
+  X(pthread_mutex_destroy) X(pthread_mutex_lock) X(pthread_mutex_timedlock)                       \
+  X(pthread_mutex_trylock) X(pthread_mutex_unlock) X(pthread_once) X(pthread_rwlock_rdlock)       \
+  X(pthread_rwlock_timedrdlock) X(pthread_rwlock_timedwrlock) X(pthread_rwlock_tryrdlock)         \
+  X(pthread_rwlock_trywrlock) X(pthread_rwlock_unlock) X(pthread_rwlock_wrlock) X(pthread_self)   \
+  X(pthread_setcancelstate) X(pthread_setcanceltype) X(pthread_setspecific) X(pthread_sigmask)    \
+  X(pthread_spin_lock) X(pthread_spin_trylock) X(pthread_spin_unlock) X(pthread_testcancel)       \
+  X(pthread_timedjoin_np) X(pthread_tryjoin_np) X(sched_yield) X(sem_clockwait) X(sem_post)       \
+  X(sem_timedwait) X(sem_trywait) X(sem_wait) X(syscall)
+
+// A name of the lists that shared libraries would not find here but in the C library; empty when all
 // is well. Programs that depend on the shim ask once, at their start: a shim that the linker
 // dropped fails silently otherwise.
 std::string_view posix_check();

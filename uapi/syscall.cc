@@ -42,8 +42,10 @@ proc* Enter(Sys sys, const CallArgs& args) {
 }
 
 int64_t Leave(Sys sys, int error, int64_t value) {
+  const proc* const p = curproc();
   KASSERT(error >= 0);
-  KASSERT(curproc() != nullptr);
+  KASSERT(p != nullptr);
+  if (!p->p_fd->fd_held.empty()) [[unlikely]] fd_unhold(p);
   const UapiRecord type = error == 0 ? UapiRecord::kReturn : UapiRecord::kError;
   Emit(Room::kUapi, static_cast<uint8_t>(type), static_cast<uint64_t>(sys),
        Shown(error == 0 ? value : error));

@@ -20,7 +20,9 @@ constexpr EventType kTypes[] = {
 constexpr size_t kSayPart = 24;
 
 // Notes how a process has ended, for the result of the run.
-void NoteExit(proc* p) { static_cast<Host*>(p->p_host)->NoteExit(*p); }
+void NoteExit(proc* p) {
+  if (is_mainproc(p)) static_cast<Host*>(p->p_host)->NoteExit(*p);
+}
 
 }  // namespace
 
@@ -87,7 +89,7 @@ void Host::Say(std::string_view line) {
     Emit(Room::kHost, static_cast<uint8_t>(type), id, piece(0), piece(8), piece(16));
     type = HostRecord::kSayMore;
   }
-  simulation_.AddConsoleLine({Now(), id, p->p_pid, name, p->p_comm, std::string(line)});
+  simulation_.AddConsoleLine({Now(), id, p->p_mainproc->p_pid, name, p->p_comm, std::string(line)});
 }
 
 pid_t Host::SpawnProgram(std::string program, std::function<int()> main,

@@ -187,8 +187,6 @@ void RunProgram(proc* p) {
   } catch (...) {
     Catch(p, "not a std::exception");
   }
-  p->p_exiting = true;
-  p->p_itimer = nullptr;  // the signal would find nobody
 }
 
 // Leaves the children to nobody.
@@ -229,16 +227,23 @@ void BecomeZombie(proc* p) {
   wakeup(parent);
 }
 
+// The program is gone: what remains is the kernel's.
+void EndProcess(proc* p) {
+  p->p_exiting = true;
+  p->p_itimer = nullptr;  // the signal would find nobody
+  p->p_unwound = true;
+  if (is_mainproc(p)) AwaitThreads(p);
+  for (const ProcExitHook hook : SchedOf(p).exit_hooks) hook(p);
+  BecomeZombie(p);
+}
+
 // The first frame of every process.
 void ProcessEntry(void* arg) {
   proc* const p = static_cast<proc*>(arg);
   p->p_stat = ProcState::kRunning;
   EmitSched(SchedEvent::kStart, static_cast<uint64_t>(p->p_pid));
   RunProgram(p);
-  p->p_unwound = true;
-  if (is_mainproc(p)) AwaitThreads(p);
-  for (const ProcExitHook hook : SchedOf(p).exit_hooks) hook(p);
-  BecomeZombie(p);
+  EndProcess(p);
 }
 
 void Start(proc* p) {
@@ -277,6 +282,12 @@ TraceId EmitSpawn(proc* p, const proc* creator) {
   JoinProcess(p, creator);
   if (p->p_mainproc->p_ps_exiting) proc_thread_kill(p);
   return EmitSched(SchedEvent::kThread, pid, static_cast<uint64_t>(p->p_mainproc->p_pid));
+}
+
+// Has the thread end once it looks at its signals.
+void AskToEnd(proc* p) {
+  p->p_threxit = true;
+  p->p_siglist |= kThreadEnds;
 }
 
 // Sets a process going that is to end, whatever it waits for.
@@ -333,8 +344,16 @@ void proc_abort(std::string_view what) {
   proc* const p = curproc();
   KASSERT(p != nullptr && !p->p_unwound);
   Abort(p, what);
-  p->p_threxit = true;
+  AskToEnd(p);
   if (std::uncaught_exceptions() == 0) proc_unwind_now();
+}
+
+void proc_terminate() {
+  proc* const p = curproc();
+  KASSERT(p != nullptr && !p->p_unwound);
+  Abort(p, "std::terminate");
+  EndProcess(p);
+  Here().machine->EndRunning();
 }
 
 void proc_thread_exit() {
@@ -346,7 +365,7 @@ void proc_thread_exit() {
 
 void proc_thread_kill(proc* p) {
   if (p->p_exiting || p->p_threxit) return;
-  p->p_threxit = true;
+  AskToEnd(p);
   if (p->p_sintr && p->p_wchan != nullptr) unsleep(p);
   if (p->p_stat == ProcState::kStopped) ptsignal(p, SIGCONT);
 }

@@ -39,6 +39,7 @@
 namespace sockbed {
 
 struct filedesc;  // the descriptor table: uapi's
+struct rthread;   // what POSIX says of a thread: uapi's
 
 // Credentials. uid 0 is the superuser.
 struct ucred {
@@ -65,6 +66,9 @@ struct sigact {
 
 inline constexpr int kSignals = 64;  // the host ABI's numbers, 1 .. 63
 constexpr uint64_t SigBit(int signo) { return uint64_t{1} << (signo - 1); }
+// Of p_siglist, beyond all signals: the thread is to end (p_threxit).
+inline constexpr uint64_t kThreadEnds = uint64_t{1} << 63;
+static_assert(kSignals <= 64);  // 1 .. 63
 
 // What the signals a process catches do; made when it first catches one.
 using sigacts = std::array<sigact, kSignals>;
@@ -145,11 +149,12 @@ struct proc {
   proc* p_list_prev = nullptr;
   proc* p_hash_next = nullptr;  // by pid
 
-  selrec* p_selrecs = nullptr;  // files recorded by the current scan (selinfo.h)
-  bool p_selwoken = false;      // one of them became ready before the sleep
-  filedesc* p_fd = nullptr;     // uapi's; freed by its exit hook
-  std::function<int()> p_main;  // until it is started; then on its own stack
-  timeout p_sleep_to;           // limits the sleep; before that, starts the process
+  selrec* p_selrecs = nullptr;   // files recorded by the current scan (selinfo.h)
+  bool p_selwoken = false;       // one of them became ready before the sleep
+  filedesc* p_fd = nullptr;      // uapi's; freed by its exit hook
+  rthread* p_rthread = nullptr;  // uapi's, likewise; null until it uses threads
+  std::function<int()> p_main;   // until it is started; then on its own stack
+  timeout p_sleep_to;            // limits the sleep; before that, starts the process
   Fiber p_fiber;
 };
 
@@ -193,6 +198,12 @@ proc* proc_spawn(SpawnOptions options);
 // The same for a program's grave mistake: by SIGABRT, with `what` saying why. Returns only while an
 // exception unwinds the thread, which then ends at its next return to user mode.
 void proc_abort(std::string_view what);
+
+// What std::terminate does to a simulated program: ends the current process as proc_abort does,
+// unless it ends already, and this thread on the spot: what its frames own is lost, as for a program
+// that aborts. (A std::thread that is destroyed before it was joined gets here; so does one that a
+// killed process unwinds.)
+[[noreturn]] void proc_terminate();
 
 // Ends the current thread alone, as __threxit(2) does. Does not return: unwinds. The process ends
 // with its last thread; status 0 if nothing else has settled it.

@@ -31,7 +31,7 @@ uint64_t Ignored(const proc* p) { return p->p_sigignore | (kIgnoredByDefault & ~
 
 // Pending and not blocked.
 uint64_t Deliverable(const proc* p) {
-  return p->p_siglist & ~(p->p_sigmask & ~kCannotMask) & ~Ignored(p);
+  return p->p_siglist & ~kThreadEnds & ~(p->p_sigmask & ~kCannotMask) & ~Ignored(p);
 }
 
 bool StopsByDefault(const proc* p, int signo) {

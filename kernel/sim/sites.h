@@ -35,6 +35,7 @@ namespace sockbed {
   X(kSleepKill, "sleep.kill", kFault, "SIGKILL comes as an interruptible sleep begins or ends")    \
   X(kSleepSignal, "sleep.signal", kFault, "SIGUSR1 comes as one begins or ends")                  \
   X(kSleepTimeout, "sleep.timeout", kFault, "the limit of a sleep that has one comes at once")    \
+  X(kThreadPreempt, "thread.preempt", kFault, "at a lock or the like another thread comes first") \
   X(kProcKill, "proc.kill", kFault, "a process receives SIGKILL at a system call")                \
   X(kHostCrash, "host.crash", kFault, "the host stops at a system call")                          \
   X(kFdLimit, "fd.limit", kFault, "a new descriptor is refused with EMFILE")                      \

@@ -1,0 +1,169 @@
+// The shim's names of threads: pthread_*, sem_*, the futex behind std::future and static variables.
+#undef _FORTIFY_SOURCE
+
+#include <linux/futex.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+
+#include <initializer_list>
+
+#include "kernel/host/host.h"
+#include "kernel/sim/kassert.h"
+#include "uapi/posix_real.h"
+#include "uapi/rthread.h"
+#include "uapi/uapi.h"
+
+namespace sockbed {
+namespace {
+
+// Between processes, in an event, somebody takes a lock that a suspended thread holds: nobody would
+// ever give it back, and the real function would sleep for ever.
+void MustBeFree(const pthread_mutex_t* mutex) {
+  if (InSimulation() && mutex->__data.__lock != 0) {
+    KPANIC("a mutex is taken outside any process while a simulated thread holds it");
+  }
+}
+
+// The simulation's own threads are no processors' business: programs that size themselves by the
+// machine would make its number part of the run.
+constexpr int kProcessors = 1;
+
+}  // namespace
+}  // namespace sockbed
+
+using sockbed::InProcess;
+using sockbed::Real;
+using sockbed::WithoutUnwinding;
+namespace uapi = sockbed::uapi;
+
+#pragma GCC visibility push(default)
+extern "C" {
+
+// --- Life. ---
+SOCKBED_SHIM_NOTHROW(int, pthread_create,
+                     (pthread_t * thread, const pthread_attr_t* attr, void* (*start)(void*),
+                      void* arg),
+                     (thread, attr, start, arg))
+void pthread_exit(void* result) {
+  if (InProcess()) uapi::pthread_exit(result);
+  Real().pthread_exit(result);
+  __builtin_unreachable();
+}
+SOCKBED_SHIM(int, pthread_join, (pthread_t thread, void** result), (thread, result))
+SOCKBED_SHIM_NOTHROW(int, pthread_tryjoin_np, (pthread_t thread, void** result), (thread, result))
+SOCKBED_SHIM(int, pthread_timedjoin_np, (pthread_t thread, void** result, const timespec* abstime),
+             (thread, result, abstime))
+SOCKBED_SHIM_NOTHROW(int, pthread_detach, (pthread_t thread), (thread))
+SOCKBED_SHIM_NOTHROW(pthread_t, pthread_self, (), ())
+SOCKBED_SHIM(int, pthread_cancel, (pthread_t thread), (thread))
+SOCKBED_SHIM(int, pthread_setcancelstate, (int state, int* old), (state, old))
+SOCKBED_SHIM(int, pthread_setcanceltype, (int type, int* old), (type, old))
+SOCKBED_SHIM(void, pthread_testcancel, (), ())
+SOCKBED_SHIM_NOTHROW(int, pthread_kill, (pthread_t thread, int signo), (thread, signo))
+SOCKBED_SHIM_NOTHROW(int, pthread_sigmask, (int how, const sigset_t* set, sigset_t* old),
+                     (how, set, old))
+SOCKBED_SHIM_NOTHROW(int, sched_yield, (), ())
+int get_nprocs() noexcept { return InProcess() ? sockbed::kProcessors : Real().get_nprocs(); }
+int get_nprocs_conf() noexcept {
+  return InProcess() ? sockbed::kProcessors : Real().get_nprocs_conf();
+}
+
+// --- Mutexes and condition variables. ---
+int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
+  if (InProcess()) return WithoutUnwinding([mutex] { return uapi::pthread_mutex_lock(mutex); });
+  sockbed::MustBeFree(mutex);
+  return Real().pthread_mutex_lock(mutex);
+}
+SOCKBED_SHIM_NOTHROW(int, pthread_mutex_trylock, (pthread_mutex_t * mutex), (mutex))
+SOCKBED_SHIM_NOTHROW(int, pthread_mutex_timedlock,
+                     (pthread_mutex_t * mutex, const timespec* abstime), (mutex, abstime))
+SOCKBED_SHIM_NOTHROW(int, pthread_mutex_clocklock,
+                     (pthread_mutex_t * mutex, clockid_t clock, const timespec* abstime),
+                     (mutex, clock, abstime))
+SOCKBED_SHIM_NOTHROW(int, pthread_mutex_unlock, (pthread_mutex_t * mutex), (mutex))
+SOCKBED_SHIM_NOTHROW(int, pthread_mutex_destroy, (pthread_mutex_t * mutex), (mutex))
+SOCKBED_SHIM(int, pthread_cond_wait, (pthread_cond_t * cond, pthread_mutex_t* mutex), (cond, mutex))
+SOCKBED_SHIM(int, pthread_cond_timedwait,
+             (pthread_cond_t * cond, pthread_mutex_t* mutex, const timespec* abstime),
+             (cond, mutex, abstime))
+SOCKBED_SHIM(int, pthread_cond_clockwait,
+             (pthread_cond_t * cond, pthread_mutex_t* mutex, clockid_t clock,
+              const timespec* abstime),
+             (cond, mutex, clock, abstime))
+SOCKBED_SHIM_NOTHROW(int, pthread_cond_signal, (pthread_cond_t * cond), (cond))
+SOCKBED_SHIM_NOTHROW(int, pthread_cond_broadcast, (pthread_cond_t * cond), (cond))
+SOCKBED_SHIM_NOTHROW(int, pthread_cond_destroy, (pthread_cond_t * cond), (cond))
+
+// --- Other locks. ---
+SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_rdlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_wrlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_tryrdlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_trywrlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_timedrdlock,
+                     (pthread_rwlock_t * lock, const timespec* abstime), (lock, abstime))
+SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_timedwrlock,
+                     (pthread_rwlock_t * lock, const timespec* abstime), (lock, abstime))
+SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_unlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_SHIM_NOTHROW(int, pthread_barrier_init,
+                     (pthread_barrier_t * barrier, const pthread_barrierattr_t* attr,
+                      unsigned count),
+                     (barrier, attr, count))
+SOCKBED_SHIM_NOTHROW(int, pthread_barrier_wait, (pthread_barrier_t * barrier), (barrier))
+SOCKBED_SHIM_NOTHROW(int, pthread_barrier_destroy, (pthread_barrier_t * barrier), (barrier))
+SOCKBED_SHIM_NOTHROW(int, pthread_spin_lock, (pthread_spinlock_t * lock), (lock))
+SOCKBED_SHIM_NOTHROW(int, pthread_spin_trylock, (pthread_spinlock_t * lock), (lock))
+SOCKBED_SHIM_NOTHROW(int, pthread_spin_unlock, (pthread_spinlock_t * lock), (lock))
+SOCKBED_SHIM(int, sem_wait, (sem_t * sem), (sem))
+SOCKBED_SHIM_NOTHROW(int, sem_trywait, (sem_t * sem), (sem))
+SOCKBED_SHIM(int, sem_timedwait, (sem_t * sem, const timespec* abstime), (sem, abstime))
+SOCKBED_SHIM(int, sem_clockwait, (sem_t * sem, clockid_t clock, const timespec* abstime),
+             (sem, clock, abstime))
+SOCKBED_SHIM_NOTHROW(int, sem_post, (sem_t * sem), (sem))
+
+// --- Once and keys. ---
+SOCKBED_SHIM(int, pthread_once, (pthread_once_t * once, void (*init)()), (once, init))
+SOCKBED_SHIM_NOTHROW(int, pthread_key_create, (pthread_key_t * key, void (*destructor)(void*)),
+                     (key, destructor))
+// A key made outside belongs to the OS thread wherever it is used: a library's own bookkeeping.
+int pthread_key_delete(pthread_key_t key) noexcept {
+  return InProcess() && uapi::IsOwnKey(key) ? uapi::pthread_key_delete(key)
+                                            : Real().pthread_key_delete(key);
+}
+void* pthread_getspecific(pthread_key_t key) noexcept {
+  return InProcess() && uapi::IsOwnKey(key) ? uapi::pthread_getspecific(key)
+                                            : Real().pthread_getspecific(key);
+}
+int pthread_setspecific(pthread_key_t key, const void* value) noexcept {
+  return InProcess() && uapi::IsOwnKey(key) ? uapi::pthread_setspecific(key, value)
+                                            : Real().pthread_setspecific(key, value);
+}
+
+// --- The system calls that libraries make by number. ---
+
+// std::future, and static variables whose making another thread waits for, are built on futexes.
+long syscall(long number, ...) noexcept {
+  va_list args;
+  va_start(args, number);
+  long a[6];
+  for (long& arg : a) arg = va_arg(args, long);
+  va_end(args);
+  if (!InProcess()) return Real().syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (number == SYS_futex) {
+    return WithoutUnwinding([&a] {
+      return uapi::futex(reinterpret_cast<uint32_t*>(a[0]), static_cast<int>(a[1]),
+                         static_cast<uint32_t>(a[2]), reinterpret_cast<const timespec*>(a[3]),
+                         static_cast<uint32_t>(a[5]));
+    });
+  }
+  if (number == SYS_gettid) return static_cast<long>(uapi::pthread_self());
+  if (number == SYS_getrandom) {
+    return uapi::getrandom(reinterpret_cast<void*>(a[0]), static_cast<size_t>(a[1]),
+                           static_cast<unsigned>(a[2]));
+  }
+  sockbed::CurrentHost().Say("system call " + std::to_string(number) + " is not simulated");
+  errno = ENOSYS;
+  return -1;
+}
+
+}  // extern "C"
+#pragma GCC visibility pop

@@ -1,0 +1,83 @@
+// What rthread.cc and rthread_sync.cc share.
+//
+// Lives here:  struct rthread, struct rprocess; the frame of a call on threads.
+// Called by:   this room only.
+// Owns:        a process's rprocess owns its rthreads; it goes with the last of its procs. An
+//              rthread stays until it is joined, if it was not detached.
+#ifndef SOCKBED_UAPI_RTHREAD_PRIVATE_H_
+#define SOCKBED_UAPI_RTHREAD_PRIVATE_H_
+
+#include <pthread.h>
+#include <time.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "kernel/sched/proc.h"
+
+namespace sockbed {
+
+struct rprocess;
+
+struct rthread {
+  // The value of a key, good while the key is of this generation.
+  struct Specific {
+    void* value = nullptr;
+    uint32_t generation = 0;
+  };
+
+  pthread_t id = 0;             // [I] p_pid of its proc
+  rprocess* process = nullptr;  // [I]
+  proc* thr_proc = nullptr;     // null once it has ended
+  void* result = nullptr;       // for who joins it
+  bool detached = false;
+  bool joining = false;  // somebody waits for it
+  bool cancel_enabled = true;
+  bool cancelled = false;          // asked to end
+  int held = 0;                    // mutexes it has locked
+  int uncancellable = 0;           // depth of waits that cancellation does not end
+  std::vector<Specific> specific;  // by key
+};
+
+struct rprocess {
+  struct Key {
+    void (*destructor)(void*) = nullptr;
+    uint32_t generation = 0;  // odd: in use
+  };
+
+  std::map<pthread_t, std::unique_ptr<rthread>> threads;
+  std::vector<Key> keys;
+  int procs = 0;  // that have not ended
+};
+
+namespace uapi {
+
+// The current thread's; made for the first thread of a process when it is first asked for.
+rthread* SelfThread();
+
+// The start of each call: charges a little, so that threads that spin move time on, and may let
+// another thread run in between (fault point thread.preempt).
+proc* BeginThreadCall();
+
+// When a wait ends. Errors: EINVAL (not a time, or not a clock that waits go by).
+[[nodiscard]] int ThreadDeadline(clockid_t clock, const timespec* abstime, SimTime* until);
+
+// Sleeps until woken or `until` (kForever: no limit), and acts on signals. [sleeps]
+// Errors: EINTR (a signal was acted on), ETIMEDOUT.
+int ThreadSleep(const volatile void* ident, const char* wmesg, SimTime until);
+
+// Whether the thread is on its way out: then no mistake with locks is one any more.
+bool ThreadIsDying(const proc* p);
+
+// Sets errno for the calls that report by it. Returns -1, or 0 if there is no error.
+int ThreadErrno(int error);
+
+// A thread has ended: tells who joins it. An exit hook.
+void rthread_ended(proc* p);
+
+}  // namespace uapi
+}  // namespace sockbed
+
+#endif  // SOCKBED_UAPI_RTHREAD_PRIVATE_H_
