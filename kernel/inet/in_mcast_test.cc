@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/pcb_test_net.h"
 #include "kernel/net/if_ether.h"
 #include "kernel/sched/synch.h"

@@ -6,6 +6,7 @@
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_options.h"
+#include "kernel/inet/in_var.h"
 #include "kernel/inet/ip6_var.h"
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_wire.h"
