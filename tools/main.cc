@@ -81,9 +81,10 @@ A scenario is YAML:
   end: 60 s
 
 A link also takes: name, addresses [A/LEN, B/LEN], reorder, reorder_delay, duplicate, corrupt,
-jitter, queue (packets), mtu. A host also takes clock_offset. A program also takes name, and
-daemon: true if it serves for ever. Values may contain ${NAME}; `variables: {NAME: default}`
-declares it.
+jitter, queue (packets), mtu. A host also takes clock_offset, and routes: {NETWORK/LEN: ROUTER,
+default: ROUTER}; a router is a host with sysctl {net.inet.ip.forwarding: 1}. A program also takes
+name, and daemon: true if it serves for ever. Values may contain ${NAME}; `variables: {NAME:
+default}` declares it.
 )";
 
 constexpr char kDiffHelp[] =

@@ -146,6 +146,22 @@ absl::Status SetResolvers(const Scenario& scenario, World& world) {
   return absl::OkStatus();
 }
 
+// Once all links are there.
+absl::Status AddRoutes(const Scenario& scenario, World& world) {
+  for (const ScenarioHost& host : scenario.hosts) {
+    for (const ScenarioRoute& wanted : host.routes) {
+      const int error = world.simulation.FindHost(host.name)->AddRoute(wanted.route);
+      if (error == 0) continue;
+      const std::string why =
+          error == ENETUNREACH
+              ? absl::StrCat("no link of ", host.name, " leads to ", wanted.gateway)
+              : absl::StrCat("a second route to ", wanted.destination);
+      return Misplaced(scenario, wanted.place, why);
+    }
+  }
+  return absl::OkStatus();
+}
+
 void SpawnPrograms(const Scenario& scenario, World& world) {
   for (const ScenarioProgram& program : scenario.programs) {
     Host& host = *world.simulation.FindHost(program.host);
@@ -285,6 +301,7 @@ absl::StatusOr<RunVerdict> RunScenario(const RunOptions& options) {
   if (const absl::Status added = AddHosts(*scenario, world); !added.ok()) return added;
   AddLinks(*scenario, world);
   if (const absl::Status set = SetResolvers(*scenario, world); !set.ok()) return set;
+  if (const absl::Status status = AddRoutes(*scenario, world); !status.ok()) return status;
   std::unique_ptr<RunOutputs> outputs;
   if (!options.out.empty()) {
     std::vector<std::string> link_names;

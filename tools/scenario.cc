@@ -92,6 +92,7 @@ class Loader {
           }
           if (const auto* sysctls = map.Find("sysctl")) ReadSysctls(*sysctls, &host);
           if (const auto* resolver = map.Find("resolver")) ReadResolver(*resolver, &host);
+          if (const auto* routes = map.Find("routes")) ReadRoutes(*routes, &host);
           map.Finish();
           scenario_.hosts.push_back(std::move(host));
         });
@@ -136,6 +137,22 @@ class Loader {
       if (reader_.ok() && !sane) reader_.Fail(*attempts, "attempts: from 1 to 10");
     }
     map.Finish();
+  }
+
+  void ReadRoutes(const YAML::Node& node, ScenarioHost* host) {
+    reader_.ForEachEntry(
+        node, "routes",
+        [&](const std::string& destination, const YAML::Node& key, const YAML::Node& value) {
+          const std::string gateway = reader_.Text(value, "a gateway");
+          const std::optional<HostRoute> route = ParseRoute(destination, gateway);
+          if (reader_.ok() && !route.has_value()) {
+            reader_.Fail(key, absl::StrCat("\"", destination, ": ", gateway,
+                                           "\" is no route, such as 10.0.2.0/30: 10.0.1.2 or "
+                                           "default: 10.0.1.2"));
+          }
+          if (!reader_.ok()) return;
+          host->routes.push_back({destination, gateway, *route, PlaceOf(key)});
+        });
   }
 
   // The name of a host that exists.

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "kernel/host/host.h"
 #include "kernel/sim/fault.h"
 #include "kernel/sim/time.h"
 #include "tools/program.h"
@@ -49,11 +50,18 @@ struct ScenarioResolver {
   int64_t attempts = 2;
 };
 
+struct ScenarioRoute {
+  std::string destination, gateway;  // as written
+  HostRoute route;
+  Place place;
+};
+
 struct ScenarioHost {
   std::string name;
   SimTime clock_offset = 0;
   std::vector<ScenarioSysctl> sysctls;
   std::optional<ScenarioResolver> resolver;
+  std::vector<ScenarioRoute> routes;
 };
 
 struct ScenarioLink {

@@ -124,6 +124,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "s.yaml:3:17: ", "did you mean mbuf.get?"},
         BadCase{"HalfExpectation", "hosts: {a: {}}\nprograms: []\nexpect: [{exit: 0}]",
                 "s.yaml:3:10: ", "an expectation is one of"},
+        BadCase{"NoRoute", "hosts: {a: {routes: {10.0.2.1/24: 10.0.1.2}}}\nprograms: []",
+                "s.yaml:1:22: ", "is no route, such as 10.0.2.0/30: 10.0.1.2"},
         BadCase{"NoPrograms", "hosts: {a: {}}\n", "s.yaml:1:1: ", "needs \"programs\""}),
     [](const auto& info) { return info.param.name; });
 

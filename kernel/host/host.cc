@@ -1,9 +1,14 @@
 #include "kernel/host/host.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+
 #include <algorithm>
+#include <charconv>
 
 #include "kernel/host/host_trace.h"
 #include "kernel/host/simulation.h"
+#include "kernel/inet/route.h"
 #include "kernel/sim/kassert.h"
 
 namespace sockbed {
@@ -39,6 +44,42 @@ void host_boot(HostBase& base) {
   proc_at_exit(base, NoteExit);
 }
 
+std::optional<HostRoute> ParseRoute(std::string_view destination, std::string_view gateway) {
+  HostRoute route = {.family = AF_INET, .destination = {}, .prefix_len = 0, .gateway = {}};
+  in_addr v4;
+  in6_addr v6;
+  const auto read = [&](std::string_view text, inpaddru* address) {
+    const std::string copy(text);
+    const bool is_v4 = route.family == AF_INET;
+    if (inet_pton(route.family, copy.c_str(), is_v4 ? static_cast<void*>(&v4) : &v6) != 1) {
+      return false;
+    }
+    *address = is_v4 ? inpaddru(v4) : inpaddru(v6);
+    return true;
+  };
+  if (gateway.find(':') != gateway.npos) route.family = AF_INET6;
+  if (!read(gateway, &route.gateway)) return std::nullopt;
+  if (destination == "default") return route;
+  const int bits = route.family == AF_INET ? 32 : 128;
+  const size_t slash = destination.find('/');
+  if (!read(destination.substr(0, slash), &route.destination)) return std::nullopt;
+  route.prefix_len = static_cast<uint8_t>(bits);
+  if (slash == destination.npos) return route;
+  const std::string_view length = destination.substr(slash + 1);
+  const char* const end = length.data() + length.size();
+  int value = -1;
+  const auto parsed = std::from_chars(length.data(), end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end || value < 0 || value > bits) {
+    return std::nullopt;
+  }
+  route.prefix_len = static_cast<uint8_t>(value);
+  // Bits beyond the prefix would never be looked at.
+  const bool exact = route.family == AF_INET
+                         ? value == 32 || (uint64_t{ntohl(v4.s_addr)} << (32 + value)) == 0
+                         : in6_equal(in6_prefix(v6, value), v6);
+  return exact ? std::optional(route) : std::nullopt;
+}
+
 Host::Host(Simulation& simulation, HostId id, std::string name, const HostOptions& options)
     : HostBase(id, std::move(name)), simulation_(simulation), options_(options) {}
 
@@ -71,6 +112,24 @@ int64_t Host::GetSysctl(std::string_view sysctl) const {
   int64_t value;
   if (sysctls.Get(sysctl, &value) != 0) KPANIC("no such tunable: " + std::string(sysctl));
   return value;
+}
+
+int Host::AddRoute(const HostRoute& route) {
+  const MachineScope machine(simulation_.machine());
+  const HostScope host(*this);
+  return rt_add({.dest = route.destination,
+                 .family = route.family,
+                 .plen = route.prefix_len,
+                 .gateway = route.gateway});
+}
+
+int Host::DeleteRoute(const HostRoute& route) {
+  const MachineScope machine(simulation_.machine());
+  const HostScope host(*this);
+  rtentry* rt = rt_get(route.family, route.destination, route.prefix_len, RTP_STATIC);
+  if (rt == nullptr || !(rt->rt_gateway == route.gateway)) return ESRCH;
+  rt_delete(rt);
+  return 0;
 }
 
 int64_t Host::wall_clock_ns() const {

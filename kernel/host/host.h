@@ -13,12 +13,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "kernel/inet/in6.h"
 #include "kernel/sched/host_local.h"
 #include "kernel/sched/proc.h"
 #include "kernel/sim/time.h"
@@ -79,6 +81,17 @@ struct HostAddress {
   HostId neighbour;         // at the other end of the link
 };
 
+// A way to a network by a router, as route(8) takes one.
+struct HostRoute {
+  sa_family_t family;
+  inpaddru destination;
+  uint8_t prefix_len;
+  inpaddru gateway;
+};
+// Reads one: "default", an address or a network ("10.0.2.0/24", "2001:db8::/32"), and the router's
+// address, of the same family. Nothing if that is not what the texts are.
+std::optional<HostRoute> ParseRoute(std::string_view destination, std::string_view gateway);
+
 class Host : public HostBase {
  public:
   // Made by Simulation::AddHost only.
@@ -114,6 +127,11 @@ class Host : public HostBase {
   // value out of range: set-up by a test is code. Tools use `sysctls`, which answers an errno.
   void SetSysctl(std::string_view sysctl, int64_t value);
   int64_t GetSysctl(std::string_view sysctl) const;
+
+  // Adds a static route. Errors: EEXIST, ENETUNREACH (no link of the host leads to the gateway).
+  [[nodiscard]] int AddRoute(const HostRoute& route);
+  // Takes it away. Errors: ESRCH.
+  [[nodiscard]] int DeleteRoute(const HostRoute& route);
 
   // What the host's wall clock shows now, in nanoseconds since 1970.
   int64_t wall_clock_ns() const;

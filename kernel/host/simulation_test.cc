@@ -57,6 +57,40 @@ TEST(Simulation, ParsesAddressesWithTheirPrefix) {
   }
 }
 
+TEST(Simulation, ParsesRoutes) {
+  EXPECT_EQ(ParseRoute("default", "10.0.1.2")->prefix_len, 0);
+  EXPECT_EQ(ParseRoute("10.0.2.0/24", "10.0.1.2")->prefix_len, 24);
+  EXPECT_EQ(ParseRoute("10.0.2.1", "10.0.1.2")->prefix_len, 32);
+  EXPECT_EQ(ParseRoute("2001:db8::/32", "2001:db8:1::2")->family, AF_INET6);
+  EXPECT_EQ(ParseRoute("::/0", "2001:db8:1::2")->prefix_len, 0);
+  constexpr const char* kBad[][2] = {{"", "10.0.1.2"},
+                                     {"10.0.2.0/24", ""},
+                                     {"10.0.2.1/24", "10.0.1.2"},
+                                     {"10.0.2.0/33", "10.0.1.2"},
+                                     {"10.0.2.0/", "10.0.1.2"},
+                                     {"10.0.2.0/2x", "10.0.1.2"},
+                                     {"2001:db8::1/32", "2001:db8:1::2"},
+                                     {"10.0.2.0/24", "2001:db8:1::2"},
+                                     {"2001:db8::/32", "10.0.1.2"}};
+  for (const auto& [destination, gateway] : kBad) {
+    EXPECT_FALSE(ParseRoute(destination, gateway).has_value()) << destination << " " << gateway;
+  }
+}
+
+TEST(Simulation, AddsAndDeletesRoutes) {
+  Simulation sim({.seed = 1});
+  Host& a = sim.AddHost("a");
+  Host& b = sim.AddHost("b");
+  sim.Connect(a, b, {});
+  const HostRoute route = *ParseRoute("10.9.0.0/16", "10.0.1.2");
+  EXPECT_EQ(a.DeleteRoute(route), ESRCH);
+  EXPECT_EQ(a.AddRoute(route), 0);
+  EXPECT_EQ(a.AddRoute(route), EEXIST);
+  EXPECT_EQ(a.DeleteRoute(*ParseRoute("10.9.0.0/16", "10.0.1.3")), ESRCH);
+  EXPECT_EQ(a.DeleteRoute(route), 0);
+  EXPECT_EQ(a.AddRoute(*ParseRoute("default", "192.0.2.1")), ENETUNREACH);
+}
+
 TEST(Simulation, ConvertsALinkOnce) {
   Simulation sim({.seed = 1});
   Link& link = sim.Connect(sim.AddHost("a"), sim.AddHost("b"),

@@ -1,0 +1,36 @@
+// The scenario routers: static routes and forwarding hosts, from the command down to the wire.
+
+#include <cstdlib>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "tools/run_command.h"
+
+namespace sockbed::tools {
+namespace {
+
+RunVerdict RunRouters(const std::string& mtu) {
+  RunOptions options;
+  options.scenario = std::string(getenv("TEST_SRCDIR")) + "/sockbed/tools/scenarios/routers.yaml";
+  options.settings = {{"mtu", mtu}};
+  options.seed = 1;
+  absl::StatusOr<RunVerdict> verdict = RunScenario(options);
+  EXPECT_TRUE(verdict.ok()) << verdict.status();
+  return verdict.ok() ? *std::move(verdict) : RunVerdict{};
+}
+
+TEST(Routers, CarryEchoesAndConnectionsBothWays) {
+  const RunVerdict verdict = RunRouters("1500");
+  EXPECT_TRUE(verdict.passed) << verdict.complaints << verdict.screen;
+  EXPECT_NE(verdict.screen.find("number 2, TTL 253"), std::string::npos)
+      << "each router has taken one\n"
+      << verdict.screen;
+}
+
+TEST(Routers, NarrowLinkInTheMiddleIsFoundOut) {
+  const RunVerdict verdict = RunRouters("600");
+  EXPECT_TRUE(verdict.passed) << verdict.complaints << verdict.screen;
+}
+
+}  // namespace
+}  // namespace sockbed::tools
