@@ -29,7 +29,6 @@ struct Tunable {
 };
 
 constexpr Tunable kTunables[] = {
-    {"net.inet.ip.profile", &InetTunables::profile, 0, 1},
     {"net.inet.ip.forwarding", &InetTunables::forwarding, 0, 1},
     {"net.inet.ip.redirect", &InetTunables::redirect, 0, 1},
     {"net.inet.ip.ttl", &InetTunables::ttl, 1, 255},
@@ -45,6 +44,9 @@ constexpr Tunable kTunables[] = {
     {"net.inet.ip.mtudisctimeout", &InetTunables::mtudisctimeout, 1, 1'000'000},
     {"net.inet.ip.reass_icmp", &InetTunables::reass_icmp, 0, 1},
     {"net.inet.ip.mcast_members_only", &InetTunables::mcast_members_only, 0, 1},
+    {"net.inet.ip.rfc1122_strong_es", &InetTunables::strong_es, 0, 1},
+    {"net.inet.ip.rfc6864", &InetTunables::rfc6864, 0, 1},
+    {"net.inet.icmp.quotelen", &InetTunables::icmp_quotelen, 8, 548},
     {"net.inet.icmp.errppslimit", &InetTunables::icmp_errppslimit, -1, 1'000'000},
     {"net.inet.icmp.bmcastecho", &InetTunables::icmp_bmcastecho, 0, 1},
     {"net.inet.icmp.maskrepl", &InetTunables::icmp_maskrepl, 0, 1},
@@ -52,6 +54,26 @@ constexpr Tunable kTunables[] = {
     {"net.inet.icmp.rediraccept", &InetTunables::icmp_rediraccept, 0, 1},
     {"net.inet.icmp.redirtimeout", &InetTunables::icmp_redirtimeout, 1, 1'000'000},
 };
+
+// What the profiles differ in; each can be set by itself afterwards.
+struct Difference {
+  int64_t InetTunables::*value;
+  int64_t openbsd, freebsd;
+};
+
+constexpr Difference kDifferences[] = {
+    {&InetTunables::mcast_members_only, 0, 1},
+    {&InetTunables::strong_es, 1, 0},
+    {&InetTunables::rfc6864, 0, 1},
+    {&InetTunables::icmp_quotelen, 8, 548},
+    {&InetTunables::icmp_errppslimit, 100, 200},
+};
+
+void SetProfile(InetTunables* tunables, int64_t profile) {
+  for (const Difference& d : kDifferences) {
+    tunables->*d.value = profile == 0 ? d.openbsd : d.freebsd;
+  }
+}
 
 // What FreeBSD calls some of them.
 struct Alias {
@@ -99,6 +121,11 @@ void inet_boot(HostBase& host) {
                                     .max = tunable.max,
                                     .check = nullptr});
   }
+  const auto set_profile = [&inet](int64_t profile) {
+    SetProfile(&inet.tunables, profile);
+    return 0;
+  };
+  host.sysctls.Add("net.inet.ip.profile", {&inet.tunables.profile, 0, 1, set_profile});
   host.sysctls.Add("net.inet.ip.arptimeout", {.value = &inet.arp.arptimeout, .min = 1});
   host.sysctls.Add("net.inet.ip.arpdown", {.value = &inet.arp.arpdown, .min = 0});
   host.sysctls.Add("net.inet.ip.arpqueued",

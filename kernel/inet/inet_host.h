@@ -47,6 +47,9 @@ struct InetTunables {
   int64_t mtudisctimeout = 600;
   int64_t reass_icmp = 0;
   int64_t mcast_members_only = 0;
+  int64_t strong_es = 1;      // an address belongs to its interface (RFC 1122 3.3.4.2)
+  int64_t rfc6864 = 0;        // what is never a fragment has id 0
+  int64_t icmp_quotelen = 8;  // of the transport's bytes in an error
   int64_t icmp_errppslimit = 100;
   int64_t icmp_bmcastecho = 0;
   int64_t icmp_maskrepl = 0;

@@ -20,7 +20,8 @@ namespace sockbed {
 
 namespace {
 
-constexpr int kQuotedTransport = 8;   // bytes of the transport header that an error quotes
+constexpr int kQuotedTransport = 8;   // bytes of the transport header that an error must quote
+constexpr int kErrorMost = 576;       // of an error packet in all (RFC 1812 4.3.2.3)
 constexpr int kTimestampLength = 20;  // of a timestamp request or reply
 constexpr int kMaskLength = 12;
 
@@ -96,8 +97,9 @@ void Send(MbufPtr m) {
   (void)ip_output(std::move(m), nullptr, nullptr, 0, nullptr, nullptr);
 }
 
-// The errno of spec 6.2 that a transport hears of; 0: none. -1: no such code.
-int ErrnoOf(uint8_t type, uint8_t code) {
+// The errno of spec 6.2 that a transport hears of; 0: none. -1: no such code. `freebsd`: by that
+// profile.
+int ErrnoOf(uint8_t type, uint8_t code, bool freebsd) {
   switch (type) {
     case ICMP_UNREACH:
       switch (code) {
@@ -106,11 +108,15 @@ int ErrnoOf(uint8_t type, uint8_t code) {
           return ECONNREFUSED;
         case ICMP_UNREACH_NEEDFRAG:
           return EMSGSIZE;
+        case ICMP_UNREACH_NET_PROHIB:
+        case ICMP_UNREACH_HOST_PROHIB:
+        case ICMP_UNREACH_FILTER_PROHIB: return freebsd ? ECONNREFUSED : EHOSTUNREACH;
         default:
           return code <= 15 ? EHOSTUNREACH : -1;
       }
     case ICMP_TIMXCEED:
-      return code <= 1 ? 0 : -1;
+      if (code > ICMP_TIMXCEED_REASS) return -1;
+      return freebsd && code == ICMP_TIMXCEED_INTRANS ? EHOSTUNREACH : 0;
     case ICMP_PARAMPROB:
       return code <= 1 ? ENOPROTOOPT : -1;
     default:
@@ -166,7 +172,7 @@ void HearError(MbufPtr m, int hlen, int length) {
   quoted = mtod<uint8_t>(m.get()) + hlen + kIcmpHeader;
   const Ipv4View ip(quoted, kIpv4HeaderMin);
 
-  const int error = ErrnoOf(icmp.type(), icmp.code());
+  const int error = ErrnoOf(icmp.type(), icmp.code(), inet_here().tunables.profile != 0);
   if (error < 0) return icmp_drop(icps_badcode, std::move(m));
   if (in_host(ip.destination()) >= INADDR_UNSPEC_GROUP || in_ismulticast(ip.destination())) {
     return icmp_drop(icps_badquote, std::move(m));
@@ -294,16 +300,20 @@ void icmp_error(MbufPtr m, uint8_t type, uint8_t code, in_addr dest, uint32_t ar
   if (!AnswerSource(m.get(), &source)) return icmp_drop(icps_badsource, std::move(m));
   in_proto_cksum_out(m.get(), kTransportChecksumsOut | M_IPV4_CSUM_OUT);
 
+  constexpr int kHeaders = kIpv4HeaderMin + kIcmpHeader;
   const Ipv4View offender = ip_view(m.get());
-  const int quoted = std::min(m->m_pkthdr.len, offender.header_length() + kQuotedTransport);
+  const int transport = static_cast<int>(inet_here().tunables.icmp_quotelen);
+  const int quoted =
+      std::min({m->m_pkthdr.len, offender.header_length() + transport, kErrorMost - kHeaders});
   MbufPtr error = m_gethdr(M_DONTWAIT, MT_HEADER);
-  if (error == nullptr) return icmp_drop(icps_nobufs, std::move(m));
-  static_assert(max_linkhdr + kIpv4HeaderMin + kIcmpHeader + kIpv4HeaderMax + kQuotedTransport <=
-                MHLEN);
+  MbufPtr quotation;
+  if (error != nullptr) quotation = m_copym(m.get(), 0, quoted, M_DONTWAIT);
+  if (quotation == nullptr) return icmp_drop(icps_nobufs, std::move(m));
+  static_assert(max_linkhdr + kHeaders <= MHLEN);
   error->m_data += max_linkhdr;
-  const int total = kIpv4HeaderMin + kIcmpHeader + quoted;
-  error->m_len = error->m_pkthdr.len = total;
-  const size_t room = static_cast<size_t>(total);
+  const int total = kHeaders + quoted;
+  error->m_len = kHeaders;
+  const size_t room = kHeaders;
   Ipv4Header{.total_length = total,
              .tos = static_cast<uint8_t>(offender.tos() & 0xfc),
              .ttl = kIpv4TtlMax,
@@ -317,7 +327,8 @@ void icmp_error(MbufPtr m, uint8_t type, uint8_t code, in_addr dest, uint32_t ar
   if (type == ICMP_PARAMPROB) rest = arg << 24;
   IcmpHeader{.type = type, .code = code, .rest = rest}.Write(error->m_data + kIpv4HeaderMin,
                                                              room - kIpv4HeaderMin);
-  m_copydata(m.get(), 0, quoted, error->m_data + kIpv4HeaderMin + kIcmpHeader);
+  m_cat(error.get(), std::move(quotation));
+  error->m_pkthdr.len = total;
   Send(std::move(error));
 }
 

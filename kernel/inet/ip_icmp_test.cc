@@ -209,6 +209,31 @@ TEST_F(IcmpTest, TheTransportHearsOfErrorsAsErrnos) {
   EXPECT_EQ(Count(icps_badcode), 3u);
 }
 
+TEST_F(IcmpTest, FreeBsdHearsRefusalsAndLoops) {
+  Set(host_, "net.inet.ip.profile", 1);
+  struct Row {
+    uint8_t type, code;
+    int error;
+  };
+  constexpr Row kRows[] = {{3, 9, ECONNREFUSED}, {3, 10, ECONNREFUSED}, {3, 13, ECONNREFUSED},
+                           {3, 1, EHOSTUNREACH}, {11, 0, EHOSTUNREACH}, {11, 1, 0}};
+  for (const Row& row : kRows) {
+    Get(From("192.168.1.254", Message(row.type, row.code, 0, Sent())));
+    ASSERT_FALSE(Errors(host_).empty());
+    EXPECT_EQ(Errors(host_).back().error, row.error) << int{row.type} << "/" << int{row.code};
+  }
+}
+
+TEST_F(IcmpTest, QuotesAsMuchAsTheTunableSaysAndAnErrorMayHold) {
+  Packet packet = Provoking();
+  packet.payload = std::string(1000, 'p');
+  for (const auto& [quotelen, expected] : {std::pair<int, size_t>{8, 28}, {100, 120}, {548, 548}}) {
+    Set(host_, "net.inet.icmp.quotelen", quotelen);
+    Get(packet);
+    EXPECT_EQ(Answer().payload.size(), kIcmpHeader + expected) << quotelen;
+  }
+}
+
 TEST_F(IcmpTest, DropsQuotationsThatAreShortOrNotOurs) {
   Get(From("192.168.1.254", Message(3, 3, 0, Sent().substr(0, 27))));
   std::string long_header = Sent().substr(0, 28);

@@ -77,7 +77,8 @@ Ours IsOurs(InetHost& inet, const ifnet* ifp, mbuf* m) {
   if (rt != nullptr && (rt->rt_flags & RTF_LOCAL) != 0) {
     const bool other_interface = rt->rt_ifa->ia_ifp != ifp && (ifp->if_flags & IFF_LOOPBACK) == 0;
     // RFC 1122 3.3.4.2, strong host model: an address belongs to its interface.
-    return other_interface && inet.tunables.forwarding == 0 ? Ours::kWrongInterface : Ours::kYes;
+    const bool strong = inet.tunables.strong_es != 0 && inet.tunables.forwarding == 0;
+    return other_interface && strong ? Ours::kWrongInterface : Ours::kYes;
   }
   if (in_host(dst) == INADDR_BROADCAST || in_isany(dst)) {
     m->m_flags |= M_BCAST;

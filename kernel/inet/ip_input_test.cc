@@ -154,6 +154,13 @@ TEST_F(IpInputTest, AnAddressBelongsToItsInterface) {
   Set(a_, "net.inet.ip.forwarding", 1);  // a router is one host with many addresses
   Inject(in_, packet.Bytes());
   EXPECT_EQ(Packets(a_).size(), 1u);
+  Set(a_, "net.inet.ip.forwarding", 0);
+  Set(a_, "net.inet.ip.profile", 1);  // FreeBSD's hosts are weak, unless told otherwise
+  Inject(in_, packet.Bytes());
+  EXPECT_EQ(Packets(a_).size(), 2u);
+  Set(a_, "net.inet.ip.rfc1122_strong_es", 1);
+  Inject(in_, packet.Bytes());
+  ExpectDrops(a_, ips_wrongif, 2);
 }
 
 TEST_F(IpInputTest, DropsWhatIsNotOursUnlessItForwards) {

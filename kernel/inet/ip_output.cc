@@ -146,6 +146,10 @@ int SendByWay(InetHost& inet, const Way& way, int flags, MbufPtr m) {
     if (ip_view(m.get()).dont_fragment()) return Refuse(std::move(m), ips_cantfrag, EMSGSIZE);
     return TransmitFragments(way, mtu, std::move(m));
   }
+  const bool ours = (flags & (IP_FORWARDING | IP_RAWOUTPUT)) == 0;
+  if (ours && inet.tunables.rfc6864 != 0 && ip_view(m.get()).dont_fragment()) {
+    ip_edit(m.get()).set_id(0);  // nobody will ever put it together
+  }
   uint16_t cannot = 0;
   if ((capabilities & IFCAP_CSUM_TCPv4) == 0) cannot |= M_TCP_CSUM_OUT;
   if ((capabilities & IFCAP_CSUM_UDPv4) == 0) cannot |= M_UDP_CSUM_OUT | M_ICMP_CSUM_OUT;

@@ -44,6 +44,19 @@ TEST_F(IpOutputTest, FillsInSourceIdAndChecksum) {
   EXPECT_EQ(Packets(b_).size(), 1u);
 }
 
+TEST_F(IpOutputTest, WhatIsNeverAFragmentNeedsNoIdOnFreeBsd) {
+  CaptureInterface lan;
+  HostBase& host = AddHostOnLan(&lan);
+  EXPECT_EQ(Output(host, To("192.168.1.9", 0), IP_MTUDISC), 0);
+  Set(host, "net.inet.ip.profile", 1);
+  EXPECT_EQ(Output(host, To("192.168.1.9", 0), IP_MTUDISC), 0);
+  EXPECT_EQ(Output(host, To("192.168.1.9", 0)), 0);
+  ASSERT_EQ(lan.sent.size(), 3u);
+  EXPECT_NE(lan.sent[0].id, 0);
+  EXPECT_EQ(lan.sent[1].id, 0);
+  EXPECT_NE(lan.sent[2].id, 0);
+}
+
 TEST_F(IpOutputTest, IdsDoNotComeBackWithin32768Packets) {
   std::vector<uint16_t> ids;
   CaptureInterface lan;
