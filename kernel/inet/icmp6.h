@@ -58,22 +58,26 @@ void icmp6_error(MbufPtr m, uint8_t type, uint8_t code, uint32_t param = 0);
 void icmp6_mtudisc(const IcmpError& error);
 
 // Counters of ICMPv6. X(name, meaning); * as in SOCKBED_IP6STAT.
-#define SOCKBED_ICMP6STAT(X)                                  \
-  X(icp6s_received, "messages received")                      \
-  X(icp6s_sent, "messages sent")                              \
-  X(icp6s_errors, "errors asked to be sent")                  \
-  X(icp6s_reflected, "answers sent")                          \
-  X(icp6s_delivered, "errors told to a protocol")             \
-  X(icp6s_oldicmp, "* no error about an error or a redirect") \
-  X(icp6s_multicast, "* no error about a multicast")          \
-  X(icp6s_badsource, "* no error to what is no single node")  \
-  X(icp6s_toofreq, "* error beyond icmp6.errppslimit")        \
-  X(icp6s_nobufs, "* no memory for a message")                \
-  X(icp6s_badlen, "* message too short for its type")         \
-  X(icp6s_tooshort, "* quoted packet too short")              \
-  X(icp6s_checksum, "* bad checksum")                         \
-  X(icp6s_badcode, "* unknown code")                          \
-  X(icp6s_badquote, "* quoted packet cannot be ours")         \
+#define SOCKBED_ICMP6STAT(X)                                    \
+  X(icp6s_received, "messages received")                        \
+  X(icp6s_sent, "messages sent")                                \
+  X(icp6s_errors, "errors asked to be sent")                    \
+  X(icp6s_reflected, "answers sent")                            \
+  X(icp6s_delivered, "errors told to a protocol")               \
+  X(icp6s_oldicmp, "* no error about an error or a redirect")   \
+  X(icp6s_multicast, "* no error about a multicast")            \
+  X(icp6s_badsource, "* no error to what is no single node")    \
+  X(icp6s_toofreq, "* error beyond icmp6.errppslimit")          \
+  X(icp6s_nobufs, "* no memory for a message")                  \
+  X(icp6s_badlen, "* message too short for its type")           \
+  X(icp6s_tooshort, "* quoted packet too short")                \
+  X(icp6s_checksum, "* bad checksum")                           \
+  X(icp6s_badcode, "* unknown code")                            \
+  X(icp6s_badquote, "* quoted packet cannot be ours")           \
+  X(icp6s_badnd, "* neighbour discovery against its rules")     \
+  X(icp6s_badmld, "* listener discovery against its rules")     \
+  X(icp6s_conflict, "* another node claims an address of ours") \
+  X(icp6s_ignored, "* of no concern here, or switched off")     \
   X(icp6s_unclaimed, "* message that nobody here waits for")
 
 enum icmp6stat_counters : uint8_t {

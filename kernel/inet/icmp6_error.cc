@@ -5,6 +5,7 @@
 
 #include "kernel/inet/icmp6.h"
 #include "kernel/inet/icmp_wire.h"
+#include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/inet6_host.h"
@@ -80,18 +81,32 @@ bool FindTransport(const mbuf* m, Ip6Chain* at) {
   return ip6_lasthdr(m, at) && at->offset + kQuotedTransport <= m->m_pkthdr.len;
 }
 
-}  // namespace
-
-void icmp6_send(MbufPtr m) {
+void Send(MbufPtr m, int flags, ip6_moptions* im6o) {
+  Ip6Chain at = ip6_firsthdr(m.get());
+  const bool found = ip6_lasthdr(m.get(), &at);
+  KASSERT(found);
   uint8_t head[kIcmpHeader];
-  m_copydata(m.get(), kIpv6Header, kIcmpHeader, head);
+  m_copydata(m.get(), at.offset, kIcmpHeader, head);
   m->m_pkthdr.csum_flags = M_ICMP_CSUM_OUT;
   icmp6stat_inc(icp6s_sent);
-  CauseScope scope(Emit6(InetRecord::kIcmp6Send, 0, ip6_source(m.get()), ip6_destination(m.get()),
+  CauseScope scope(Emit6(InetRecord::kIcmp6Send, 0, ip6_view(m.get()).source(),
+                         ip6_view(m.get()).destination(),
                          PackPair(static_cast<uint32_t>(TypeAndCode(IcmpView(head, sizeof head))),
                                   LoadBe32(head + 4))));
   // Nobody waits for it: what goes wrong is counted where it happens.
-  (void)ip6_output(std::move(m), nullptr, nullptr, IPV6_MINMTU, nullptr, nullptr);
+  (void)ip6_output(std::move(m), nullptr, nullptr, flags, im6o, nullptr);
+}
+
+}  // namespace
+
+void icmp6_send(MbufPtr m) { Send(std::move(m), IPV6_MINMTU, nullptr); }
+
+void icmp6_send_by(MbufPtr m, const ifnet* ifp) {
+  ip6_moptions im6o;
+  im6o.im6o_ifidx = ifp->if_index;
+  im6o.im6o_hlim = ip6_view(m.get()).hop_limit();
+  im6o.im6o_loop = false;
+  Send(std::move(m), IPV6_UNSPECSRC, &im6o);
 }
 
 void icmp6_error(MbufPtr m, uint8_t type, uint8_t code, uint32_t param) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/inet6_host.h"
 #include "kernel/inet/inet_host.h"
@@ -36,6 +37,14 @@ void AddRoutes(in6_ifaddr* ia6) {
                 .flags = has_peer ? RTF_CONNECTED : RTF_CONNECTED | RTF_CLONING,
                 .ifp = ia6->ia_ifp,
                 .ifa = ia6});
+}
+
+// The routes of an address have gone: another one of the same network takes its place.
+void RouteOthers(const in6_ifaddr* gone) {
+  for (const auto& ia6 : inet6_here().addresses) {
+    const bool usable = (ia6->ia6_flags & IN6_IFF_DUPLICATED) == 0;
+    if (ia6.get() != gone && ia6->ia_ifp == gone->ia_ifp && usable) AddRoutes(ia6.get());
+  }
 }
 
 void Note(InetRecord type, const in6_ifaddr* ia6) {
@@ -148,16 +157,20 @@ int in6_ifdel(ifnet* ifp, const in6_addr& given) {
   rt_flush(gone.get());
   in6_delmulti(ifp, in6_solicited(addr, ifp->if_index));
   Note(InetRecord::kUnaddress6, gone.get());
-  // Another address of the same network takes its place.
-  for (const auto& ia6 : inet6.addresses) {
-    if (ia6->ia_ifp == ifp) AddRoutes(ia6.get());
-  }
+  RouteOthers(gone.get());
   if (in6_islinklocal(addr)) {
     in6_delmulti(ifp, in6_allnodes(ifp->if_index));
     in6_delmulti(ifp, in6_setscope(in6_make(0xff01'0000'0000'0000, 1), ifp->if_index));
   }
   return 0;
 }
+
+void in6_ifunroute(in6_ifaddr* ia6) {
+  rt_flush(ia6);
+  RouteOthers(ia6);
+}
+
+void in6_ifreroute(in6_ifaddr* ia6) { AddRoutes(ia6); }
 
 in6_ifaddr* in6_ifawithaddr(const in6_addr& addr) {
   for (const auto& ia6 : inet6_here().addresses) {
@@ -196,37 +209,5 @@ in6_ifaddr* in6_ifawithscope(const ifnet* ifp, const in6_addr& dst) {
 }
 
 bool in6_use_deprecated() { return inet6_here().tunables.use_deprecated != 0; }
-
-// --- Groups. ---
-
-void in6_addmulti(ifnet* ifp, const in6_addr& group) {
-  KASSERT(in6_ismulticast(group));
-  Inet6Host& inet6 = inet6_here();
-  for (in6_multi& multi : inet6.groups) {
-    if (multi.in6m_ifp == ifp && in6_equal(multi.in6m_addr, group)) {
-      ++multi.in6m_refcnt;
-      return;
-    }
-  }
-  inet6.groups.push_back({.in6m_ifp = ifp, .in6m_addr = group, .in6m_refcnt = 1});
-  if (if_is_ethernet(ifp)) ether_addmulti(ifp, ether_multicast6(group.s6_addr));
-}
-
-void in6_delmulti(ifnet* ifp, const in6_addr& group) {
-  std::vector<in6_multi>& groups = inet6_here().groups;
-  const auto found = std::ranges::find_if(groups, [&](const in6_multi& multi) {
-    return multi.in6m_ifp == ifp && in6_equal(multi.in6m_addr, group);
-  });
-  KASSERT(found != groups.end());
-  if (--found->in6m_refcnt > 0) return;
-  groups.erase(found);
-  if (if_is_ethernet(ifp)) ether_delmulti(ifp, ether_multicast6(group.s6_addr));
-}
-
-bool in6_hasmulti(const ifnet* ifp, const in6_addr& group) {
-  return std::ranges::any_of(inet6_here().groups, [&](const in6_multi& multi) {
-    return multi.in6m_ifp == ifp && in6_equal(multi.in6m_addr, group);
-  });
-}
 
 }  // namespace sockbed

@@ -1,13 +1,12 @@
-// The IPv6 addresses of a host, the groups its interfaces listen to, and what hangs off them.
+// The IPv6 addresses of a host, and what hangs off them.
 //
-// Lives here:  struct in6_ifaddr and its states; adding, removing, finding and choosing addresses;
-//              in6_addmulti and in6_delmulti.
+// Lives here:  struct in6_ifaddr and its states; adding, removing, finding and choosing addresses.
 // Called by:   kernel/host and tools (configuration), inet (is it ours?, source addresses, ND).
-// Owns:        the host's Inet6Host owns every in6_ifaddr and the list of groups.
+// Owns:        the host's Inet6Host owns every in6_ifaddr.
 // Units:       addresses in network order, those of a link with their zone (in6.h); virtual ns.
-// Invariants:  an address has a local host route via lo0 as long as it exists, a connected route to
-//              its prefix or its peer unless its length is 128 without a peer, and its interface
-//              listens to its solicited-node group.
+// Invariants:  an address has a local host route via lo0 unless it is DUPLICATED, and a connected
+//              route to its prefix or its peer unless its length is 128 without a peer; its
+//              interface listens to its solicited-node group.
 // Source:      RFC 4291, RFC 4862, RFC 6724; OpenBSD sys/netinet6/in6.c, in6_ifattach.c,
 //              in6_src.c, in6_var.h; ifconfig(8).
 // Differs:     interface identifiers come from the simulated MAC (EUI-64); no temporary addresses.
@@ -49,13 +48,6 @@ struct in6_ifaddr : ifaddr {
 inline in6_ifaddr* ifatoia6(ifaddr* ifa) { return static_cast<in6_ifaddr*>(ifa); }
 inline const in6_ifaddr* ifatoia6(const ifaddr* ifa) { return static_cast<const in6_ifaddr*>(ifa); }
 
-// A group that an interface listens to.
-struct in6_multi {
-  ifnet* in6m_ifp;
-  in6_addr in6m_addr;  // with its zone
-  int in6m_refcnt;
-};
-
 // Gives `ifp` an address, and a link-local one before it if it has none yet. `flags`: IN6_IFF_*
 // ANYCAST, AUTOCONF. `peer` (::: none) is the far end of a point-to-point interface: then the route
 // goes to it alone. On an Ethernet interface that is up the address is TENTATIVE until duplicate
@@ -71,6 +63,10 @@ struct in6_multi {
 // Errors: as in6_ifadd.
 [[nodiscard]] int in6_ifattach(ifnet* ifp);
 
+// The address has turned out to be another node's: it stays, but leads nowhere. And back again.
+void in6_ifunroute(in6_ifaddr* ia6);
+void in6_ifreroute(in6_ifaddr* ia6);
+
 // On the current host; null when there is none. Addresses in any state.
 in6_ifaddr* in6_ifawithaddr(const in6_addr& addr);  // this very address
 in6_ifaddr* in6_ifaof(const ifnet* ifp);            // the interface's first, its link-local one
@@ -84,12 +80,6 @@ in6_ifaddr* in6_ifawithscope(const ifnet* ifp, const in6_addr& dst);
 
 // Whether deprecated addresses may begin new conversations (ip6.use_deprecated).
 bool in6_use_deprecated();
-
-// Makes ifp listen to a group, or no longer: calls are counted. The link's filter follows.
-// REQUIRES: leaving follows joining; the group bears ifp's zone if it needs one.
-void in6_addmulti(ifnet* ifp, const in6_addr& group);
-void in6_delmulti(ifnet* ifp, const in6_addr& group);
-bool in6_hasmulti(const ifnet* ifp, const in6_addr& group);
 
 }  // namespace sockbed
 

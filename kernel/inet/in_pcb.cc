@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_pcb_private.h"
 #include "kernel/inet/in_var.h"
@@ -40,6 +41,7 @@ void in_pcbdetach(inpcb* inp) {
   m_freemp(&inp->inp_options);
   ip_freemoptions(inp->inp_moptions);
   delete inp->inp_outputopts6;
+  ip6_freemoptions(inp->inp_moptions6);
   InpcbTableAccess::Free(inp);
   --inet_here().live_pcbs;
   so->so_pcb = nullptr;

@@ -37,7 +37,8 @@ namespace sockbed {
 
 class inpcbtable;
 struct inpport;
-struct ip_moptions;  // in_mcast.h
+struct ip_moptions;   // in_mcast.h
+struct ip6_moptions;  // in6_mcast.h
 struct ip6_pktopts;
 
 // inp_flags.
@@ -92,6 +93,7 @@ struct inpcb {
   int inp_flags = 0;                                  // INP_*
   mbuf* inp_options = nullptr;                        // IP options to send, owned; null: none
   ip_moptions* inp_moptions = nullptr;                // of multicasts, owned; null: the defaults
+  ip6_moptions* inp_moptions6 = nullptr;              // likewise of IPv6
   ip6_pktopts* inp_outputopts6 = nullptr;             // of IPv6, owned; null: none
   uint32_t inp_flowinfo = 0;                          // flow label of a connection, host order
   uint32_t inp_ip6_mtu = 0;                           // IPV6_MTU: caps the path MTU; 0: no cap

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_options.h"
@@ -147,12 +148,18 @@ const rtentry* RouteTo(inpcb* inp, const inpaddru& dst) {
   return in_pcbis6(inp) ? rt_match(dst.v6()) : rt_match(dst.v4());
 }
 
-// The address of ours to speak to one of a link from: the zone says the interface. Without it
-// nothing can be chosen.
-int ScopedSource(const in6_addr& dst, inpaddru* src) {
-  const ifnet* ifp = if_byindex(*Here().host, in6_zone(dst));
+// The interface that an address of a link or of a group is reached by without a route: its zone
+// says it, or of a group the socket's option. 0: neither does.
+uint32_t ChosenInterface(const inpcb* inp, const in6_addr& dst) {
+  const bool by_option = in6_ismulticast(dst) && inp->inp_moptions6 != nullptr;
+  return in6_zone(dst) != 0 ? in6_zone(dst) : by_option ? inp->inp_moptions6->im6o_ifidx : 0;
+}
+
+// The address of ours to speak from by that interface.
+int ScopedSource(const in6_addr& dst, uint32_t ifidx, inpaddru* src) {
+  const ifnet* ifp = if_byindex(*Here().host, ifidx);
   const in6_ifaddr* ia6 = ifp != nullptr ? in6_ifawithscope(ifp, dst) : nullptr;
-  if (ia6 == nullptr) return in6_zone(dst) == 0 ? EHOSTUNREACH : EADDRNOTAVAIL;
+  if (ia6 == nullptr) return ifidx == 0 ? EHOSTUNREACH : EADDRNOTAVAIL;
   *src = ia6->ia_addr;
   return 0;
 }
@@ -250,7 +257,10 @@ int in_pcbselsrc(inpaddru* src, inpcb* inp, const inpaddru& dst) {
     *src = ifa->ia_addr;
     return 0;
   }
-  if (!to_v4 && in6_isscoped(dst.v6())) return ScopedSource(dst.v6(), src);
+  const uint32_t chosen = to_v4 ? 0 : ChosenInterface(inp, dst.v6());
+  if (!to_v4 && (chosen != 0 || in6_isscoped(dst.v6()))) {
+    return ScopedSource(dst.v6(), chosen, src);
+  }
   const rtentry* rt = RouteTo(inp, dst);
   if (rt == nullptr) return inet_here().tunables.profile != 0 ? ENETUNREACH : EADDRNOTAVAIL;
   const bool on_link_only = (inp->inp_socket->so_options & kSoDontRoute) != 0;

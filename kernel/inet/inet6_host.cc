@@ -32,7 +32,11 @@ constexpr Tunable kTunables[] = {
     {"net.inet6.ip6.use_deprecated", &Inet6Tunables::use_deprecated, 0, 1},
     {"net.inet6.ip6.v6only", &Inet6Tunables::v6only, 0, 1},
     {"net.inet6.ip6.mtudisctimeout", &Inet6Tunables::mtudisctimeout, 1, 1'000'000},
+    {"net.inet6.ip6.autoconf", &Inet6Tunables::autoconf, 0, 1},
+    {"net.inet6.ip6.dad_count", &Inet6Tunables::dad_count, 0, 100},
     {"net.inet6.icmp6.errppslimit", &Inet6Tunables::icmp6_errppslimit, -1, 1'000'000},
+    {"net.inet6.icmp6.rediraccept", &Inet6Tunables::icmp6_rediraccept, 0, 1},
+    {"net.inet6.icmp6.redirtimeout", &Inet6Tunables::icmp6_redirtimeout, 1, 1'000'000},
 };
 
 }  // namespace
@@ -51,7 +55,15 @@ void inet6_boot(HostBase& host) {
                                     .max = tunable.max,
                                     .check = nullptr});
   }
+  host.sysctls.Add("net.inet6.ip6.neighborgcthresh",
+                   {.value = &inet6.nd6.neighborgcthresh, .min = 1, .max = 1'000'000});
+  host.sysctls.Add("net.inet6.icmp6.nd6_delay", {.value = &inet6.nd6.delay, .min = 0, .max = 3600});
+  host.sysctls.Add("net.inet6.icmp6.nd6_umaxtries",
+                   {.value = &inet6.nd6.umaxtries, .min = 1, .max = 100});
+  host.sysctls.Add("net.inet6.icmp6.nd6_mmaxtries",
+                   {.value = &inet6.nd6.mmaxtries, .min = 1, .max = 100});
   host.live_counts.push_back({"IPv6 fragment", &inet6.reassembly.held});
+  host.live_counts.push_back({"IPv6 membership", &inet6.live_memberships});
   if_register_family(host, AF_INET6, &kInet6Family);
   inet6_register_protocol(host, kIcmp6Protocol);
 
@@ -60,7 +72,19 @@ void inet6_boot(HostBase& host) {
   KASSERT(error == 0);
 }
 
-void inet6_halt() { inet6_here().reassembly.Purge(); }
+void inet6_halt() {
+  Inet6Host& inet6 = inet6_here();
+  inet6.reassembly.Purge();
+  inet6.nd6.Flush(nullptr);
+  for (auto& [key, in6m] : inet6.groups) timeout_del(&in6m.in6m_timer);
+  for (auto& [index, nd] : inet6.nd_interfaces) timeout_del(&nd.solicit_timer);
+  for (auto& [key, router] : inet6.nd_routers) timeout_del(&router.lifetime);
+  for (auto& [key, prefix] : inet6.nd_prefixes) timeout_del(&prefix.lifetime);
+  for (auto& [id, nd] : inet6.nd_addresses) {
+    timeout_del(&nd.probe_timer);
+    timeout_del(&nd.lifetime_timer);
+  }
+}
 
 void inet6_register_protocol(HostBase& host, const InetProtocol& protocol) {
   const InetProtocol*& slot = HostLocal<InetHost>::Of(host).v6.protocols[protocol.number];

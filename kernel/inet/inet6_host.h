@@ -9,15 +9,19 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "kernel/inet/frag6.h"
 #include "kernel/inet/icmp6.h"
+#include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/ip6_var.h"
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_var.h"
+#include "kernel/inet/nd6.h"
 #include "kernel/inet/route.h"
 #include "kernel/sched/host_local.h"
 #include "kernel/sim/random.h"
@@ -37,7 +41,11 @@ struct Inet6Tunables {
   int64_t use_deprecated = 1;
   int64_t v6only = 1;
   int64_t mtudisctimeout = 600;
+  int64_t autoconf = 0;   // believe what routers advertise
+  int64_t dad_count = 1;  // probes for duplicates; 0: none
   int64_t icmp6_errppslimit = 100;
+  int64_t icmp6_rediraccept = 0;
+  int64_t icmp6_redirtimeout = 600;
 };
 
 struct Inet6Host {
@@ -49,14 +57,23 @@ struct Inet6Host {
   std::array<const InetProtocol*, 256> protocols{};
 
   std::vector<std::unique_ptr<in6_ifaddr>> addresses;  // in order of configuration
-  std::vector<in6_multi> groups;                       // in order of joining
+  In6MultiTable groups;                                // that interfaces listen to
   uint64_t next_ifaddr_id = 0;
   route input_route;  // towards the last destination received
+
+  Nd6Table nd6;
+  std::map<uint32_t, nd_ifinfo> nd_interfaces;  // by index
+  std::map<uint64_t, nd_address> nd_addresses;  // by ia6_id
+  std::map<std::tuple<uint32_t, uint64_t, uint64_t>, nd_router>
+      nd_routers;  // by interface, address
+  std::map<std::tuple<uint32_t, uint64_t, uint8_t>, nd_prefix> nd_prefixes;
 
   Frag6Table reassembly;
   Stream fragment_ids;  // ip6.fragid
   Stream flow_labels;   // ip6.flow
   ppsrate icmp6_errors;
+
+  int64_t live_memberships = 0;  // live count "IPv6 membership", of sockets
 };
 
 Inet6Host& inet6_here();

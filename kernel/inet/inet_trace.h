@@ -48,10 +48,17 @@ enum class InetRecord : uint8_t {
   kVia6,          // object: rt_id. (gateway) of the route just added
   kUnroute6,      // object: rt_id. (prefix, PackPair(length, 0))
   kRouteMtu6,     // object: rt_id. (prefix, PackPair(length, MTU))
-  kJoin,         // object: interface. (group) it has its first member
-  kLeave,        // object: interface. (group) it had its last one
-  kIgmpSend,     // object: interface. (type, group)
-  kIgmpDrop,     // object: interface. (igmpstat_counters, addresses)
+  kNd6,           // object: interface. (address, link address) learned
+  kNd6Down,       // object: interface. (address) does not answer
+  kDadDone,       // object: ia6_id. (address) is ours alone
+  kDadDuplicate,  // object: ia6_id. (address) is another's too
+  kJoin6,         // object: interface. (group) it has its first member
+  kLeave6,        // object: interface. (group) it had its last one
+  // Groups of IPv4.
+  kJoin,      // object: interface. (group) it has its first member
+  kLeave,     // object: interface. (group) it had its last one
+  kIgmpSend,  // object: interface. (type, group)
+  kIgmpDrop,  // object: interface. (igmpstat_counters, addresses)
 };
 
 // Drops a packet of the current host: moves the counter, leaves a record, frees. Takes.

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_options.h"
 #include "kernel/inet/in_pcb.h"
@@ -41,7 +42,7 @@ const OptionFlag* FindFlag(int optname) {
 bool IsForDatagrams(int optname) {
   const OptionFlag* flag = FindFlag(optname);
   return (flag != nullptr && flag->datagrams) || optname == IPV6_DONTFRAG ||
-         optname == IPV6_MTU_DISCOVER || optname == IPV6_PKTINFO;
+         optname == IPV6_MTU_DISCOVER || optname == IPV6_PKTINFO || ip6_ismoption(optname);
 }
 
 // Extension headers of a program's own: the superuser's in the originals, nobody's here.
@@ -257,6 +258,9 @@ int ip6_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
   if (so->so_type == SOCK_STREAM && IsForDatagrams(optname)) return ENOPROTOOPT;
   if (op == PRCO_SETOPT && IsExtensionHeader(optname)) {
     return (so->so_state & SS_PRIV) != 0 ? ENOPROTOOPT : EPERM;
+  }
+  if (ip6_ismoption(optname)) {
+    return op == PRCO_SETOPT ? ip6_setmoptions(optname, inp, m) : ip6_getmoptions(optname, inp, m);
   }
   const int error = op == PRCO_SETOPT ? SetStruct(inp, optname, m) : GetStruct(inp, optname, m);
   if (error != ENOPROTOOPT) return error;

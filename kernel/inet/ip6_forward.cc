@@ -3,6 +3,7 @@
 #include "kernel/inet/inet6_host.h"
 #include "kernel/inet/inet_trace.h"
 #include "kernel/inet/ip6_private.h"
+#include "kernel/inet/nd6.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 
@@ -47,8 +48,10 @@ void ip6_forward(ifnet* ifp, MbufPtr m) {
     return ip6_drop(ip6s_cantforward, std::move(m));
   }
   route ro;
-  m = CheckWayOn(ifp, rtalloc(&ro, dst), std::move(m));
+  const rtentry* rt = rtalloc(&ro, dst);
+  m = CheckWayOn(ifp, rt, std::move(m));
   if (m == nullptr) return;
+  if (rt->rt_ifp == ifp) nd6_redirect_output(m.get(), rt);
   m = ip6_own_header(std::move(m));
   if (m == nullptr) return;
   Ipv6Edit ip = ip6_edit(m.get());

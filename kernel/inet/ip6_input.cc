@@ -1,4 +1,5 @@
 #include "kernel/inet/icmp6.h"
+#include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/inet6_host.h"
 #include "kernel/inet/inet_trace.h"
@@ -76,7 +77,7 @@ Ours IsOurs(Inet6Host& inet6, const ifnet* ifp, mbuf* m) {
   const in6_addr dst = ip6_destination(m);
   if (in6_ismulticast(dst)) {
     m->m_flags |= M_MCAST;
-    return in6_hasmulti(ifp, dst) ? Ours::kYes : Ours::kNotMember;
+    return in6_hasmulti(ifp, dst) != nullptr ? Ours::kYes : Ours::kNotMember;
   }
   const rtentry* rt = rtalloc(&inet6.input_route, dst);
   if (rt == nullptr || (rt->rt_flags & RTF_LOCAL) == 0) return Ours::kNo;

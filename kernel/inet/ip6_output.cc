@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/in_pcb.h"
@@ -9,7 +10,6 @@
 #include "kernel/inet/ip6_var.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
-#include "kernel/net/loop.h"
 #include "kernel/sim/machine.h"
 
 namespace sockbed {
@@ -29,18 +29,20 @@ int Refuse(MbufPtr m, ip6stat_counters why, int error) {
 }
 
 // The interface of a multicast without a route of its own: the packet's options say it, its zone,
-// or the route.
-ifnet* MulticastInterface(const ip6_pktopts* opt, const in6_addr& dst) {
+// the socket's options, or the route.
+ifnet* MulticastInterface(const ip6_pktopts* opt, const ip6_moptions* im6o, const in6_addr& dst) {
   HostBase& host = *Here().host;
   if (opt != nullptr && opt->ip6po_ifindex != 0) return if_byindex(host, opt->ip6po_ifindex);
   if (in6_zone(dst) != 0) return if_byindex(host, in6_zone(dst));
+  if (im6o != nullptr && im6o->im6o_ifidx != 0) return if_byindex(host, im6o->im6o_ifidx);
   const rtentry* rt = rt_match(dst);
   return rt != nullptr ? rt->rt_ifp : nullptr;
 }
 
-int FindMulticastWay(const ip6_pktopts* opt, const in6_addr& dst, Way* way, ip6stat_counters* why) {
+int FindMulticastWay(const ip6_pktopts* opt, const ip6_moptions* im6o, const in6_addr& dst,
+                     Way* way, ip6stat_counters* why) {
   *why = ip6s_noroute;
-  way->ifp = MulticastInterface(opt, dst);
+  way->ifp = MulticastInterface(opt, im6o, dst);
   if (way->ifp == nullptr) return ENETUNREACH;
   way->next_hop = in6_setscope(dst, way->ifp->if_index);
   *why = ip6s_sources_none;
@@ -93,16 +95,15 @@ int ChooseSource(const Way& way, int flags, mbuf* m) {
   return 0;
 }
 
-// This host is in the group too: a copy goes to its own input. Interface-local groups and a hop
-// limit of 0 end here. Returns whether the packet goes on.
-bool LoopMulticast(const Way& way, const mbuf* m) {
+// This host is in the group too: a copy goes to its own input, unless the sender forbids it.
+// Interface-local groups and a hop limit of 0 end here. Returns whether the packet goes on.
+bool LoopMulticast(const Way& way, const ip6_moptions* im6o, mbuf* m) {
   const Ipv6View ip = ip6_view(m);
-  if (in6_hasmulti(way.ifp, way.next_hop) && (way.ifp->if_flags & IFF_LOOPBACK) == 0) {
-    MbufPtr copy = m_copym(const_cast<mbuf*>(m), 0, M_COPYALL, M_DONTWAIT);
-    if (copy != nullptr) {
-      copy->m_pkthdr.ph_family = AF_INET6;
-      (void)loop_to(way.ifp, std::move(copy));  // a copy that is lost is counted there
-    }
+  const bool wanted = im6o == nullptr || im6o->im6o_loop;
+  if (wanted && (way.ifp->if_flags & IFF_LOOPBACK) == 0 &&
+      in6_hasmulti(way.ifp, way.next_hop) != nullptr) {
+    MbufPtr copy = m_copym(m, 0, M_COPYALL, M_DONTWAIT);
+    if (copy != nullptr) if_input_local(way.ifp, std::move(copy), AF_INET6);
   }
   return ip.hop_limit() != 0 && in6_addrscope(way.next_hop) != kScopeInterface;
 }
@@ -181,7 +182,6 @@ int SendByWay(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* in
 int ip6_output(MbufPtr m, const ip6_pktopts* opt, route* ro, int flags, ip6_moptions* im6o,
                inpcb* inp) {
   KASSERT((m->m_flags & M_PKTHDR) != 0 && m->m_len >= kIpv6Header);
-  KASSERT(im6o == nullptr);
   if (m->m_pkthdr.len - kIpv6Header > kIpv6PayloadMax) {
     return Refuse(std::move(m), ip6s_cantfrag, EMSGSIZE);
   }
@@ -193,7 +193,7 @@ int ip6_output(MbufPtr m, const ip6_pktopts* opt, route* ro, int flags, ip6_mopt
   Way way;
   route here;
   ip6stat_counters why;
-  int error = multicast ? FindMulticastWay(opt, dst, &way, &why)
+  int error = multicast ? FindMulticastWay(opt, im6o, dst, &way, &why)
                         : FindWay(opt, dst, ro != nullptr ? ro : &here, &way, &why);
   if (error != 0 || way.ifp == nullptr) return Refuse(std::move(m), why, error);
   error = ChooseSource(way, flags, m.get());
@@ -202,8 +202,9 @@ int ip6_output(MbufPtr m, const ip6_pktopts* opt, route* ro, int flags, ip6_mopt
   }
   if (multicast) {
     if (!in6_equal(way.next_hop, dst)) ip6_edit(m.get()).set_destination(way.next_hop);
+    if (im6o != nullptr) ip6_edit(m.get()).set_hop_limit(static_cast<uint8_t>(im6o->im6o_hlim));
     m->m_flags |= M_MCAST;
-    if (!LoopMulticast(way, m.get())) return 0;
+    if (!LoopMulticast(way, im6o, m.get())) return 0;
   }
   if ((way.ifp->if_flags & IFF_LOOPBACK) == 0) {
     m = ClearZones(std::move(m));

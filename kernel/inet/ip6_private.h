@@ -63,6 +63,10 @@ void icmp6_hear_error(MbufPtr m, int hlen);
 // Sends a message whose IPv6 and ICMPv6 headers are in place, its checksum pending. Takes.
 void icmp6_send(MbufPtr m);
 
+// The same with what is said to a link alone: by `ifp`, from :: if that is what stands there, and
+// without a copy for this host.
+void icmp6_send_by(MbufPtr m, const ifnet* ifp);
+
 // ICMPv6 as a protocol.
 extern const InetProtocol kIcmp6Protocol;
 

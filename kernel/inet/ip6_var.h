@@ -29,7 +29,7 @@
 
 namespace sockbed {
 
-struct ip6_moptions;  // multicast options of a pcb
+struct ip6_moptions;  // in6_mcast.h
 
 // What a socket (sticky) or one datagram (control messages) asks of packets sent.
 struct ip6_pktopts {
@@ -51,7 +51,8 @@ inline constexpr int IPV6_MTUPROBE = 0x08;    // only the interface's MTU counts
 // here, the traffic class, hop limit and flow label are the caller's. Transport checksums may be
 // pending in csum_flags: they cover what lies behind the headers up to the first that is no
 // extension. Takes m; borrows the rest. `opt`: of it the MTU policy and the interface are obeyed
-// here; null: defaults. `ro`: a route cache, or null. `im6o`: multicast options, or null. `inp`:
+// here; null: defaults. `ro`: a route cache, or null. `im6o`: the interface, hop limit and loop
+// copy of a multicast, or null: by zone or route, the packet's own, a copy. `inp`:
 // the sender's pcb, or null. Errors:
 //   EHOSTUNREACH    no route; a link-local destination without a zone; a host route with RTF_REJECT
 //   ENETUNREACH     a net route with RTF_REJECT; multicast without an interface

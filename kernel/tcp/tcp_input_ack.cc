@@ -1,6 +1,8 @@
 // What a segment acknowledges, and the window it brings (RFC 9293 3.10.7.4, fifth; RFC 5681, 6582).
 #include <algorithm>
 
+#include "kernel/inet/nd6.h"
+#include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_rtt.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
@@ -71,6 +73,7 @@ bool tcp_ack_new(TcpSegment& seg) {
   tp->snd_nxt = SEQ_MAX(tp->snd_nxt, ack);
   tp->t_maxacked = std::max(tp->t_maxacked, acked);
   if (SEQ_GT(ack, tp->t_pmtud_seq)) tp->t_flags &= ~TF_PMTUD_PEND;  // that segment got through
+  if (!tcp_is4(tp->t_inpcb)) nd6_confirm(tp->t_inpcb);              // the way to the peer is sound
   if (seg.prr_pending) tcp_recovery_send(seg, acked);
   if (sb_notify(&so->so_snd)) sowwakeup(so);
   return fin;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernel/inet/icmp6.h"
+#include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_options.h"
@@ -115,6 +116,9 @@ bool Wants(const inpcb* inp, uint32_t ifidx, const Datagram& d) {
     return false;
   }
   if (v4 && in_ismulticast(d.to.addr.v4()) && !ip_hearsgroup(inp, ifidx, d.to.addr.v4())) {
+    return false;
+  }
+  if (!v4 && in6_ismulticast(d.to.addr.v6()) && !ip6_hearsgroup(inp, ifidx, d.to.addr.v6())) {
     return false;
   }
   return inp->inp_faddr.is_any() ||

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_options.h"
@@ -122,12 +123,22 @@ bool IsOurs(const inpaddru& a) {
 }
 
 // The source of a multicast that must leave by the interface that was asked for.
-int InterfaceSource(const inpcb* inp, uint32_t interface, inpaddru* src) {
+int InterfaceSource(const inpcb* inp, uint32_t interface, const inpaddru& dst, inpaddru* src) {
   const ifnet* ifp = if_byindex(inp->inp_table->host(), interface);
-  const in_ifaddr* ifa = ifp != nullptr ? in_ifaof(ifp) : nullptr;
-  if (ifa == nullptr) return EADDRNOTAVAIL;
-  if (inp->inp_laddr.is_any()) *src = ifa->ia_addr;
+  if (ifp == nullptr) return EADDRNOTAVAIL;
+  inpaddru found;
+  if (dst.is_v4()) {
+    if (const in_ifaddr* ifa = in_ifaof(ifp)) found = ifa->ia_addr;
+  } else {
+    if (const in6_ifaddr* ia6 = in6_ifawithscope(ifp, dst.v6())) found = ia6->ia_addr;
+  }
+  if (found.is_any()) return EADDRNOTAVAIL;
+  *src = inp->inp_laddr.is_any() ? found : inp->inp_laddr;
   return 0;
+}
+
+bool IsMulticast(const inpaddru& a) {
+  return a.is_v4() ? in_ismulticast(a.v4()) : in6_ismulticast(a.v6());
 }
 
 // Which of our addresses it comes from, if it may leave by the interface that was asked for. An
@@ -135,9 +146,9 @@ int InterfaceSource(const inpcb* inp, uint32_t interface, inpaddru* src) {
 int Source(inpcb* inp, const inpaddru& dst, const SendOptions& options, inpaddru* src) {
   int error = in_pcbselsrc(src, inp, dst);
   const uint32_t interface = in_pcbis6(inp) ? options.v6.ip6po_ifindex : options.interface;
-  const bool by_interface = interface != 0 && dst.is_v4() && in_ismulticast(dst.v4());
+  const bool by_interface = interface != 0 && IsMulticast(dst);
   if (by_interface) {
-    error = InterfaceSource(inp, interface, src);
+    error = InterfaceSource(inp, interface, dst, src);
     if (error != 0) return error;
   }
   const inpaddru wanted = in_pcbis6(inp) ? options.v6.ip6po_addr : options.source;
@@ -184,6 +195,14 @@ int Send6(inpcb* inp, MbufPtr m, ip6_pktopts opt, const inpaddru& src, const Ine
   constexpr int kHeaders = kIpv6Header + kUdpHeader;
   m = m_prepend(std::move(m), kHeaders, M_DONTWAIT);
   if (m == nullptr) return ENOBUFS;
+  // Of a multicast the group's options count, but for what a control message says.
+  ip6_moptions im6o;
+  if (const ip6_moptions* own = inp->inp_moptions6) {
+    im6o.im6o_ifidx = own->im6o_ifidx;
+    im6o.im6o_hlim = own->im6o_hlim;
+    im6o.im6o_loop = own->im6o_loop;
+  }
+  if (opt.ip6po_hlim >= 0) im6o.im6o_hlim = opt.ip6po_hlim;
   const int hops = in6_selecthlim(opt.ip6po_hlim >= 0 ? opt.ip6po_hlim : inp->inp_hops);
   Ipv6Header{.payload_length = kUdpHeader + length,
              .traffic_class = static_cast<uint8_t>(std::max(opt.ip6po_tclass, 0)),
@@ -198,7 +217,7 @@ int Send6(inpcb* inp, MbufPtr m, ip6_pktopts opt, const inpaddru& src, const Ine
   const bool probe = inp->inp_mtu_discover == MtuDiscover::kProbe;
   if (probe || inp->inp_mtu_discover == MtuDiscover::kDo) opt.ip6po_dontfrag = true;
   const int error =
-      ip6_output(std::move(m), &opt, &inp->inp_route, probe ? IPV6_MTUPROBE : 0, nullptr, inp);
+      ip6_output(std::move(m), &opt, &inp->inp_route, probe ? IPV6_MTUPROBE : 0, &im6o, inp);
   if (error == EMSGSIZE) {
     const rtentry* rt = dst.addr.is_any() ? nullptr : rtalloc(&inp->inp_route, dst.addr);
     if (rt != nullptr) udp_notify_pmtu(inp, dst, rt_path_mtu(rt));

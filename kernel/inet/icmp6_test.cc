@@ -1,0 +1,100 @@
+// ICMPv6 echo: spec inet.md 8. Errors are tested where they arise.
+#include "kernel/inet/icmp6.h"
+
+#include "kernel/inet/inet6_test_net.h"
+
+namespace sockbed {
+namespace {
+
+class Icmp6Test : public Inet6TestNet {
+ protected:
+  Icmp6Test() : a_(AddHost6("a")), b_(AddHost6("b")), link_(Join6(a_, b_)) { link_.AddTap(&tap_); }
+  ~Icmp6Test() override { link_.RemoveTap(&tap_); }
+
+  struct Tap : PacketTap {
+    void OnPacket(const TappedPacket& tapped) override {
+      if (tapped.fate == PacketFate::kSent) sent.push_back(Packet6::Of(BytesOf(tapped.packet)));
+    }
+    std::vector<Packet6> sent;
+  };
+
+  static std::string Request(const std::string& data) {
+    std::string bytes(kIcmpHeader, '\0');
+    IcmpHeader{.type = ICMP6_ECHO_REQUEST, .code = 0, .rest = 0x1234'0007}.Write(bytes.data(),
+                                                                                 bytes.size());
+    return bytes + data;
+  }
+  // A message arrives at host a, its checksum right unless `sum` is off.
+  void Inject(const char* src, const char* dst, std::string message, uint16_t off = 0) {
+    Packet6 packet = {.src = Addr6(src),
+                      .dst = Addr6(dst),
+                      .payload = std::move(message),
+                      .next = IPPROTO_ICMPV6};
+    const uint64_t sum = in6_pseudo_sum(packet.src, packet.dst, IPPROTO_ICMPV6,
+                                        static_cast<int>(packet.payload.size()));
+    auto* p = reinterpret_cast<uint8_t*>(packet.payload.data());
+    StoreBe16(p + 2, static_cast<uint16_t>(
+                         in_cksum_finish(in_cksum_add(sum, p, packet.payload.size())) + off));
+    Inject6(link_.interface(0), packet.Bytes());
+  }
+
+  Tap tap_;
+  HostBase& a_;
+  HostBase& b_;
+  Link& link_;
+};
+
+TEST_F(Icmp6Test, EchoAnswersWithTheSameDataFromTheAddressAsked) {
+  Inject("2001:db8:1::2", "2001:db8:1::1", Request("twelve bytes"));
+  ASSERT_EQ(tap_.sent.size(), 1u);
+  const Packet6& reply = tap_.sent[0];
+  EXPECT_EQ(in6_text(reply.src), "2001:db8:1::1");
+  EXPECT_EQ(in6_text(reply.dst), "2001:db8:1::2");
+  EXPECT_EQ(reply.hops, 64);
+  const IcmpView icmp(reply.payload.data(), reply.payload.size());
+  EXPECT_EQ(icmp.type(), ICMP6_ECHO_REPLY);
+  EXPECT_EQ(icmp.id(), 0x1234);
+  EXPECT_EQ(icmp.sequence(), 7);
+  EXPECT_EQ(reply.payload.substr(kIcmpHeader), "twelve bytes");
+  const uint64_t sum =
+      in6_pseudo_sum(reply.src, reply.dst, IPPROTO_ICMPV6, static_cast<int>(reply.payload.size()));
+  EXPECT_EQ(in_cksum_finish(in_cksum_add(sum, reply.payload.data(), reply.payload.size())), 0);
+  EXPECT_EQ(icmp6stat_get(a_, icp6s_reflected), 1u);
+}
+
+TEST_F(Icmp6Test, EchoToAGroupIsAnsweredFromAnAddressOfTheLink) {
+  Inject("fe80::ff:fe00:102", "ff02::1", Request(""));
+  ASSERT_EQ(tap_.sent.size(), 1u);
+  EXPECT_EQ(in6_text(tap_.sent[0].src), "fe80::ff:fe00:101");
+  EXPECT_EQ(in6_text(tap_.sent[0].dst), "fe80::ff:fe00:102");
+}
+
+TEST_F(Icmp6Test, ExtensionHeadersAreNotRepeated) {
+  Packet6 packet = {.src = Addr6("2001:db8:1::2"),
+                    .dst = Addr6("2001:db8:1::1"),
+                    .payload = std::string("\x3a\0\x01\x04\0\0\0\0", 8),
+                    .next = IPPROTO_DSTOPTS};
+  std::string message = Request("x");
+  const uint64_t sum =
+      in6_pseudo_sum(packet.src, packet.dst, IPPROTO_ICMPV6, static_cast<int>(message.size()));
+  StoreBe16(reinterpret_cast<uint8_t*>(message.data()) + 2,
+            in_cksum_finish(in_cksum_add(sum, message.data(), message.size())));
+  packet.payload += message;
+  Inject6(link_.interface(0), packet.Bytes());
+  ASSERT_EQ(tap_.sent.size(), 1u);
+  EXPECT_EQ(tap_.sent[0].next, IPPROTO_ICMPV6);
+  EXPECT_EQ(tap_.sent[0].payload.size(), kIcmpHeader + 1u);
+}
+
+TEST_F(Icmp6Test, BadChecksumShortAndUnspecifiedSourceAreDropped) {
+  Inject("2001:db8:1::2", "2001:db8:1::1", Request("x"), 1);
+  EXPECT_EQ(icmp6stat_get(a_, icp6s_checksum), 1u);
+  Inject("2001:db8:1::2", "2001:db8:1::1", Request("").substr(0, 7));
+  EXPECT_EQ(icmp6stat_get(a_, icp6s_badlen), 1u);
+  Inject("::", "2001:db8:1::1", Request(""));
+  EXPECT_EQ(icmp6stat_get(a_, icp6s_badsource), 1u);
+  EXPECT_EQ(tap_.sent.size(), 0u);
+}
+
+}  // namespace
+}  // namespace sockbed
