@@ -26,10 +26,14 @@ void sodealloc(socket* so);
 // sets. Asserts that the connection bits make sense, and traces.
 void so_setstate(socket* so, int clear, int set);
 
-// Calls an entry of the protocol's table. Errors: EOPNOTSUPP if there is none.
+// Calls an entry of the protocol's table. Errors: EOPNOTSUPP if there is none; of a socket that its
+// protocol has let go, EINVAL, or of a stream the error that ended it.
 template <typename Request, typename... Args>
-[[nodiscard]] int so_request(Request* request, Args&&... args) {
-  return request == nullptr ? EOPNOTSUPP : request(std::forward<Args>(args)...);
+[[nodiscard]] int so_request(Request* request, socket* so, Args&&... args) {
+  if (so->so_pcb == nullptr) {
+    return so->so_error != 0 && so->so_type == SOCK_STREAM ? so->so_error : EINVAL;
+  }
+  return request == nullptr ? EOPNOTSUPP : request(so, std::forward<Args>(args)...);
 }
 
 // How a chain may be had here: interrupt context must not wait.

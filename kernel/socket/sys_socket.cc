@@ -42,6 +42,7 @@ int soo_ioctl(file* fp, unsigned long com, void* data) {
   constexpr unsigned long kNetworkGroup = 0x89;
   socket* so = SocketOf(fp);
   int* value = static_cast<int*>(data);
+  const auto control = so->so_proto->pr_usrreqs->pru_control;
   switch (com) {
     case FIONBIO:
       so->so_state = *value != 0 ? so->so_state | SS_NBIO : so->so_state & ~SS_NBIO;
@@ -65,7 +66,8 @@ int soo_ioctl(file* fp, unsigned long com, void* data) {
       return 0;
     default:
       if (com >> 8 == kNetworkGroup) return ENOTTY;
-      return so_request(so->so_proto->pr_usrreqs->pru_control, so, com, data);
+      // About interfaces a socket may be asked that its protocol has let go.
+      return control != nullptr ? control(so, com, data) : EOPNOTSUPP;
   }
 }
 

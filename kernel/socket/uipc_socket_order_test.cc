@@ -240,6 +240,27 @@ TEST_F(OrderTest, ShutdownOfReadingWaitsForTheReaderUninterruptibly) {
   });
 }
 
+// A socket that its protocol has let go answers nothing, but a stream with what ended it.
+TEST_F(OrderTest, RequestsOnASocketWithoutControlBlock) {
+  InProcess([] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    socket* so = pair.first;
+    LoopReset(so, ECONNRESET);
+    ASSERT_EQ(so->so_pcb, nullptr);
+    const MbufPtr nam = LoopAddress(7);
+    for (const int error : {ECONNRESET, EINVAL}) {
+      EXPECT_EQ(sobind(so, nam.get(), curproc()), error);
+      EXPECT_EQ(solisten(so, 1), error);
+      EXPECT_EQ(soconnect(so, nam.get()), error);
+      EXPECT_EQ(soconnect2(so, pair.second), error);
+      EXPECT_EQ(soshutdown(so, SHUT_WR), error);
+      EXPECT_EQ(Receive(so, 1, MSG_OOB).error, error);
+      so->so_error = 0;
+    }
+    ClosePair(pair);
+  });
+}
+
 // --- What stops the run. ---
 
 using OrderDeathTest = OrderTest;
