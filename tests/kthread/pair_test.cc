@@ -1,48 +1,97 @@
-// The smallest complete example of kernel/socket/README.md: two sockets joined, as a pipe is.
+// The smallest complete example of kernel/socket/README.md: two sockets joined, as a pipe is, by
+// code in the kernel.
+
+#include <errno.h>
 
 #include <string>
-#include <string_view>
 
 #include "gtest/gtest.h"
 #include "kernel/host/simulation.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/sched/proc.h"
 #include "kernel/socket/socketvar.h"
 
 namespace sockbed {
 namespace {
 
-int PassThroughAPair(std::string_view bytes, std::string* out) {
-  socket *a = nullptr, *b = nullptr;
-  int error = socreate(AF_UNIX, &a, SOCK_STREAM, 0);
-  if (error == 0) error = socreate(AF_UNIX, &b, SOCK_STREAM, 0);
-  if (error == 0) error = soconnect2(a, b);  // what socketpair(2) does
-  if (error == 0) {
-    MbufPtr top = m_devget(bytes.data(), static_cast<int>(bytes.size()), 0);
-    error = sosend(a, nullptr, nullptr, top.release() /*taken*/, nullptr, 0);
-  }
-  mbuf* chain = nullptr;
-  if (error == 0) error = soreceive(b, nullptr, nullptr, &chain, nullptr, nullptr);
-  const MbufPtr got(chain);
-  if (error == 0) {
-    out->resize(static_cast<size_t>(m_length(chain)));
-    m_copydata(chain, 0, static_cast<int>(out->size()), out->data());
-  }
-  if (a != nullptr) soclose(a);
-  if (b != nullptr) soclose(b);
-  return error;
+std::string BytesOf(const MbufPtr& chain) {
+  std::string bytes(static_cast<size_t>(m_length(chain.get())), '\0');
+  m_copydata(chain.get(), 0, static_cast<int>(bytes.size()), bytes.data());
+  return bytes;
 }
 
 TEST(Pair, IsAPipe) {
   Simulation sim({.seed = 1});
   sim.AddHost("host").Spawn("kthread", [] {
-    std::string got;
-    EXPECT_EQ(PassThroughAPair("hello", &got), 0);
-    EXPECT_EQ(got, "hello");
-    EXPECT_EQ(PassThroughAPair(std::string(4000, 'x'), &got), 0);
-    EXPECT_EQ(got, std::string(4000, 'x'));
-    EXPECT_EQ(PassThroughAPair(std::string(5000, 'x'), &got), EMSGSIZE)
-        << "a packet goes whole, or not at all";
+    socket *a, *b;
+    ASSERT_EQ(socreate(AF_UNIX, &a, SOCK_STREAM, 0), 0);
+    ASSERT_EQ(socreate(AF_UNIX, &b, SOCK_STREAM, 0), 0);
+    ASSERT_EQ(soconnect2(a, b), 0);  // what socketpair(2) does
+
+    MbufPtr top = m_devget("hello", 5, 0);
+    EXPECT_EQ(sosend(a, nullptr, nullptr, top.release() /*taken*/, nullptr, 0), 0);
+
+    mbuf* chain;
+    EXPECT_EQ(soreceive(b, nullptr, nullptr, &chain, nullptr, nullptr), 0);
+    EXPECT_EQ(BytesOf(MbufPtr(chain)), "hello");
+
+    soclose(a);
+    soclose(b);
+  });
+  EXPECT_EQ(sim.Run().Complaints(), "");
+}
+
+// The same with a thread at each end: the reader sleeps until there is something, then until there
+// is the end.
+struct Reader {
+  socket* so;
+  std::string got;
+};
+
+void ReadToTheEnd(void* arg) {
+  auto* reader = static_cast<Reader*>(arg);
+  for (;;) {
+    mbuf* chain = nullptr;
+    EXPECT_EQ(soreceive(reader->so, nullptr, nullptr, &chain, nullptr, nullptr), 0);
+    if (chain == nullptr) break;  // the other end was closed
+    reader->got += BytesOf(MbufPtr(chain));
+  }
+  soclose(reader->so);
+}
+
+TEST(Pair, ThreadReadsWhatAnotherWrites) {
+  Reader reader;
+  Simulation sim({.seed = 1});
+  sim.AddHost("host").Spawn("writer", [&reader] {
+    socket* so;
+    ASSERT_EQ(socreate(AF_UNIX, &so, SOCK_STREAM, 0), 0);
+    ASSERT_EQ(socreate(AF_UNIX, &reader.so, SOCK_STREAM, 0), 0);
+    ASSERT_EQ(soconnect2(so, reader.so), 0);
+    ASSERT_EQ(kthread_create(ReadToTheEnd, &reader, nullptr, "reader"), 0);
+    for (int i = 0; i < 3; ++i) {  // more than the buffer holds: the writer sleeps, too
+      const std::string bytes(4000, static_cast<char>('a' + i));
+      MbufPtr top = m_devget(bytes.data(), 4000, 0);
+      EXPECT_EQ(sosend(so, nullptr, nullptr, top.release() /*taken*/, nullptr, 0), 0);
+    }
+    soclose(so);
+  });
+  EXPECT_EQ(sim.Run().Complaints(), "");
+  EXPECT_EQ(reader.got, std::string(4000, 'a') + std::string(4000, 'b') + std::string(4000, 'c'));
+}
+
+TEST(Pair, PacketGoesWholeOrNotAtAll) {
+  Simulation sim({.seed = 1});
+  sim.AddHost("host").Spawn("kthread", [] {
+    socket *a, *b;
+    ASSERT_EQ(socreate(AF_UNIX, &a, SOCK_STREAM, 0), 0);
+    ASSERT_EQ(socreate(AF_UNIX, &b, SOCK_STREAM, 0), 0);
+    ASSERT_EQ(soconnect2(a, b), 0);
+    const std::string bytes(5000, 'x');  // so_snd holds 4096
+    MbufPtr top = m_devget(bytes.data(), 5000, 0);
+    EXPECT_EQ(sosend(a, nullptr, nullptr, top.release() /*taken*/, nullptr, 0), EMSGSIZE);
+    soclose(a);
+    soclose(b);
   });
   EXPECT_EQ(sim.Run().Complaints(), "");
 }
