@@ -82,6 +82,9 @@ TEST_F(MbufAllocTest, MacrosOfTheManualPage) {
   EXPECT_EQ(header->m_pkthdr.len, 20);
   EXPECT_TRUE(MCLGETL(plain.get(), M_DONTWAIT, 2049));
   EXPECT_EQ(plain->m_ext.ext_size, 2050u);
+  m_reclaim();  // there is nothing that could be given back
+  EXPECT_EQ(mbuf_stat(a()).m_wait, 0);
+  EXPECT_EQ(mbuf_stat(a()).m_drain, 0);
 }
 
 TEST_F(MbufAllocTest, EveryTypeIsCountedUntilItIsFreed) {
