@@ -159,6 +159,50 @@ TEST_F(Filedesc, ConsoleIsZeroToTwo) {
   EXPECT_EQ(sim_.console()[2].host_name, "server");
 }
 
+// Whatever fails in the middle of socketpair, the descriptors that it had are free again.
+TEST_F(Filedesc, FailedPairLeavesNoDescriptors) {
+  server_.SetSysctl("kern.maxfilesperproc", 4);
+  server_.Spawn("prog", [this] {
+    int pair[2] = {-7, -7};
+    EXPECT_THAT(uapi::socketpair(AF_UNIX, SOCK_STREAM, 0, pair), FailsWith(EMFILE));
+    EXPECT_THAT(NewSocket(), Eq(3));
+    EXPECT_THAT(uapi::close(3), Works());
+    server_.SetSysctl("kern.maxfilesperproc", 5);
+    EXPECT_THAT(uapi::socketpair(AF_INET, SOCK_DGRAM, 0, pair), FailsWith(EOPNOTSUPP));
+    EXPECT_EQ(pair[0], -7) << "nothing is told";
+    EXPECT_THAT(NewSocket(), Eq(3));
+    EXPECT_THAT(NewSocket(), Eq(4));
+  });
+  Run();
+}
+
+// A connection for which there is no descriptor goes to the next who waits for one.
+TEST(FiledescFault, AccepterWithoutDescriptorLeavesTheConnectionToAnother) {
+  constexpr uint64_t kOfTheAccept = 3;  // behind the listener's and the client's
+  fault::Plan plan({{.site = Site::kFdLimit, .only_ordinal = kOfTheAccept}});
+  Simulation sim({.fault_plan = &plan});
+  Host& host = sim.AddHost("host");
+  host.Spawn("prog", [&host] {
+    const int listener = uapi::socket(AF_INET, SOCK_STREAM, 0);
+    const sockaddr_in name = host.address(7);
+    EXPECT_THAT(uapi::bind(listener, AsSockaddr(name), sizeof name), Works());
+    EXPECT_THAT(uapi::listen(listener, 1), Works());
+    for (const bool works : {false, true}) {
+      uapi::spawn("accepter", [listener, works] {
+        const int fd = uapi::accept(listener, nullptr, nullptr);
+        EXPECT_EQ(fd >= 0, works);
+        EXPECT_EQ(errno, works ? 0 : EMFILE);
+        return 0;
+      });
+    }
+    uapi::sleep(1);
+    const int client = uapi::socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT_THAT(uapi::connect(client, AsSockaddr(name), sizeof name), Works());
+    uapi::sleep(1);
+  });
+  EXPECT_EQ(sim.Run().Complaints(), "");
+}
+
 TEST(FiledescFault, DescriptorLimitCanBeInjected) {
   fault::Plan plan({{.site = Site::kFdLimit, .only_ordinal = 2}});
   Simulation sim({.fault_plan = &plan});
