@@ -205,9 +205,9 @@ void Arrived(TcpSegment& seg) {
   tp->rcv_wnd = static_cast<uint32_t>(std::max<int64_t>(space, tp->rcv_adv - tp->rcv_nxt));
 }
 
-// Header prediction: the next segment of a one-way transfer, to either side, needs few of the
-// checks. Does what the steps would do, by the same leaves. Returns kGoOn if it is not such a
-// segment.
+// Header prediction: the next segment of a transfer needs few of the checks, be it data, an ACK of
+// something new, or (without SACK information) both. Does what the steps would do, by the same
+// leaves. Returns kGoOn if it is not such a segment.
 Next Predict(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   const TcpHeader& th = seg.th;
@@ -220,24 +220,23 @@ Next Predict(TcpSegment& seg) {
       (!seg.stamped || TSTMP_LT(seg.opt.ts_val, tp->ts_recent))) {
     return Next::kGoOn;
   }
-  if (seg.tlen == 0) {
-    if (SEQ_LEQ(th.th_ack, tp->snd_una) || SEQ_GT(th.th_ack, tp->snd_max) || tcp_recovering(tp)) {
-      return Next::kGoOn;
-    }
-    (void)tcp_step_timestamp(seg);
-    tp->t_rcvacktime = Now();
-    (void)tcp_ack_new(seg);  // a FIN is not out yet
-    (void)tcp_step_window(seg);
-    ++seg.host->stat[tcps_predack];
-    return Next::kDone;
-  }
-  if (th.th_ack != tp->snd_una || tp->t_segq != nullptr || seg.tlen > tp->rcv_wnd) {
+  const bool acks = th.th_ack != tp->snd_una;
+  const bool data = seg.tlen != 0;
+  if (!acks && !data) return Next::kGoOn;
+  const bool reports = tp->snd_sack.active || tp->t_rack != nullptr;
+  if (acks && (SEQ_LT(th.th_ack, tp->snd_una) || SEQ_GT(th.th_ack, tp->snd_max) ||
+               tcp_recovering(tp) || (data && reports))) {
     return Next::kGoOn;
   }
+  if (data && (tp->t_segq != nullptr || seg.tlen > tp->rcv_wnd)) return Next::kGoOn;
   (void)tcp_step_timestamp(seg);
+  if (acks) {
+    tp->t_rcvacktime = Now();
+    (void)tcp_ack_new(seg);  // a FIN is not out yet
+  }
   (void)tcp_step_window(seg);
-  tcp_take_data(seg);
-  ++seg.host->stat[tcps_preddat];
+  if (data) tcp_take_data(seg);
+  ++seg.host->stat[data ? tcps_preddat : tcps_predack];
   return Next::kDone;
 }
 
