@@ -169,4 +169,6 @@ uint64_t icmpstat_get(HostBase& host, icmpstat_counters counter) {
   return HostLocal<InetHost>::Of(host).icmpstat[counter];
 }
 
+bool ip_mtudisc(HostBase& host) { return HostLocal<InetHost>::Of(host).tunables.mtudisc != 0; }
+
 }  // namespace sockbed

@@ -60,6 +60,9 @@ inline constexpr int IP_MTUPROBE = 0x2000;      // DF; only the interface's MTU 
 // A packet has arrived on ifp. Takes.
 void ip_input(ifnet* ifp, MbufPtr m);
 
+// Whether a host discovers path MTUs: its sysctl net.inet.ip.mtudisc.
+bool ip_mtudisc(HostBase& host);
+
 // What an ICMP error says of a packet that this host has sent.
 struct IcmpError {
   sa_family_t family;        // AF_INET, or AF_INET6: type and code are ICMPv6's

@@ -1,6 +1,7 @@
 // How large segments are, and how large the buffers behind them.
 #include <algorithm>
 
+#include "kernel/inet/ip_var.h"
 #include "kernel/inet/route.h"
 #include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_private.h"
@@ -18,11 +19,6 @@ uint64_t SbMax(const tcpcb* tp) {
   return static_cast<uint64_t>(HostLocal<SocketHost>::Of(*tp->t_host->host).sb_max);
 }
 
-bool MtuDiscovery(const TcpHost& host) {
-  int64_t on = 1;
-  return host.host->sysctls.Get("net.inet.ip.mtudisc", &on) != 0 || on != 0;
-}
-
 // The segment that fits the route, its options included.
 uint32_t RouteMss(tcpcb* tp) {
   const bool v4 = tcp_is4(tp->t_inpcb);
@@ -31,7 +27,7 @@ uint32_t RouteMss(tcpcb* tp) {
   if (rt == nullptr) return fallback;
   // Without discovery nobody knows the path beyond the link.
   if (v4 && rt->rt_mtu == 0 && (rt->rt_ifp->if_flags & IFF_LOOPBACK) == 0 &&
-      !MtuDiscovery(*tp->t_host)) {
+      !ip_mtudisc(*tp->t_host->host)) {
     return fallback;
   }
   const uint32_t headers = tcp_headers(v4);
