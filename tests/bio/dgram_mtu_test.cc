@@ -2,7 +2,6 @@
 #include <netinet/in.h>
 
 #include "bio/both_ways.h"
-#include "kernel/inet/route.h"
 
 namespace sockbed {
 namespace {
@@ -13,16 +12,12 @@ class BssDgramMtu : public BothWays {
     // server_ is the router: 10.0.1.1 towards the client, 10.0.2.1 towards the far host.
     sim_.Connect(server_, far_, {.latency = absl::Milliseconds(5), .mtu = 1400});
     server_.SetSysctl("net.inet.ip.forwarding", 1);
-    AddRoute(client_, "10.0.2.0", "10.0.1.1");
-    AddRoute(far_, "10.0.1.0", "10.0.2.1");
+    AddRoute(client_, "10.0.2.0/24", "10.0.1.1");
+    AddRoute(far_, "10.0.1.0/24", "10.0.2.1");
   }
 
-  void AddRoute(Host& host, const char* net, const char* gateway) {
-    const MachineScope machine(sim_.machine());
-    const HostScope on_host(host);
-    EXPECT_EQ(rt_add({.dest = in_addr{inet_addr(net)},
-                      .plen = 24,
-                      .gateway = in_addr{inet_addr(gateway)}}), 0);
+  static void AddRoute(Host& host, const char* net, const char* gateway) {
+    EXPECT_EQ(host.AddRoute(*ParseRoute(net, gateway)), 0);
   }
 
   // A BIO connected, and told so, to the far host.

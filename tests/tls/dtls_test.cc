@@ -1,8 +1,6 @@
 // DTLS 1.2: datagrams, retransmission in virtual time, cookies, path MTU.
-#include <arpa/inet.h>
 #include <openssl/ssl.h>
 
-#include "kernel/inet/route.h"
 #include "kernel/net/link.h"
 #include "tests/tls/dtls_hosts.h"
 
@@ -158,14 +156,12 @@ class DtlsMtu : public DtlsHosts {
   DtlsMtu() : far_(sim_.AddHost("far")), narrow_(sim_.Connect(server_, far_, {.mtu = 1400})) {
     tls_.AddHost(far_);
     server_.SetSysctl("net.inet.ip.forwarding", 1);
-    AddRoute(client_, "10.0.2.0", "10.0.1.1");
-    AddRoute(far_, "10.0.1.0", "10.0.2.1");
+    AddRoute(client_, "10.0.2.0/24", "10.0.1.1");
+    AddRoute(far_, "10.0.1.0/24", "10.0.2.1");
   }
 
-  void AddRoute(Host& host, const char* net, const char* gateway) {
-    const MachineScope machine(sim_.machine());
-    const HostScope on_host(host);
-    EXPECT_EQ(rt_add({.dest = {inet_addr(net)}, .plen = 24, .gateway = {inet_addr(gateway)}}), 0);
+  static void AddRoute(Host& host, const char* net, const char* gateway) {
+    EXPECT_EQ(host.AddRoute(*ParseRoute(net, gateway)), 0);
   }
 
   void SetMtu(uint32_t mtu) {
