@@ -64,8 +64,8 @@ UapiHost& attach_host(Host& host) {
     uapi_describe(Here().machine->trace());
   }
   HostLocal<SocketHost>::Of(host).fd_ops = &kFdops;
-  proc_at_exit(host, fdfree);
   proc_at_exit(host, rthread_ended);
+  proc_at_exit(host, fdfree);
   UapiHost& here = HostLocal<UapiHost>::Make(host);
   host.live_counts.push_back({"mutex locked by a thread that has ended", &here.mutexes_left});
   return here;

@@ -73,12 +73,17 @@ auto WithoutUnwinding(Call call) noexcept -> decltype(call()) {
 
 }  // namespace sockbed
 
-// A name that may unwind the process it is called in, and one that may not.
-#define SOCKBED_SHIM(result, name, params, args) \
-  result name params { return InProcess() ? uapi::name args : Real().name args; }
-#define SOCKBED_SHIM_NOTHROW(result, name, params, args)                                       \
-  result name params noexcept {                                                                \
-    return InProcess() ? WithoutUnwinding([&] { return uapi::name args; }) : Real().name args; \
+// A name that may unwind the process it is called in, and one that may not. Each is uapi's where
+// `inside` holds.
+#define SOCKBED_SHIM_IF(inside, result, name, params, args) \
+  result name params { return (inside) ? uapi::name args : Real().name args; }
+#define SOCKBED_SHIM_NOTHROW_IF(inside, result, name, params, args)                              \
+  result name params noexcept {                                                                  \
+    return (inside) ? WithoutUnwinding([&] { return uapi::name args; }) : Real().name args;       \
   }
+#define SOCKBED_SHIM(result, name, params, args) \
+  SOCKBED_SHIM_IF(InProcess(), result, name, params, args)
+#define SOCKBED_SHIM_NOTHROW(result, name, params, args) \
+  SOCKBED_SHIM_NOTHROW_IF(InProcess(), result, name, params, args)
 
 #endif  // SOCKBED_UAPI_POSIX_REAL_H_

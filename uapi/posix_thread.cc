@@ -16,6 +16,9 @@
 namespace sockbed {
 namespace {
 
+// The thread of a program, and not the kernel's code that closes what it has left behind.
+bool InProgram() { return InProcess() && (!curproc()->p_unwound || uapi::ThreadCleansUp()); }
+
 // Between processes, in an event, somebody takes a lock that a suspended thread holds: nobody would
 // ever give it back, and the real function would sleep for ever.
 void MustBeFree(const pthread_mutex_t* mutex) {
@@ -31,110 +34,120 @@ constexpr int kProcessors = 1;
 }  // namespace
 }  // namespace sockbed
 
-using sockbed::InProcess;
+using sockbed::InProgram;
 using sockbed::Real;
 using sockbed::WithoutUnwinding;
 namespace uapi = sockbed::uapi;
+
+#define SOCKBED_THREAD(result, name, params, args) \
+  SOCKBED_SHIM_IF(InProgram(), result, name, params, args)
+#define SOCKBED_THREAD_NOTHROW(result, name, params, args) \
+  SOCKBED_SHIM_NOTHROW_IF(InProgram(), result, name, params, args)
 
 #pragma GCC visibility push(default)
 extern "C" {
 
 // --- Life. ---
-SOCKBED_SHIM_NOTHROW(int, pthread_create,
-                     (pthread_t * thread, const pthread_attr_t* attr, void* (*start)(void*),
-                      void* arg),
-                     (thread, attr, start, arg))
+SOCKBED_THREAD_NOTHROW(int, pthread_create,
+                       (pthread_t * thread, const pthread_attr_t* attr, void* (*start)(void*),
+                        void* arg),
+                       (thread, attr, start, arg))
 void pthread_exit(void* result) {
-  if (InProcess()) uapi::pthread_exit(result);
+  if (InProgram()) uapi::pthread_exit(result);
   Real().pthread_exit(result);
   __builtin_unreachable();
 }
-SOCKBED_SHIM(int, pthread_join, (pthread_t thread, void** result), (thread, result))
-SOCKBED_SHIM_NOTHROW(int, pthread_tryjoin_np, (pthread_t thread, void** result), (thread, result))
-SOCKBED_SHIM(int, pthread_timedjoin_np, (pthread_t thread, void** result, const timespec* abstime),
-             (thread, result, abstime))
-SOCKBED_SHIM_NOTHROW(int, pthread_detach, (pthread_t thread), (thread))
-SOCKBED_SHIM_NOTHROW(pthread_t, pthread_self, (), ())
-SOCKBED_SHIM(int, pthread_cancel, (pthread_t thread), (thread))
-SOCKBED_SHIM(int, pthread_setcancelstate, (int state, int* old), (state, old))
-SOCKBED_SHIM(int, pthread_setcanceltype, (int type, int* old), (type, old))
-SOCKBED_SHIM(void, pthread_testcancel, (), ())
-SOCKBED_SHIM_NOTHROW(int, pthread_kill, (pthread_t thread, int signo), (thread, signo))
-SOCKBED_SHIM_NOTHROW(int, pthread_sigmask, (int how, const sigset_t* set, sigset_t* old),
-                     (how, set, old))
-SOCKBED_SHIM_NOTHROW(int, sched_yield, (), ())
-int get_nprocs() noexcept { return InProcess() ? sockbed::kProcessors : Real().get_nprocs(); }
+SOCKBED_THREAD(int, pthread_join, (pthread_t thread, void** result), (thread, result))
+SOCKBED_THREAD_NOTHROW(int, pthread_tryjoin_np, (pthread_t thread, void** result), (thread, result))
+SOCKBED_THREAD(int, pthread_timedjoin_np,
+               (pthread_t thread, void** result, const timespec* abstime),
+               (thread, result, abstime))
+SOCKBED_THREAD_NOTHROW(int, pthread_detach, (pthread_t thread), (thread))
+SOCKBED_THREAD_NOTHROW(pthread_t, pthread_self, (), ())
+SOCKBED_THREAD(int, pthread_cancel, (pthread_t thread), (thread))
+SOCKBED_THREAD(int, pthread_setcancelstate, (int state, int* old), (state, old))
+SOCKBED_THREAD(int, pthread_setcanceltype, (int type, int* old), (type, old))
+SOCKBED_THREAD(void, pthread_testcancel, (), ())
+SOCKBED_THREAD_NOTHROW(int, pthread_kill, (pthread_t thread, int signo), (thread, signo))
+SOCKBED_THREAD_NOTHROW(int, pthread_sigmask, (int how, const sigset_t* set, sigset_t* old),
+                       (how, set, old))
+SOCKBED_THREAD_NOTHROW(int, sched_yield, (), ())
+int get_nprocs() noexcept { return InProgram() ? sockbed::kProcessors : Real().get_nprocs(); }
 int get_nprocs_conf() noexcept {
-  return InProcess() ? sockbed::kProcessors : Real().get_nprocs_conf();
+  return InProgram() ? sockbed::kProcessors : Real().get_nprocs_conf();
 }
 
 // --- Mutexes and condition variables. ---
 int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
-  if (InProcess()) return WithoutUnwinding([mutex] { return uapi::pthread_mutex_lock(mutex); });
+  if (InProgram()) return WithoutUnwinding([mutex] { return uapi::pthread_mutex_lock(mutex); });
   sockbed::MustBeFree(mutex);
   return Real().pthread_mutex_lock(mutex);
 }
-SOCKBED_SHIM_NOTHROW(int, pthread_mutex_trylock, (pthread_mutex_t * mutex), (mutex))
-SOCKBED_SHIM_NOTHROW(int, pthread_mutex_timedlock,
-                     (pthread_mutex_t * mutex, const timespec* abstime), (mutex, abstime))
-SOCKBED_SHIM_NOTHROW(int, pthread_mutex_clocklock,
-                     (pthread_mutex_t * mutex, clockid_t clock, const timespec* abstime),
-                     (mutex, clock, abstime))
-SOCKBED_SHIM_NOTHROW(int, pthread_mutex_unlock, (pthread_mutex_t * mutex), (mutex))
-SOCKBED_SHIM_NOTHROW(int, pthread_mutex_destroy, (pthread_mutex_t * mutex), (mutex))
-SOCKBED_SHIM(int, pthread_cond_wait, (pthread_cond_t * cond, pthread_mutex_t* mutex), (cond, mutex))
-SOCKBED_SHIM(int, pthread_cond_timedwait,
-             (pthread_cond_t * cond, pthread_mutex_t* mutex, const timespec* abstime),
-             (cond, mutex, abstime))
-SOCKBED_SHIM(int, pthread_cond_clockwait,
-             (pthread_cond_t * cond, pthread_mutex_t* mutex, clockid_t clock,
-              const timespec* abstime),
-             (cond, mutex, clock, abstime))
-SOCKBED_SHIM_NOTHROW(int, pthread_cond_signal, (pthread_cond_t * cond), (cond))
-SOCKBED_SHIM_NOTHROW(int, pthread_cond_broadcast, (pthread_cond_t * cond), (cond))
-SOCKBED_SHIM_NOTHROW(int, pthread_cond_destroy, (pthread_cond_t * cond), (cond))
+SOCKBED_THREAD_NOTHROW(int, pthread_mutex_trylock, (pthread_mutex_t * mutex), (mutex))
+SOCKBED_THREAD_NOTHROW(int, pthread_mutex_timedlock,
+                       (pthread_mutex_t * mutex, const timespec* abstime), (mutex, abstime))
+SOCKBED_THREAD_NOTHROW(int, pthread_mutex_clocklock,
+                       (pthread_mutex_t * mutex, clockid_t clock, const timespec* abstime),
+                       (mutex, clock, abstime))
+SOCKBED_THREAD_NOTHROW(int, pthread_mutex_unlock, (pthread_mutex_t * mutex), (mutex))
+SOCKBED_THREAD_NOTHROW(int, pthread_mutex_destroy, (pthread_mutex_t * mutex), (mutex))
+SOCKBED_THREAD(int, pthread_cond_wait, (pthread_cond_t * cond, pthread_mutex_t* mutex),
+               (cond, mutex))
+SOCKBED_THREAD(int, pthread_cond_timedwait,
+               (pthread_cond_t * cond, pthread_mutex_t* mutex, const timespec* abstime),
+               (cond, mutex, abstime))
+SOCKBED_THREAD(int, pthread_cond_clockwait,
+               (pthread_cond_t * cond, pthread_mutex_t* mutex, clockid_t clock,
+                const timespec* abstime),
+               (cond, mutex, clock, abstime))
+SOCKBED_THREAD_NOTHROW(int, pthread_cond_signal, (pthread_cond_t * cond), (cond))
+SOCKBED_THREAD_NOTHROW(int, pthread_cond_broadcast, (pthread_cond_t * cond), (cond))
+SOCKBED_THREAD_NOTHROW(int, pthread_cond_destroy, (pthread_cond_t * cond), (cond))
 
 // --- Other locks. ---
-SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_rdlock, (pthread_rwlock_t * lock), (lock))
-SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_wrlock, (pthread_rwlock_t * lock), (lock))
-SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_tryrdlock, (pthread_rwlock_t * lock), (lock))
-SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_trywrlock, (pthread_rwlock_t * lock), (lock))
-SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_timedrdlock,
-                     (pthread_rwlock_t * lock, const timespec* abstime), (lock, abstime))
-SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_timedwrlock,
-                     (pthread_rwlock_t * lock, const timespec* abstime), (lock, abstime))
-SOCKBED_SHIM_NOTHROW(int, pthread_rwlock_unlock, (pthread_rwlock_t * lock), (lock))
-SOCKBED_SHIM_NOTHROW(int, pthread_barrier_init,
-                     (pthread_barrier_t * barrier, const pthread_barrierattr_t* attr,
-                      unsigned count),
-                     (barrier, attr, count))
-SOCKBED_SHIM_NOTHROW(int, pthread_barrier_wait, (pthread_barrier_t * barrier), (barrier))
-SOCKBED_SHIM_NOTHROW(int, pthread_barrier_destroy, (pthread_barrier_t * barrier), (barrier))
-SOCKBED_SHIM_NOTHROW(int, pthread_spin_lock, (pthread_spinlock_t * lock), (lock))
-SOCKBED_SHIM_NOTHROW(int, pthread_spin_trylock, (pthread_spinlock_t * lock), (lock))
-SOCKBED_SHIM_NOTHROW(int, pthread_spin_unlock, (pthread_spinlock_t * lock), (lock))
-SOCKBED_SHIM(int, sem_wait, (sem_t * sem), (sem))
-SOCKBED_SHIM_NOTHROW(int, sem_trywait, (sem_t * sem), (sem))
-SOCKBED_SHIM(int, sem_timedwait, (sem_t * sem, const timespec* abstime), (sem, abstime))
-SOCKBED_SHIM(int, sem_clockwait, (sem_t * sem, clockid_t clock, const timespec* abstime),
-             (sem, clock, abstime))
-SOCKBED_SHIM_NOTHROW(int, sem_post, (sem_t * sem), (sem))
+SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_rdlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_wrlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_tryrdlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_trywrlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_timedrdlock,
+                       (pthread_rwlock_t * lock, const timespec* abstime), (lock, abstime))
+SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_timedwrlock,
+                       (pthread_rwlock_t * lock, const timespec* abstime), (lock, abstime))
+SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_unlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_THREAD_NOTHROW(int, pthread_barrier_init,
+                       (pthread_barrier_t * barrier, const pthread_barrierattr_t* attr,
+                        unsigned count),
+                       (barrier, attr, count))
+SOCKBED_THREAD_NOTHROW(int, pthread_barrier_wait, (pthread_barrier_t * barrier), (barrier))
+SOCKBED_THREAD_NOTHROW(int, pthread_barrier_destroy, (pthread_barrier_t * barrier), (barrier))
+SOCKBED_THREAD_NOTHROW(int, pthread_spin_lock, (pthread_spinlock_t * lock), (lock))
+SOCKBED_THREAD_NOTHROW(int, pthread_spin_trylock, (pthread_spinlock_t * lock), (lock))
+SOCKBED_THREAD_NOTHROW(int, pthread_spin_unlock, (pthread_spinlock_t * lock), (lock))
+SOCKBED_THREAD(int, sem_wait, (sem_t * sem), (sem))
+SOCKBED_THREAD_NOTHROW(int, sem_trywait, (sem_t * sem), (sem))
+SOCKBED_THREAD(int, sem_timedwait, (sem_t * sem, const timespec* abstime), (sem, abstime))
+SOCKBED_THREAD(int, sem_clockwait, (sem_t * sem, clockid_t clock, const timespec* abstime),
+               (sem, clock, abstime))
+SOCKBED_THREAD_NOTHROW(int, sem_post, (sem_t * sem), (sem))
 
 // --- Once and keys. ---
-SOCKBED_SHIM(int, pthread_once, (pthread_once_t * once, void (*init)()), (once, init))
-SOCKBED_SHIM_NOTHROW(int, pthread_key_create, (pthread_key_t * key, void (*destructor)(void*)),
-                     (key, destructor))
-// A key made outside belongs to the OS thread wherever it is used: a library's own bookkeeping.
-int pthread_key_delete(pthread_key_t key) noexcept {
-  return InProcess() && uapi::IsOwnKey(key) ? uapi::pthread_key_delete(key)
-                                            : Real().pthread_key_delete(key);
+SOCKBED_THREAD(int, pthread_once, (pthread_once_t * once, void (*init)()), (once, init))
+int pthread_key_create(pthread_key_t* key, void (*destructor)(void*)) noexcept {
+  const int error = Real().pthread_key_create(key, destructor);
+  if (error == 0 && InProgram()) uapi::NoteKey(*key, destructor);
+  return error;
 }
+int pthread_key_delete(pthread_key_t key) noexcept {
+  if (uapi::IsOwnKey(key)) uapi::ForgetKey(key);
+  return Real().pthread_key_delete(key);
+}
+// A key made outside belongs to the OS thread wherever it is used: a library's own bookkeeping.
 void* pthread_getspecific(pthread_key_t key) noexcept {
-  return InProcess() && uapi::IsOwnKey(key) ? uapi::pthread_getspecific(key)
+  return InProgram() && uapi::IsOwnKey(key) ? uapi::pthread_getspecific(key)
                                             : Real().pthread_getspecific(key);
 }
 int pthread_setspecific(pthread_key_t key, const void* value) noexcept {
-  return InProcess() && uapi::IsOwnKey(key) ? uapi::pthread_setspecific(key, value)
+  return InProgram() && uapi::IsOwnKey(key) ? uapi::pthread_setspecific(key, value)
                                             : Real().pthread_setspecific(key, value);
 }
 
@@ -147,7 +160,7 @@ long syscall(long number, ...) noexcept {
   long a[6];
   for (long& arg : a) arg = va_arg(args, long);
   va_end(args);
-  if (!InProcess()) return Real().syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (!InProgram()) return Real().syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   if (number == SYS_futex) {
     return WithoutUnwinding([&a] {
       return uapi::futex(reinterpret_cast<uint32_t*>(a[0]), static_cast<int>(a[1]),

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <string>
 #include <utility>
@@ -23,9 +24,15 @@ namespace {
 
 constexpr SimTime kThreadCallNs = 20;       // of a call that need not enter a real kernel
 constexpr SimTime kYieldNs = kMicrosecond;  // of one that says it has nothing to do
-constexpr size_t kKeysMax = PTHREAD_KEYS_MAX;
-// Keys of the simulation lie beyond those of the C library.
-constexpr pthread_key_t kFirstKey = 1 << 16;
+
+// The keys that were made inside simulated processes. They belong to the OS process, as do the static
+// variables of programs and libraries that hold them: one made by one simulated process is met again
+// in the next. What a thread has under a key is in its rthread.
+struct Key {
+  void (*destructor)(void*) = nullptr;
+  uint32_t generation = 0;  // odd: in use
+};
+constinit std::array<Key, PTHREAD_KEYS_MAX> own_keys;
 
 rthread* NewThread(rprocess* process, proc* p) {
   auto made = std::make_unique<rthread>();
@@ -47,19 +54,14 @@ rthread* FindThread(pthread_t id) {
 
 void Forget(rthread* thread) { thread->process->threads.erase(thread->id); }
 
-rprocess::Key* KeyOf(pthread_key_t key) {
-  std::vector<rprocess::Key>& keys = SelfThread()->process->keys;
-  if (key < kFirstKey || key - kFirstKey >= keys.size()) return nullptr;
-  rprocess::Key* const found = &keys[key - kFirstKey];
-  return found->generation % 2 != 0 ? found : nullptr;
-}
-
-// Hands what the keys hold to their destructors, which may set values anew: some rounds of it.
+// Hands what the keys hold to their destructors, which may set values anew: some rounds of it. Of
+// the last thread of a process, too: a real one's memory goes with it, a simulated one's must be
+// given back.
 void DestroySpecific(rthread* self) {
   for (int round = 0; round < PTHREAD_DESTRUCTOR_ITERATIONS; ++round) {
     bool any = false;
     for (size_t i = 0; i < self->specific.size(); ++i) {
-      const rprocess::Key key = self->process->keys[i];
+      const Key& key = own_keys[i];
       const rthread::Specific held = std::exchange(self->specific[i], {});
       if (held.value == nullptr || held.generation != key.generation) continue;
       if (key.destructor == nullptr || key.generation % 2 == 0) continue;
@@ -72,13 +74,11 @@ void DestroySpecific(rthread* self) {
 
 // What remains to be done when a thread ends alone.
 void EndAlone(rthread* self) {
-  proc* const p = self->thr_proc;
-  DestroySpecific(self);
   if (self->held == 0) return;
   Host& host = CurrentHost();
   host.Say("thread " + std::to_string(self->id) + " has ended with " + std::to_string(self->held) +
            " mutex(es) locked");
-  HostLocal<UapiHost>::Of(*p->p_host).mutexes_left += self->held;
+  attach_host(host).mutexes_left += self->held;
 }
 
 // The thread unwinds: by pthread_exit, cancelled, or with its process, which asks for nothing more.
@@ -148,13 +148,13 @@ rthread* SelfThread() {
   proc* const p = curproc();
   if (p->p_rthread != nullptr) return p->p_rthread;
   KASSERT(is_mainproc(p));  // the others get theirs as they are made
+  attach_host(CurrentHost());
   return NewThread(new rprocess, p);
 }
 
 proc* BeginThreadCall() {
   proc* const p = curproc();
   KASSERT(p != nullptr);
-  if (__builtin_expect(p->p_fd == nullptr, 0)) fdinit(p);
   proc_charge(p, kThreadCallNs);
   if (fault::Fires(Site::kThreadPreempt, Here().pid)) yield();
   return p;
@@ -187,9 +187,16 @@ int ThreadErrno(int error) {
   return error == 0 ? 0 : -1;
 }
 
+bool ThreadCleansUp() {
+  const rthread* const thread = curproc()->p_rthread;
+  return thread != nullptr && thread->cleans_up;
+}
+
 void rthread_ended(proc* p) {
+  if (p->p_rthread == nullptr) return;
+  p->p_rthread->cleans_up = true;
+  DestroySpecific(p->p_rthread);
   rthread* const thread = std::exchange(p->p_rthread, nullptr);
-  if (thread == nullptr) return;
   rprocess* const process = thread->process;
   thread->thr_proc = nullptr;
   wakeup(thread);
@@ -204,6 +211,7 @@ int pthread_create(pthread_t* id, const pthread_attr_t* attr, void* (*start)(voi
   if (fault::Fires(Site::kPoolGet, Here().pid)) return EAGAIN;
   int detach_state = PTHREAD_CREATE_JOINABLE;
   if (attr != nullptr && pthread_attr_getdetachstate(attr, &detach_state) != 0) return EINVAL;
+  fdinit(p);  // the table that they are to share
   rprocess* const process = SelfThread()->process;
   proc* const made = proc_spawn({.main = [start, arg] { return ThreadMain(start, arg); },
                                  .stack_bytes = StackOf(p, attr),
@@ -338,44 +346,32 @@ int pthread_once(pthread_once_t* once, void (*init)()) {
 
 // --- Keys. ---
 
-bool IsOwnKey(pthread_key_t key) { return key >= kFirstKey; }
-
-int pthread_key_create(pthread_key_t* key, void (*destructor)(void*)) {
-  BeginThreadCall();
-  std::vector<rprocess::Key>& keys = SelfThread()->process->keys;
-  const auto free = std::ranges::find_if(keys, [](const auto& k) { return k.generation % 2 == 0; });
-  const size_t index = static_cast<size_t>(free - keys.begin());
-  if (index == kKeysMax) return EAGAIN;
-  if (free == keys.end()) keys.emplace_back();
-  keys[index] = {.destructor = destructor, .generation = keys[index].generation + 1};
-  *key = kFirstKey + static_cast<pthread_key_t>(index);
-  return 0;
+void NoteKey(pthread_key_t key, void (*destructor)(void*)) {
+  KASSERT(key < own_keys.size() && !IsOwnKey(key));
+  own_keys[key] = {.destructor = destructor, .generation = own_keys[key].generation + 1};
 }
 
-int pthread_key_delete(pthread_key_t key) {
-  BeginThreadCall();
-  rprocess::Key* const found = KeyOf(key);
-  if (found == nullptr) return EINVAL;
-  ++found->generation;  // what threads hold is of an old one now
-  return 0;
+void ForgetKey(pthread_key_t key) {
+  KASSERT(IsOwnKey(key));
+  ++own_keys[key].generation;  // what threads hold is of an old one now
+}
+
+bool IsOwnKey(pthread_key_t key) {
+  return key < own_keys.size() && own_keys[key].generation % 2 != 0;
 }
 
 void* pthread_getspecific(pthread_key_t key) {
-  const rprocess::Key* const found = KeyOf(key);
   const std::vector<rthread::Specific>& specific = SelfThread()->specific;
-  const size_t index = key - kFirstKey;
-  if (found == nullptr || index >= specific.size()) return nullptr;
-  return specific[index].generation == found->generation ? specific[index].value : nullptr;
+  if (!IsOwnKey(key) || key >= specific.size()) return nullptr;
+  return specific[key].generation == own_keys[key].generation ? specific[key].value : nullptr;
 }
 
 int pthread_setspecific(pthread_key_t key, const void* value) {
   BeginThreadCall();
-  const rprocess::Key* const found = KeyOf(key);
-  if (found == nullptr) return EINVAL;
+  if (!IsOwnKey(key)) return EINVAL;
   std::vector<rthread::Specific>& specific = SelfThread()->specific;
-  const size_t index = key - kFirstKey;
-  if (index >= specific.size()) specific.resize(index + 1);
-  specific[index] = {.value = const_cast<void*>(value), .generation = found->generation};
+  if (key >= specific.size()) specific.resize(key + 1);
+  specific[key] = {.value = const_cast<void*>(value), .generation = own_keys[key].generation};
   return 0;
 }
 

@@ -104,13 +104,16 @@ long futex(uint32_t* word, int op, uint32_t value, const timespec* limit, uint32
 // --- Once, and what each thread has of its own. ---
 
 int pthread_once(pthread_once_t* once, void (*init)());  // [sleeps] "once"
-// Keys that are made here are the process's; those made outside a simulation stay the OS thread's.
-// Errors: EAGAIN (PTHREAD_KEYS_MAX).
-int pthread_key_create(pthread_key_t* key, void (*destructor)(void*));
-int pthread_key_delete(pthread_key_t key);  // Errors: EINVAL.
+// What a thread has under a key of its own. The C library makes the key; who makes it inside a
+// simulated process notes it here, and it is each simulated thread's from then on. Keys made outside
+// stay the OS thread's. Errors: EINVAL (no key of ours).
 void* pthread_getspecific(pthread_key_t key);
-int pthread_setspecific(pthread_key_t key, const void* value);  // Errors: EINVAL.
+int pthread_setspecific(pthread_key_t key, const void* value);
+void NoteKey(pthread_key_t key, void (*destructor)(void*));
+void ForgetKey(pthread_key_t key);
 bool IsOwnKey(pthread_key_t key);
+// Whether the destructors of keys run now, the last code of a program there is.
+bool ThreadCleansUp();
 
 }  // namespace sockbed::uapi
 

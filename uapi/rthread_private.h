@@ -36,19 +36,14 @@ struct rthread {
   bool joining = false;  // somebody waits for it
   bool cancel_enabled = true;
   bool cancelled = false;          // asked to end
+  bool cleans_up = false;          // runs the destructors of its keys, when all else is gone
   int held = 0;                    // mutexes it has locked
   int uncancellable = 0;           // depth of waits that cancellation does not end
   std::vector<Specific> specific;  // by key
 };
 
 struct rprocess {
-  struct Key {
-    void (*destructor)(void*) = nullptr;
-    uint32_t generation = 0;  // odd: in use
-  };
-
   std::map<pthread_t, std::unique_ptr<rthread>> threads;
-  std::vector<Key> keys;
   int procs = 0;  // that have not ended
 };
 
@@ -74,7 +69,8 @@ bool ThreadIsDying(const proc* p);
 // Sets errno for the calls that report by it. Returns -1, or 0 if there is no error.
 int ThreadErrno(int error);
 
-// A thread has ended: tells who joins it. An exit hook.
+// A thread has ended: what it has under its keys goes to their destructors; tells who joins it. An
+// exit hook, before the one that closes descriptors.
 void rthread_ended(proc* p);
 
 }  // namespace uapi
