@@ -155,10 +155,13 @@ rthread* SelfThread() {
 proc* BeginThreadCall() {
   proc* const p = curproc();
   KASSERT(p != nullptr);
-  proc_charge(p, kThreadCallNs);
+  if (p->p_mainproc->p_threads == nullptr) return p;
+  ChargeThreadCall(p);
   if (fault::Fires(Site::kThreadPreempt, Here().pid)) yield();
   return p;
 }
+
+void ChargeThreadCall(proc* p) { proc_charge(p, kThreadCallNs); }
 
 int ThreadDeadline(clockid_t clock, const timespec* abstime, SimTime* until) {
   if (abstime == nullptr || abstime->tv_nsec < 0 || abstime->tv_nsec >= kSecond) return EINVAL;

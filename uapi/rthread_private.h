@@ -52,9 +52,12 @@ namespace uapi {
 // The current thread's; made for the first thread of a process when it is first asked for.
 rthread* SelfThread();
 
-// The start of each call: charges a little, so that threads that spin move time on, and may let
-// another thread run in between (fault point thread.preempt).
+// The start of each call. Of a process with several threads it charges a little, so that threads that
+// spin move time on, and may let another one run in between (fault point thread.preempt); a process
+// with one pays nothing for the locks that libraries take.
 proc* BeginThreadCall();
+// The charge alone: for a try that has failed, which is tried again.
+void ChargeThreadCall(proc* p);
 
 // When a wait ends. Errors: EINVAL (not a time, or not a clock that waits go by).
 [[nodiscard]] int ThreadDeadline(clockid_t clock, const timespec* abstime, SimTime* until);

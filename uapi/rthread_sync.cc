@@ -16,6 +16,10 @@ namespace {
 
 // --- Mutexes. ---
 
+// __lock as the C library has it: free, taken, and taken while somebody may wait. Who has waited
+// himself takes it the last way, for there may be others.
+enum { kFree, kTaken, kWaited };
+
 // What kinds have in common is in the low bits; 16 is robust, which nobody survives to notice here.
 constexpr int kKindMask = 3;
 constexpr int kRobust = 16;
@@ -23,11 +27,11 @@ constexpr unsigned kDepthMax = 0x7fff'ffff;
 
 int KindOf(const pthread_mutex_t* mutex) { return mutex->__data.__kind & kKindMask; }
 bool IsOwn(const pthread_mutex_t* mutex, const proc* p) {
-  return mutex->__data.__lock != 0 && mutex->__data.__owner == p->p_pid;
+  return mutex->__data.__lock != kFree && mutex->__data.__owner == p->p_pid;
 }
 
-void Own(pthread_mutex_t* mutex, const proc* p) {
-  mutex->__data.__lock = 1;
+void Own(pthread_mutex_t* mutex, const proc* p, bool waited) {
+  mutex->__data.__lock = waited ? kWaited : kTaken;
   mutex->__data.__owner = p->p_pid;
   ++SelfThread()->held;
 }
@@ -44,14 +48,19 @@ int Lock(pthread_mutex_t* mutex, SimTime until) {
       return 0;
     }
   }
-  while (mutex->__data.__lock != 0) {
-    if (until == 0) return EBUSY;
+  bool waited = false;
+  for (; mutex->__data.__lock != kFree; waited = true) {
+    if (until == 0) {
+      ChargeThreadCall(p);
+      return EBUSY;
+    }
+    mutex->__data.__lock = kWaited;
     ++SelfThread()->uncancellable;
     const int error = ThreadSleep(mutex, "mutex", until);
     --SelfThread()->uncancellable;
     if (error == ETIMEDOUT) return ETIMEDOUT;
   }
-  Own(mutex, p);
+  Own(mutex, p, waited);
   return 0;
 }
 
@@ -73,10 +82,11 @@ int Unlock(pthread_mutex_t* mutex) {
     --mutex->__data.__count;
     return 0;
   }
-  mutex->__data.__lock = 0;
+  const bool waited = mutex->__data.__lock == kWaited;
+  mutex->__data.__lock = kFree;
   mutex->__data.__owner = 0;
   --SelfThread()->held;
-  wakeup_one(mutex);
+  if (waited) wakeup_one(mutex);
   return 0;
 }
 
@@ -86,12 +96,14 @@ void LockAgain(pthread_mutex_t* mutex, proc* p) {
   const uint64_t mask = p->p_sigmask;
   p->p_sigmask = ~uint64_t{0};
   ++SelfThread()->uncancellable;
-  while (mutex->__data.__lock != 0 && !ThreadIsDying(p)) {
+  bool waited = false;
+  for (; mutex->__data.__lock != kFree && !ThreadIsDying(p); waited = true) {
+    mutex->__data.__lock = kWaited;
     (void)tsleep(mutex, PUSER | PCATCH, "mutex", 0);  // whatever ends it, it looks again
   }
   --SelfThread()->uncancellable;
   p->p_sigmask = mask;
-  if (!IsOwn(mutex, p)) Own(mutex, p);
+  if (!IsOwn(mutex, p)) Own(mutex, p, waited);
 }
 
 // --- Condition variables. ---
@@ -121,24 +133,33 @@ clockid_t ClockOf(const pthread_cond_t* cond) {
 
 unsigned& ReadersOf(pthread_rwlock_t* lock) { return lock->__data.__pad3; }
 unsigned& WriterOf(pthread_rwlock_t* lock) { return lock->__data.__pad4; }
+unsigned char& WaitedFor(pthread_rwlock_t* lock) { return lock->__data.__pad1[0]; }
+
+// Waits for a change. Errors: EBUSY (not to wait), ETIMEDOUT.
+int AwaitLock(pthread_rwlock_t* lock, proc* p, SimTime until) {
+  if (until == 0) {
+    ChargeThreadCall(p);
+    return EBUSY;
+  }
+  WaitedFor(lock) = 1;
+  return ThreadSleep(lock, "rwlock", until) == ETIMEDOUT ? ETIMEDOUT : 0;
+}
 
 int LockForReading(pthread_rwlock_t* lock, SimTime until) {
-  const proc* const p = BeginThreadCall();
+  proc* const p = BeginThreadCall();
   if (WriterOf(lock) == static_cast<unsigned>(p->p_pid)) return until == 0 ? EBUSY : EDEADLK;
   while (WriterOf(lock) != 0) {
-    if (until == 0) return EBUSY;
-    if (ThreadSleep(lock, "rwlock", until) == ETIMEDOUT) return ETIMEDOUT;
+    if (const int error = AwaitLock(lock, p, until)) return error;
   }
   ++ReadersOf(lock);
   return 0;
 }
 
 int LockForWriting(pthread_rwlock_t* lock, SimTime until) {
-  const proc* const p = BeginThreadCall();
+  proc* const p = BeginThreadCall();
   if (WriterOf(lock) == static_cast<unsigned>(p->p_pid)) return until == 0 ? EBUSY : EDEADLK;
   while (WriterOf(lock) != 0 || ReadersOf(lock) != 0) {
-    if (until == 0) return EBUSY;
-    if (ThreadSleep(lock, "rwlock", until) == ETIMEDOUT) return ETIMEDOUT;
+    if (const int error = AwaitLock(lock, p, until)) return error;
   }
   WriterOf(lock) = static_cast<unsigned>(p->p_pid);
   return 0;
@@ -149,9 +170,12 @@ int LockForWriting(pthread_rwlock_t* lock, SimTime until) {
 uint32_t& ValueOf(sem_t* sem) { return *reinterpret_cast<uint32_t*>(sem->__size); }
 
 int Down(sem_t* sem, SimTime until) {
-  BeginThreadCall();
+  proc* const p = BeginThreadCall();
   while (ValueOf(sem) == 0) {
-    if (until == 0) return EAGAIN;
+    if (until == 0) {
+      ChargeThreadCall(p);
+      return EAGAIN;
+    }
     if (const int error = ThreadSleep(sem, "sem", until)) return error;
   }
   --ValueOf(sem);
@@ -245,7 +269,10 @@ int pthread_rwlock_unlock(pthread_rwlock_t* lock) {
     if (!ThreadIsDying(p)) proc_abort("a lock is unlocked that the thread has not locked");
     return EPERM;
   }
-  wakeup(lock);
+  if (WaitedFor(lock) != 0) {  // all look again: whoever cannot have it yet waits again
+    WaitedFor(lock) = 0;
+    wakeup(lock);
+  }
   return 0;
 }
 
