@@ -13,7 +13,7 @@ namespace {
 
 void EmitPool(MbufRecord type, int pool, const MbufAccount& account) {
   Emit(Room::kMbuf, static_cast<uint8_t>(type), 0, PackText(kPoolClasses[pool].name),
-       static_cast<uint64_t>(account.bytes), static_cast<uint64_t>(account.limit));
+       static_cast<uint64_t>(account.bytes_used()), static_cast<uint64_t>(account.limit));
 }
 
 constexpr size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
@@ -65,11 +65,34 @@ void MbufAccount::SetBounds(int pool) {
   Pool& p = pools[pool];
   const int64_t per_page = kPoolClasses[pool].per_page;
   p.room = watched() ? 0 : p.pages * per_page;
-  p.floor = watched() ? INT64_MAX : std::max<int64_t>(p.pages - 1, 0) * per_page;
+  p.floor = watched() || bytes > limit ? INT64_MAX : -1;
 }
 
 void MbufAccount::SetBounds() {
   for (int pool = 0; pool < kPools; ++pool) SetBounds(pool);
+}
+
+int64_t MbufAccount::PagesUsed(int pool) const {
+  const int64_t per_page = kPoolClasses[pool].per_page;
+  return (pools[pool].live + per_page - 1) / per_page;
+}
+
+int64_t MbufAccount::bytes_used() const {
+  int64_t used = 0;
+  for (int pool = 0; pool < kPools; ++pool) used += PagesUsed(pool) * kPoolClasses[pool].page_bytes;
+  return used;
+}
+
+void MbufAccount::GiveEmptyPagesBack() {
+  for (int pool = 0; pool < kPools; ++pool) pools[pool].pages = PagesUsed(pool);
+  bytes = bytes_used();
+  SetBounds();
+}
+
+bool MbufAccount::PageFits(int pool) {
+  const int32_t page_bytes = kPoolClasses[pool].page_bytes;
+  if (bytes + page_bytes > limit) GiveEmptyPagesBack();
+  return bytes + page_bytes <= limit;
 }
 
 void MbufAccount::TakePage(int pool) {
@@ -77,13 +100,13 @@ void MbufAccount::TakePage(int pool) {
   bytes += kPoolClasses[pool].page_bytes;
   ++p.pages;
   p.pages_max = std::max(p.pages_max, p.pages);
-  SetBounds(pool);
+  bytes > limit ? SetBounds() : SetBounds(pool);
 }
 
 bool MbufAccount::TryCharge(int pool) {
   Pool& p = pools[pool];
   if (p.live == p.pages * kPoolClasses[pool].per_page) {
-    if (bytes + kPoolClasses[pool].page_bytes > limit) return false;
+    if (!PageFits(pool)) return false;
     TakePage(pool);
   }
   ++p.live;
@@ -92,7 +115,10 @@ bool MbufAccount::TryCharge(int pool) {
 
 void MbufAccount::ChargeArrived(int pool) {
   Pool& p = pools[pool];
-  if (p.live == p.pages * kPoolClasses[pool].per_page) TakePage(pool);
+  if (p.live == p.pages * kPoolClasses[pool].per_page) {
+    (void)PageFits(pool);  // it has come, whether it does or not
+    TakePage(pool);
+  }
   ++p.live;
 }
 
@@ -136,13 +162,8 @@ void MbufAccount::Wait(int pool) {
 }
 
 void MbufAccount::AfterRelease(int pool) {
-  Pool& p = pools[pool];
-  KASSERT(p.live >= 0);  // nothing is given back twice: an empty pool has the floor 0
-  if (p.live == (p.pages - 1) * kPoolClasses[pool].per_page) {
-    --p.pages;
-    bytes -= kPoolClasses[pool].page_bytes;
-    SetBounds(pool);
-  }
+  KASSERT(pools[pool].live >= 0);  // nothing is given back twice
+  if (bytes > limit) GiveEmptyPagesBack();
   if (first_waiter != nullptr) WakeSoon();
   if (host == nullptr && idle()) memory->RecycleAccount(this);
 }
@@ -187,6 +208,7 @@ void MbufAccount::Wake(Event* event) {
 void MbufAccount::SetLimit(int64_t clusters) {
   KASSERT(clusters > 0 && clusters <= INT64_MAX / MCLBYTES);
   limit = clusters * MCLBYTES;
+  GiveEmptyPagesBack();
   Emit(Room::kMbuf, static_cast<uint8_t>(MbufRecord::kSetLimit), 0,
        static_cast<uint64_t>(clusters));
   if (first_waiter != nullptr) WakeSoon();

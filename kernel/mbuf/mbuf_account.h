@@ -6,11 +6,13 @@
 // Owns:        MbufPool owns memory and accounts; a host borrows its account until it ends.
 // Units:       bytes; live, room and floor in items.
 // Invariants:  1. Memory is the machine's: an item charged to one host may be freed by another.
-//              2. Each pool has just the pages that its live items fill: they count as perfectly
-//                 packed, and as given back at once.
+//              2. What a pool uses is the pages that its live items fill: they count as perfectly
+//                 packed. It keeps those that it once took until the limit is reached, so that
+//                 an mbuf taken and given back again and again counts no pages; who looks at the
+//                 figures does not see that.
 //              3. bytes is the sum over the pools' pages. Requests keep it within limit; packets
-//              that
-//                 arrive from another host, and a limit that was lowered, may leave it above.
+//                 that arrive from another host, and a limit that was lowered, may leave it above:
+//                 then no page is kept empty.
 //              4. An account outlives its host until the last item charged to it has come back.
 // Source:      OpenBSD sys/kern/subr_pool.c, and m_pool_alloc in uipc_mbuf.c; pool(9).
 #ifndef SOCKBED_KERNEL_MBUF_MBUF_ACCOUNT_H_
@@ -74,8 +76,8 @@ struct MbufAccount {
   struct Pool {
     int64_t live = 0;   // items in use
     int64_t room = 0;   // Charge looks closer when live has come up to this: the pages are full
-    int64_t floor = 0;  // Release does when live has come down to this: a page is empty
-    int64_t pages = 0;
+    int64_t floor = 0;  // Release does when live has come down to this
+    int64_t pages = 0;  // kept
     int64_t pages_max = 0;
     int64_t failures = 0;
   };
@@ -105,11 +107,15 @@ struct MbufAccount {
   void Close();
   bool idle() const;
 
+  // The pages that the live items of `pool` fill, and the bytes of all pools' pages.
+  int64_t PagesUsed(int pool) const;
+  int64_t bytes_used() const;
+
   std::array<Pool, kPools> pools;
   mbstat stat;
   int64_t live_clusters = 0;
   int64_t live_tags = 0;
-  int64_t bytes = 0;
+  int64_t bytes = 0;  // of all pages kept
   int64_t limit = kMaxClustersDefault * MCLBYTES;
   int64_t nmbclust = kMaxClustersDefault;  // kern.maxclusters
   uint64_t packets = 0;                    // the last sim_id given
@@ -129,6 +135,8 @@ struct MbufAccount {
   bool Awaited(int pool) const;
   void Wait(int pool);
   void TakePage(int pool);
+  bool PageFits(int pool);  // within the limit; gives empty pages back if it must
+  void GiveEmptyPagesBack();
   void AfterRelease(int pool);
   void WakeSoon();
   static void Wake(Event* event);

@@ -50,7 +50,7 @@ std::vector<MbufPoolStat> mbuf_pools(const HostBase& host) {
     const MbufAccount::Pool& p = account.pools[pool];
     const PoolClass& c = kPoolClasses[pool];
     const int64_t pages = c.page_bytes / kMbufPageBytes;
-    stats.push_back({c.name, static_cast<int32_t>(c.size), p.live, p.pages * pages,
+    stats.push_back({c.name, static_cast<int32_t>(c.size), p.live, account.PagesUsed(pool) * pages,
                      p.pages_max * pages, p.failures});
   }
   return stats;
@@ -58,7 +58,7 @@ std::vector<MbufPoolStat> mbuf_pools(const HostBase& host) {
 
 int m_pool_used() {
   const MbufAccount& account = CurrentAccount();
-  return static_cast<int>(account.bytes * 100 / account.limit);
+  return static_cast<int>(account.bytes_used() * 100 / account.limit);
 }
 
 std::string mbuf_leaks(const HostBase& host) {
