@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "kernel/sim/kassert.h"
@@ -10,8 +11,10 @@ namespace sockbed {
 
 void SysctlTable::Add(std::string name, Node node) {
   KASSERT(node.value != nullptr);
-  const bool is_new = nodes_.emplace(std::move(name), std::move(node)).second;
+  if (nodes_.empty()) nodes_.reserve(256);
+  const auto [added, is_new] = nodes_.emplace(std::move(name), std::move(node));
   KASSERT(is_new);
+  names_.push_back(added->first);
 }
 
 void SysctlTable::AddAlias(std::string alias, const std::string& name) {
@@ -40,8 +43,8 @@ int SysctlTable::Set(std::string_view name, int64_t value) {
 }
 
 std::vector<std::string> SysctlTable::Names() const {
-  std::vector<std::string> names;
-  for (const auto& [name, node] : nodes_) names.push_back(name);
+  std::vector<std::string> names(names_.begin(), names_.end());
+  std::sort(names.begin(), names.end());
   return names;
 }
 

@@ -10,9 +10,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace sockbed {
@@ -40,7 +40,14 @@ class SysctlTable {
   std::vector<std::string> Names() const;  // sorted
 
  private:
-  std::map<std::string, Node, std::less<>> nodes_;
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
+  };
+
+  // A table of hashes, since a host that boots adds two hundred names and most runs look up three.
+  std::unordered_map<std::string, Node, Hash, std::equal_to<>> nodes_;
+  std::vector<std::string_view> names_;  // of nodes_, in order of adding
 };
 
 }  // namespace sockbed
