@@ -34,6 +34,13 @@ Bytes DrawOn(uint64_t seed, HostId id, int skipped) {
   return bytes;
 }
 
+TEST(Runtime, DescribesItsRecordsInFormatsThatParse) {
+  Runtime runtime;
+  Machine machine({.seed = 1});
+  runtime.Attach(machine);
+  machine.trace().CheckFormats();
+}
+
 TEST(Runtime, DrawsDependOnSeedAndHostAlone) {
   EXPECT_EQ(DrawOn(7, 1, 0), DrawOn(7, 1, 0));
   EXPECT_NE(DrawOn(7, 1, 0), DrawOn(8, 1, 0));

@@ -18,6 +18,11 @@ using testing::HasSubstr;
 
 std::string Text(in_addr address) { return inet_ntoa(address); }
 
+TEST(Simulation, DescribesAllRecordsInFormatsThatParse) {
+  Simulation sim({.seed = 1});
+  sim.trace().CheckFormats();
+}
+
 TEST(Simulation, GivesEachLinkANetworkOfItsOwn) {
   Simulation sim({.seed = 1});
   Host& a = sim.AddHost("a");

@@ -57,14 +57,14 @@ bool IsWay(const RoomTypes& types, std::string_view way) {
   return way.size() == 1 && std::string_view("xdsetai").find(way[0]) != std::string_view::npos;
 }
 
-bool Parses(const RoomTypes& types, std::string_view format) {
-  while (!format.empty()) {
-    const std::optional<Piece> piece = TakePiece(&format);
-    if (!piece) return false;
-    const bool pair = piece->way == "I" && piece->value < 2;
-    if (!pair && !IsWay(types, piece->way)) return false;
+// Cuts the first piece off `format`, which has come to `type`'s rest.
+Piece NextPiece(const RoomTypes& types, const EventType& type, std::string_view* format) {
+  const std::optional<Piece> piece = TakePiece(format);
+  const bool pair = piece && piece->way == "I" && piece->value < 2;
+  if (!piece || (!pair && !IsWay(types, piece->way))) {
+    KPANIC(std::string("a trace format does not parse: ") + type.format);
   }
-  return true;
+  return *piece;
 }
 
 std::string Hex(uint64_t value) {
@@ -182,12 +182,16 @@ std::string SecondsText(SimTime ns) {
 void Trace::Describe(Room room, const RoomTypes& types) {
   RoomTypes& described = rooms_[static_cast<size_t>(room)];
   KASSERT(described.types.empty());
-  for (const EventType& type : types.types) {
-    if (!Parses(types, type.format)) {
-      KPANIC(std::string("a trace format does not parse: ") + type.format);
+  described = types;
+}
+
+void Trace::CheckFormats() const {
+  for (const RoomTypes& types : rooms_) {
+    for (const EventType& type : types.types) {
+      std::string_view format = type.format;
+      while (!format.empty()) (void)NextPiece(types, type, &format);
     }
   }
-  described = types;
 }
 
 std::string Trace::Format(const Record& record) const {
@@ -211,7 +215,7 @@ std::string Trace::Format(const Record& record) const {
     const uint64_t values[] = {record.args[0], record.args[1], record.args[2], record.object};
     std::string_view format = type.format;
     while (!format.empty()) {
-      const Piece piece = *TakePiece(&format);
+      const Piece piece = NextPiece(types, type, &format);
       if (piece.value < 0) {
         line += piece.text;
       } else if (piece.way == "I") {
