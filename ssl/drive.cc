@@ -60,7 +60,7 @@ void Note(SSL* ssl) {
   if (fd >= 0) uapi::getsockname(fd, reinterpret_cast<sockaddr*>(&record.local), &length);
   length = sizeof(record.peer);
   if (fd >= 0) uapi::getpeername(fd, reinterpret_cast<sockaddr*>(&record.peer), &length);
-  HostLocal<SslHost>::Get().runtime->AddHandshake(std::move(record));
+  HostLocal<SslHost>::Get().runtime->AddHandshake(record);
 }
 
 // Calls `operation` until it ends in something other than "wait".

@@ -3,9 +3,7 @@
 namespace sockbed::ssl {
 
 void KeyLog::Add(std::string_view line) {
-  if (seen_.contains(line)) return;
-  seen_.emplace(line);
-  lines_.emplace_back(line);
+  if (!seen_.contains(line)) seen_.insert(lines_.emplace_back(line));
 }
 
 std::string KeyLog::ToString() const {

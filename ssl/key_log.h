@@ -9,10 +9,10 @@
 #ifndef SOCKBED_SSL_KEY_LOG_H_
 #define SOCKBED_SSL_KEY_LOG_H_
 
-#include <set>
+#include <deque>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <unordered_set>
 
 namespace sockbed::ssl {
 
@@ -21,14 +21,12 @@ class KeyLog {
   // Adds `line` (no newline at its end) unless it is there.
   void Add(std::string_view line);
 
-  const std::vector<std::string>& lines() const { return lines_; }
-
   // All lines, each ended by a newline.
   std::string ToString() const;
 
  private:
-  std::vector<std::string> lines_;
-  std::set<std::string, std::less<>> seen_;
+  std::deque<std::string> lines_;              // a line stays where it is when others are added
+  std::unordered_set<std::string_view> seen_;  // of lines_; looked up, never walked
 };
 
 }  // namespace sockbed::ssl

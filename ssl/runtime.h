@@ -17,7 +17,6 @@
 #include <netinet/in.h>
 
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "kernel/sched/host_local.h"
@@ -36,8 +35,8 @@ struct HandshakeRecord {
   HostId host = 0;
   sockaddr_in local{};  // of the socket under it; zero when there is none
   sockaddr_in peer{};
-  std::string version;  // "TLSv1.3"
-  std::string cipher;   // "TLS_AES_256_GCM_SHA384"
+  const char* version = "";  // "TLSv1.3"; both are constants of the library
+  const char* cipher = "";   // "TLS_AES_256_GCM_SHA384"
 };
 
 // The room's state on one host.
@@ -68,7 +67,7 @@ class Runtime {
   KeyLog& key_log() { return key_log_; }
   // All handshakes so far, in order. Drivers add to it.
   const std::vector<HandshakeRecord>& handshakes() const { return handshakes_; }
-  void AddHandshake(HandshakeRecord record) { handshakes_.push_back(std::move(record)); }
+  void AddHandshake(const HandshakeRecord& record) { handshakes_.push_back(record); }
   // The certificate authority that all hosts of the machine trust; made from the seed. REQUIRES:
   // attached.
   const TestCa& ca();
