@@ -197,14 +197,14 @@ void SleepWakeup(benchmark::State& state) {
   BarePingPong bare;
   RunPaired(state, subject, bare, {.goal = 2.5});
 }
-BENCHMARK(SleepWakeup)->Apply(Paired);
+BENCHMARK(SleepWakeup)->Name("P5/sleep_wakeup")->Apply(Paired);
 
 void SleepWakeupOverThreads(benchmark::State& state) {
   TsleepPingPong subject;
   ThreadPingPong threads;
   RunPaired(state, subject, threads, {.goal = 1.0 / 75});
 }
-BENCHMARK(SleepWakeupOverThreads)->Apply(Paired);
+BENCHMARK(SleepWakeupOverThreads)->Name("P5/sleep_wakeup_threads")->Apply(Paired);
 
 // --- Many sleepers, each on an ident of its own. ---
 

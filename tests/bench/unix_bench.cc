@@ -84,7 +84,7 @@ class World {
 };
 
 // n writes of so many bytes, which the other process reads.
-void BM_UnixStream(benchmark::State& state) {
+void UnixStream(benchmark::State& state) {
   const size_t bytes = static_cast<size_t>(state.range(0));
   World world;
   RealPair real;
@@ -108,7 +108,8 @@ void BM_UnixStream(benchmark::State& state) {
   const double goal = bytes == 16 << 10 ? 1 / 2.0 : bytes == 1 << 20 ? 1 / 1.2 : 0;
   RunPaired(state, ours, theirs, {.goal = goal, .slice_seconds = 5e-3});
 }
-BENCHMARK(BM_UnixStream)
+BENCHMARK(UnixStream)
+    ->Name("P13/unix_stream")
     ->Apply(Paired)
     ->Arg(1)
     ->Arg(1 << 10)
@@ -149,7 +150,7 @@ class RealEcho {
   std::thread echo_;
 };
 
-void BM_UnixRoundTrip(benchmark::State& state) {
+void UnixRoundTrip(benchmark::State& state) {
   World world;
   RealEcho real;
   const auto ours = [&](int64_t n) {
@@ -171,7 +172,7 @@ void BM_UnixRoundTrip(benchmark::State& state) {
             },
             {.goal = 1 / 10.0});
 }
-BENCHMARK(BM_UnixRoundTrip)->Apply(Paired);
+BENCHMARK(UnixRoundTrip)->Name("P4/unix_round_trip")->Apply(Paired);
 
 }  // namespace
 }  // namespace sockbed
