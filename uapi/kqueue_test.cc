@@ -213,7 +213,28 @@ TEST_F(Kqueue, ANumberThatIsClosedIsForgotten) {
   });
 }
 
-TEST_F(Kqueue, IsItselfPolledAndWatchedButNotInheritedNorPassed) {
+TEST_F(Kqueue, CannotBePassed) {
+  InProcess([](int kq) {
+    int fds[2];
+    MakePair(PairKind::kUnixStream, fds);
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof kq)] = {};
+    char byte = 'x';
+    iovec vector{&byte, 1};
+    msghdr msg{};
+    msg.msg_iov = &vector;
+    msg.msg_iovlen = 1;
+    msg.msg_control = control;
+    msg.msg_controllen = sizeof control;
+    cmsghdr* const c = CMSG_FIRSTHDR(&msg);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof kq);
+    std::memcpy(CMSG_DATA(c), &kq, sizeof kq);
+    EXPECT_THAT(uapi::sendmsg(fds[0], &msg, 0), FailsWith(EINVAL));
+  });
+}
+
+TEST_F(Kqueue, IsItselfPolledAndWatchedButNotInherited) {
   InProcess([](int kq) {
     const int outer = uapi::kqueue();
     EXPECT_THAT(Change(outer, Ident(kq), EVFILT_READ, EV_ADD), Works());
