@@ -117,6 +117,19 @@ TEST_F(Epoll, EdgeIsToldOncePerArrival) {
   });
 }
 
+// Both sides of the file are pending: telling of one takes the other out of the queue.
+TEST_F(Epoll, BothSidesAreOneEvent) {
+  InProcess([](int ep, int a, int b) {
+    EXPECT_THAT(uapi::write(a, "x", 1), Eq(1));
+    for (const uint32_t how : {uint32_t{EPOLLET}, uint32_t{EPOLLONESHOT}}) {
+      EXPECT_THAT(Add(ep, b, EPOLLIN | EPOLLOUT | how, 7), Works());
+      EXPECT_EQ(Told(ep), "7:rw ");
+      EXPECT_EQ(Told(ep), "");
+      EXPECT_THAT(uapi::epoll_ctl(ep, EPOLL_CTL_DEL, b, nullptr), Works());
+    }
+  });
+}
+
 TEST_F(Epoll, OneShotIsToldOnceUntilItIsArmedAgain) {
   InProcess([](int ep, int a, int b) {
     EXPECT_THAT(Add(ep, b, EPOLLIN | EPOLLOUT | EPOLLONESHOT, 7), Works());

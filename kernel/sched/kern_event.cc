@@ -384,6 +384,7 @@ int kqueue_scan(kqueue* kq, int max, KnoteReporter report, void* arg) {
   int told = 0;
   for (int left = kq->kq_count; left > 0 && told < max; --left) {
     knote* const kn = kq->kq_first;
+    if (kn == nullptr) break;  // telling of one has taken others out
     Dequeue(kn);
     KASSERT((kn->kn_status & (KN_ACTIVE | KN_DISABLED)) == KN_ACTIVE);
     if ((kn->kn_flags & EV_ONESHOT) == 0 && !kn->kn_fop->f_event(kn, 0)) {
