@@ -134,12 +134,14 @@ time_t Elapsed() {
 }
 
 TEST_F(DnsClient, NamesOfTheZoneAreFoundOthersAreNot) {
-  Serve([](const DnsMessage& query, bool) {
+  int asked6 = 0;
+  Serve([&](const DnsMessage& query, bool) {
+    asked6 += query.type == static_cast<uint16_t>(DnsType::kAaaa);
     if (query.question != "www.example.org") return Reply(query, {}, DnsCode::kNxDomain);
     if (query.type != 1) return Reply(query, {});
     return Reply(query, {A(query.question, "192.0.2.1"), A(query.question, "192.0.2.2")});
   });
-  Ask([] {
+  Ask([&] {
     EXPECT_EQ(LookUp("www.example.org"), "192.0.2.1 192.0.2.2");
     EXPECT_EQ(LookUp("www.example.org."), "192.0.2.1 192.0.2.2") << "as it stands";
     EXPECT_EQ(LookUp("nobody.example.org"), kNoName);
@@ -147,6 +149,9 @@ TEST_F(DnsClient, NamesOfTheZoneAreFoundOthersAreNot) {
     EXPECT_EQ(LookUp("www.example.org", AF_INET6, AI_V4MAPPED),
               "::ffff:192.0.2.1 ::ffff:192.0.2.2");
     EXPECT_EQ(LookUp("www.example.org", AF_UNSPEC), "192.0.2.1 192.0.2.2");
+    EXPECT_EQ(asked6, 3);
+    EXPECT_EQ(LookUp("www.example.org", AF_UNSPEC, AI_ADDRCONFIG), "192.0.2.1 192.0.2.2");
+    EXPECT_EQ(asked6, 3) << "IPv6 leads nowhere from here";
     EXPECT_EQ(LookUp("a..b"), kNoName);
     EXPECT_EQ(LookUp("server"), "10.0.1.1") << "a host of the simulation: nobody is asked";
   });

@@ -118,12 +118,17 @@ std::vector<InetAddress> OwnAddresses(const addrinfo& hints) {
   return found;
 }
 
-// Whether this host can speak that family at all: what AI_ADDRCONFIG asks.
-bool Speaks(int family) {
-  const int fd = uapi::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+// Whether IPv6 leads anywhere from here: what AI_ADDRCONFIG is about. A datagram socket that finds
+// a way to a global address has an address of its own; nothing is sent.
+bool SpeaksInet6() {
+  const int fd = uapi::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
+  InetAddress global = InetAddress::Of(in6_addr{}, 53);
+  global.sin6.sin6_addr.s6_addr[0] = 0x20;
+  global.sin6.sin6_addr.s6_addr[15] = 1;
+  const bool connected = uapi::connect(fd, &global.sa, global.length()) == 0;
   (void)uapi::close(fd);  // it was never used
-  return true;
+  return connected;
 }
 
 // All addresses of a simulated host, first the one that is reached over a link of one's own.
@@ -182,7 +187,7 @@ int Ask(const char* node, const addrinfo& hints, std::vector<InetAddress>* found
   const bool want4 = hints.ai_family != AF_INET6 || mapped;
   const bool want6 =
       hints.ai_family == AF_INET6 ||
-      (hints.ai_family == AF_UNSPEC && ((hints.ai_flags & AI_ADDRCONFIG) == 0 || Speaks(AF_INET6)));
+      (hints.ai_family == AF_UNSPEC && ((hints.ai_flags & AI_ADDRCONFIG) == 0 || SpeaksInet6()));
   int error = EAI_NONAME;
   if (want4) error = AskForAddresses(node, AF_INET, found, canonical);
   if (!want6 || error == EAI_AGAIN) return error;
