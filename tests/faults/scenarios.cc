@@ -16,6 +16,7 @@
 #include "kernel/socket/bsd_socket.h"
 #include "tests/faults/kernel_scenarios.h"
 #include "tests/faults/story.h"
+#include "tests/faults/waiting_scenarios.h"
 #include "uapi/uapi.h"
 
 namespace sockbed::faults {
@@ -547,6 +548,10 @@ constexpr Scenario kScenarios[] = {
     {"KernelUpcall", KernelUpcall},
     {"Options", Options},
     {"Polled", Polled},
+    {"KqueueServer", KqueueServer},
+    {"EpollServer", EpollServer},
+    // What fails without any fault: the name server's wait, when nobody asks any more.
+    {.name = "NameLookup", .build = NameLookup, .usual_failures = 1},
     {"UdpEcho", UdpEcho},
     {"TcpOverALink", TcpOverALink},
     {"TcpLoopback", TcpLoopback},
