@@ -94,6 +94,7 @@ class Watcher {
     Host& host = *caller_.simulation().FindHost("host");
     host.SetSysctl("kern.maxfilesperproc", watched + 100);
     host.SetSysctl("kern.maxfiles", watched + 100);
+    caller_(1);  // begins to watch: no part of what is measured
   }
 
   void operator()(int64_t calls) { caller_(calls); }
