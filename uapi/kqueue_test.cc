@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "uapi/pairs.h"
+#include "uapi/rthread.h"
 
 namespace sockbed {
 namespace {
@@ -210,6 +211,36 @@ TEST_F(Kqueue, ANumberThatIsClosedIsForgotten) {
     EXPECT_THAT(uapi::dup2(fds[0], fds[1]), Eq(fds[1]));
     EXPECT_EQ(Told(kq), "");
     EXPECT_THAT(Change(kq, Ident(fds[1]), EVFILT_READ, EV_DELETE), FailsWith(ENOENT));
+  });
+}
+
+void* WatchSignal(void* kq) {
+  EXPECT_THAT(Change(*static_cast<int*>(kq), SIGUSR2, EVFILT_SIGNAL, EV_ADD), Works());
+  return nullptr;
+}
+void* AwaitTimer(void* kq) {
+  struct kevent kev;
+  EXPECT_THAT(uapi::kevent(*static_cast<int*>(kq), nullptr, 0, &kev, 1, nullptr), Eq(1));
+  EXPECT_EQ(kev.filter, EVFILT_TIMER);
+  return nullptr;
+}
+
+// A thread may go that has added a filter, and another wait while the number is closed.
+TEST_F(Kqueue, IsTheProcesssWhicheverThreadUsesIt) {
+  InProcess([](int kq) {
+    struct sigaction act{};
+    act.sa_handler = SIG_IGN;
+    EXPECT_THAT(uapi::sigaction(SIGUSR2, &act, nullptr), Works());
+    pthread_t thread;
+    ASSERT_EQ(uapi::pthread_create(&thread, nullptr, WatchSignal, &kq), 0);
+    EXPECT_EQ(uapi::pthread_join(thread, nullptr), 0);
+    EXPECT_THAT(uapi::kill(uapi::getpid(), SIGUSR2), Works());
+    EXPECT_EQ(Told(kq), "-6 1; ");
+    EXPECT_THAT(Change(kq, 1, EVFILT_TIMER, EV_ADD, 0, 100), Works());
+    ASSERT_EQ(uapi::pthread_create(&thread, nullptr, AwaitTimer, &kq), 0);
+    uapi::usleep(20'000);
+    EXPECT_THAT(uapi::close(kq), Works());
+    EXPECT_EQ(uapi::pthread_join(thread, nullptr), 0);
   });
 }
 

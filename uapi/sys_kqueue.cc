@@ -70,8 +70,9 @@ int AwaitEvents(sockbed::kqueue* kq, struct kevent* events, int nevents, const t
 
 int sys_kevent(proc* p, int fd, const struct kevent* changes, int nchanges, struct kevent* events,
                int nevents, const timespec* limit, int64_t* value) {
-  const file* const fp = fd_getfile(p, fd);
-  if (fp == nullptr || fp->f_type != FileType::kKqueue) return EBADF;
+  file* fp;
+  if (const int error = getfile(p, fd, &fp)) return error;
+  if (fp->f_type != FileType::kKqueue) return EBADF;
   if ((changes == nullptr && nchanges > 0) || (events == nullptr && nevents > 0)) return EFAULT;
   sockbed::kqueue* const kq = kqueue_of(fp);
   if (const int error = ApplyChanges(p, kq, changes, nchanges, events, nevents, value)) {

@@ -86,9 +86,10 @@ int filt_timertouch(knote* kn, const kevent& kev) {
 int filt_sigattach(knote* kn) {
   if (kn->kn_id < 1 || kn->kn_id >= static_cast<uintptr_t>(kSignals)) return EINVAL;
   KASSERT(curproc() != nullptr);
+  proc* const main = curproc()->p_mainproc;  // lasts as long as the process's descriptors
   kn->kn_flags |= EV_CLEAR;
-  kn->kn_hook = curproc();
-  klist_insert(&curproc()->p_klist, kn);
+  kn->kn_hook = main;
+  klist_insert(&main->p_klist, kn);
   return 0;
 }
 

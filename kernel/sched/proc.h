@@ -111,7 +111,7 @@ struct proc {
   int p_xstop = 0;                     // the signal that stopped it last
   std::unique_ptr<sigacts> p_sigacts;  // null until a signal is caught
   std::unique_ptr<itimer> p_itimer;    // null until setitimer(2)
-  klist p_klist;                       // EVFILT_SIGNAL
+  klist p_klist;                       // EVFILT_SIGNAL; of the main thread, for all
 
   // Who it is.
   HostBase* p_host = nullptr;  // [I]

@@ -139,18 +139,14 @@ void postsig(proc* p, int signo) {
   p->p_sigmask = saved_mask;
 }
 
-}  // namespace
-
-void psignal(proc* p, int signo) {
-  KASSERT(ValidSignal(signo));
-  if (p->p_threads == nullptr) return ptsignal(p, signo);
-  if ((SigBit(signo) & (kStops | SigBit(SIGCONT))) == 0) return ptsignal(TakerOf(p, signo), signo);
-  proc_foreach_thread(p, [signo](proc* t) { ptsignal(t, signo); });
+// Its process's knotes hear of it, ignored or not.
+void TellKnotes(const proc* p, int signo) {
+  if (p->p_exiting || p->p_stat == ProcState::kZombie) return;
+  KNOTE(&p->p_mainproc->p_klist, signo);
 }
 
-void ptsignal(proc* p, int signo) {
+void Post(proc* p, int signo) {
   if (p->p_exiting || p->p_stat == ProcState::kZombie) return;
-  KNOTE(&p->p_klist, signo);  // of ignored ones too
   if (p->p_system && !SchedOf(p).tearing_down) return;
   const uint64_t bit = SigBit(signo);
   if ((bit & kStops) != 0) p->p_siglist &= ~SigBit(SIGCONT);
@@ -165,6 +161,21 @@ void ptsignal(proc* p, int signo) {
   } else if (p->p_stat == ProcState::kSleeping) {
     PostToSleeping(p, signo);
   }
+}
+
+}  // namespace
+
+void psignal(proc* p, int signo) {
+  KASSERT(ValidSignal(signo));
+  if (p->p_threads == nullptr) return ptsignal(p, signo);
+  if ((SigBit(signo) & (kStops | SigBit(SIGCONT))) == 0) return ptsignal(TakerOf(p, signo), signo);
+  TellKnotes(p, signo);  // once, however many threads it stops
+  proc_foreach_thread(p, [signo](proc* t) { Post(t, signo); });
+}
+
+void ptsignal(proc* p, int signo) {
+  TellKnotes(p, signo);
+  Post(p, signo);
 }
 
 void csignal(pid_t pgid, int signo, uid_t uid, uid_t euid) {
