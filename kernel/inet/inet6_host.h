@@ -66,7 +66,7 @@ struct Inet6Host {
   std::map<uint64_t, nd_address> nd_addresses;  // by ia6_id
   std::map<std::tuple<uint32_t, uint64_t, uint64_t>, nd_router>
       nd_routers;  // by interface, address
-  std::map<std::tuple<uint32_t, uint64_t, uint8_t>, nd_prefix> nd_prefixes;
+  std::map<std::tuple<uint32_t, uint64_t, uint64_t, uint8_t>, nd_prefix> nd_prefixes;
 
   Frag6Table reassembly;
   Stream fragment_ids;  // ip6.fragid

@@ -175,6 +175,7 @@ struct nd_prefix {
   ifnet* ifp = nullptr;
   in6_addr prefix{};
   uint8_t plen = 0;
+  SimTime until = 0;  // 0: for ever
   timeout lifetime;
 };
 

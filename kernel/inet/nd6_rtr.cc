@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "kernel/inet/icmp6.h"
-#include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/inet6_host.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
@@ -31,13 +30,9 @@ bool Believes() {
   return tunables.autoconf != 0 && tunables.forwarding == 0;
 }
 
-// Lets a timeout come after a lifetime as routers tell it.
-void ArmLifetime(timeout* to, uint32_t seconds) {
-  if (seconds == kForEver) {
-    timeout_del(to);
-  } else {
-    timeout_add_nsec(to, int64_t{seconds} * kSecond);
-  }
+// The end of a lifetime as routers tell it; 0: never.
+SimTime EndOf(uint32_t seconds) {
+  return seconds == kForEver ? 0 : Now() + int64_t{seconds} * kSecond;
 }
 
 bool IsReady(const in6_ifaddr* ia6) {
@@ -90,21 +85,37 @@ void HearRouter(ifnet* ifp, const in6_addr& addr, uint32_t lifetime) {
 
 // --- Prefixes. ---
 
-void PrefixEnded(void* arg) {
-  auto* prefix = static_cast<nd_prefix*>(arg);
+std::tuple<uint32_t, uint64_t, uint64_t, uint8_t> KeyOf(const ifnet* ifp, const in6_addr& prefix,
+                                                        uint8_t plen) {
+  return {ifp->if_index, in6_high(prefix), in6_low(prefix), plen};
+}
+
+void EndPrefix(nd_prefix* prefix) {
   timeout_del(&prefix->lifetime);
   if (rtentry* rt = rt_get(prefix->prefix, prefix->plen, RTP_STATIC)) rt_delete(rt);
-  inet6_here().nd_prefixes.erase({prefix->ifp->if_index, in6_high(prefix->prefix), prefix->plen});
+  inet6_here().nd_prefixes.erase(KeyOf(prefix->ifp, prefix->prefix, prefix->plen));
+}
+
+// A timeout cannot wait for years: it may come before the end.
+void PrefixTimer(void* arg) {
+  auto* prefix = static_cast<nd_prefix*>(arg);
+  if (prefix->until <= Now()) return EndPrefix(prefix);
+  timeout_add_nsec(&prefix->lifetime, prefix->until - Now());
+}
+
+void SetUntil(nd_prefix* prefix, SimTime until) {
+  prefix->until = until;
+  timeout_del(&prefix->lifetime);
+  if (until != 0) PrefixTimer(prefix);
 }
 
 // A prefix is on the link. Where one of our own addresses says so too, its route stands before.
 void HearOnLink(ifnet* ifp, const in6_addr& prefix, uint8_t plen, uint32_t valid) {
   auto& prefixes = inet6_here().nd_prefixes;
-  const std::tuple key(ifp->if_index, in6_high(prefix), plen);
+  const auto key = KeyOf(ifp, prefix, plen);
   const auto found = prefixes.find(key);
   if (found != prefixes.end()) {
-    if (valid == 0) return PrefixEnded(&found->second);
-    return ArmLifetime(&found->second.lifetime, valid);
+    return valid == 0 ? EndPrefix(&found->second) : SetUntil(&found->second, EndOf(valid));
   }
   const int error = valid == 0 ? 0
                                : rt_add({.dest = prefix,
@@ -118,8 +129,8 @@ void HearOnLink(ifnet* ifp, const in6_addr& prefix, uint8_t plen, uint32_t valid
   made->ifp = ifp;
   made->prefix = prefix;
   made->plen = plen;
-  timeout_set(&made->lifetime, PrefixEnded, made);
-  ArmLifetime(&made->lifetime, valid);
+  timeout_set(&made->lifetime, PrefixTimer, made);
+  SetUntil(made, EndOf(valid));
 }
 
 // --- Addresses of our own making. ---
@@ -140,11 +151,8 @@ void LifetimeTimer(void* arg) {
 }
 
 void SetLifetimes(in6_ifaddr* ia6, uint32_t valid, uint32_t preferred) {
-  const auto until = [](uint32_t seconds) {
-    return seconds == kForEver ? SimTime{0} : Now() + int64_t{seconds} * kSecond;
-  };
-  ia6->ia6_valid_until = until(valid);
-  ia6->ia6_preferred_until = until(preferred);
+  ia6->ia6_valid_until = EndOf(valid);
+  ia6->ia6_preferred_until = EndOf(preferred);
   nd_address* nd = nd6_address(ia6);
   timeout_del(&nd->lifetime_timer);
   timeout_set(&nd->lifetime_timer, LifetimeTimer, nd);
@@ -305,7 +313,7 @@ void nd6_forget_routers(const ifnet* ifp) {
   for (auto at = inet6.nd_prefixes.begin(); at != inet6.nd_prefixes.end();) {
     nd_prefix* prefix = &(at++)->second;
     if (prefix->ifp != ifp) continue;
-    PrefixEnded(prefix);
+    EndPrefix(prefix);
   }
   for (auto at = inet6.nd_routers.begin(); at != inet6.nd_routers.end();) {
     const nd_router& router = (at++)->second;
