@@ -63,6 +63,7 @@ struct Inet6Host {
 
   Nd6Table nd6;
   std::map<uint32_t, nd_ifinfo> nd_interfaces;  // by index
+  bool nd_hops_told = false;                    // a router has told a hop limit
   std::map<uint64_t, nd_address> nd_addresses;  // by ia6_id
   std::map<std::tuple<uint32_t, uint64_t, uint64_t>, nd_router>
       nd_routers;  // by interface, address

@@ -5,9 +5,11 @@
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/inet6_host.h"
+#include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
 #include "kernel/inet/ip6_private.h"
 #include "kernel/inet/ip6_var.h"
+#include "kernel/inet/nd6.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/sim/machine.h"
@@ -258,8 +260,15 @@ MbufPtr ip6_own_header(MbufPtr m) {
   return m;
 }
 
-int in6_selecthlim(int hops) {
-  return hops >= 0 ? hops : static_cast<int>(inet6_here().tunables.hlim);
+int in6_selecthlim(int hops, const route* ro) {
+  if (hops >= 0) return hops;
+  const InetHost& inet = inet_here();
+  if (inet.v6.nd_hops_told && ro != nullptr && ro->ro_rt != nullptr &&
+      ro->ro_generation == inet.rt_generation) {
+    const uint8_t told = nd6_ifinfo(ro->ro_rt->rt_ifp)->hop_limit;
+    if (told != 0) return told;
+  }
+  return static_cast<int>(inet.v6.tunables.hlim);
 }
 
 }  // namespace sockbed

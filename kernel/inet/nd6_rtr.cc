@@ -334,7 +334,10 @@ void nd6_ra_input(MbufPtr m, int hlen) {
   ifnet* ifp = if_byindex(*Here().host, m->m_pkthdr.ph_ifidx);
   nd_ifinfo* nd = nd6_ifinfo(ifp);
   nd->heard_router = true;
-  if (p[4] != 0) nd->hop_limit = p[4];
+  if (p[4] != 0) {
+    nd->hop_limit = p[4];
+    inet6_here().nd_hops_told = true;
+  }
   const uint32_t lifetime = LoadBe16(p + 6), reachable = LoadBe32(p + 8),
                  retrans = LoadBe32(p + 12);
   if (reachable != 0 && reachable <= kReachableMaxMs && reachable != nd->basereachable_ms) {

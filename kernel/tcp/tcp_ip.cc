@@ -30,7 +30,7 @@ TcpName::TcpName(const TcpEndpoints& ends) {
 TcpIpFields tcp_ip_fields(const inpcb* inp, bool v4) {
   if (v4) return {.tos = inp->inp_ip.ip_tos, .ttl = inp->inp_ip.ip_ttl};
   return {.tos = static_cast<uint8_t>(std::max(in_pcbpktopts(inp).ip6po_tclass, 0)),
-          .ttl = static_cast<uint8_t>(in6_selecthlim(inp->inp_hops)),
+          .ttl = static_cast<uint8_t>(in6_selecthlim(inp->inp_hops, &inp->inp_route)),
           .flow = inp->inp_flowinfo};
 }
 

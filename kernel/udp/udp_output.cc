@@ -203,7 +203,8 @@ int Send6(inpcb* inp, MbufPtr m, ip6_pktopts opt, const inpaddru& src, const Ine
     im6o.im6o_loop = own->im6o_loop;
   }
   if (opt.ip6po_hlim >= 0) im6o.im6o_hlim = opt.ip6po_hlim;
-  const int hops = in6_selecthlim(opt.ip6po_hlim >= 0 ? opt.ip6po_hlim : inp->inp_hops);
+  const int hops =
+      in6_selecthlim(opt.ip6po_hlim >= 0 ? opt.ip6po_hlim : inp->inp_hops, &inp->inp_route);
   Ipv6Header{.payload_length = kUdpHeader + length,
              .traffic_class = static_cast<uint8_t>(std::max(opt.ip6po_tclass, 0)),
              .flow_label = inp->inp_flowinfo,
