@@ -1,8 +1,8 @@
-// MD5, and the signature of segments that is made with it (TCP_MD5SIG).
+// The signature of segments by MD5 (TCP_MD5SIG).
 //
-// Lives here:  Md5, tcp_signature, TcpMd5Key.
+// Lives here:  tcp_signature, TcpMd5Key.
 // Called by:   tcp_output.cc and tcp_respond.cc (sign), tcp_input.cc (verify), tcp_host.cc (keys).
-// Source:      RFC 1321; RFC 2385.
+// Source:      RFC 2385; MD5 is libmd's.
 // Differs:     keys are a table of the host (tcp_md5_add), where the originals ask IPsec's.
 #ifndef SOCKBED_KERNEL_TCP_TCP_MD5_H_
 #define SOCKBED_KERNEL_TCP_TCP_MD5_H_
@@ -22,19 +22,6 @@
 namespace sockbed {
 
 using Md5Digest = std::array<uint8_t, 16>;
-
-class Md5 {
- public:
-  void Update(std::span<const uint8_t> bytes);
-  Md5Digest Finish();
-
- private:
-  void Block(const uint8_t* p);
-
-  std::array<uint32_t, 4> state_ = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
-  uint64_t length_ = 0;  // bytes so far
-  std::array<uint8_t, 64> pending_;
-};
 
 // The key of segments from src to dst.
 struct TcpMd5Key {

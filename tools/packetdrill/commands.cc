@@ -1,5 +1,6 @@
 #include "tools/packetdrill/commands.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,9 +12,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "kernel/inet/in6.h"
 #include "kernel/inet/route.h"
+#include "kernel/tcp/tcp.h"
 #include "kernel/tcp/tcp_netstat.h"
 #include "uapi/uapi.h"
 
@@ -133,6 +137,15 @@ constexpr LinuxName kLinuxNames[] = {{"net.ipv4.tcp_timestamps", "net.inet.tcp.r
                                      {"net.ipv4.tcp_sack", "net.inet.tcp.sack"},
                                      {"net.ipv4.tcp_ecn", "net.inet.tcp.ecn"}};
 
+// An address of either family.
+std::optional<inpaddru> KeyAddress(const std::string& text) {
+  in_addr v4;
+  in6_addr v6;
+  if (inet_pton(AF_INET, text.c_str(), &v4) == 1) return inpaddru(v4);
+  if (inet_pton(AF_INET6, text.c_str(), &v6) == 1) return inpaddru(v6);
+  return std::nullopt;
+}
+
 }  // namespace
 
 absl::Status Commands::Run(const std::string& text) {
@@ -149,10 +162,16 @@ absl::Status Commands::RunPipeline(const std::vector<Words>& stages) {
   const Words& words = stages[0];
   const std::string& name = words[0];
   if (name == "sockstat") return Sockstat(stages);
+  if (name == "echo" && stages.size() == 2 && stages[1] == Words{"setkey", "-c"}) {
+    return Setkey(absl::StrJoin(words.begin() + 1, words.end(), " "));
+  }
   if (stages.size() != 1) return Unknown(absl::StrCat(name, " ... | ", stages[1][0], " ..."));
   if (name == "sysctl") return Sysctl(words);
   if (name == "tcpdrop") return Tcpdrop(words);
-  if (name == "setkey" && words == Words{"setkey", "-F"}) return absl::OkStatus();  // holds none
+  if (words == Words{"setkey", "-F"}) {
+    tcp_md5_flush(host_->host());
+    return absl::OkStatus();
+  }
   if (name == "kldstat" || name == "kldload") return absl::OkStatus();  // all of it is built in
   // google's suite: every host starts from its defaults, and is gone at the end.
   if (absl::EndsWith(name, "defaults.sh")) return absl::OkStatus();
@@ -266,6 +285,28 @@ absl::Status Commands::Tcpdrop(const Words& words) {
   const std::optional<TcpState> state = StateOf(words[2]);
   if (!state) return Unknown(absl::StrCat("tcpdrop -s ", words[2]));
   (void)tcp_drop_all(host_->host(), *state);  // none is no failure
+  return absl::OkStatus();
+}
+
+// setkey(8): statements that end in a semicolon.
+absl::Status Commands::Setkey(const std::string& input) {
+  for (const absl::string_view statement : absl::StrSplit(input, ';')) {
+    const Words words = absl::StrSplit(statement, absl::ByAnyChar(" \t\n"), absl::SkipEmpty());
+    if (words.empty()) continue;
+    if (absl::Status status = AddKey(words); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// "add SRC DST tcp SPI -A tcp-md5 "KEY"".
+absl::Status Commands::AddKey(const Words& words) {
+  const bool shape = words.size() == 8 && words[0] == "add" && words[3] == "tcp" &&
+                     words[5] == "-A" && words[6] == "tcp-md5" && words[7].size() >= 2 &&
+                     words[7].front() == '"' && words[7].back() == '"';
+  const std::optional<inpaddru> src = shape ? KeyAddress(words[1]) : std::nullopt;
+  const std::optional<inpaddru> dst = shape ? KeyAddress(words[2]) : std::nullopt;
+  if (!src || !dst) return Unknown(absl::StrCat("setkey: ", absl::StrJoin(words, " ")));
+  tcp_md5_add(host_->host(), *src, *dst, words[7].substr(1, words[7].size() - 2));
   return absl::OkStatus();
 }
 

@@ -2,9 +2,10 @@
 //
 // Lives here:  Commands.
 // Called by:   runner.
-// May touch:   the host's tunables, routes and list of connections.
+// May touch:   the host's tunables, routes, keys and list of connections.
 // Differs:     no shell runs. Known forms are acted upon, all others refused: sysctl, sockstat with
-//              its greps, tcpdrop, setkey -F, kldstat, and the set-up scripts of google's suite.
+//              its greps, tcpdrop, setkey for TCP-MD5, kldstat, and the set-up scripts of google's
+//              suite.
 #ifndef SOCKBED_TOOLS_PACKETDRILL_COMMANDS_H_
 #define SOCKBED_TOOLS_PACKETDRILL_COMMANDS_H_
 
@@ -36,6 +37,8 @@ class Commands {
   absl::Status SetSysctl(std::string name, const std::string& value);
   absl::Status Sockstat(const std::vector<Words>& stages);
   absl::Status Tcpdrop(const Words& words);
+  absl::Status Setkey(const std::string& input);
+  absl::Status AddKey(const Words& words);
   void PurgeHostCache();
 
   LiveHost* const host_;

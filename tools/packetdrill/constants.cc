@@ -134,7 +134,7 @@ constexpr Symbol kSymbols[] = {
     {"TCP_SACK_ENABLE", kTcpSackEnable},
     {"TCP_NOOPT", kTcpNoOpt},
     {"TCP_KEEPINIT", kTcpKeepInit},
-    {"TCP_MD5SIG", kNoSuchOption},
+    SOCKBED_SAME(TCP_MD5SIG),
     {"TCP_REMOTE_UDP_ENCAPS_PORT", kNoSuchOption},
     {"TCP_FUNCTION_BLK", kNoSuchOption},
     {"TCP_RACK_PACE_MAX_SEG", kNoSuchOption},

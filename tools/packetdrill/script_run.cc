@@ -122,6 +122,19 @@ ScriptRun::When ScriptRun::WhenOf(const Time& time) const {
 
 // --- Packets. ---
 
+namespace {
+
+// Whether the line has "md5 valid", a digest that is still to be made.
+bool WantsSignature(const Packet& line) {
+  const auto* tcp = std::get_if<TcpPart>(&line.body);
+  return tcp != nullptr && tcp->options &&
+         std::ranges::any_of(*tcp->options, [](const TcpOption& option) {
+           return option.kind == TcpOption::Kind::kMd5Valid;
+         });
+}
+
+}  // namespace
+
 bool ScriptRun::Inbound(const ScriptEvent& event, const Packet& line, const When& when) {
   live_->RunTo(when.start);
   if (!CheckTime(event, "inbound packet", when, live_->now_us())) return false;
@@ -130,7 +143,7 @@ bool ScriptRun::Inbound(const ScriptEvent& event, const Packet& line, const When
   const absl::StatusOr<WirePacket> packet = ToLive(line, config_, *tracked);
   if (!packet.ok()) return FailPacket(event, std::string(packet.status().message()), "");
   const Md5Key key = {config_.md5_secret};
-  live_->Inject(EncodePacket(*packet, key.secret.empty() ? nullptr : &key));
+  live_->Inject(EncodePacket(*packet, WantsSignature(line) ? &key : nullptr));
   if (options_.verbose) {
     Log(Line("inbound injected packet:", live_->now_us(),
              PrintPacket(DescribePacket(*packet, &line))));

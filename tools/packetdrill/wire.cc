@@ -1,13 +1,13 @@
 #include "tools/packetdrill/wire.h"
 
 #include <arpa/inet.h>
+#include <md5.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "kernel/inet/in_cksum.h"
-#include "tools/packetdrill/md5.h"
 #include "tools/packetdrill/script.h"
 
 namespace sockbed::packetdrill {
@@ -299,7 +299,12 @@ std::array<uint8_t, 16> Md5Signature(const WirePacket& packet, const Md5Key& key
   signed_bytes.insert(signed_bytes.end(), header.begin(), header.begin() + kTcpHeaderBytes);
   signed_bytes.insert(signed_bytes.end(), packet.payload.begin(), packet.payload.end());
   signed_bytes.insert(signed_bytes.end(), key.secret.begin(), key.secret.end());
-  return Md5(signed_bytes);
+  MD5_CTX md5;
+  MD5Init(&md5);
+  MD5Update(&md5, signed_bytes.data(), signed_bytes.size());
+  std::array<uint8_t, 16> digest;
+  MD5Final(digest.data(), &md5);
+  return digest;
 }
 
 std::vector<WireOption> SplitOptions(std::span<const uint8_t> options) {
