@@ -444,7 +444,9 @@ void tcp_rack_end(tcpcb* tp) {
 void tcp_rack_sent(tcpcb* tp, tcp_seq start, tcp_seq end) {
   RackState* rack = tp->t_rack;
   if (start == end) return;
-  RackSegment* record = rack->first;
+  // New data, mostly: behind all records.
+  const bool again = rack->last != nullptr && SEQ_LT(start, rack->last->end);
+  RackSegment* record = again ? rack->first : nullptr;
   while (record != nullptr && SEQ_LEQ(record->end, start)) record = record->next;
   for (; record != nullptr && SEQ_LT(record->start, end); record = record->next) {
     if (record->state == RackSegment::kSacked) continue;
