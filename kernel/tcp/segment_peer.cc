@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/in_var.h"
@@ -207,6 +208,7 @@ void SegmentTest::Boot() {
   if_up(ifp_);
   EXPECT_EQ(in_ifadd(ifp_, kHostAddress, 24), 0);
   Sysctl("net.inet.tcp.debug_walks", 1);
+  if (const char* iss = std::getenv("SOCKBED_ISS")) Sysctl("net.inet.tcp.knob.iss", atoll(iss));
 }
 
 SegmentTest::~SegmentTest() {

@@ -7,6 +7,9 @@
 //              packetdrill; timestamps of the host relative to its first one.
 // Invariants:  after each test every live count of the host is zero.
 //
+// The environment may set SOCKBED_ISS, the host's initial sequence number: BUILD runs what moves
+// data a second time with one that wraps at once.
+//
 // The notation, as packetdrill has it (what stands in brackets may be left out):
 //
 //   FLAGS FIRST:LAST(LENGTH) [ack N] [win N] [urg N] [<OPTION,OPTION...>]

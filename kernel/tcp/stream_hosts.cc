@@ -3,6 +3,7 @@
 #include <sys/uio.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/ip_var.h"
@@ -57,6 +58,7 @@ void StreamTest::Boot(uint64_t seed, const LinkOptions& link, fault::Plan* plan)
     EXPECT_EQ(in_ifadd(link_->interface(i), AddressOf(i), 24), 0);
   }
   Sysctl("net.inet.tcp.debug_walks", 1);
+  if (const char* iss = std::getenv("SOCKBED_ISS")) Sysctl("net.inet.tcp.knob.iss", atoll(iss));
 }
 
 void StreamTest::Shutdown() {

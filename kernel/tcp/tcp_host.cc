@@ -69,6 +69,7 @@ void AddSysctls(HostBase& host, TcpHost* tcp) {
                                                          if (value != 0) tcp->host_cache.Clear();
                                                          return 0;
                                                        }});
+  host.sysctls.Add("net.inet.tcp.knob.iss", {&tunables->iss, -1, UINT32_MAX, {}});
   const auto set_profile = [&host, tunables](int64_t profile) {
     SetProfile(host, tunables, profile);
     return host.sysctls.Set("net.inet.ip.profile", profile);

@@ -167,6 +167,7 @@ void tcp_rcvseqinit(tcpcb* tp) {
 }
 
 tcp_seq tcp_new_iss(TcpHost& host, const TcpEndpoints& ends) {
+  if (host.tunables.iss >= 0) return tcp_seq(static_cast<uint32_t>(host.tunables.iss));
   // RFC 6528: a keyed hash of the connection, plus a clock of 1 MiB/s that ticks twice a second,
   // plus 4096 for every number given out. The hash is XXH3 under a secret seed: nobody attacks a
   // simulated host, and no library that this room may use has SipHash.

@@ -156,6 +156,9 @@ struct TcpTunables {
 #undef SOCKBED_TCP_TUNABLE_FIELD
 
   int64_t profile = 0;  // 0 openbsd, 1 freebsd
+  // Of no system: the initial sequence number of every connection, so that a test can let it wrap.
+  // -1: RFC 6528's. A SYN cookie stays its own. net.inet.tcp.knob.iss.
+  int64_t iss = -1;
 
   // The unit of keepinittime, keepidle and keepintvl.
   int64_t keep_unit_ms() const { return profile == 0 ? 1000 : 1; }
