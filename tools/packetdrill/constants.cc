@@ -94,7 +94,7 @@ constexpr Symbol kSymbols[] = {
     SOCKBED_SAME(IPV6_V6ONLY),
     SOCKBED_SAME(IPV6_RECVTCLASS),
     SOCKBED_SAME(IPV6_RECVHOPLIMIT),
-    {"IPV6_USE_MIN_MTU", kNoSuchOption},
+    {"IPV6_USE_MIN_MTU", kIpv6UseMinMtu},
     {"IP_DONTFRAG", kIpDontFrag},
     {"IP_RECVDSTADDR", kIpRecvDstAddr},
     {"IP_RECVIF", kIpRecvIf},

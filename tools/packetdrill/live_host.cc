@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/ip_var.h"
 #include "kernel/inet/route.h"
@@ -23,6 +24,16 @@ in_addr ToInAddr(const Address& address) {
   in_addr in;
   std::memcpy(&in, address.bytes.data(), sizeof in);
   return in;
+}
+
+in6_addr ToIn6Addr(const Address& address) {
+  in6_addr in6;
+  std::memcpy(&in6, address.bytes.data(), sizeof in6);
+  return in6;
+}
+
+inpaddru ToInet(const Address& address) {
+  return address.v6() ? inpaddru(ToIn6Addr(address)) : inpaddru(ToInAddr(address));
 }
 
 absl::Status Refused(const char* what, int error) {
@@ -97,19 +108,16 @@ absl::Status LiveHost::Configure(const LiveHostOptions& options) {
   ifp_->if_mtu = options.mtu;
   ifp_->if_flags |= IFF_RUNNING | IFF_POINTOPOINT | IFF_MULTICAST;
   if_up(ifp_);
-  if (options.local.v6()) return absl::UnimplementedError("the simulated host has no IPv6");
-  return ConfigureIpv4(options);
-}
-
-absl::Status LiveHost::ConfigureIpv4(const LiveHostOptions& options) {
+  const bool v6 = options.local.v6();
   const auto prefix_len = static_cast<uint8_t>(options.local_prefix_len);
-  if (const int error = in_ifadd(ifp_, ToInAddr(options.local), prefix_len)) {
-    return Refused("local_ip", error);
-  }
-  const RouteSpec route = {.dest = ToInAddr(options.remote_net),
+  const int error = v6 ? in6_ifadd(ifp_, ToIn6Addr(options.local), prefix_len)
+                       : in_ifadd(ifp_, ToInAddr(options.local), prefix_len);
+  if (error != 0) return Refused("local_ip", error);
+  const RouteSpec route = {.dest = ToInet(options.remote_net),
+                           .family = static_cast<sa_family_t>(v6 ? AF_INET6 : AF_INET),
                            .plen = static_cast<uint8_t>(options.remote_prefix_len),
-                           .gateway = ToInAddr(options.gateway)};
-  if (const int error = rt_add(route)) return Refused("gateway_ip", error);
+                           .gateway = ToInet(options.gateway)};
+  if (const int route_error = rt_add(route)) return Refused("gateway_ip", route_error);
   return absl::OkStatus();
 }
 

@@ -48,8 +48,7 @@ struct SentPacket {
 
 class LiveHost {
  public:
-  // Boots a host. Borrows `store`. Errors: Unimplemented (an address family that the host has not),
-  // InvalidArgument (addresses that do not fit together).
+  // Boots a host. Borrows `store`. Errors: InvalidArgument (addresses that do not fit together).
   static absl::StatusOr<std::unique_ptr<LiveHost>> Boot(const LiveHostOptions& options,
                                                         MachineStore* store);
   ~LiveHost();
@@ -94,7 +93,6 @@ class LiveHost {
   LiveHost() = default;
 
   absl::Status Configure(const LiveHostOptions& options);
-  absl::Status ConfigureIpv4(const LiveHostOptions& options);
   void ProcessMain();
   static int Output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
   // Runs until stopped, or to `us`. Returns whether it was stopped.
