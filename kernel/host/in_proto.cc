@@ -19,6 +19,7 @@ constexpr protosw kInetsw[] = {
 constexpr protosw kInet6sw[] = {
     {SOCK_STREAM, &inet6domain, IPPROTO_TCP, kTcpPrFlags, &tcp_usrreqs, tcp_ctloutput},
     {SOCK_DGRAM, &inet6domain, IPPROTO_UDP, kUdpPrFlags, &udp_usrreqs, udp_ctloutput},
+    {SOCK_RAW, &inet6domain, 0, kRawPrFlags, &rip_usrreqs, rip6_ctloutput},
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "kernel/inet/ip6_private.h"
 #include "kernel/inet/mld6.h"
 #include "kernel/inet/nd6.h"
+#include "kernel/inet/raw_ip.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 
@@ -60,6 +61,7 @@ void icmp6_input(MbufPtr m, int hlen) {
       (verdict == 0 && in6_cksum(m.get(), IPPROTO_ICMPV6, hlen, length) != 0)) {
     return icmp6_drop(icp6s_checksum, std::move(m));
   }
+  const bool heard = rip6_input(m.get(), hlen, IPPROTO_ICMPV6);
   uint8_t type;
   m_copydata(m.get(), hlen, sizeof type, &type);
   switch (type) {
@@ -75,7 +77,8 @@ void icmp6_input(MbufPtr m, int hlen) {
     case ND_NEIGHBOR_SOLICIT: return Discover(std::move(m), hlen, nd6_ns_input);
     case ND_NEIGHBOR_ADVERT: return Discover(std::move(m), hlen, nd6_na_input);
     case ND_REDIRECT: return Discover(std::move(m), hlen, nd6_redirect_input);
-    default: return icmp6_drop(icp6s_unclaimed, std::move(m));
+    default:
+      if (!heard) icmp6_drop(icp6s_unclaimed, std::move(m));
   }
 }
 

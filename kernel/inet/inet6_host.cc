@@ -42,7 +42,9 @@ constexpr Tunable kTunables[] = {
 }  // namespace
 
 Inet6Host::Inet6Host(HostBase& host)
-    : fragment_ids(Here().machine->seed(), Site::kIp6FragId, host.id, 0),
+    : raw(std::make_unique<inpcbtable>(host, IPPROTO_RAW, std::span<const uint16_t>(),
+                                       std::span<const uint16_t>())),
+      fragment_ids(Here().machine->seed(), Site::kIp6FragId, host.id, 0),
       flow_labels(Here().machine->seed(), Site::kIp6Flow, host.id, 0) {}
 
 Inet6Host& inet6_here() { return inet_here().v6; }

@@ -18,6 +18,7 @@
 #include "kernel/inet/icmp6.h"
 #include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
+#include "kernel/inet/in_pcb.h"
 #include "kernel/inet/ip6_var.h"
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_var.h"
@@ -69,6 +70,7 @@ struct Inet6Host {
       nd_routers;  // by interface, address
   std::map<std::tuple<uint32_t, uint64_t, uint64_t, uint8_t>, nd_prefix> nd_prefixes;
 
+  std::unique_ptr<inpcbtable> raw;  // of raw sockets
   Frag6Table reassembly;
   Stream fragment_ids;  // ip6.fragid
   Stream flow_labels;   // ip6.flow

@@ -5,6 +5,7 @@
 #include "kernel/inet/inet_trace.h"
 #include "kernel/inet/ip6_private.h"
 #include "kernel/inet/ip6_var.h"
+#include "kernel/inet/raw_ip.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/sim/machine.h"
@@ -129,6 +130,10 @@ void Deliver(Inet6Host& inet6, MbufPtr m) {
   }
   if (at.next == IPPROTO_NONE) return ip6_drop(ip6s_nonxt, std::move(m));
   const InetProtocol* protocol = inet6.protocols[at.next];
+  if (protocol == nullptr && rip6_input(m.get(), at.offset, at.next)) {
+    ++inet6.ip6stat[ip6s_delivered];
+    return;
+  }
   if (protocol == nullptr) {
     (void)Complain(ip6s_noproto, std::move(m), ICMP6_PARAMPROB_NEXTHEADER, at.next_at);
     return;

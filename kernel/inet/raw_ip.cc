@@ -2,15 +2,18 @@
 
 #include <errno.h>
 
+#include <cstring>
 #include <memory>
 #include <utility>
 
+#include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_options.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
 #include "kernel/inet/ip_private.h"
+#include "kernel/inet/raw_private.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/socket/socketvar.h"
@@ -22,15 +25,6 @@ namespace {
 constexpr uint64_t kRawSpace = 8192;  // bytes, both ways
 constexpr int kProtocolMax = 255;
 
-// What a raw socket has beside its pcb.
-struct rawcb {
-  in_addr laddr{}, faddr{};  // 0: any
-  uint8_t protocol = 0;      // [I] 0: every one
-  bool header_included = false;
-};
-
-rawcb* RawOf(const inpcb* inp) { return static_cast<rawcb*>(inp->inp_ppcb); }
-
 bool IsConnected(const socket* so) { return (so->so_state & SS_ISCONNECTED) != 0; }
 
 // --- Requests. ---
@@ -40,7 +34,9 @@ int rip_attach(socket* so, int protocol) {
   if ((so->so_state & SS_PRIV) == 0) return EACCES;
   if (protocol < 0 || protocol > kProtocolMax) return EPROTONOSUPPORT;
   if (const int error = soreserve(so, kRawSpace, kRawSpace)) return error;
-  if (const int error = in_pcballoc(so, inet_here().raw.get())) return error;
+  const bool v6 = so->so_proto->pr_domain->dom_family == AF_INET6;
+  InetHost& inet = inet_here();
+  if (const int error = in_pcballoc(so, v6 ? inet.v6.raw.get() : inet.raw.get())) return error;
   auto raw = std::make_unique<rawcb>();
   raw->protocol = static_cast<uint8_t>(protocol);
   sotoinpcb(so)->inp_ppcb = raw.release() /*taken*/;
@@ -56,28 +52,32 @@ int rip_detach(socket* so) {
   return 0;
 }
 
+// Whether a raw socket can be bound to that.
+bool IsOurs(const inpaddru& a) {
+  if (a.is_any()) return true;
+  if (!a.is_v4()) return in6_ismulticast(a.v6()) || in6_ifawithaddr(a.v6()) != nullptr;
+  return in_ifawithaddr(a.v4()) != nullptr || in_broadcast(a.v4()) || in_ismulticast(a.v4());
+}
+
 int rip_bind(socket* so, mbuf* nam, proc*) {
-  sockaddr_in sin;
-  if (const int error = in_nam2sin(nam, &sin)) return error;
-  const in_addr addr = sin.sin_addr;
-  const bool ours = in_isany(addr) || in_ifawithaddr(addr) != nullptr || in_broadcast(addr) ||
-                    in_ismulticast(addr);
-  if (!ours) return EADDRNOTAVAIL;
-  RawOf(sotoinpcb(so))->laddr = addr;
+  InetName name;
+  if (const int error = in_nam2name(sotoinpcb(so), nam, &name)) return error;
+  if (!IsOurs(name.addr)) return EADDRNOTAVAIL;
+  RawOf(sotoinpcb(so))->laddr = name.addr;
   return 0;
 }
 
 int rip_connect(socket* so, mbuf* nam) {
-  sockaddr_in sin;
-  if (const int error = in_nam2sin(nam, &sin)) return error;
-  RawOf(sotoinpcb(so))->faddr = sin.sin_addr;
+  InetName name;
+  if (const int error = in_nam2name(sotoinpcb(so), nam, &name)) return error;
+  RawOf(sotoinpcb(so))->faddr = name.addr;
   soisconnected(so);
   return 0;
 }
 
 int rip_disconnect(socket* so) {
   if (!IsConnected(so)) return ENOTCONN;
-  RawOf(sotoinpcb(so))->faddr = in_addr{};
+  RawOf(sotoinpcb(so))->faddr = {};
   so->so_state &= ~SS_ISCONNECTED;
   return 0;
 }
@@ -94,13 +94,20 @@ void rip_abort(socket* so) {
 
 int rip_sense(socket*, struct stat*) { return 0; }  // no block size of its own
 
+void SetName(const inpcb* inp, const inpaddru& addr, mbuf* nam) {
+  socklen_t length;
+  const sockaddr_storage ss = in_sockaddr(inp, {addr, 0}, &length);
+  std::memcpy(nam->m_data, &ss, length);
+  nam->m_len = static_cast<int>(length);
+}
+
 int rip_sockaddr(socket* so, mbuf* nam) {
-  in_sin2nam(RawOf(sotoinpcb(so))->laddr, 0, nam);
+  SetName(sotoinpcb(so), RawOf(sotoinpcb(so))->laddr, nam);
   return 0;
 }
 
 int rip_peeraddr(socket* so, mbuf* nam) {
-  in_sin2nam(RawOf(sotoinpcb(so))->faddr, 0, nam);
+  SetName(sotoinpcb(so), RawOf(sotoinpcb(so))->faddr, nam);
   return 0;
 }
 
@@ -145,7 +152,7 @@ int rip_output(inpcb* inp, MbufPtr m, in_addr dst) {
              .tos = inp->inp_ip.ip_tos,
              .ttl = inp->inp_ip.ip_ttl,
              .protocol = raw->protocol,
-             .source = raw->laddr,
+             .source = raw->laddr.v4(),
              .destination = dst}
       .Write(m->m_data, kIpv4HeaderMin);
   return ip_output(std::move(m), inp->inp_options, &inp->inp_route, flags, inp->inp_moptions, inp);
@@ -154,13 +161,14 @@ int rip_output(inpcb* inp, MbufPtr m, in_addr dst) {
 int rip_send(socket* so, MbufPtr m, mbuf* nam, MbufPtr control) {
   inpcb* inp = sotoinpcb(so);
   if (control != nullptr) return EINVAL;  // nothing can be said of single packets
-  if (nam == nullptr) {
-    return IsConnected(so) ? rip_output(inp, std::move(m), RawOf(inp)->faddr) : ENOTCONN;
+  InetName name = {RawOf(inp)->faddr, 0};
+  if (nam == nullptr && !IsConnected(so)) return ENOTCONN;
+  if (nam != nullptr) {
+    if (IsConnected(so)) return EISCONN;
+    if (const int error = in_nam2name(inp, nam, &name)) return error;
   }
-  if (IsConnected(so)) return EISCONN;
-  sockaddr_in sin;
-  if (const int error = in_nam2sin(nam, &sin)) return error;
-  return rip_output(inp, std::move(m), sin.sin_addr);
+  return in_pcbis6(inp) ? rip6_output(inp, std::move(m), name.addr)
+                        : rip_output(inp, std::move(m), name.addr.v4());
 }
 
 // --- Receiving. ---
@@ -169,8 +177,8 @@ bool Wants(const inpcb* inp, const mbuf* m) {
   const rawcb* raw = RawOf(inp);
   const Ipv4View ip = ip_view(m);
   if (raw->protocol != 0 && raw->protocol != ip.protocol()) return false;
-  if (!in_isany(raw->laddr) && raw->laddr.s_addr != ip.destination().s_addr) return false;
-  if (!in_isany(raw->faddr) && raw->faddr.s_addr != ip.source().s_addr) return false;
+  if (!raw->laddr.is_any() && raw->laddr != inpaddru(ip.destination())) return false;
+  if (!raw->faddr.is_any() && raw->faddr != inpaddru(ip.source())) return false;
   return !in_ismulticast(ip.destination()) ||
          ip_hearsgroup(inp, m->m_pkthdr.ph_ifidx, ip.destination());
 }
