@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_var.h"
+#include "kernel/inet/ip6_wire.h"
 #include "kernel/inet/ip_var.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/mbuf/mbuf_host.h"
@@ -20,15 +22,28 @@ constexpr uint16_t kPort = 80;
 
 in_addr AddressOf(int host) { return {htonl(0x0a000001 + static_cast<uint32_t>(host))}; }
 
-extern const domain kStreamDomain;
+in6_addr Address6Of(int host) {
+  return in6_make(0xfd00'0000'0000'0000, 1 + static_cast<uint64_t>(host));
+}
+
+extern const domain kStreamDomain, kStream6Domain;
 constexpr protosw kStreamSw[] = {
     {SOCK_STREAM, &kStreamDomain, IPPROTO_TCP, kTcpPrFlags, &tcp_usrreqs, tcp_ctloutput},
 };
 const domain kStreamDomain = {AF_INET, "internet", nullptr, nullptr, kStreamSw};
+constexpr protosw kStream6Sw[] = {
+    {SOCK_STREAM, &kStream6Domain, IPPROTO_TCP, kTcpPrFlags, &tcp_usrreqs, tcp_ctloutput},
+};
+const domain kStream6Domain = {AF_INET6, "internet6", nullptr, nullptr, kStream6Sw};
 
-MbufPtr Name(in_addr address) {
+// The address of a host; of -1: any.
+MbufPtr Name(bool v6, int host) {
   MbufPtr nam = m_get(M_WAIT, MT_SONAME);
-  in_sin2nam(address, htons(kPort), nam.get());
+  if (v6) {
+    in6_sin2nam(host < 0 ? kIn6Any : Address6Of(host), htons(kPort), nam.get());
+  } else {
+    in_sin2nam(host < 0 ? in_addr{} : AddressOf(host), htons(kPort), nam.get());
+  }
   return nam;
 }
 
@@ -50,12 +65,16 @@ void StreamTest::Boot(uint64_t seed, const LinkOptions& link, fault::Plan* plan)
     inet_boot(*host);
     tcp_boot(*host);
     domain_register(*host, &kStreamDomain);
+    domain_register(*host, &kStream6Domain);
     hosts_.push_back(std::move(host));
   }
   link_ = std::make_unique<Link>(host(0), host(1), 1, link);
   for (int i = 0; i < 2; ++i) {
     const HostScope on_host(host(i));
     EXPECT_EQ(in_ifadd(link_->interface(i), AddressOf(i), 24), 0);
+    if (link.mtu >= kIpv6MtuLeast) {
+      EXPECT_EQ(in6_ifadd(link_->interface(i), Address6Of(i), 64), 0);
+    }
   }
   Sysctl("net.inet.tcp.debug_walks", 1);
   if (const char* iss = std::getenv("SOCKBED_ISS")) Sysctl("net.inet.tcp.knob.iss", atoll(iss));
@@ -141,8 +160,9 @@ void StreamTest::Read(Conversation* talk, socket* so, uint32_t* count) {
 
 void StreamTest::Serve(Conversation* talk) {
   socket* head = nullptr;
-  KASSERT(socreate(AF_INET, &head, SOCK_STREAM, 0) == 0);
-  const MbufPtr nam = Name({});
+  const bool v6 = talk->plan.v6;
+  KASSERT(socreate(v6 ? AF_INET6 : AF_INET, &head, SOCK_STREAM, 0) == 0);
+  const MbufPtr nam = Name(v6, -1);
   KASSERT(sobind(head, nam.get(), curproc()) == 0 && solisten(head, 5) == 0);
   talk->users[0] = 2;
   while (head->so_q.first == nullptr) (void)tsleep(&head->so_timeo, PSOCK, "netcon", 0);
@@ -162,10 +182,11 @@ void StreamTest::Serve(Conversation* talk) {
 void StreamTest::Ask(Conversation* talk) {
   const int end = talk->plan.over_loopback ? 0 : 1;
   socket* so = nullptr;
-  KASSERT(socreate(AF_INET, &so, SOCK_STREAM, 0) == 0);
+  const bool v6 = talk->plan.v6;
+  KASSERT(socreate(v6 ? AF_INET6 : AF_INET, &so, SOCK_STREAM, 0) == 0);
   talk->ends[1] = so;
   talk->users[1] = 2;
-  const MbufPtr nam = Name(AddressOf(0));
+  const MbufPtr nam = Name(v6, 0);
   talk->Failed(soconnect(so, nam.get()));
   while ((so->so_state & SS_ISCONNECTING) != 0 && so->so_error == 0) {
     (void)tsleep(&so->so_timeo, PSOCK, "netcon", 0);

@@ -32,6 +32,7 @@ struct StreamPlan {
   uint32_t write = 4096;   // size of a write, and of a read
   SimTime read_pause = 0;  // the reader sleeps so long after each read
   bool over_loopback = false;
+  bool v6 = false;  // over IPv6
 };
 
 // What came of it.
