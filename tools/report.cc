@@ -83,6 +83,10 @@ std::string HostsAndLinks(const Report& report) {
       if (address.interface == "lo0") continue;
       absl::StrAppendFormat(&text, " %s/%d (%s)", number, address.prefix_len, address.interface);
     }
+    for (const HostAddress6& address : host->addresses6()) {
+      absl::StrAppendFormat(&text, " %s/%d (%s)", in6_text(address.address), address.prefix_len,
+                            address.interface);
+    }
     text.push_back('\n');
   }
   if (!report.scenario.links.empty()) text.append("links\n");

@@ -93,6 +93,8 @@ void AddLinks(const Scenario& scenario, World& world) {
     spec.jitter = absl::Nanoseconds(wanted.jitter);
     spec.first_address = wanted.first_address;
     spec.second_address = wanted.second_address;
+    spec.first_address6 = wanted.first_address6;
+    spec.second_address6 = wanted.second_address6;
     world.simulation.Connect(*world.simulation.FindHost(wanted.first),
                              *world.simulation.FindHost(wanted.second), spec);
   }

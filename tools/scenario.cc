@@ -21,6 +21,12 @@ std::vector<std::string> NamesOf(const std::vector<ScenarioHost>& hosts) {
   return names;
 }
 
+// An address in figures, which programs take in place of a host's name.
+bool IsAddress(const std::string& text) {
+  const std::string with_prefix = text + "/0";
+  return ParseAddress(with_prefix).has_value() || ParseAddress6(with_prefix).has_value();
+}
+
 Place PlaceOf(const YAML::Node& node) { return {node.Mark().line + 1, node.Mark().column + 1}; }
 
 // Reads one scenario, section by section; each member reads one kind of thing.
@@ -179,23 +185,25 @@ class Loader {
     link->second = ends[1];
   }
 
-  void ReadAddresses(const YAML::Node& node, ScenarioLink* link) {
+  // The addresses of both ends. `good` judges one; `like` is an example of one.
+  template <typename Good>
+  void ReadAddresses(const YAML::Node& node, const char* key, Good good, const char* like,
+                     std::string* first, std::string* second) {
     std::vector<std::string> texts;
-    reader_.ForEachItem(node, "addresses", [&](const YAML::Node& item) {
+    reader_.ForEachItem(node, key, [&](const YAML::Node& item) {
       texts.push_back(reader_.Text(item, "an address"));
-      if (reader_.ok() && !ParseAddress(texts.back()).has_value()) {
-        reader_.Fail(item,
-                     absl::StrCat("\"", texts.back(),
-                                  "\" is no address with a prefix length, such as 10.0.1.1/30"));
+      if (reader_.ok() && !good(texts.back())) {
+        reader_.Fail(item, absl::StrCat("\"", texts.back(),
+                                        "\" is no address with a prefix length, such as ", like));
       }
     });
     if (!reader_.ok()) return;
     if (texts.size() != 2) {
-      reader_.Fail(node, "addresses must be two, such as [10.0.1.1/30, 10.0.1.2/30]");
+      reader_.Fail(node, absl::StrCat(key, " must be two, each such as ", like));
       return;
     }
-    link->first_address = texts[0];
-    link->second_address = texts[1];
+    *first = texts[0];
+    *second = texts[1];
   }
 
   void ReadChance(YamlMap& map, const char* key, Chance* chance) {
@@ -208,7 +216,18 @@ class Loader {
     if (const auto* ends = map.Require("between")) ReadEnds(*ends, &link);
     link.name = absl::StrCat(link.first, "-", link.second);
     if (const auto* name = map.Find("name")) link.name = reader_.Text(*name, "name");
-    if (const auto* addresses = map.Find("addresses")) ReadAddresses(*addresses, &link);
+    if (const auto* addresses = map.Find("addresses")) {
+      ReadAddresses(
+          *addresses, "addresses",
+          [](const std::string& text) { return ParseAddress(text).has_value(); }, "10.0.1.1/30",
+          &link.first_address, &link.second_address);
+    }
+    if (const auto* addresses = map.Find("addresses6")) {
+      ReadAddresses(
+          *addresses, "addresses6",
+          [](const std::string& text) { return ParseAddress6(text).has_value(); }, "2001:db8::1/64",
+          &link.first_address6, &link.second_address6);
+    }
     if (const auto* latency = map.Find("latency")) {
       link.latency = Read(*latency, "latency", ParseDuration);
     }
@@ -299,7 +318,7 @@ class Loader {
       const std::string text = value != nullptr ? reader_.Text(*value, arg.name) : arg.fallback;
       if (!reader_.ok()) return;
       const YAML::Node& place = value != nullptr ? *value : program_node;
-      if (arg.type == ArgType::kHost) HostName(place, arg.name);
+      if (arg.type == ArgType::kHost && !IsAddress(text)) HostName(place, arg.name);
       if (const absl::Status set = program->args.Set(arg, text); !set.ok()) {
         reader_.Fail(place, absl::StrCat(arg.name, ": ", set.message()));
       }

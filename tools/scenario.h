@@ -68,6 +68,7 @@ struct ScenarioLink {
   std::string name;
   std::string first, second;  // host names
   std::string first_address, second_address;
+  std::string first_address6, second_address6;
   SimTime latency = 0;
   int64_t bits_per_second = 0;
   Chance loss = 0, duplicate = 0, reorder = 0, corrupt = 0;

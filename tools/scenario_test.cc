@@ -68,6 +68,18 @@ TEST(Scenario, SettingsReplaceVariables) {
   EXPECT_EQ(ParseScenario("s", text, {{"delay", "2 s"}})->links[0].latency, 2 * kSecond);
 }
 
+TEST(Scenario, LinksHaveAddressesOfBothFamilies) {
+  const std::string text = std::string(kHosts) +
+                           "links: [{between: [server, client],"
+                           " addresses6: ['2001:db8::1/64', '2001:db8::2/64']}]\n" +
+                           "programs: [{host: client, run: ping, args: {host: '2001:db8::1'}}]\n";
+  const absl::StatusOr<Scenario> scenario = ParseScenario("s", text, {});
+  ASSERT_TRUE(scenario.ok()) << scenario.status();
+  EXPECT_EQ(scenario->links[0].first_address, "");
+  EXPECT_EQ(scenario->links[0].second_address6, "2001:db8::2/64");
+  EXPECT_EQ(scenario->programs[0].args.text("host"), "2001:db8::1");
+}
+
 // What goes wrong, and a part of what the message must say; the place comes first.
 struct BadCase {
   const char* name;

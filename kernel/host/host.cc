@@ -9,6 +9,7 @@
 #include "kernel/host/host_trace.h"
 #include "kernel/host/simulation.h"
 #include "kernel/inet/route.h"
+#include "kernel/net/if.h"
 #include "kernel/sim/kassert.h"
 
 namespace sockbed {
@@ -98,6 +99,36 @@ sockaddr_in Host::address(uint16_t port) const {
 in_addr Host::AddressFor(const Host& other) const {
   const auto shared = std::ranges::find(addresses_, other.id, &HostAddress::neighbour);
   return shared != addresses_.end() ? shared->address : address();
+}
+
+in6_addr Host::address6() const {
+  return addresses6_.empty() ? in6_addr(IN6ADDR_LOOPBACK_INIT) : addresses6_.front().address;
+}
+
+sockaddr_in6 Host::address6(uint16_t port) const {
+  sockaddr_in6 sin6{};
+  sin6.sin6_family = AF_INET6;
+  sin6.sin6_port = htons(port);
+  sin6.sin6_addr = address6();
+  return sin6;
+}
+
+in6_addr Host::AddressFor6(const Host& other) const {
+  const auto shared = std::ranges::find(addresses6_, other.id, &HostAddress6::neighbour);
+  return shared != addresses6_.end() ? shared->address : address6();
+}
+
+uint32_t Host::InterfaceIndex(std::string_view name) {
+  if (const ifnet* ifp = if_byname(*this, name)) return ifp->if_index;
+  uint32_t index = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
+  const bool whole = !name.empty() && error == std::errc() && end == name.data() + name.size();
+  return whole && if_byindex(*this, index) != nullptr ? index : 0;
+}
+
+std::string Host::InterfaceName(uint32_t index) {
+  const ifnet* ifp = if_byindex(*this, index);
+  return ifp != nullptr ? ifp->if_xname : std::to_string(index);
 }
 
 void Host::SetSysctl(std::string_view sysctl, int64_t value) {

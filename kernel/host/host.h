@@ -35,10 +35,10 @@ struct HostOptions {
 };
 
 struct ProgramOptions {
-  bool daemon = false;      // serves for ever: at the end of a run it is expected to be asleep
-  SimTime start_at = 0;     // virtual time; the past means now
-  ucred cred = {};          // whose process it is: the superuser's by default
-  size_t stack_bytes = 0;   // 0: the host's default
+  bool daemon = false;     // serves for ever: at the end of a run it is expected to be asleep
+  SimTime start_at = 0;    // virtual time; the past means now
+  ucred cred = {};         // whose process it is: the superuser's by default
+  size_t stack_bytes = 0;  // 0: the host's default
 };
 
 // What the system calls of a host obey: the sysctls of these names. uapi reads them.
@@ -57,10 +57,10 @@ struct ProcessRecord {
   pid_t pid = 0;
   std::string name;
   bool daemon = false;
-  bool exited = false;      // by itself or by a signal, before tear-down
-  int status = 0;           // as wait(2) encodes it; of an exited process
+  bool exited = false;  // by itself or by a signal, before tear-down
+  int status = 0;       // as wait(2) encodes it; of an exited process
   SimTime exit_time = 0;
-  std::string what;         // of the exception that ended it, if one did
+  std::string what;  // of the exception that ended it, if one did
 };
 
 // One line that a simulated program printed.
@@ -70,15 +70,23 @@ struct ConsoleLine {
   pid_t pid;
   std::string host_name;
   std::string process;
-  std::string text;         // without the newline
+  std::string text;  // without the newline
 };
 
 // One address of a host.
 struct HostAddress {
-  std::string interface;    // "link1"
+  std::string interface;  // "link1"
   in_addr address;
   int prefix_len;
-  HostId neighbour;         // at the other end of the link
+  HostId neighbour;  // at the other end of the link
+};
+
+// The same of IPv6, link-local ones left out: those bear the number of their interface.
+struct HostAddress6 {
+  std::string interface;
+  in6_addr address;
+  int prefix_len;
+  HostId neighbour;
 };
 
 // A way to a network by a router, as route(8) takes one.
@@ -122,6 +130,15 @@ class Host : public HostBase {
   // under its name.
   in_addr AddressFor(const Host& other) const;
   const std::vector<HostAddress>& addresses() const { return addresses_; }
+  // The same of IPv6; ::1 before it has a link with such addresses.
+  in6_addr address6() const;
+  sockaddr_in6 address6(uint16_t port) const;
+  in6_addr AddressFor6(const Host& other) const;
+  const std::vector<HostAddress6>& addresses6() const { return addresses6_; }
+
+  // The number of an interface, by its name or its figures, 0 when there is none; and back.
+  uint32_t InterfaceIndex(std::string_view name);
+  std::string InterfaceName(uint32_t index);
 
   // A tunable by its sysctl name; each room's README lists them. Panics on an unknown name or a
   // value out of range: set-up by a test is code. Tools use `sysctls`, which answers an errno.
@@ -156,8 +173,9 @@ class Host : public HostBase {
   Simulation& simulation_;
   const HostOptions options_;
   std::vector<HostAddress> addresses_;
-  std::vector<pid_t> daemons_;            // in order of pid
-  std::vector<ProcessRecord> exits_;      // in order of exit
+  std::vector<HostAddress6> addresses6_;
+  std::vector<pid_t> daemons_;        // in order of pid
+  std::vector<ProcessRecord> exits_;  // in order of exit
 };
 
 // The host of the running code. REQUIRES: on a host.

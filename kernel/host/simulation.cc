@@ -10,6 +10,7 @@
 
 #include "kernel/host/host_trace.h"
 #include "kernel/host/rooms.h"
+#include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/mbuf/mbuf_host.h"
 #include "kernel/net/link.h"
@@ -18,7 +19,7 @@
 namespace sockbed {
 namespace {
 
-constexpr uint32_t kLinksMax = 65535;       // automatic networks: 10.0.1.0 .. 10.255.255.0
+constexpr uint32_t kLinksMax = 65535;  // automatic networks: 10.0.1.0 .. 10.255.255.0
 constexpr uint8_t kAutomaticPrefixLen = 30;
 
 // A probability as the nearest fraction of 2^32.
@@ -74,23 +75,37 @@ std::string HowItEnded(const ProcessRecord& process) {
 
 }  // namespace
 
-std::optional<AddressSpec> ParseAddress(std::string_view text) {
+namespace {
+
+// "ADDRESS/LENGTH" of a family.
+template <typename Spec>
+std::optional<Spec> ParseWithPrefix(int family, std::string_view text, int length_most) {
   const size_t slash = text.find('/');
   if (slash == std::string_view::npos) return std::nullopt;
-  AddressSpec spec;
-  if (inet_pton(AF_INET, std::string(text.substr(0, slash)).c_str(), &spec.address) != 1) {
+  Spec spec;
+  if (inet_pton(family, std::string(text.substr(0, slash)).c_str(), &spec.address) != 1) {
     return std::nullopt;
   }
   const char* const end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data() + slash + 1, end, spec.prefix_len);
-  if (parsed.ec != std::errc() || parsed.ptr != end || spec.prefix_len > 32) return std::nullopt;
+  const bool whole = parsed.ec == std::errc() && parsed.ptr == end;
+  if (!whole || spec.prefix_len > length_most) return std::nullopt;
   return spec;
 }
 
+}  // namespace
+
+std::optional<AddressSpec> ParseAddress(std::string_view text) {
+  return ParseWithPrefix<AddressSpec>(AF_INET, text, 32);
+}
+
+std::optional<AddressSpec6> ParseAddress6(std::string_view text) {
+  return ParseWithPrefix<AddressSpec6>(AF_INET6, text, 128);
+}
+
 bool RunResult::AllEnded() const {
-  return std::all_of(processes.begin(), processes.end(), [](const ProcessRecord& process) {
-    return process.exited || process.daemon;
-  });
+  return std::all_of(processes.begin(), processes.end(),
+                     [](const ProcessRecord& process) { return process.exited || process.daemon; });
 }
 
 bool RunResult::ok() const { return Complaints().empty(); }
@@ -152,6 +167,18 @@ Link& Simulation::Connect(Host& first, Host& second, const LinkSpec& spec) {
     ends[end]->addresses_.push_back(
         {link.interface(end)->if_xname, a.address, a.prefix_len, ends[1 - end]->id});
   }
+  const std::string* const wanted6[] = {&spec.first_address6, &spec.second_address6};
+  for (int end = 0; end < 2; ++end) {
+    if (wanted6[end]->empty()) continue;
+    const std::optional<AddressSpec6> a = ParseAddress6(*wanted6[end]);
+    if (!a) KPANIC("not an IPv6 address with its prefix length: " + *wanted6[end]);
+    const HostScope on_host(*ends[end]);
+    if (in6_ifadd(link.interface(end), a->address, a->prefix_len) != 0) {
+      KPANIC("an address that the interface cannot have, or the host has already");
+    }
+    ends[end]->addresses6_.push_back(
+        {link.interface(end)->if_xname, a->address, a->prefix_len, ends[1 - end]->id});
+  }
   Emit(Room::kHost, static_cast<uint8_t>(HostRecord::kLink), number, PackPair(first.id, second.id),
        PackEndpoint(ntohl(addresses[0].address.s_addr), 0),
        PackEndpoint(ntohl(addresses[1].address.s_addr), 0));
@@ -201,6 +228,15 @@ Host* Simulation::FindHost(in_addr address) {
     return std::ranges::any_of(host->addresses(), [&](const HostAddress& a) {
       return a.address.s_addr == address.s_addr;
     });
+  };
+  const auto found = std::ranges::find_if(hosts_, owns);
+  return found != hosts_.end() ? found->get() : nullptr;
+}
+
+Host* Simulation::FindHost(const in6_addr& address) {
+  const auto owns = [&](const std::unique_ptr<Host>& host) {
+    return std::ranges::any_of(
+        host->addresses6(), [&](const HostAddress6& a) { return in6_equal(a.address, address); });
   };
   const auto found = std::ranges::find_if(hosts_, owns);
   return found != hosts_.end() ? found->get() : nullptr;

@@ -38,8 +38,8 @@ class Link;
 
 // A link as people say it; both directions are alike. Turned into net's integers once, by Connect.
 struct LinkSpec {
-  absl::Duration latency = absl::ZeroDuration();         // one way
-  double loss = 0;                                       // chances of each packet: 0 .. 1
+  absl::Duration latency = absl::ZeroDuration();  // one way
+  double loss = 0;                                // chances of each packet: 0 .. 1
   double duplicate = 0;
   double reorder = 0;
   double corrupt = 0;
@@ -48,9 +48,11 @@ struct LinkSpec {
   uint64_t rate_bps = 0;                                 // bits per second; 0: no limit
   int queue_len = 256;                                   // packets that may wait to be sent
   uint32_t mtu = 1500;
-  bool ethernet = false;                                 // frames and ARP, not bare packets
-  std::string first_address;                             // "10.0.1.1/30"; empty: chosen by Connect
+  bool ethernet = false;      // frames and ARP, not bare packets
+  std::string first_address;  // "10.0.1.1/30"; empty: chosen by Connect
   std::string second_address;
+  std::string first_address6;  // "2001:db8::1/64"; empty: no IPv6
+  std::string second_address6;
 };
 
 // An address with its prefix length, "10.0.1.1/30"; nothing if `text` is no such thing.
@@ -59,6 +61,12 @@ struct AddressSpec {
   uint8_t prefix_len;
 };
 std::optional<AddressSpec> ParseAddress(std::string_view text);
+// The same of IPv6, "2001:db8::1/64".
+struct AddressSpec6 {
+  in6_addr address;
+  uint8_t prefix_len;
+};
+std::optional<AddressSpec6> ParseAddress6(std::string_view text);
 
 struct RunLimits {
   SimTime deadline = kForever;
@@ -67,9 +75,9 @@ struct RunLimits {
 
 struct RunResult {
   Machine::End end = Machine::End::kQuiescent;
-  Digest digest;                         // of all until the end, tear-down not included
-  SimTime time = 0;                      // where the clock stands
-  SimTime last_exit = 0;                 // when the last process exited: TIME_WAIT and kin follow
+  Digest digest;          // of all until the end, tear-down not included
+  SimTime time = 0;       // where the clock stands
+  SimTime last_exit = 0;  // when the last process exited: TIME_WAIT and kin follow
   uint64_t events = 0;
   std::vector<ProcessRecord> processes;  // in order of (host, pid)
   std::vector<SleeperInfo> sleepers;     // asleep at the end though no daemon: perhaps a deadlock
@@ -101,7 +109,7 @@ class Simulation {
   Host& AddHost(std::string name, const HostOptions& options = {});
 
   // A link between two hosts. The k-th link gets the network 10.0.k.0/30 unless the spec names
-  // addresses: .1 is the first host's, .2 the second's.
+  // addresses: .1 is the first host's, .2 the second's. IPv6 it has only if the spec names some.
   Link& Connect(Host& first, Host& second, const LinkSpec& spec);
 
   // Runs to quiescence or a limit, then tears down and says how it went. Once per simulation.
@@ -115,6 +123,7 @@ class Simulation {
   Host* FindHost(std::string_view name);
   // The host that owns the address, or null.
   Host* FindHost(in_addr address);
+  Host* FindHost(const in6_addr& address);
   const std::vector<std::unique_ptr<Host>>& hosts() const { return hosts_; }
   const std::vector<std::unique_ptr<Link>>& links() const { return links_; }
 

@@ -96,6 +96,26 @@ TEST(Simulation, AddsAndDeletesRoutes) {
   EXPECT_EQ(a.AddRoute(*ParseRoute("default", "192.0.2.1")), ENETUNREACH);
 }
 
+TEST(Simulation, LinksHaveAddressesOfBothFamilies) {
+  Simulation sim({.seed = 1});
+  Host& a = sim.AddHost("a");
+  Host& b = sim.AddHost("b");
+  sim.Connect(a, b, {.first_address6 = "2001:db8::1/64", .second_address6 = "2001:db8::2/64"});
+  const auto text = [](const in6_addr& address) {
+    char shown[INET6_ADDRSTRLEN];
+    return std::string(inet_ntop(AF_INET6, &address, shown, sizeof shown));
+  };
+  EXPECT_EQ(Text(b.address()), "10.0.1.2");
+  EXPECT_EQ(text(b.address6()), "2001:db8::2");
+  EXPECT_EQ(text(a.AddressFor6(b)), "2001:db8::1");
+  EXPECT_EQ(sim.FindHost(b.address6()), &b);
+  EXPECT_EQ(b.addresses6()[0].interface, "link1");
+  EXPECT_EQ(ParseAddress6("2001:db8::1/128")->prefix_len, 128);
+  for (const char* bad : {"10.0.0.1/8", "2001:db8::1", "2001:db8::1/129", "::/x"}) {
+    EXPECT_FALSE(ParseAddress6(bad).has_value()) << bad;
+  }
+}
+
 TEST(Simulation, ConvertsALinkOnce) {
   Simulation sim({.seed = 1});
   Link& link = sim.Connect(sim.AddHost("a"), sim.AddHost("b"),
@@ -135,8 +155,7 @@ TEST(Simulation, ReportsHowProcessesEnded) {
   EXPECT_EQ(r.last_exit, 2 * kSecond);
   EXPECT_TRUE(r.sleepers.empty());
   EXPECT_FALSE(r.processes[2].exited);
-  EXPECT_EQ(r.Complaints(),
-            "host: process 2 \"late\" exited with status 3 at 2.000000000 s\n");
+  EXPECT_EQ(r.Complaints(), "host: process 2 \"late\" exited with status 3 at 2.000000000 s\n");
 }
 
 TEST(Simulation, CanBeLookedAtBetweenRuns) {
