@@ -94,14 +94,25 @@ int ParsePort(const char* service, const addrinfo& hints, uint16_t* port) {
   return 0;
 }
 
-// The address that `node` writes in figures, if it does.
+// The address that `node` writes in figures, if it does; of IPv6, with its zone (RFC 4007 11).
 std::optional<InetAddress> Numeric(const char* node) {
   in_addr v4;
   if (inet_aton(node, &v4) != 0) return InetAddress::Of(v4);
+  const std::string_view text = node;
+  const size_t percent = text.find('%');
   in6_addr v6;
-  if (inet_pton(AF_INET6, node, &v6) == 1) return InetAddress::Of(v6);
-  return std::nullopt;
+  if (inet_pton(AF_INET6, std::string(text.substr(0, percent)).c_str(), &v6) != 1) {
+    return std::nullopt;
+  }
+  InetAddress address = InetAddress::Of(v6);
+  if (percent == text.npos) return address;
+  address.sin6.sin6_scope_id = CurrentHost().InterfaceIndex(text.substr(percent + 1));
+  if (address.sin6.sin6_scope_id == 0) return std::nullopt;
+  return address;
 }
+
+// Whether this host has an IPv6 address that is more than loopback: what AI_ADDRCONFIG asks.
+bool SpeaksIpv6() { return !CurrentHost().addresses6().empty(); }
 
 // Without a node: what one binds to, or this host itself.
 std::vector<InetAddress> OwnAddresses(const addrinfo& hints) {
@@ -110,25 +121,12 @@ std::vector<InetAddress> OwnAddresses(const addrinfo& hints) {
   if (hints.ai_family != AF_INET6) {
     found.push_back(InetAddress::Of(in_addr{htonl(passive ? INADDR_ANY : INADDR_LOOPBACK)}));
   }
-  // AI_ADDRCONFIG: no host here has an IPv6 address.
   if (hints.ai_family == AF_INET6 ||
-      (hints.ai_family == AF_UNSPEC && (hints.ai_flags & AI_ADDRCONFIG) == 0 && passive)) {
+      (hints.ai_family == AF_UNSPEC &&
+       (SpeaksIpv6() || ((hints.ai_flags & AI_ADDRCONFIG) == 0 && passive)))) {
     found.push_back(InetAddress::Of(passive ? in6addr_any : in6addr_loopback));
   }
   return found;
-}
-
-// Whether IPv6 leads anywhere from here: what AI_ADDRCONFIG is about. A datagram socket that finds
-// a way to a global address has an address of its own; nothing is sent.
-bool SpeaksInet6() {
-  const int fd = uapi::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  InetAddress global = InetAddress::Of(in6_addr{}, 53);
-  global.sin6.sin6_addr.s6_addr[0] = 0x20;
-  global.sin6.sin6_addr.s6_addr[15] = 1;
-  const bool connected = uapi::connect(fd, &global.sa, global.length()) == 0;
-  (void)uapi::close(fd);  // it was never used
-  return connected;
 }
 
 // All addresses of a simulated host, first the one that is reached over a link of one's own.
@@ -137,6 +135,14 @@ void AddressesOf(const Host& host, std::vector<InetAddress>* found) {
   found->push_back(InetAddress::Of(first));
   for (const HostAddress& other : host.addresses()) {
     if (other.address.s_addr != first.s_addr) found->push_back(InetAddress::Of(other.address));
+  }
+  if (host.addresses6().empty()) return;
+  const in6_addr first6 = host.AddressFor6(CurrentHost());
+  found->push_back(InetAddress::Of(first6));
+  for (const HostAddress6& other : host.addresses6()) {
+    if (!IN6_ARE_ADDR_EQUAL(&other.address, &first6)) {
+      found->push_back(InetAddress::Of(other.address));
+    }
   }
 }
 
@@ -187,11 +193,13 @@ int Ask(const char* node, const addrinfo& hints, std::vector<InetAddress>* found
   const bool want4 = hints.ai_family != AF_INET6 || mapped;
   const bool want6 =
       hints.ai_family == AF_INET6 ||
-      (hints.ai_family == AF_UNSPEC && ((hints.ai_flags & AI_ADDRCONFIG) == 0 || SpeaksInet6()));
+      (hints.ai_family == AF_UNSPEC && ((hints.ai_flags & AI_ADDRCONFIG) == 0 || SpeaksIpv6()));
   int error = EAI_NONAME;
   if (want4) error = AskForAddresses(node, AF_INET, found, canonical);
   if (!want6 || error == EAI_AGAIN) return error;
-  const int error6 = AskForAddresses(node, AF_INET6, found, canonical);
+  std::string other;  // what the first family's answer has called it stands
+  std::string* const name6 = found->empty() ? canonical : &other;
+  const int error6 = AskForAddresses(node, AF_INET6, found, name6);
   return found->empty() ? (error != EAI_NONAME ? error : error6) : 0;
 }
 
@@ -263,7 +271,9 @@ std::string Figures(const InetAddress& a) {
   std::array<char, INET6_ADDRSTRLEN> text;
   const void* const bits =
       a.sa.sa_family == AF_INET ? static_cast<const void*>(&a.sin.sin_addr) : &a.sin6.sin6_addr;
-  return inet_ntop(a.sa.sa_family, bits, text.data(), text.size());
+  const std::string shown = inet_ntop(a.sa.sa_family, bits, text.data(), text.size());
+  if (a.sa.sa_family == AF_INET || a.sin6.sin6_scope_id == 0) return shown;
+  return shown + "%" + CurrentHost().InterfaceName(a.sin6.sin6_scope_id);
 }
 
 // A name of one's own domain without that, if NI_NOFQDN asks for it.
@@ -330,13 +340,15 @@ int FindName(const InetAddress& address, std::string* name) {
     *name = line.names.front();
     return 0;
   }
-  if (address.sa.sa_family == AF_INET) {
-    const bool loopback = ntohl(address.sin.sin_addr.s_addr) == INADDR_LOOPBACK;
-    const Host* const host = CurrentHost().simulation().FindHost(address.sin.sin_addr);
-    if (loopback || host != nullptr) {
-      *name = loopback ? "localhost" : host->name;
-      return 0;
-    }
+  const bool v4 = address.sa.sa_family == AF_INET;
+  const bool loopback = v4 ? ntohl(address.sin.sin_addr.s_addr) == INADDR_LOOPBACK
+                           : IN6_IS_ADDR_LOOPBACK(&address.sin6.sin6_addr) != 0;
+  Simulation& simulation = CurrentHost().simulation();
+  const Host* const host =
+      v4 ? simulation.FindHost(address.sin.sin_addr) : simulation.FindHost(address.sin6.sin6_addr);
+  if (loopback || host != nullptr) {
+    *name = loopback ? "localhost" : host->name;
+    return 0;
   }
   return Resolver().nameservers.empty() ? EAI_NONAME : AskForName(address, name);
 }

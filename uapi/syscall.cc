@@ -17,7 +17,14 @@ namespace sockbed::uapi {
 
 uint64_t Shown(const sockaddr* sa, socklen_t len) {
   sockaddr_in sin;
-  if (sa == nullptr || len < sizeof sin || sa->sa_family != AF_INET) return 0;
+  if (sa == nullptr || len < sizeof sin) return 0;
+  if (sa->sa_family == AF_INET6) {
+    // An argument has no room for the address: its port stands for it, and the kernel's own records
+    // show both.
+    std::memcpy(&sin, sa, sizeof sin);
+    return PackEndpoint(0, ntohs(sin.sin_port));
+  }
+  if (sa->sa_family != AF_INET) return 0;
   std::memcpy(&sin, sa, sizeof sin);
   return PackEndpoint(ntohl(sin.sin_addr.s_addr), ntohs(sin.sin_port));
 }
