@@ -80,12 +80,13 @@ int AskTcp(const ProgramArgs& args) {
 
 int ServeUdp(const ProgramArgs& args) {
   const BioAddr addr = Resolve("", args.port("port"), SOCK_DGRAM);
-  const Descriptor fd(sockbed::BIO_socket(AF_INET, SOCK_DGRAM, 0, 0));
-  if (addr == nullptr || !fd.ok()) return Failed("socket");
+  if (addr == nullptr) return 1;
+  const Descriptor fd = SocketFor(addr.get(), SOCK_DGRAM);
+  if (!fd.ok()) return Failed("socket");
   if (sockbed::BIO_bind(fd.get(), addr.get(), 0) != 1) return Failed("bind");
   std::string buffer(kBufferBytes, '\0');
   for (;;) {
-    sockaddr_in from{};
+    sockaddr_storage from{};
     socklen_t length = sizeof(from);
     auto* peer = reinterpret_cast<sockaddr*>(&from);
     const ssize_t n = uapi::recvfrom(fd.get(), buffer.data(), buffer.size(), 0, peer, &length);
@@ -110,8 +111,9 @@ bool AskOnce(int fd, const std::string& message, int64_t tries, int timeout_ms) 
 
 int AskUdp(const ProgramArgs& args) {
   const BioAddr addr = Resolve(args.text("server"), args.port("port"), SOCK_DGRAM);
-  const Descriptor fd(sockbed::BIO_socket(AF_INET, SOCK_DGRAM, 0, 0));
-  if (addr == nullptr || !fd.ok()) return Failed("socket");
+  if (addr == nullptr) return 1;
+  const Descriptor fd = SocketFor(addr.get(), SOCK_DGRAM);
+  if (!fd.ok()) return Failed("socket");
   if (sockbed::BIO_connect(fd.get(), addr.get(), 0) != 1) return Failed("connect");
   const auto timeout_ms = static_cast<int>(args.number("timeout") / kMillisecond);
   for (int64_t i = 0; i < args.number("count"); ++i) {

@@ -18,9 +18,9 @@ void Complain(const char* what) { uapi::Print("%s: %s\n", what, TakeErrorText().
 
 BioAddr Resolve(const std::string& host, uint16_t port, int socktype) {
   addrinfo hints{};
-  hints.ai_family = AF_INET;
+  hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = socktype;
-  hints.ai_flags = host.empty() ? AI_PASSIVE : 0;
+  hints.ai_flags = AI_ADDRCONFIG | (host.empty() ? AI_PASSIVE : 0);
   addrinfo* found = nullptr;
   const std::string service = std::to_string(port);
   const int error =
@@ -29,16 +29,31 @@ BioAddr Resolve(const std::string& host, uint16_t port, int socktype) {
     uapi::Print("cannot resolve %s: %s\n", host.c_str(), gai_strerror(error));
     return nullptr;
   }
+  // A server takes the answer that stands for both families, if there is one; a client the first.
+  const addrinfo* best = found;
+  while (host.empty() && best->ai_next != nullptr && best->ai_family != AF_INET6) {
+    best = best->ai_next;
+  }
   BioAddr addr(BIO_ADDR_new());
-  if (addr != nullptr) memcpy(SockaddrOf(addr.get()), found->ai_addr, found->ai_addrlen);
+  if (addr != nullptr) memcpy(SockaddrOf(addr.get()), best->ai_addr, best->ai_addrlen);
   uapi::freeaddrinfo(found);
   return addr;
+}
+
+Descriptor SocketFor(const BIO_ADDR* addr, int socktype) {
+  Descriptor fd(sockbed::BIO_socket(BIO_ADDR_family(addr), socktype, 0, 0));
+  const int off = 0;
+  if (fd.ok() && BIO_ADDR_family(addr) == AF_INET6) {
+    // It has no name yet, so it may still be opened to both.
+    (void)uapi::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  }
+  return fd;
 }
 
 Descriptor Dial(const std::string& host, uint16_t port, int options) {
   const BioAddr addr = Resolve(host, port, SOCK_STREAM);
   if (addr == nullptr) return Descriptor();
-  Descriptor fd(sockbed::BIO_socket(AF_INET, SOCK_STREAM, 0, 0));
+  Descriptor fd = SocketFor(addr.get(), SOCK_STREAM);
   if (!fd.ok()) {
     Complain("socket");
     return fd;
@@ -58,7 +73,7 @@ Descriptor Dial(const std::string& host, uint16_t port, int options) {
 Descriptor Listen(uint16_t port) {
   const BioAddr addr = Resolve("", port, SOCK_STREAM);
   if (addr == nullptr) return Descriptor();
-  Descriptor fd(sockbed::BIO_socket(AF_INET, SOCK_STREAM, 0, 0));
+  Descriptor fd = SocketFor(addr.get(), SOCK_STREAM);
   if (fd.ok() && sockbed::BIO_listen(fd.get(), addr.get(), BIO_SOCK_REUSEADDR) == 1) return fd;
   Complain("listen");
   return Descriptor();

@@ -1,6 +1,6 @@
 // What the built-in programs share: opening a socket to a named host, listening on a port.
 //
-// Lives here:  Descriptor, Resolve, Dial, Listen.
+// Lives here:  Descriptor, Resolve, SocketFor, Dial, Listen.
 // Called by:   the programs of tools/.
 // May touch:   uapi, bio.
 // Context:     simulated processes.
@@ -41,9 +41,12 @@ struct BioAddrFree {
 };
 using BioAddr = std::unique_ptr<BIO_ADDR, BioAddrFree>;
 
-// The address of `host` (a name or a number; empty: any) with `port`. Null, having said why, if
-// there is none.
+// The address of `host` (a name or a number; empty: any of this host's families) with `port`. Null,
+// having said why, if there is none.
 BioAddr Resolve(const std::string& host, uint16_t port, int socktype);
+
+// A socket of the address's family; of IPv6 one that is open to both. Not ok on failure.
+Descriptor SocketFor(const BIO_ADDR* addr, int socktype);
 
 // A stream connected to host:port. Not ok, having said why, on failure. [sleeps]
 // `options` are BIO_SOCK_* bits; with BIO_SOCK_NONBLOCK it waits in poll.

@@ -9,9 +9,10 @@
 namespace sockbed::tools {
 namespace {
 
-RunVerdict Ping(const std::string& loss) {
+RunVerdict Ping(const std::string& loss, const std::string& scenario = "ping") {
   RunOptions options;
-  options.scenario = std::string(getenv("TEST_SRCDIR")) + "/sockbed/tools/scenarios/ping.yaml";
+  options.scenario =
+      std::string(getenv("TEST_SRCDIR")) + "/sockbed/tools/scenarios/" + scenario + ".yaml";
   options.settings = {{"loss", loss}};
   options.seed = 1;
   absl::StatusOr<RunVerdict> verdict = RunScenario(options);
@@ -26,6 +27,13 @@ TEST(Ping, EchoesComeBackOverEthernet) {
       << "the first one waits for the neighbour to be known\n"
       << verdict.screen;
   EXPECT_NE(verdict.screen.find("64 bytes, number 2, TTL 255: 2."), std::string::npos)
+      << verdict.screen;
+}
+
+TEST(Ping, EchoesComeBackByIpv6) {
+  const RunVerdict verdict = Ping("0 %", "ping6");
+  EXPECT_TRUE(verdict.passed) << verdict.complaints;
+  EXPECT_NE(verdict.screen.find("64 bytes, number 2, TTL 64: 2."), std::string::npos)
       << verdict.screen;
 }
 
