@@ -83,8 +83,8 @@ inline in6_addr ip6_destination(const mbuf* m) {
                       m->m_pkthdr.ph_ifidx);
 }
 
-// The hop limit of a pcb's packets: its own (-1: none), else what routers have told of the link that
-// its cached route (null: none) leads to, else the host's.
+// The hop limit of a pcb's packets: its own (-1: none), else what routers have told of the link
+// that its cached route (null: none) leads to, else the host's.
 int in6_selecthlim(int hops, const route* ro = nullptr);
 // Counters of IPv6. X(name, meaning). Those marked with * count packets that were dropped.
 #define SOCKBED_IP6STAT(X)                                                             \
