@@ -8,6 +8,7 @@
 
 #include <cstring>
 #include <iterator>
+#include <string>
 #include <utility>
 
 #include "gtest/gtest.h"
@@ -141,8 +142,8 @@ void SocketDriver::Step() {
       &SocketDriver::Receive,     &SocketDriver::Peek,           &SocketDriver::ReceiveAll,
       &SocketDriver::ReceiveAll,  &SocketDriver::ReceiveWaiting, &SocketDriver::FetchUrgent,
       &SocketDriver::LookForMark, &SocketDriver::SetBuffer,      &SocketDriver::SetLowWater,
-      &SocketDriver::Poll,        &SocketDriver::Count,          &SocketDriver::ShutWriting,
-      &SocketDriver::ShutReading};
+      &SocketDriver::Poll,        &SocketDriver::Count,          &SocketDriver::Shut,
+      &SocketDriver::SendBlocked, &SocketDriver::ReceiveBlocked, &SocketDriver::LosePeer};
   const size_t which = Below(2);
   (this->*kCalls[Below(std::size(kCalls))])(ends_[which], ends_[1 - which]);
   if (kind_ != Kind::kUdp) Walk();  // a datagram takes until then to arrive
@@ -511,21 +512,80 @@ void SocketDriver::Count(End& a, End&) {
   EXPECT_EQ(GetInt(a.fd, SO_ERROR), 0);
 }
 
-// --- The end. ---
+// --- Shutting down. ---
 
-void SocketDriver::ShutWriting(End& a, End&) {
-  if (a.wr_shut || !Chance(20)) return;
-  ASSERT_EQ(uapi::shutdown(a.fd, SHUT_WR), 0);
-  a.wr_shut = true;
-}
-
-void SocketDriver::ShutReading(End& a, End&) {
-  if (a.deaf || !Chance(30)) return;
-  ASSERT_EQ(uapi::shutdown(a.fd, SHUT_RD), 0);
+void SocketDriver::ShutNow(End& a, int how) {
+  // A connection that has ended on both sides is forgotten by its protocol.
+  const bool gone = how != SHUT_RD && a.so->so_pcb == nullptr;
+  ASSERT_EQ(Outcome(uapi::shutdown(a.fd, how)), gone ? -EINVAL : 0);
+  if (how != SHUT_RD) a.wr_shut = true;
+  if (how == SHUT_WR) return;
   a.in.Clear();
   a.deaf = true;
   a.marked = false;
 }
+
+// Either direction or both, also when it is shut already.
+void SocketDriver::Shut(End& a, End&) {
+  constexpr int kWays[] = {SHUT_WR, SHUT_WR, SHUT_WR, SHUT_RD, SHUT_RD, SHUT_RDWR};
+  EXPECT_EQ(Outcome(uapi::shutdown(a.fd, 3)), -EINVAL);
+  if (Chance(12)) ShutNow(a, kWays[Below(std::size(kWays))]);
+}
+
+// --- Losing a peer. ---
+
+// Gives a socket a name of its own.
+void SocketDriver::BindAfresh(const End& end, int index) {
+  if (kind_ == Kind::kUdp) {
+    ASSERT_EQ(Bind(end.fd, LoopbackPort(static_cast<uint16_t>(1001 + index))), 0);
+    return;
+  }
+  sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = {}};
+  const std::string path = "/" + std::to_string(++names_);
+  path.copy(name.sun_path, sizeof name.sun_path - 1);
+  ASSERT_EQ(Bind(end.fd, name), 0);
+}
+
+// A datagram socket whose peer has gone hears of it once, behind what the peer had sent: at once
+// where the kernel knows, else when it sends the next time. Then there is another peer.
+void SocketDriver::LosePeer(End& a, End& b) {
+  if (!is_dgram() || a.wr_shut || a.deaf || !Chance(10)) return;
+  EXPECT_EQ(uapi::close(b.fd), 0);
+  for (int i = 0; i < kPatience && !a.in.empty() && !testing::Test::HasFatalFailure(); ++i) {
+    ReadAndCompare(a, b, Size(), MSG_DONTWAIT, true);
+  }
+  const bool tells = kind_ == Kind::kUnixDgram;
+  if (!tells) {
+    ASSERT_EQ(Outcome(uapi::send(a.fd, "x", 1, 0)), 1);
+  }
+  Settle(kSettle);
+  ExpectErrorOnce(a.fd, tells ? ECONNRESET : ECONNREFUSED);
+  if (tells) {
+    ASSERT_EQ(Outcome(uapi::send(a.fd, "x", 1, 0)), -EDESTADDRREQ);
+  }
+  const int index = static_cast<int>(&b - ends_);
+  b = End(/*keeps_messages=*/true);
+  b.fd = uapi::socket(tells ? AF_UNIX : AF_INET, SOCK_DGRAM, 0);
+  BindAfresh(b, index);
+  if (tells && a.namelen == sizeof(sockaddr)) BindAfresh(a, 1 - index);  // it had none
+  Adopt();
+  ASSERT_EQ(Outcome(uapi::connect(b.fd, AsSockaddr(a.name), a.namelen)), 0);
+  ASSERT_EQ(Outcome(uapi::connect(a.fd, AsSockaddr(b.name), b.namelen)), 0);
+}
+
+// One of the ways to hear of an error hears of it; then it is forgotten.
+void SocketDriver::ExpectErrorOnce(int fd, int error) {
+  char byte;
+  switch (Below(3)) {
+    case 0: ASSERT_EQ(Outcome(uapi::send(fd, "x", 1, 0)), -error); break;
+    case 1: ASSERT_EQ(Outcome(uapi::recv(fd, &byte, 1, MSG_DONTWAIT)), -error); break;
+    default: ASSERT_EQ(GetInt(fd, SO_ERROR), error);
+  }
+  ASSERT_EQ(Outcome(uapi::recv(fd, &byte, 1, MSG_DONTWAIT)), -EWOULDBLOCK);
+  ASSERT_EQ(GetInt(fd, SO_ERROR), 0);
+}
+
+// --- The end. ---
 
 // Reads all that is on its way to `a`.
 void SocketDriver::Drain(End& a, End& b) {

@@ -2,7 +2,7 @@
 //
 // Lives here:  Kind, SocketDriver.
 // Called by:   socket_model_test.
-// Context:     a process; every call that could wait is either non-blocking or known to end.
+// Context:     a process; a call that waits is another's, and the driver ends the wait.
 // Invariants:  after every step the walkers have seen every buffer of the host.
 #ifndef SOCKBED_TESTS_MODEL_SOCKET_DRIVER_H_
 #define SOCKBED_TESTS_MODEL_SOCKET_DRIVER_H_
@@ -84,8 +84,21 @@ class SocketDriver {
   void SetLowWater(End& a, End& b);
   void Poll(End& a, End& b);
   void Count(End& a, End& b);
-  void ShutWriting(End& a, End& b);
-  void ShutReading(End& a, End& b);
+  void Shut(End& a, End& b);
+  void LosePeer(End& a, End& b);
+
+  // The calls that wait (blocked_calls.cc).
+  class BlockedCall;
+  void SendBlocked(End& a, End& b);
+  void SendStreamBlocked(End& a, End& b);
+  void SendRecordBlocked(End& a, End& b);
+  void ReceiveBlocked(End& a, End& b);
+  bool TooSlow(const End& from, const End& to) const;
+  void AwaitEnd(const BlockedCall& call);
+  std::string ReadWhileBlocked(const End& a, const End& b, const BlockedCall& call, size_t len);
+  void SendUntilDone(End& a, End& b, const BlockedCall& call, int64_t least);
+  void CheckReceived(End& a, const BlockedCall& call, const std::string& space, int64_t least);
+  void EndWithBytes(End& a, End& b, BlockedCall& call, const std::string& space);
 
   Verdict Foretell(const End& a, const End& b, size_t len, bool rights) const;
   void Transmit(End& a, End& b, Message message);
@@ -96,9 +109,14 @@ class SocketDriver {
   void CheckRead(End& a, End& b, size_t size, int flags, bool wants_rights);
   void ReadAndCompare(End& a, End& b, size_t size, int flags, bool wants_rights);
   void PassMark(End& a, size_t n);
+  void ShutNow(End& a, int how);
+  void BindAfresh(const End& end, int index);
+  void ExpectErrorOnce(int fd, int error);
   void Drain(End& a, End& b);
   void Walk() const;
   void Settle(SimTime most);
+  // Long enough for something to happen: TCP probes a closed window every few seconds.
+  SimTime a_while() const { return kind_ == Kind::kTcp ? kSecond : 20 * kMillisecond; }
 
   uint64_t Below(uint64_t bound) { return random_.NextBelow(bound); }
   bool Chance(uint64_t one_in) { return Below(one_in) == 0; }
@@ -109,6 +127,7 @@ class SocketDriver {
   Stream random_;
   End ends_[2];
   int token_ = -1;  // the descriptor that is passed
+  int names_ = 0;   // local names given so far
   char next_ = 0;   // bytes count upwards, so that a lost one shows
 };
 
