@@ -15,11 +15,12 @@
 namespace sockbed {
 namespace {
 
-// Room for one address of the packet's own in a control message.
+// Room for one address of the packet's own in a control message, of either family.
 union LocalControl {
   cmsghdr header;
-  unsigned char bytes[CMSG_SPACE(sizeof(in_pktinfo))];
+  unsigned char bytes[CMSG_SPACE(sizeof(in6_pktinfo))];
 };
+static_assert(sizeof(in_pktinfo) <= sizeof(in6_pktinfo));
 
 // Whether the call can be made at all; leaves an entry if not.
 bool CheckCall(DgramData* data, const BIO_MSG* msgs, size_t stride, size_t count, uint64_t flags) {
@@ -47,6 +48,26 @@ bool IsOwnPort(const DgramData& data, const BIO_ADDR* local) {
          BIO_ADDR_rawport(own.addr()) == port;
 }
 
+template <typename Info>
+size_t PutControl(int level, int type, const Info& info, LocalControl* control) {
+  control->header = {CMSG_LEN(sizeof info), level, type};
+  memcpy(CMSG_DATA(&control->header), &info, sizeof info);
+  return CMSG_SPACE(sizeof info);
+}
+
+// Asks for `local` as the source; the length of the control message.
+size_t PutSource(const BIO_ADDR* local, LocalControl* control) {
+  size_t length = 0;
+  if (BIO_ADDR_family(local) == AF_INET6) {
+    in6_pktinfo info{};
+    BIO_ADDR_rawaddress(local, &info.ipi6_addr, &length);
+    return PutControl(IPPROTO_IPV6, IPV6_PKTINFO, info, control);
+  }
+  in_pktinfo info{};
+  BIO_ADDR_rawaddress(local, &info.ipi_spec_dst, &length);
+  return PutControl(IPPROTO_IP, IP_PKTINFO, info, control);
+}
+
 // Sends one. False: an entry says why, or (`quiet`) nothing does.
 bool SendOne(DgramData* data, BIO_MSG* m, bool quiet) {
   iovec iov{m->data, m->data_len};
@@ -61,18 +82,13 @@ bool SendOne(DgramData* data, BIO_MSG* m, bool quiet) {
     msg.msg_name = SockaddrOf(peer);
     msg.msg_namelen = SockaddrLength(peer);
   }
-  if (m->local != nullptr && SockaddrOf(m->local)->sa_family == AF_INET) {
+  if (m->local != nullptr && SockaddrOf(m->local)->sa_family != AF_UNSPEC) {
     if (!IsOwnPort(*data, m->local)) {
       if (!quiet) RaiseBio(BIO_R_PORT_MISMATCH);
       return false;
     }
-    in_pktinfo info{};
-    size_t length = sizeof info.ipi_spec_dst;
-    BIO_ADDR_rawaddress(m->local, &info.ipi_spec_dst, &length);
-    control.header = {CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO};
-    memcpy(CMSG_DATA(&control.header), &info, sizeof info);
     msg.msg_control = &control;
-    msg.msg_controllen = sizeof control;
+    msg.msg_controllen = PutSource(m->local, &control);
   }
   const ssize_t n = uapi::sendmsg(data->sock, &msg, MSG_NOSIGNAL);
   if (n < 0) {
@@ -88,16 +104,20 @@ bool SendOne(DgramData* data, BIO_MSG* m, bool quiet) {
 void StoreLocal(const DgramData& data, const msghdr& msg, BIO_ADDR* local) {
   BIO_ADDR_clear(local);
   const cmsghdr* const header = CMSG_FIRSTHDR(&msg);
-  if (header == nullptr || header->cmsg_level != IPPROTO_IP || header->cmsg_type != IP_PKTINFO) {
-    return;
-  }
-  in_pktinfo info;
-  memcpy(&info, CMSG_DATA(header), sizeof info);
+  if (header == nullptr) return;
   AddrStorage own{};
   socklen_t length = sizeof own;
   uapi::getsockname(data.sock, &own.sa, &length);
-  BIO_ADDR_rawmake(local, AF_INET, &info.ipi_addr, sizeof info.ipi_addr,
-                   BIO_ADDR_rawport(own.addr()));
+  const unsigned short port = BIO_ADDR_rawport(own.addr());
+  if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_PKTINFO) {
+    in_pktinfo info;
+    memcpy(&info, CMSG_DATA(header), sizeof info);
+    BIO_ADDR_rawmake(local, AF_INET, &info.ipi_addr, sizeof info.ipi_addr, port);
+  } else if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_PKTINFO) {
+    in6_pktinfo info;
+    memcpy(&info, CMSG_DATA(header), sizeof info);
+    BIO_ADDR_rawmake(local, AF_INET6, &info.ipi6_addr, sizeof info.ipi6_addr, port);
+  }
 }
 
 // Receives one; `first` may sleep and leaves an entry if it fails.

@@ -235,7 +235,9 @@ long SetDontFragment(const DgramData& data, bool on) {
 }
 
 long EnableLocalAddr(DgramData* data, bool on) {
-  if (SetOption(*data, IPPROTO_IP, IP_PKTINFO, on) != 0) {
+  const bool v6 = LocalFamily(*data) == AF_INET6;
+  if (SetOption(*data, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, on) !=
+      0) {
     RaiseSystem("setsockopt()");
     return 0;
   }
@@ -305,7 +307,10 @@ long Control(BIO* bio, int command, long number, void* pointer) {
       data.next_timeout = *static_cast<const timeval*>(pointer);
       return 1;
     case BIO_CTRL_DGRAM_SET_PEEK_MODE: data.peek = number != 0; return 1;
-    case BIO_CTRL_DGRAM_GET_LOCAL_ADDR_CAP: return LocalFamily(data) == AF_INET;
+    case BIO_CTRL_DGRAM_GET_LOCAL_ADDR_CAP: {
+      const int family = LocalFamily(data);
+      return family == AF_INET || family == AF_INET6;
+    }
     case BIO_CTRL_DGRAM_GET_LOCAL_ADDR_ENABLE:
       *static_cast<int*>(pointer) = data.local_addr;
       return 1;
