@@ -9,6 +9,8 @@
 
 #include "bio/addr.h"
 #include "bio/bio_stack.h"
+#include "kernel/sched/host_local.h"
+#include "kernel/sim/context.h"
 #include "uapi/uapi.h"
 
 namespace sockbed {
@@ -16,7 +18,10 @@ namespace {
 
 constexpr int kListenBacklog = SOMAXCONN;
 constexpr int kKnownOptions = BIO_SOCK_REUSEADDR | BIO_SOCK_V6_ONLY | BIO_SOCK_KEEPALIVE |
-                              BIO_SOCK_NONBLOCK | BIO_SOCK_NODELAY;
+                              BIO_SOCK_NONBLOCK | BIO_SOCK_NODELAY | BIO_SOCK_TFO;
+
+constexpr char kTfoClient[] = "net.inet.tcp.fastopen.client_enable";
+constexpr char kTfoServer[] = "net.inet.tcp.fastopen.server_enable";
 
 bool SetFlag(int sock, int level, int option, int value) {
   return uapi::setsockopt(sock, level, option, &value, sizeof(value)) == 0;
@@ -42,6 +47,17 @@ bool CheckOptions(int options) {
   errno = EINVAL;
   RaiseBio(ERR_R_PASSED_INVALID_ARGUMENT);
   return false;
+}
+
+// Asks for Fast Open, if the sysctl allows it.
+bool PrepareTfo(int sock, const char* sysctl) {
+  int64_t enabled = 0;
+  if (Here().host->sysctls.Get(sysctl, &enabled) != 0 || enabled == 0) {
+    errno = EOPNOTSUPP;
+    RaiseBio(BIO_R_TFO_DISABLED);
+    return false;
+  }
+  return RequireFlag(sock, IPPROTO_TCP, TCP_FASTOPEN, 1, BIO_R_UNABLE_TO_TFO);
 }
 
 // The part that connect and listen share: mode, SO_KEEPALIVE, TCP_NODELAY.
@@ -79,6 +95,7 @@ int BIO_bind(int sock, const BIO_ADDR* addr, int options) {
 
 int BIO_connect(int sock, const BIO_ADDR* addr, int options) {
   if (!CheckDescriptor(sock) || !CheckOptions(options) || !PrepareStream(sock, options)) return 0;
+  if ((options & BIO_SOCK_TFO) != 0) return PrepareTfo(sock, kTfoClient);
   if (uapi::connect(sock, SockaddrOf(addr), SockaddrLength(addr)) == 0) return 1;
   if (!BIO_sock_should_retry(-1)) {
     RaiseSystem("connect()");
@@ -104,10 +121,13 @@ int BIO_listen(int sock, const BIO_ADDR* addr, int options) {
     return 0;
   }
   if (!sockbed::BIO_bind(sock, addr, options)) return 0;
-  if (socktype == SOCK_DGRAM || uapi::listen(sock, kListenBacklog) == 0) return 1;
-  RaiseSystem("listen()");
-  RaiseBio(BIO_R_UNABLE_TO_LISTEN_SOCKET);
-  return 0;
+  if (socktype == SOCK_DGRAM) return 1;
+  if (uapi::listen(sock, kListenBacklog) != 0) {
+    RaiseSystem("listen()");
+    RaiseBio(BIO_R_UNABLE_TO_LISTEN_SOCKET);
+    return 0;
+  }
+  return (options & BIO_SOCK_TFO) == 0 || PrepareTfo(sock, kTfoServer);
 }
 
 int BIO_accept_ex(int accept_sock, BIO_ADDR* peer, int options) {

@@ -9,7 +9,10 @@
 // Source:      OpenSSL 3.0 BIO_connect(3), crypto/bio/{bio_sock,bio_sock2}.c.
 // Differs:     a socket of -1 sets EBADF, as the page says, where the library leaves errno alone.
 //              Order of system calls, results, errno and error entries are else the library's.
-//              BIO_SOCK_TFO, unknown to 3.0, is refused with EINVAL.
+//              BIO_SOCK_TFO is as in 3.2 on FreeBSD: BIO_connect makes no connection, the first
+//              sendto does, and its data may go with the SYN. It needs a host of that profile and
+//              its sysctls net.inet.tcp.fastopen.{client,server}_enable; without: 0,
+//              BIO_R_TFO_DISABLED, EOPNOTSUPP.
 // Write sockbed::BIO_connect in full: BIO_ADDR lives in the global namespace, so that an
 // unqualified call finds the library's function too and is ambiguous.
 #ifndef SOCKBED_BIO_BIO_SOCK_H_
@@ -17,6 +20,8 @@
 
 #include <openssl/bio.h>
 #include <time.h>
+
+#include "bio/compat.h"
 
 namespace sockbed {
 

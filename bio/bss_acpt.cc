@@ -204,14 +204,12 @@ long Reset(BIO* bio) {
   return 0;
 }
 
-void SetMode(int* mode, bool nonblocking) {
-  *mode = nonblocking ? *mode | BIO_SOCK_NONBLOCK : *mode & ~BIO_SOCK_NONBLOCK;
-}
+void SetMode(int* mode, int bit, bool on) { *mode = on ? *mode | bit : *mode & ~bit; }
 
 long SetAccept(BIO* bio, long which, void* value) {
   Acceptor& a = AcceptorOf(bio);
-  if (which == 2) {  // here the pointer is the value
-    SetMode(&a.bind_mode, value != nullptr);
+  if (which == 2 || which == 5) {  // here the pointer is the value
+    SetMode(&a.bind_mode, which == 2 ? BIO_SOCK_NONBLOCK : BIO_SOCK_TFO, value != nullptr);
     return 1;
   }
   if (value == nullptr) return 1;
@@ -256,7 +254,7 @@ long Control(BIO* bio, int command, long number, void* pointer) {
     case BIO_C_DO_STATE_MACHINE: return Run(bio);
     case BIO_C_SET_ACCEPT: return SetAccept(bio, number, pointer);
     case BIO_C_GET_ACCEPT: return GetAccept(bio, number, pointer);
-    case BIO_C_SET_NBIO: SetMode(&a.accepted_mode, number != 0); return 1;
+    case BIO_C_SET_NBIO: SetMode(&a.accepted_mode, BIO_SOCK_NONBLOCK, number != 0); return 1;
     case BIO_C_SET_BIND_MODE: a.bind_mode = static_cast<int>(number); return 1;
     case BIO_C_GET_BIND_MODE: return a.bind_mode;
     case BIO_C_SET_FD: return Adopt(bio, number, static_cast<const int*>(pointer));

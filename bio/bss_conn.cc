@@ -38,6 +38,7 @@ struct Connection {
   AddrListPtr list;
   const BIO_ADDRINFO* at = nullptr;  // the address in use, of the list
   int sock = -1;
+  bool unsent = false;  // Fast Open: the first write connects
   BIO_info_cb* info = nullptr;
 };
 
@@ -111,6 +112,7 @@ Step Connect(BIO* bio, Connection* c) {
   if (sockbed::BIO_connect(c->sock, BIO_ADDRINFO_address(c->at), BIO_SOCK_KEEPALIVE | c->mode)) {
     ERR_clear_last_mark();
     c->state = kOk;
+    c->unsent = (c->mode & BIO_SOCK_TFO) != 0;
     return Step::kGoOn;
   }
   const int error = errno;
@@ -193,11 +195,20 @@ int Read(BIO* bio, char* out, int length) {
   return n;
 }
 
+// Sends; with Fast Open the first bytes may go with the SYN that they cause.
+ssize_t Send(Connection* c, const char* in, size_t size) {
+  if (!c->unsent) return uapi::send(c->sock, in, size, MSG_NOSIGNAL);
+  const BIO_ADDR* const to = BIO_ADDRINFO_address(c->at);
+  const ssize_t n =
+      uapi::sendto(c->sock, in, size, MSG_NOSIGNAL, SockaddrOf(to), SockaddrLength(to));
+  c->unsent = n < 0;
+  return n;
+}
+
 int Write(BIO* bio, const char* in, int length) {
   if (const int ready = Ready(bio); ready <= 0) return ready;
   errno = 0;
-  const int n = static_cast<int>(
-      uapi::send(ConnectionOf(bio).sock, in, static_cast<size_t>(length), MSG_NOSIGNAL));
+  const int n = static_cast<int>(Send(&ConnectionOf(bio), in, static_cast<size_t>(length)));
   BIO_clear_retry_flags(bio);
   if (n <= 0 && BIO_sock_should_retry(n) != 0) BIO_set_retry_write(bio);
   return n;
@@ -276,6 +287,9 @@ long Control(BIO* bio, int command, long number, void* pointer) {
     case BIO_C_GET_CONNECT: return GetName(c, number, pointer);
     case BIO_C_SET_NBIO:
       c.mode = number != 0 ? c.mode | BIO_SOCK_NONBLOCK : c.mode & ~BIO_SOCK_NONBLOCK;
+      return 1;
+    case BIO_C_SET_TFO:
+      c.mode = number != 0 ? c.mode | BIO_SOCK_TFO : c.mode & ~BIO_SOCK_TFO;
       return 1;
     case BIO_C_SET_CONNECT_MODE: c.mode = static_cast<int>(number); return 1;
     case BIO_C_GET_FD:

@@ -11,7 +11,7 @@
 //              2. A connection that failed stays so until BIO_reset.
 // Source:      OpenSSL 3.0 BIO_s_connect(3), crypto/bio/bss_conn.c. Its macros
 //              (BIO_set_conn_hostname, BIO_do_connect ...) are the library's: they reach the method
-//              through BIO_ctrl.
+//              through BIO_ctrl. BIO_set_tfo is 3.2's: the connection is made by the first write.
 // Differs:     a non-blocking connection under way says "later" each time it is asked, where 3.0
 //              spins until it is done; one that failed stays failed, where 3.0 forgets it once
 //              SO_ERROR has told; BIO_get_conn_ip_family answers.

@@ -63,6 +63,10 @@ struct BIO_POLL_DESCRIPTOR {
 #define BIO_SOCK_TFO 0x20
 #define BIO_R_TFO_DISABLED 106
 #define BIO_R_UNABLE_TO_TFO 109
+#define BIO_C_SET_TFO 156
+#define BIO_set_tfo(b, n) BIO_ctrl(b, BIO_C_SET_TFO, n, nullptr)
+#define BIO_set_tfo_accept(b, n) \
+  BIO_ctrl(b, BIO_C_SET_ACCEPT, 5, (n) != 0 ? const_cast<char*>("a") : nullptr)
 #endif
 
 #endif  // SOCKBED_BIO_COMPAT_H_
