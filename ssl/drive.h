@@ -5,6 +5,7 @@
 // May touch:   OpenSSL, uapi (poll).
 // Context:     a simulated process. Each call [sleeps]: a blocking BIO inside the operation, a
 //              non-blocking one in poll between tries. DTLS is woken by its retransmission timer.
+//              A time limit of the socket ends no call here: use the library's own calls for that.
 // Source:      SSL_get_error(3), SSL_connect(3), SSL_shutdown(3), DTLSv1_get_timeout(3).
 #ifndef SOCKBED_SSL_DRIVE_H_
 #define SOCKBED_SSL_DRIVE_H_
