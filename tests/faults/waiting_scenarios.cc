@@ -24,7 +24,7 @@ bool Writer(Story* story, int keep, int drop, int queue) {
     Begin(story);
     uapi::close(drop);
     uapi::close(queue);
-    struct sigaction ignore{};
+    struct sigaction ignore {};
     ignore.sa_handler = SIG_IGN;
     uapi::sigaction(SIGPIPE, &ignore, nullptr);  // whoever reads may have given up
     uapi::usleep(20'000);
@@ -43,7 +43,9 @@ bool Drain(Story* story, int fd) {
 
 bool Watch(Story* story, int kq, uintptr_t ident, short filter, unsigned fflags, int64_t data) {
   struct kevent change;
-  EV_SET(&change, ident, filter, EV_ADD, fflags, data, nullptr);
+  // A timer that came again and again would keep a run going in which somebody is stopped.
+  const unsigned short once = filter == EVFILT_TIMER ? EV_ONESHOT : 0;
+  EV_SET(&change, ident, filter, EV_ADD | once, fflags, data, nullptr);
   return story->Works("kevent", uapi::kevent(kq, &change, 1, nullptr, 0, nullptr));
 }
 
@@ -94,9 +96,9 @@ void ServeByEpoll(Story* s) {
   const int events = uapi::eventfd(1, 0);
   if (!s->Works("eventfd", events) || !Add(s, ep, events, EPOLLIN | EPOLLONESHOT)) return;
   const int timer = uapi::timerfd_create(CLOCK_MONOTONIC, 0);
-  const itimerspec every{{0, 15'000'000}, {0, 15'000'000}};
+  const itimerspec soon{{0, 0}, {0, 15'000'000}};
   if (!s->Works("timerfd_create", timer) || !Add(s, ep, timer, EPOLLIN | EPOLLET)) return;
-  if (!s->Works("timerfd_settime", uapi::timerfd_settime(timer, 0, &every, nullptr))) return;
+  if (!s->Works("timerfd_settime", uapi::timerfd_settime(timer, 0, &soon, nullptr))) return;
   int open = 0;
   for (; open < 2; ++open) {
     int ends[2];
