@@ -165,7 +165,9 @@ Next tcp_step_trim_left(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   TcpStat& stat = seg.host->stat;
   int32_t old = tp->rcv_nxt - seg.th.th_seq;
-  if (old <= 0) return Next::kGoOn;
+  // Differs: a reset is not cut. It is judged by its own number (RFC 5961 3.2), or data in front of
+  // that would let any reset from the left of the window pass for an exact one.
+  if (old <= 0 || seg.has(TH_RST)) return Next::kGoOn;
   if (seg.has(TH_SYN)) {
     seg.th.th_flags &= ~TH_SYN;
     seg.th.th_seq += 1;
@@ -180,7 +182,7 @@ Next tcp_step_trim_left(TcpSegment& seg) {
   if (duplicate > seg.tlen || (duplicate == seg.tlen && !seg.has(TH_FIN))) {
     // All of it. A FIN of such a segment lies left of the window, too. The peer may lack our ACK.
     seg.th.th_flags &= ~TH_FIN;
-    if (!seg.has(TH_RST)) tp->t_flags |= TF_ACKNOW;
+    tp->t_flags |= TF_ACKNOW;
     duplicate = seg.tlen;
     ++stat[tcps_rcvduppack];
     stat[tcps_rcvdupbyte] += duplicate;
@@ -188,15 +190,16 @@ Next tcp_step_trim_left(TcpSegment& seg) {
     ++stat[tcps_rcvpartduppack];
     stat[tcps_rcvpartdupbyte] += duplicate;
   }
-  if (!seg.has(TH_RST)) tcp_report_dsack(tp, seg.th.th_seq, seg.th.th_seq + duplicate);
+  tcp_report_dsack(tp, seg.th.th_seq, seg.th.th_seq + duplicate);
   seg.TrimFront(duplicate);
   return Next::kGoOn;
 }
 
-// The user has gone, and with him the wish for data: the peer shall know.
+// The user has gone, and with him the wish for data: the peer shall know. A reset's data is none.
 Next tcp_step_after_close(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
-  if (seg.tlen == 0 || tp->t_state <= TCPS_CLOSE_WAIT || (tcp_so(tp)->so_state & SS_NOFDREF) == 0) {
+  if (seg.tlen == 0 || seg.has(TH_RST) || tp->t_state <= TCPS_CLOSE_WAIT ||
+      (tcp_so(tp)->so_state & SS_NOFDREF) == 0) {
     return Next::kGoOn;
   }
   (void)tcp_dropped(seg, tcps_rcvafterclose);

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "kernel/mbuf/chain.h"
-#include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_private.h"
+#include "kernel/tcp/tcp_segment.h"
 
 namespace sockbed {
 namespace {
@@ -63,6 +63,12 @@ void TrimFollowing(tcpcb* tp, tcpqent** link, tcp_seq end, bool* fin) {
   }
 }
 
+// The stream ends here: what the peer has sent behind its end, the same end once more above all, is
+// void.
+void EndsAt(tcpcb* tp, tcpqent** link) {
+  while (*link != nullptr) RemoveAt(tp, link);
+}
+
 // Puts the segment into the queue, in its place. `fin`: the stream ends behind it. Returns whether
 // all its data is held now.
 bool Insert(tcpcb* tp, TcpSegment& seg, bool fin) {
@@ -77,6 +83,7 @@ bool Insert(tcpcb* tp, TcpSegment& seg, bool fin) {
     if (!TrimAgainst(seg, before)) return true;
     if (seg.tlen == 0 && before->end() == seg.th.th_seq) {
       before->fin = true;  // only a FIN, right behind
+      EndsAt(tp, &before->next);
       return true;
     }
   }
@@ -89,6 +96,7 @@ bool Insert(tcpcb* tp, TcpSegment& seg, bool fin) {
   ++tp->t_rcvoopack;
   stat[tcps_rcvoobyte] += seg.tlen;
   TrimFollowing(tp, link, seg.th.th_seq + seg.tlen, &fin);
+  if (fin) EndsAt(tp, link);
   entry->seq = seg.th.th_seq;
   entry->len = seg.tlen;
   entry->fin = fin;

@@ -134,6 +134,30 @@ TEST_F(Transfer, RemembersABareEarlyFin) {
   EXPECT_EQ(State(), TCPS_CLOSE_WAIT);
 }
 
+// The end that came alone comes again, with the data before it.
+TEST_F(Transfer, AnEarlyFinMayComeTwice) {
+  Establish();
+  Send("F. 201:201(0) ack 1");
+  Send("FP. 101:201(100) ack 1");
+  Send("F. 201:201(0) ack 1");
+  EXPECT_EQ(Skip(), 3);
+  Send("P. 1:101(100) ack 1");
+  Expect(". 1:1(0) ack 202");
+  EXPECT_EQ(Read(), 200);
+  EXPECT_EQ(Read(), 0);
+}
+
+// RFC 5961 3.2: its own number counts, not the first of its bytes that lies inside the window.
+TEST_F(Transfer, AResetFromTheLeftIsNotExact) {
+  Establish();
+  Send("P. 1:101(100) ack 1");
+  ExpectAt(200, ". 1:1(0) ack 101");
+  Send("R. 51:151(100) ack 1");
+  ExpectNothing();
+  EXPECT_EQ(State(), TCPS_ESTABLISHED);
+  EXPECT_EQ(Stat(tcps_rcvbadrst), 1u);
+}
+
 TEST_F(Transfer, AnswersDuplicates) {
   Establish();
   Send("P. 1:101(100) ack 1");
