@@ -47,6 +47,13 @@ MbufPtr Name(bool v6, int host) {
   return nam;
 }
 
+void SetFastOpen(socket* so) {
+  MbufPtr m = m_get(M_WAIT, MT_SOOPTS);
+  m->m_len = sizeof(int);
+  *mtod<int>(m.get()) = 1;
+  KASSERT(sosetopt(so, IPPROTO_TCP, TCP_FASTOPEN, m.release() /*taken*/) == 0);
+}
+
 char Pattern(uint32_t n) { return static_cast<char>(n * 31 + n / 251); }
 
 }  // namespace
@@ -96,8 +103,12 @@ void StreamTest::Shutdown() {
   machine_.reset();
 }
 
+void StreamTest::Sysctl(int i, std::string_view name, int64_t value) {
+  EXPECT_EQ(host(i).sysctls.Set(name, value), 0) << name;
+}
+
 void StreamTest::Sysctl(std::string_view name, int64_t value) {
-  for (const auto& host : hosts_) EXPECT_EQ(host->sysctls.Set(name, value), 0) << name;
+  for (int i = 0; i < 2; ++i) Sysctl(i, name, value);
 }
 
 void StreamTest::Spawn(int i, const char* name, std::function<void()> main) {
@@ -124,17 +135,20 @@ struct StreamTest::Conversation {
   }
 };
 
-void StreamTest::Write(Conversation* talk, socket* so, uint32_t n) {
-  std::vector<char> data(talk->plan.write);
-  for (uint32_t done = 0; done < n;) {
-    const uint32_t chunk = std::min(talk->plan.write, n - done);
-    for (uint32_t i = 0; i < chunk; ++i) data[i] = Pattern(done + i);
-    iovec iov = {data.data(), chunk};
-    uio uio{.uio_iov = &iov, .uio_iovcnt = 1, .uio_resid = chunk, .uio_rw = UIO_WRITE};
-    if (int error = sosend(so, nullptr, &uio, nullptr, nullptr, 0)) return talk->Failed(error);
-    done += chunk;
-  }
-  talk->Failed(soshutdown(so, SHUT_WR));
+// Writes from byte `done` on, once; returns where the next write begins.
+uint32_t StreamTest::WriteOnce(Conversation* talk, socket* so, uint32_t done, uint32_t n,
+                               mbuf* nam) {
+  std::vector<char> data(std::min(talk->plan.write, n - done));
+  for (uint32_t i = 0; i < data.size(); ++i) data[i] = Pattern(done + i);
+  iovec iov = {data.data(), data.size()};
+  uio uio{.uio_iov = &iov, .uio_iovcnt = 1, .uio_resid = data.size(), .uio_rw = UIO_WRITE};
+  talk->Failed(sosend(so, nam, &uio, nullptr, nullptr, 0));
+  return done + static_cast<uint32_t>(data.size());
+}
+
+void StreamTest::Write(Conversation* talk, socket* so, uint32_t done, uint32_t n) {
+  while (done < n && talk->result.error == 0) done = WriteOnce(talk, so, done, n, nullptr);
+  if (talk->result.error == 0) talk->Failed(soshutdown(so, SHUT_WR));
 }
 
 void StreamTest::Read(Conversation* talk, socket* so, uint32_t* count) {
@@ -163,6 +177,7 @@ void StreamTest::Serve(Conversation* talk) {
   const bool v6 = talk->plan.v6;
   KASSERT(socreate(v6 ? AF_INET6 : AF_INET, &head, SOCK_STREAM, 0) == 0);
   const MbufPtr nam = Name(v6, -1);
+  if (talk->plan.fast_open) SetFastOpen(head);
   KASSERT(sobind(head, nam.get(), curproc()) == 0 && solisten(head, 5) == 0);
   talk->users[0] = 2;
   while (head->so_q.first == nullptr) (void)tsleep(&head->so_timeo, PSOCK, "netcon", 0);
@@ -172,11 +187,18 @@ void StreamTest::Serve(Conversation* talk) {
   talk->Failed(soaccept(so, peer.get()));
   soclose(head);
   talk->test->Spawn(0, "server-writer", [talk] {
-    Write(talk, talk->ends[0], talk->plan.down);
+    Write(talk, talk->ends[0], 0, talk->plan.down);
     talk->Release(0);
   });
   Read(talk, so, &talk->result.up);
   talk->Release(0);
+}
+
+void StreamTest::AwaitConnection(Conversation* talk, socket* so) {
+  while ((so->so_state & SS_ISCONNECTING) != 0 && so->so_error == 0) {
+    (void)tsleep(&so->so_timeo, PSOCK, "netcon", 0);
+  }
+  talk->Failed(std::exchange(so->so_error, 0));
 }
 
 void StreamTest::Ask(Conversation* talk) {
@@ -187,16 +209,19 @@ void StreamTest::Ask(Conversation* talk) {
   talk->ends[1] = so;
   talk->users[1] = 2;
   const MbufPtr nam = Name(v6, 0);
-  talk->Failed(soconnect(so, nam.get()));
-  while ((so->so_state & SS_ISCONNECTING) != 0 && so->so_error == 0) {
-    (void)tsleep(&so->so_timeo, PSOCK, "netcon", 0);
+  uint32_t done = 0;
+  if (talk->plan.fast_open) {
+    SetFastOpen(so);
+    done = WriteOnce(talk, so, 0, talk->plan.up, nam.get());  // it connects, too
+  } else {
+    talk->Failed(soconnect(so, nam.get()));
   }
-  talk->Failed(std::exchange(so->so_error, 0));
+  AwaitConnection(talk, so);
   talk->test->Spawn(end, "client-reader", [talk] {
     Read(talk, talk->ends[1], &talk->result.down);
     talk->Release(1);
   });
-  Write(talk, so, talk->plan.up);
+  Write(talk, so, done, talk->plan.up);
   talk->Release(1);
 }
 

@@ -33,6 +33,7 @@ struct StreamPlan {
   SimTime read_pause = 0;  // the reader sleeps so long after each read
   bool over_loopback = false;
   bool v6 = false;  // over IPv6
+  bool fast_open = false;  // TCP_FASTOPEN at both ends, where the profile has it; `up` is not 0
 };
 
 // What came of it.
@@ -51,7 +52,9 @@ class StreamTest : public testing::Test {
   void Boot(uint64_t seed, const LinkOptions& link, fault::Plan* plan = nullptr);
   // Runs one conversation to quiescence.
   StreamResult Converse(const StreamPlan& plan);
+  // Of both hosts, or of host i.
   void Sysctl(std::string_view name, int64_t value);
+  void Sysctl(int i, std::string_view name, int64_t value);
 
   Machine& machine() { return *machine_; }
   HostBase& host(int i) { return *hosts_[static_cast<size_t>(i)]; }
@@ -64,7 +67,9 @@ class StreamTest : public testing::Test {
   struct Conversation;
   static void Serve(Conversation* talk);
   static void Ask(Conversation* talk);
-  static void Write(Conversation* talk, socket* so, uint32_t n);
+  static void AwaitConnection(Conversation* talk, socket* so);
+  static uint32_t WriteOnce(Conversation* talk, socket* so, uint32_t done, uint32_t n, mbuf* nam);
+  static void Write(Conversation* talk, socket* so, uint32_t done, uint32_t n);
   static void Read(Conversation* talk, socket* so, uint32_t* count);
   void Spawn(int host, const char* name, std::function<void()> main);
   void Shutdown();
