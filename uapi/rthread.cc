@@ -156,7 +156,6 @@ proc* BeginThreadCall() {
   proc* const p = curproc();
   KASSERT(p != nullptr);
   if (p->p_mainproc->p_threads == nullptr) return p;
-  ChargeThreadCall(p);
   if (fault::Fires(Site::kThreadPreempt, Here().pid)) yield();
   return p;
 }

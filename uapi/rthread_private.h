@@ -52,11 +52,11 @@ namespace uapi {
 // The current thread's; made for the first thread of a process when it is first asked for.
 rthread* SelfThread();
 
-// The start of each call. Of a process with several threads it charges a little, so that threads that
-// spin move time on, and may let another one run in between (fault point thread.preempt); a process
-// with one pays nothing for the locks that libraries take.
+// The start of each call: of a process with several threads it may let another one run in between
+// (fault point thread.preempt). It takes no time: how often libraries lock depends on what they have
+// in their caches, which are the OS process's, and may not show.
 proc* BeginThreadCall();
-// The charge alone: for a try that has failed, which is tried again.
+// Charges a little: for a try that has failed, so that who tries again and again moves time on.
 void ChargeThreadCall(proc* p);
 
 // When a wait ends. Errors: EINVAL (not a time, or not a clock that waits go by).
