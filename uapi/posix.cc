@@ -11,6 +11,7 @@
 #include <exception>
 #include <utility>
 
+#include "kernel/sched/thread.h"
 #include "kernel/sim/kassert.h"
 #include "uapi/posix_real.h"
 #include "uapi/uapi.h"

@@ -57,8 +57,8 @@ namespace sockbed {
   X(pthread_timedjoin_np) X(pthread_tryjoin_np) X(sched_yield) X(sem_clockwait) X(sem_post)       \
   X(sem_timedwait) X(sem_trywait) X(sem_wait) X(syscall)
 
-// A name of the lists that shared libraries would not find here but in the C library; empty when all
-// is well. Programs that depend on the shim ask once, at their start: a shim that the linker
+// A name of the lists that shared libraries would not find here but in the C library; empty when
+// all is well. Programs that depend on the shim ask once, at their start: a shim that the linker
 // dropped fails silently otherwise.
 std::string_view posix_check();
 

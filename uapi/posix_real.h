@@ -1,7 +1,7 @@
 // What the files of the shim share: the C library's own functions, and the two ways to choose.
 //
 // Lives here:  RealCalls, Real, InProcess, WithoutUnwinding; SOCKBED_SHIM and SOCKBED_SHIM_NOTHROW.
-// Called by:   posix.cc, posix_thread.cc. Each undefines _FORTIFY_SOURCE before it includes anything.
+// Called by:   posix.cc, posix_thread.cc, which undefine _FORTIFY_SOURCE before any header.
 #ifndef SOCKBED_UAPI_POSIX_REAL_H_
 #define SOCKBED_UAPI_POSIX_REAL_H_
 

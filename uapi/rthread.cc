@@ -14,6 +14,7 @@
 #include "kernel/sched/itimer.h"
 #include "kernel/sched/signal.h"
 #include "kernel/sched/synch.h"
+#include "kernel/sched/thread.h"
 #include "kernel/sim/fault.h"
 #include "uapi/rthread_private.h"
 #include "uapi/syscall.h"
@@ -25,9 +26,9 @@ namespace {
 constexpr SimTime kThreadCallNs = 20;       // of a call that need not enter a real kernel
 constexpr SimTime kYieldNs = kMicrosecond;  // of one that says it has nothing to do
 
-// The keys that were made inside simulated processes. They belong to the OS process, as do the static
-// variables of programs and libraries that hold them: one made by one simulated process is met again
-// in the next. What a thread has under a key is in its rthread.
+// The keys that were made inside simulated processes. They belong to the OS process, as do the
+// static variables of programs and libraries that hold them: one made by one simulated process is
+// met again in the next. What a thread has under a key is in its rthread.
 struct Key {
   void (*destructor)(void*) = nullptr;
   uint32_t generation = 0;  // odd: in use

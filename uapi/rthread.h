@@ -5,9 +5,9 @@
 // Called by:   //uapi:posix gives them the C library's names; simulated programs.
 // May touch:   sched, sim, the rest of uapi.
 // Context:     a simulated process. Elsewhere a call panics.
-// Owns:        nothing of the program: a mutex or a semaphore is the program's memory and holds what
-//              the host's <pthread.h> holds, so that one that was used outside a simulation, and is
-//              at rest, can be used inside, and the other way round.
+// Owns:        nothing of the program: a mutex or a semaphore is the program's memory and holds
+//              what the host's <pthread.h> holds, so that one that was used outside a simulation,
+//              and is at rest, can be used inside, and the other way round.
 // Units:       POSIX's; every limit is virtual time.
 // Invariants:  1. A thread is a proc (kernel/sched): what may go either way between threads is the
 //                 scheduler's choice, and fault point thread.preempt yields where another thread of
@@ -105,8 +105,8 @@ long futex(uint32_t* word, int op, uint32_t value, const timespec* limit, uint32
 
 int pthread_once(pthread_once_t* once, void (*init)());  // [sleeps] "once"
 // What a thread has under a key of its own. The C library makes the key; who makes it inside a
-// simulated process notes it here, and it is each simulated thread's from then on. Keys made outside
-// stay the OS thread's. Errors: EINVAL (no key of ours).
+// simulated process notes it here, and it is each simulated thread's from then on. Keys made
+// outside stay the OS thread's. Errors: EINVAL (no key of ours).
 void* pthread_getspecific(pthread_key_t key);
 int pthread_setspecific(pthread_key_t key, const void* value);
 void NoteKey(pthread_key_t key, void (*destructor)(void*));

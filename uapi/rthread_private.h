@@ -53,8 +53,8 @@ namespace uapi {
 rthread* SelfThread();
 
 // The start of each call: of a process with several threads it may let another one run in between
-// (fault point thread.preempt). It takes no time: how often libraries lock depends on what they have
-// in their caches, which are the OS process's, and may not show.
+// (fault point thread.preempt). It takes no time: how often libraries lock depends on what they
+// have in their caches, which are the OS process's, and may not show.
 proc* BeginThreadCall();
 // Charges a little: for a try that has failed, so that who tries again and again moves time on.
 void ChargeThreadCall(proc* p);

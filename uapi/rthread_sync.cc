@@ -8,6 +8,7 @@
 
 #include "kernel/sched/signal.h"
 #include "kernel/sched/synch.h"
+#include "kernel/sched/thread.h"
 #include "uapi/rthread.h"
 #include "uapi/rthread_private.h"
 
@@ -90,8 +91,8 @@ int Unlock(pthread_mutex_t* mutex) {
   return 0;
 }
 
-// Takes the mutex again after a wait, whatever has come meanwhile: that is acted on once it is held,
-// so that who unwinds finds it as the program's owners expect it.
+// Takes the mutex again after a wait, whatever has come meanwhile: that is acted on once it is
+// held, so that who unwinds finds it as the program's owners expect it.
 void LockAgain(pthread_mutex_t* mutex, proc* p) {
   const uint64_t mask = p->p_sigmask;
   p->p_sigmask = ~uint64_t{0};

@@ -15,6 +15,7 @@
 #include "kernel/sched/sched_trace.h"
 #include "kernel/sched/signal.h"
 #include "kernel/sched/synch.h"
+#include "kernel/sched/thread.h"
 
 namespace sockbed {
 namespace {

@@ -1,6 +1,7 @@
 // The simulated process: what sleeps, is signalled, holds descriptors, and exits.
 //
-// Lives here:  struct proc, struct ucred, process creation, exit and wait; priorities.
+// Lives here:  struct proc, struct ucred, process creation, exit and wait; priorities. The threads
+//              of one process are in thread.h.
 // Called by:   kernel/host (Spawn), uapi (exit, wait, kill), everybody (curproc()).
 // May touch:   sim, the rest of sched.
 // Context:     process or interrupt; functions marked [sleeps] need a process.
@@ -28,7 +29,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "kernel/sched/event.h"
 #include "kernel/sched/host_local.h"
@@ -195,36 +195,8 @@ proc* proc_spawn(SpawnOptions options);
 // Ends the current process, all its threads, with `status`. Does not return: unwinds.
 [[noreturn]] void proc_exit(int status);
 
-// The same for a program's grave mistake: by SIGABRT, with `what` saying why. Returns only while an
-// exception unwinds the thread, which then ends at its next return to user mode.
-void proc_abort(std::string_view what);
-
-// What std::terminate does to a simulated program: ends the current process as proc_abort does,
-// unless it ends already, and this thread on the spot: what its frames own is lost, as for a program
-// that aborts. (A std::thread that is destroyed before it was joined gets here; so does one that a
-// killed process unwinds.)
-[[noreturn]] void proc_terminate();
-
-// Ends the current thread alone, as __threxit(2) does. Does not return: unwinds. The process ends
-// with its last thread; status 0 if nothing else has settled it.
-[[noreturn]] void proc_thread_exit();
-
-// Makes a thread end alone, at its next return to user mode; a PCATCH sleep returns EINTR for it.
-void proc_thread_kill(proc* p);
-
 // Whether `p` stands for its process: the only one that has no other threads, or the first.
 inline bool is_mainproc(const proc* p) { return p->p_mainproc == p; }
-
-// Visits all threads of p's process, the main one first.
-template <typename Visit>
-void proc_foreach_thread(proc* p, Visit visit) {
-  proc* const main = p->p_mainproc;
-  visit(main);
-  for (proc *t = main->p_threads, *next; t != nullptr; t = next) {
-    next = t->p_thr_next;
-    visit(t);
-  }
-}
 
 // kthread_create(9): a kernel thread that runs func(arg); stores it if `newpp` is given. `name` is
 // copied. Returns 0. kthread_exit ends it, as its return does.

@@ -29,7 +29,7 @@ enum class SchedEvent : uint8_t {
   kWait,      // object: pid of a child that has been waited for
   kKnote,     // object: kqueue; 0: descriptor or signal, else -1; 1: filter; it is pending now
   kThread,    // object: pid of a new thread; 0: that of its process
-  kThrExit,   // object: pid of a thread that has ended alone, or after the process's end was settled
+  kThrExit,   // object: pid of a thread that has ended, not the main one
 };
 
 // A record of this room, from wherever the code stands: `here`, for who has asked already.

@@ -9,6 +9,7 @@
 #include "kernel/sched/sched_host.h"
 #include "kernel/sched/sched_trace.h"
 #include "kernel/sched/synch.h"
+#include "kernel/sched/thread.h"
 #include "kernel/sim/fault.h"
 
 namespace sockbed {

@@ -1,4 +1,6 @@
 // Processes of several threads: how they end, and who gets their signals.
+#include "kernel/sched/thread.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
