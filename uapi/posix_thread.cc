@@ -142,12 +142,14 @@ int pthread_key_delete(pthread_key_t key) noexcept {
   return Real().pthread_key_delete(key);
 }
 // A key made outside belongs to the OS thread wherever it is used: a library's own bookkeeping.
+// That is asked first: AddressSanitizer looks at its key to find the variables that say where we
+// are.
 void* pthread_getspecific(pthread_key_t key) noexcept {
-  return InProgram() && uapi::IsOwnKey(key) ? uapi::pthread_getspecific(key)
+  return uapi::IsOwnKey(key) && InProgram() ? uapi::pthread_getspecific(key)
                                             : Real().pthread_getspecific(key);
 }
 int pthread_setspecific(pthread_key_t key, const void* value) noexcept {
-  return InProgram() && uapi::IsOwnKey(key) ? uapi::pthread_setspecific(key, value)
+  return uapi::IsOwnKey(key) && InProgram() ? uapi::pthread_setspecific(key, value)
                                             : Real().pthread_setspecific(key, value);
 }
 
