@@ -192,6 +192,7 @@ void soclose(socket* so) { (void)soclose_error(so); }  // who cares for the errn
 
 int soclose_error(socket* so) {
   const SplScope spl(IPL_SOFTNET);
+  KASSERT((so->so_state & SS_NOFDREF) == 0);  // closed twice
   if ((so->so_options & kSoAcceptConn) != 0) {
     AbortQueue(&so->so_q0, 0);
     AbortQueue(&so->so_q, 1);
@@ -202,7 +203,6 @@ int soclose_error(socket* so) {
     const int detach_error = so_request(so->so_proto->pr_usrreqs->pru_detach, so);
     if (error == 0) error = detach_error;
   }
-  KASSERT((so->so_state & SS_NOFDREF) == 0);
   so->so_state |= SS_NOFDREF;
   sofree(so);
   return error;
