@@ -111,6 +111,20 @@ bool TooOld(const TcpSegment& seg) {
   return seg.tlen != 0 && seg.th.th_seq != tp->rcv_nxt;
 }
 
+// Our SYN is acknowledged: what waited for that is delivered, and what this segment brings of it
+// once more is old.
+void DeliverWhatWaited(TcpSegment& seg) {
+  tcpcb* tp = seg.tp;
+  const uint8_t end = tcp_reass_deliver(tp);
+  if (SEQ_GT(tp->rcv_nxt, seg.th.th_seq)) {
+    const auto old = static_cast<uint32_t>(tp->rcv_nxt - seg.th.th_seq);
+    if (old > seg.tlen) seg.th.th_flags &= ~TH_FIN;
+    seg.TrimFront(std::min(old, seg.tlen));
+  }
+  if (end != 0) seg.TrimBack(seg.tlen);  // nothing can follow the end
+  seg.th.th_flags |= end;
+}
+
 }  // namespace
 
 // Label: ack processing.
@@ -133,7 +147,9 @@ Next tcp_step_ack(TcpSegment& seg) {
     tp->snd_wl1 = seg.th.th_seq - 1;                      // its window counts
     // Data that came with the SYN is acknowledged as any is: late, or with something else.
     if (tp->t_segq != nullptr) tcp_timer_arm(tp, TCPT_DELACK, tunables(tp).delacktime);
-    seg.th.th_flags |= tcp_reass_deliver(tp);
+    DeliverWhatWaited(seg);
+  } else if (tp->snd_una == tp->iss && tp->t_segq != nullptr) {
+    DeliverWhatWaited(seg);  // the user shut down before the handshake's end
   }
   tp->t_rcvacktime = Now();
   if ((tp->t_flags & TF_ECN_PERMIT) != 0) tcp_ecn_input(seg);

@@ -29,13 +29,14 @@ void CheckTimers(const tcpcb* tp) {
   if (tp->t_state == TCPS_TIME_WAIT) KASSERT(tcp_timer_isarmed(tp, TCPT_2MSL));
 }
 
-// 5. The reassembly queue is sorted, disjoint, above rcv_nxt; the holes are where they may be.
+// 5. The reassembly queue is sorted, disjoint, above rcv_nxt (until our SYN is acknowledged what is
+//    next waits there, too); the holes are where they may be.
 void CheckQueues(const tcpcb* tp) {
   tcp_seq edge = tp->rcv_nxt;
   int count = 0;
   for (const tcpqent* entry = tp->t_segq; entry != nullptr; entry = entry->next) {
     KASSERT(SEQ_GT(entry->seq, edge) || (count > 0 && entry->seq == edge) ||
-            tp->t_state == TCPS_SYN_RECEIVED);
+            tp->snd_una == tp->iss);
     KASSERT(entry->len != 0 || entry->fin);
     KASSERT(!entry->fin || entry->next == nullptr);
     edge = entry->end();

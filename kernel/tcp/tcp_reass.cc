@@ -33,7 +33,7 @@ tcpqent* NewEntry(tcpcb* tp) {
 bool TrimAgainst(TcpSegment& seg, tcpqent* before) {
   TcpStat& stat = seg.host->stat;
   const int32_t overlap = before->end() - seg.th.th_seq;
-  if (before->fin && overlap >= 0) return false;  // nothing can follow the end
+  if (before->fin) return false;  // nothing can follow the end
   if (overlap > 0 && static_cast<uint32_t>(overlap) >= seg.tlen) {
     ++stat[tcps_rcvduppack];
     stat[tcps_rcvdupbyte] += seg.tlen;
