@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -355,15 +356,23 @@ int FindName(const InetAddress& address, std::string* name) {
 
 int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
   const CallArgs args{.a0 = Shown(node, 0), .a1 = Shown(node, 1), .a2 = Shown(service, 0)};
+  // The list is the call's until it returns: a fatal signal may end it with all but that done.
+  struct Free {
+    void operator()(addrinfo* list) const { uapi::freeaddrinfo(list); }
+  };
+  std::unique_ptr<addrinfo, Free> made;
+  *result = nullptr;
   // The trace shows the EAI_ code: a result of the call, not an errno.
-  return static_cast<int>(SystemCallValue(Sys::kGetaddrinfo, args, [&](proc*) {
+  const int64_t error = SystemCallValue(Sys::kGetaddrinfo, args, [&](proc*) {
     addrinfo any{};
     any.ai_flags = AI_ADDRCONFIG | AI_V4MAPPED;
-    *result = nullptr;
-    const int error = Resolve(node, service, hints != nullptr ? *hints : any, result);
-    if (error != 0) uapi::freeaddrinfo(std::exchange(*result, nullptr));
-    return error;
-  }));
+    addrinfo* list = nullptr;
+    const int code = Resolve(node, service, hints != nullptr ? *hints : any, &list);
+    made.reset(list);
+    return code;
+  });
+  if (error == 0) *result = made.release(); /*taken*/
+  return static_cast<int>(error);
 }
 
 void freeaddrinfo(addrinfo* list) {
