@@ -126,7 +126,7 @@ void fd_unhold(const proc* p) {
     file* const fp = all[i].fp;
     all.erase(all.begin() + static_cast<std::ptrdiff_t>(i));
     (void)FRELE(fp);  // whoever closed it has long been answered
-    i = std::min(i, all.size());
+    i = std::min(i, all.size());  // others may have come and gone while that slept
   }
 }
 

@@ -23,8 +23,8 @@
 namespace sockbed::uapi {
 namespace {
 
-constexpr SimTime kThreadCallNs = 20;       // of a call that need not enter a real kernel
-constexpr SimTime kYieldNs = kMicrosecond;  // of one that says it has nothing to do
+constexpr SimTime kThreadCallNs = 20;       // of a try that has failed
+constexpr SimTime kYieldNs = kMicrosecond;  // of a thread that says it has nothing to do
 
 // The keys that were made inside simulated processes. They belong to the OS process, as do the
 // static variables of programs and libraries that hold them: one made by one simulated process is
