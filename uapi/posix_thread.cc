@@ -11,6 +11,7 @@
 #include "kernel/sim/kassert.h"
 #include "uapi/posix_real.h"
 #include "uapi/rthread.h"
+#include "uapi/rthread_private.h"
 #include "uapi/uapi.h"
 
 namespace sockbed {
@@ -43,6 +44,12 @@ namespace uapi = sockbed::uapi;
   SOCKBED_SHIM_IF(InProgram(), result, name, params, args)
 #define SOCKBED_THREAD_NOTHROW(result, name, params, args) \
   SOCKBED_SHIM_NOTHROW_IF(InProgram(), result, name, params, args)
+// The same, with the short way for a process of one thread before it.
+#define SOCKBED_THREAD_SHORT(short_way, name, params, args)                                    \
+  int name params noexcept {                                                                   \
+    if (uapi::short_way args) return 0;                                                        \
+    return InProgram() ? WithoutUnwinding([&] { return uapi::name args; }) : Real().name args; \
+  }
 
 #pragma GCC visibility push(default)
 extern "C" {
@@ -105,15 +112,15 @@ SOCKBED_THREAD_NOTHROW(int, pthread_cond_broadcast, (pthread_cond_t * cond), (co
 SOCKBED_THREAD_NOTHROW(int, pthread_cond_destroy, (pthread_cond_t * cond), (cond))
 
 // --- Other locks. ---
-SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_rdlock, (pthread_rwlock_t * lock), (lock))
-SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_wrlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_THREAD_SHORT(LockForReadingAlone, pthread_rwlock_rdlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_THREAD_SHORT(LockForWritingAlone, pthread_rwlock_wrlock, (pthread_rwlock_t * lock), (lock))
 SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_tryrdlock, (pthread_rwlock_t * lock), (lock))
 SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_trywrlock, (pthread_rwlock_t * lock), (lock))
 SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_timedrdlock,
                        (pthread_rwlock_t * lock, const timespec* abstime), (lock, abstime))
 SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_timedwrlock,
                        (pthread_rwlock_t * lock, const timespec* abstime), (lock, abstime))
-SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_unlock, (pthread_rwlock_t * lock), (lock))
+SOCKBED_THREAD_SHORT(UnlockAlone, pthread_rwlock_unlock, (pthread_rwlock_t * lock), (lock))
 SOCKBED_THREAD_NOTHROW(int, pthread_barrier_init,
                        (pthread_barrier_t * barrier, const pthread_barrierattr_t* attr,
                         unsigned count),
@@ -131,7 +138,10 @@ SOCKBED_THREAD(int, sem_clockwait, (sem_t * sem, clockid_t clock, const timespec
 SOCKBED_THREAD_NOTHROW(int, sem_post, (sem_t * sem), (sem))
 
 // --- Once and keys. ---
-SOCKBED_THREAD(int, pthread_once, (pthread_once_t * once, void (*init)()), (once, init))
+int pthread_once(pthread_once_t* once, void (*init)()) {
+  if (uapi::IsDoneAlone(once)) return 0;
+  return InProgram() ? uapi::pthread_once(once, init) : Real().pthread_once(once, init);
+}
 int pthread_key_create(pthread_key_t* key, void (*destructor)(void*)) noexcept {
   const int error = Real().pthread_key_create(key, destructor);
   if (error == 0 && InProgram()) uapi::NoteKey(*key, destructor);

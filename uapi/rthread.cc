@@ -324,16 +324,14 @@ int sched_yield() {
 
 // --- Once. ---
 
-// As the C library has it: the second bit says that it is done.
 int pthread_once(pthread_once_t* once, void (*init)()) {
-  constexpr int kRuns = 1, kDone = 2;
   BeginThreadCall();
-  while (*once != kDone) {
-    if (*once == kRuns) {
+  while (*once != kOnceDone) {
+    if (*once == kOnceRuns) {
       (void)ThreadSleep(once, "once", kForever);  // whatever ends it, it looks again
       continue;
     }
-    *once = kRuns;
+    *once = kOnceRuns;
     try {
       init();
     } catch (...) {  // it has not been done; unwinding goes on
@@ -341,7 +339,7 @@ int pthread_once(pthread_once_t* once, void (*init)()) {
       wakeup(once);
       throw;
     }
-    *once = kDone;
+    *once = kOnceDone;
     wakeup(once);
   }
   return 0;

@@ -1,6 +1,7 @@
 // What rthread.cc and rthread_sync.cc share.
 //
-// Lives here:  struct rthread, struct rprocess; the frame of a call on threads.
+// Lives here:  struct rthread, struct rprocess; the frame of a call on threads; the short way
+//              through locks for a process of one thread.
 // Called by:   this room only.
 // Owns:        a process's rprocess owns its rthreads; it goes with the last of its procs. An
 //              rthread stays until it is joined, if it was not detached.
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "kernel/sched/proc.h"
+#include "kernel/sim/context.h"
 
 namespace sockbed {
 
@@ -75,6 +77,59 @@ int ThreadErrno(int error);
 // A thread has ended: what it has under its keys goes to their destructors; tells who joins it. An
 // exit hook, before the one that closes descriptors.
 void rthread_ended(proc* p);
+
+// --- The short way. ---
+
+// Libraries lock some thousand times in a TLS handshake, nearly always in a process of one thread.
+// Such a process finds no lock taken by another and nothing can come in between, so that these few
+// moves do what the calls of rthread.h would. False: nothing was done, the call is to be made.
+
+// The current thread if it is a program's and the only one of its process. Null otherwise, outside
+// simulated processes too.
+inline proc* LoneThread() {
+  if (!InSimulation()) return nullptr;
+  proc* const p = curproc();
+  return p != nullptr && p->p_mainproc == p && p->p_threads == nullptr && !p->p_unwound ? p
+                                                                                          : nullptr;
+}
+
+// A reader-writer lock's state is in the fields that the C library leaves alone.
+inline unsigned& ReadersOf(pthread_rwlock_t* lock) { return lock->__data.__pad3; }
+inline unsigned& WriterOf(pthread_rwlock_t* lock) { return lock->__data.__pad4; }
+inline unsigned char& WaitedFor(pthread_rwlock_t* lock) { return lock->__data.__pad1[0]; }
+
+inline bool LockForReadingAlone(pthread_rwlock_t* lock) {
+  if (WriterOf(lock) != 0 || LoneThread() == nullptr) return false;
+  ++ReadersOf(lock);
+  return true;
+}
+
+inline bool LockForWritingAlone(pthread_rwlock_t* lock) {
+  if (WriterOf(lock) != 0 || ReadersOf(lock) != 0) return false;
+  const proc* const p = LoneThread();
+  if (p == nullptr) return false;
+  WriterOf(lock) = static_cast<unsigned>(p->p_pid);
+  return true;
+}
+
+inline bool UnlockAlone(pthread_rwlock_t* lock) {
+  const proc* const p = LoneThread();
+  if (p == nullptr || WaitedFor(lock) != 0) return false;
+  if (WriterOf(lock) == static_cast<unsigned>(p->p_pid)) {
+    WriterOf(lock) = 0;
+    return true;
+  }
+  if (WriterOf(lock) != 0 || ReadersOf(lock) == 0) return false;
+  --ReadersOf(lock);
+  return true;
+}
+
+// As the C library has it: the first bit says that it runs, the second that it is done.
+enum { kOnceRuns = 1, kOnceDone = 2 };
+
+inline bool IsDoneAlone(const pthread_once_t* once) {
+  return *once == kOnceDone && LoneThread() != nullptr;
+}
 
 }  // namespace uapi
 }  // namespace sockbed

@@ -130,11 +130,7 @@ clockid_t ClockOf(const pthread_cond_t* cond) {
   return (cond->__data.__wrefs & kMonotonic) != 0 ? CLOCK_MONOTONIC : CLOCK_REALTIME;
 }
 
-// --- Reader-writer locks: in the fields that the C library leaves alone. ---
-
-unsigned& ReadersOf(pthread_rwlock_t* lock) { return lock->__data.__pad3; }
-unsigned& WriterOf(pthread_rwlock_t* lock) { return lock->__data.__pad4; }
-unsigned char& WaitedFor(pthread_rwlock_t* lock) { return lock->__data.__pad1[0]; }
+// --- Reader-writer locks. ---
 
 // Waits for a change. Errors: EBUSY (not to wait), ETIMEDOUT.
 int AwaitLock(pthread_rwlock_t* lock, proc* p, SimTime until) {
