@@ -354,26 +354,50 @@ MbufPtr sbcreatecontrol(const void* data, size_t size, int type, int level) {
 
 // --- The walker. ---
 
-void sbcheck(const sockbuf* sb) {
-  KASSERT((sb->sb_mb == nullptr) == (sb->sb_mbtail == nullptr));
-  KASSERT((sb->sb_mb == nullptr) == (sb->sb_lastrecord == nullptr));
+namespace {
+
+// What the mbufs of a buffer add up to.
+struct Sums {
   uint64_t cc = 0, datacc = 0, mbcnt = 0;
-  for (const mbuf* record = sb->sb_mb; record != nullptr; record = record->m_nextpkt) {
-    if (record->m_nextpkt == nullptr) KASSERT(sb->sb_lastrecord == record);
-    for (const mbuf* m = record; m != nullptr; m = m->m_next) {
-      KASSERT(m->m_len >= 0);
-      KASSERT(m == record || m->m_nextpkt == nullptr);
-      KASSERT((m->m_flags & M_EOR) == 0 || m->m_next == nullptr);
-      if (m->m_next == nullptr && record->m_nextpkt == nullptr) KASSERT(sb->sb_mbtail == m);
-      cc += static_cast<uint64_t>(m->m_len);
-      if (sb_isdata(m)) datacc += static_cast<uint64_t>(m->m_len);
-      mbcnt += sb_storage(m);
-    }
+};
+
+const char* BrokenRecord(const sockbuf* sb, const mbuf* record, Sums* sums) {
+  const mbuf* last = record;
+  for (const mbuf* m = record; m != nullptr; last = m, m = m->m_next) {
+    if (m->m_len < 0) return "m_len is negative";
+    if (m != record && m->m_nextpkt != nullptr) return "m_nextpkt is set inside a record";
+    if ((m->m_flags & M_EOR) != 0 && m->m_next != nullptr) return "M_EOR is not on the last mbuf";
+    sums->cc += static_cast<uint64_t>(m->m_len);
+    if (sb_isdata(m)) sums->datacc += static_cast<uint64_t>(m->m_len);
+    sums->mbcnt += sb_storage(m);
   }
-  KASSERT(sb->sb_cc == cc);
-  KASSERT(sb->sb_datacc == datacc);
-  KASSERT(sb->sb_mbcnt == mbcnt);
-  KASSERT(sb->sb_lowat <= static_cast<int64_t>(sb->sb_hiwat));
+  if (record->m_nextpkt != nullptr) return nullptr;
+  if (sb->sb_lastrecord != record) return "sb_lastrecord is not the last record";
+  return sb->sb_mbtail != last ? "sb_mbtail is not the last mbuf" : nullptr;
+}
+
+}  // namespace
+
+const char* sb_broken(const sockbuf* sb) {
+  const bool empty = sb->sb_mb == nullptr;
+  if (empty != (sb->sb_mbtail == nullptr)) return "sb_mb and sb_mbtail disagree on being empty";
+  if (empty != (sb->sb_lastrecord == nullptr)) {
+    return "sb_mb and sb_lastrecord disagree on being empty";
+  }
+  Sums sums;
+  for (const mbuf* record = sb->sb_mb; record != nullptr; record = record->m_nextpkt) {
+    if (const char* broken = BrokenRecord(sb, record, &sums)) return broken;
+  }
+  if (sb->sb_cc != sums.cc) return "sb_cc is not the sum of m_len";
+  if (sb->sb_datacc != sums.datacc) return "sb_datacc is not the sum of the data";
+  if (sb->sb_mbcnt != sums.mbcnt) return "sb_mbcnt is not the sum of the storage";
+  if (sb->sb_lowat > static_cast<int64_t>(sb->sb_hiwat)) return "sb_lowat is above sb_hiwat";
+  const bool reserved = sb->sb_wat != 0 && sb->sb_hiwat != 0;
+  return reserved && sb->sb_lowat < 1 ? "sb_lowat of a reserved buffer is below 1" : nullptr;
+}
+
+void sbcheck(const sockbuf* sb) {
+  if (const char* broken = sb_broken(sb)) m_panic(sb->sb_mb, broken);
 }
 
 }  // namespace sockbed

@@ -17,7 +17,7 @@
 //              8. m_nextpkt is set in no mbuf but a record's first.
 //              9. M_EOR is on no mbuf but a record's last.
 //              10. A buffer filled by sbappendstream alone is one record.
-//              11. sb_lowat <= sb_hiwat.
+//              11. sb_lowat <= sb_hiwat, and >= 1 from soreserve on until sbrelease or sorflush.
 // Source:      OpenBSD 4.9 sys/kern/uipc_socket2.c, sys/sys/socketvar.h.
 // Differs:     1. A cluster above MCLBYTES is charged as MCLBYTES (sb_storage). Here the segments
 //                 of both hosts share the sender's large clusters, where a driver would have filled
@@ -133,7 +133,10 @@ void sbunlock(sockbuf* sb);
 // A control message of `size` bytes of data, or null (too big, no mbuf). Never waits.
 MbufPtr sbcreatecontrol(const void* data, size_t size, int type, int level);
 
-// Walks the whole buffer and asserts I1-I11.
+// What is wrong with the buffer, of the invariants above (but 10, which sbappendstream asserts), as
+// a sentence; null when it is sound.
+const char* sb_broken(const sockbuf* sb);
+// Stops the run, showing the first record, if sb_broken has something to say.
 void sbcheck(const sockbuf* sb);
 
 }  // namespace sockbed

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "kernel/sched/signal.h"
@@ -36,6 +37,21 @@ class SockbufTest : public LoopTestHost {
     int n = 0;
     for (const mbuf* m = sb_.sb_mb; m != nullptr; m = m->m_nextpkt) ++n;
     return n;
+  }
+  // What the walker says of the buffer's fields once `damage` has been done to them; undoes it.
+  template <typename Damage>
+  const char* Broken(Damage damage) {
+    const auto [cc, datacc, mbcnt, lowat] =
+        std::tuple(sb_.sb_cc, sb_.sb_datacc, sb_.sb_mbcnt, sb_.sb_lowat);
+    mbuf *const tail = sb_.sb_mbtail, *const last = sb_.sb_lastrecord;
+    damage();
+    const char* const broken = sb_broken(&sb_);
+    std::tie(sb_.sb_cc, sb_.sb_datacc, sb_.sb_mbcnt, sb_.sb_lowat) =
+        std::tie(cc, datacc, mbcnt, lowat);
+    sb_.sb_mbtail = tail;
+    sb_.sb_lastrecord = last;
+    EXPECT_EQ(sb_broken(&sb_), nullptr);
+    return broken;
   }
   std::string Record(int n) {
     const mbuf* m = sb_.sb_mb;
@@ -382,14 +398,83 @@ TEST_F(SockbufTest, FlushOfALockedBufferStopsTheRun) {
       "KASSERT");
 }
 
-TEST_F(SockbufTest, CheckSeesAWrongCount) {
+// --- What the walker sees: each test breaks one invariant, and mends it. ---
+
+TEST_F(SockbufTest, WalkerSeesThatTheEndsDisagree) {
+  sb_.sb_mbtail = sb_.sb_lastrecord = nullptr;
+  EXPECT_EQ(sb_broken(&sb_), nullptr);
+  Stream(MbufWith("ab"));
+  EXPECT_STREQ(Broken([this] { sb_.sb_mbtail = nullptr; }),
+               "sb_mb and sb_mbtail disagree on being empty");
+  EXPECT_STREQ(Broken([this] { sb_.sb_lastrecord = nullptr; }),
+               "sb_mb and sb_lastrecord disagree on being empty");
+}
+
+TEST_F(SockbufTest, WalkerSeesCountsOfAnEmptyBuffer) {
+  EXPECT_STREQ(Broken([this] { sb_.sb_cc = 1; }), "sb_cc is not the sum of m_len");
+  EXPECT_STREQ(Broken([this] { sb_.sb_datacc = 1; }), "sb_datacc is not the sum of the data");
+  EXPECT_STREQ(Broken([this] { sb_.sb_mbcnt = 1; }), "sb_mbcnt is not the sum of the storage");
+}
+
+TEST_F(SockbufTest, WalkerSeesWrongCounts) {
+  sbappendrecord(&sb_, PacketOf(1000));
+  MbufPtr data = MbufWith("data"), control = MbufWith("control!", MT_CONTROL);
+  ASSERT_EQ(sbappendcontrol(&sb_, data, control), 1);
+  ExpectCounts(1012, 1004, 256 + 2048 + 256 + 256);
+  EXPECT_STREQ(Broken([this] { --sb_.sb_cc; }), "sb_cc is not the sum of m_len");
+  EXPECT_STREQ(Broken([this] { sb_.sb_datacc = sb_.sb_cc; }),
+               "sb_datacc is not the sum of the data");
+  EXPECT_STREQ(Broken([this] { sb_.sb_mbcnt -= 2048; }), "sb_mbcnt is not the sum of the storage");
+}
+
+TEST_F(SockbufTest, WalkerSeesTailsThatAreNotTheLast) {
+  MbufPtr record = MbufWith("ab");
+  record->m_next = PacketOf(1000).release();
+  sbappendrecord(&sb_, std::move(record));
+  EXPECT_STREQ(Broken([this] { sb_.sb_mbtail = sb_.sb_mb; }), "sb_mbtail is not the last mbuf");
+  sbappendrecord(&sb_, MbufWith("cd"));
+  EXPECT_STREQ(Broken([this] { sb_.sb_lastrecord = sb_.sb_mb; }),
+               "sb_lastrecord is not the last record");
+  EXPECT_STREQ(Broken([this] { sb_.sb_mbtail = sb_.sb_mb->m_next; }),
+               "sb_mbtail is not the last mbuf");
+}
+
+TEST_F(SockbufTest, WalkerSeesWhatIsWrongInsideARecord) {
+  MbufPtr record = MbufWith("ab");
+  record->m_next = PacketOf(1000).release();
+  sbappendrecord(&sb_, std::move(record));
+  sbappendrecord(&sb_, MbufWith("cd"));
+  mbuf* const first = sb_.sb_mb;
+  first->m_next->m_nextpkt = sb_.sb_lastrecord;
+  EXPECT_STREQ(sb_broken(&sb_), "m_nextpkt is set inside a record");
+  first->m_next->m_nextpkt = nullptr;
+  first->m_flags |= M_EOR;
+  EXPECT_STREQ(sb_broken(&sb_), "M_EOR is not on the last mbuf");
+  first->m_flags &= static_cast<uint16_t>(~M_EOR);
+  first->m_len = -2;
+  EXPECT_STREQ(sb_broken(&sb_), "m_len is negative");
+  first->m_len = 2;
+  EXPECT_EQ(sb_broken(&sb_), nullptr);
+}
+
+TEST_F(SockbufTest, WalkerSeesALowWaterMarkThatCannotBe) {
+  EXPECT_STREQ(Broken([this] { sb_.sb_lowat = 8193; }), "sb_lowat is above sb_hiwat");
+  sb_.sb_wat = 8192;
+  EXPECT_STREQ(Broken([this] { sb_.sb_lowat = 0; }), "sb_lowat of a reserved buffer is below 1");
+  // After sorflush a protocol may still grow the buffer, which nobody can read any more.
+  sb_.sb_wat = 0;
+  sb_.sb_lowat = 0;
+  EXPECT_EQ(sb_broken(&sb_), nullptr);
+}
+
+TEST_F(SockbufTest, CheckStopsTheRunAndShowsTheRecord) {
   Stream(MbufWith("ab"));
   EXPECT_DEATH(
       {
         ++sb_.sb_datacc;
         sbcheck(&sb_);
       },
-      "datacc");
+      "sb_datacc is not the sum of the data: \\[2\\]");
 }
 
 // --- Worked numbers. ---
