@@ -489,29 +489,48 @@ SchedHost::~SchedHost() {
   }
 }
 
-void sched_check(HostBase& host) {
+namespace {
+
+// The queue that `leader` heads; adds the processes on it to *queued.
+const char* BrokenQueue(const proc* leader, size_t* queued) {
+  const proc* last = leader;
+  for (const proc* q = leader; q != nullptr; last = q, q = q->p_slpq_next) {
+    if (q->p_wchan != leader->p_wchan) return "a sleep queue holds two idents";
+    ++*queued;
+  }
+  return leader->p_slpq_prev != last ? "the leader of a sleep queue has lost its tail" : nullptr;
+}
+
+}  // namespace
+
+const char* sched_broken(HostBase& host) {
   SchedHost& sched = HostLocal<SchedHost>::Of(host);
   size_t sleeping = 0;  // procs that say so
   size_t queued = 0;    // procs met on the queues
   int64_t count = 0;
-  proc_foreach(host, [&](proc* p) {
+  const char* broken = nullptr;
+  proc_foreach(host, [&](const proc* p) {
     ++count;
-    KASSERT(p->p_stat != ProcState::kSleeping || p->p_wchan != nullptr);
-    if (p->p_wchan == nullptr) return;
-    ++sleeping;
-    KASSERT(p->p_stat == ProcState::kSleeping || p->p_stat == ProcState::kStopped);
-    const proc* const leader = sched.sleep_queues.Find(p->p_wchan).first();
-    if (p != leader) return;
-    const proc* last = leader;
-    for (const proc* q = leader; q != nullptr; q = q->p_slpq_next) {
-      KASSERT(q->p_wchan == p->p_wchan);
-      last = q;
-      ++queued;
+    const bool asleep = p->p_stat == ProcState::kSleeping;
+    if (broken != nullptr) return;
+    if (p->p_wchan == nullptr) {
+      if (asleep) broken = "a process sleeps on nothing";
+      return;
     }
-    KASSERT(leader->p_slpq_prev == last);
+    ++sleeping;
+    if (!asleep && p->p_stat != ProcState::kStopped) {
+      broken = "a process is awake on a sleep queue";
+    } else if (p == sched.sleep_queues.Find(p->p_wchan).first()) {
+      broken = BrokenQueue(p, &queued);
+    }
   });
-  KASSERT(queued == sleeping);
-  KASSERT(count == sched.nprocs);
+  if (broken != nullptr) return broken;
+  if (queued != sleeping) return "a sleeping process is not on one queue";
+  return count != sched.nprocs ? "the process table has lost count" : nullptr;
+}
+
+void sched_check(HostBase& host) {
+  if (const char* broken = sched_broken(host)) KPANIC(broken);
 }
 
 void sched_boot(HostBase& host) {

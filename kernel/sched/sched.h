@@ -1,6 +1,6 @@
 // The room as a whole: what kernel/host calls to have processes on a machine and on a host.
 //
-// Lives here:  sched_describe, sched_boot, sched_check.
+// Lives here:  sched_describe, sched_boot, sched_broken, sched_check.
 // Called by:   kernel/host; unit tests of the rooms above.
 // Every room has this pair of functions, <room>_describe(Trace&) and <room>_boot(HostBase&);
 // kernel/host calls all of the first once per machine, and all of the second once per host, in the
@@ -21,8 +21,11 @@ void sched_describe(Trace& trace);
 // first boot function.
 void sched_boot(HostBase& host);
 
-// Walks the process table and the sleep queues of `host` and asserts that they agree: a process is
-// on exactly one queue if it says that it sleeps, else on none. REQUIRES: no process is running.
+// Walks the process table and the sleep queues of `host`: a process is on exactly one queue if it
+// says that it sleeps, else on none. What is wrong, as a sentence; null when all is sound.
+// REQUIRES: no process is running.
+const char* sched_broken(HostBase& host);
+// Stops the run if sched_broken has something to say.
 void sched_check(HostBase& host);
 
 }  // namespace sockbed
