@@ -20,6 +20,9 @@ namespace {
 // The script starts when the host has been up for a while: no clock of its reads zero.
 constexpr SimTime kStart = 1 * kSecond;
 
+// What a host may send, and how many events it may have, before the clock moves on.
+constexpr uint64_t kPerInstantMax = 200'000;
+
 in_addr ToInAddr(const Address& address) {
   in_addr in;
   std::memcpy(&in, address.bytes.data(), sizeof in);
@@ -86,6 +89,11 @@ absl::StatusOr<std::unique_ptr<LiveHost>> LiveHost::Boot(const LiveHostOptions& 
   live->host_ = &live->simulation_->AddHost("host");
   live->scope_ = std::make_unique<MachineScope>(live->simulation_->machine());
   live->alarm_.handler = [](Event*) {};
+  live->progress_ = [host = live.get()] {
+    const uint64_t events = host->simulation_->machine().events_run();
+    host->CountAtThisInstant(events - host->events_seen_);
+    host->events_seen_ = events;
+  };
   if (absl::Status status = live->Configure(options); !status.ok()) return status;
   LiveHost* const self = live.get();
   self->host_->Spawn("packetdrill", [self] { self->ProcessMain(); }, {.daemon = true});
@@ -125,14 +133,24 @@ absl::Status LiveHost::Configure(const LiveHostOptions& options) {
 
 int64_t LiveHost::now_us() const { return (simulation_->machine().now() - kStart) / kMicrosecond; }
 
+Machine::End LiveHost::Run(SimTime until) { return simulation_->machine().Run(until, progress_); }
+
+void LiveHost::CountAtThisInstant(uint64_t n) {
+  const SimTime now = simulation_->machine().now();
+  if (now != instant_) at_instant_ = 0;
+  instant_ = now;
+  at_instant_ += n;
+  KASSERT(at_instant_ <= kPerInstantMax);
+}
+
 bool LiveHost::RunOn(int64_t us) {
   Machine& machine = simulation_->machine();
   const SimTime until = std::max(kStart + us * kMicrosecond, machine.now());
   // The alarm keeps the clock going when nothing else is due.
-  const bool alone = machine.Run(machine.now()) == Machine::End::kQuiescent;
+  const bool alone = Run(machine.now()) == Machine::End::kQuiescent;
   quiescent_ = alone;
   if (until > machine.now()) machine.Schedule(&alarm_, until);
-  const bool stopped = machine.Run(until) == Machine::End::kStopped;
+  const bool stopped = Run(until) == Machine::End::kStopped;
   machine.Cancel(&alarm_);
   return stopped;
 }
@@ -147,7 +165,7 @@ bool LiveHost::RunToPacket(int64_t us) {
   Machine& machine = simulation_->machine();
   const SimTime until = std::max(kStart + us * kMicrosecond, machine.now());
   while (sent_.size() == before) {
-    const Machine::End end = machine.Run(until);
+    const Machine::End end = Run(until);
     quiescent_ = end == Machine::End::kQuiescent;
     if (end != Machine::End::kStopped) break;
   }
@@ -170,6 +188,7 @@ int LiveHost::Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
   SentPacket sent = {self->now_us(), std::vector<uint8_t>(static_cast<size_t>(m->m_pkthdr.len))};
   m_copydata(m.get(), 0, m->m_pkthdr.len, sent.bytes.data());
   self->sent_.push_back(std::move(sent));
+  self->CountAtThisInstant(1);
   self->simulation_->machine().Stop();
   return 0;
 }
@@ -201,7 +220,7 @@ bool LiveHost::Do(std::function<void()> body, int64_t us) {
   if (!job_) return true;
   Machine& machine = simulation_->machine();
   const SimTime until = std::max(kStart + us * kMicrosecond, machine.now());
-  while (job_ && machine.Run(until) == Machine::End::kStopped) {
+  while (job_ && Run(until) == Machine::End::kStopped) {
   }
   if (!job_) RunTo(now_us());
   return !job_;
@@ -230,7 +249,7 @@ void LiveHost::StartSleeper(std::function<int64_t()> body, bool gives_descriptor
 bool LiveHost::RunToSleeper(int64_t us) {
   Machine& machine = simulation_->machine();
   const SimTime until = std::max(kStart + us * kMicrosecond, machine.now());
-  while (!sleeper_done_ && machine.Run(until) == Machine::End::kStopped) {
+  while (!sleeper_done_ && Run(until) == Machine::End::kStopped) {
   }
   if (sleeper_done_) RunTo(now_us());
   return sleeper_done_;

@@ -9,6 +9,7 @@
 // Invariants:  1. When a function returns, everything due by its time has happened: timers and
 //                 interrupts first, then processes.
 //              2. The interface takes no time, loses nothing, and computes no checksum.
+//              3. An instant has an end: a host that goes on for ever at one time panics.
 #ifndef SOCKBED_TOOLS_PACKETDRILL_LIVE_HOST_H_
 #define SOCKBED_TOOLS_PACKETDRILL_LIVE_HOST_H_
 
@@ -97,12 +98,19 @@ class LiveHost {
   static int Output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
   // Runs until stopped, or to `us`. Returns whether it was stopped.
   bool RunOn(int64_t us);
+  Machine::End Run(SimTime until);
+  // Counts `n` more of what happens now, and panics when it is too much for one instant.
+  void CountAtThisInstant(uint64_t n);
 
   std::unique_ptr<Simulation> simulation_;
   std::unique_ptr<MachineScope> scope_;
   Host* host_ = nullptr;
   ifnet* ifp_ = nullptr;
   Event alarm_;
+  SimTime instant_ = 0;       // the last at which something was counted,
+  uint64_t at_instant_ = 0;   // and how much
+  uint64_t events_seen_ = 0;  // of the machine's
+  std::function<void()> progress_;
   bool quiescent_ = false;
   std::deque<SentPacket> sent_;
   std::function<void()> job_;  // what the process is to do next
