@@ -100,6 +100,24 @@ TEST_F(Handshake, KeepsDataOfASimultaneousSyn) {
   EXPECT_EQ(so()->so_rcv.sb_cc, 10u);
 }
 
+// No window holds a SYN back: it is REXMT's, not PERSIST's, behind a window that never opened, too.
+TEST_F(Handshake, ClosesBeforeASimultaneousSynIsAcknowledged) {
+  ASSERT_EQ(Connect(), 0);
+  Expect("S 0:0(0)");
+  Send("S 0:0(0) win 0 <mss 1000>");
+  Expect("S. 0:0(0) ack 1");
+  EXPECT_EQ(Shutdown(), 0);
+  Expect("F. 1:1(0) ack 1");
+  Send("S 0:0(0) win 0 <mss 1000>");
+  Skip();
+  for (const int64_t ms : {6000, 18'000}) {
+    ExpectAt(ms, "S. 0:0(0) ack 1");
+    Expect("F. 1:1(0) ack 1");
+  }
+  Send(". 1:1(0) ack 2 win 0");
+  EXPECT_EQ(State(), TCPS_FIN_WAIT_2);
+}
+
 // The systems differ about a FIN that came with it.
 TEST_F(Handshake, KeepsTheFinOfASimultaneousSynOrNot) {
   for (const int64_t drop : {0, 1}) {

@@ -20,6 +20,7 @@ void CheckTimers(const tcpcb* tp) {
   const bool rexmt = tcp_timer_isarmed(tp, TCPT_REXMT);
   const bool persist = tcp_timer_isarmed(tp, TCPT_PERSIST);
   KASSERT(!(rexmt && persist));
+  KASSERT(!persist || (tp->t_flags & TF_SYNPENDING) == 0);  // no window holds a SYN back
   if (TCPS_HAVEESTABLISHED(tp->t_state) && tp->t_state != TCPS_TIME_WAIT) {
     KASSERT(tp->snd_una == tp->snd_max || rexmt || persist);
   }
