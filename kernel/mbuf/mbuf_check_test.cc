@@ -70,6 +70,36 @@ TEST_F(MbufCheckTest, FlagsAndRingOfExternalStorage) {
   m_check(m.get());
 }
 
+TEST_F(MbufCheckTest, EachFieldThatSharersMustAgreeOn) {
+  MbufPtr m = Chain({100}, true, Storage::kCluster);
+  MbufPtr sharer = m_copym(m.get(), 0, M_COPYALL, M_DONTWAIT);
+  mbuf_ext& ext = sharer->m_ext;
+  ++ext.ext_buf;
+  ExpectBroken(m.get(), "disagree");
+  --ext.ext_buf;
+  ++ext.ext_free_fn;
+  ExpectBroken(m.get(), "disagree");
+  --ext.ext_free_fn;
+  sharer->m_flags &= static_cast<uint16_t>(~M_EXT);
+  ExpectBroken(m.get(), "a sharer has lost M_EXT");
+  sharer->m_flags |= M_EXT;
+  mbuf* const other = sharer.release();
+  m_freem(other);
+  m_check(m.get());
+  m->m_ext.ext_nextref = other;
+  ExpectBroken(m.get(), "a freed mbuf is still in the ring");
+  m->m_ext.ext_nextref = m.get();
+}
+
+TEST_F(MbufCheckTest, TypesThatAreNone) {
+  MbufPtr m = Chain({100});
+  for (const int16_t type : {int16_t{-2}, int16_t{MT_NTYPES}}) {
+    m->m_type = type;
+    ExpectBroken(m.get(), "m_type is none");
+  }
+  m->m_type = MT_DATA;
+}
+
 TEST_F(MbufCheckTest, QueueLinks) {
   MbufPtr m = Chain({100, 20});
   MbufPtr other = Chain({1});
