@@ -29,8 +29,10 @@ constexpr std::array kTypes = std::to_array<EventType>({
     {"KNOTE", "kq#{o} {1:@filter} {0:d}"},
     {"THREAD", "{o} of process {0}"},
     {"THREXIT", "{o}"},
+    {"TMOADD", "in {0} ticks{1:@moved}"},
+    {"TMODEL", "#{o}"},
 });
-static_assert(kTypes.size() == static_cast<size_t>(SchedEvent::kThrExit) + 1);
+static_assert(kTypes.size() == static_cast<size_t>(SchedEvent::kTimeoutDel) + 1);
 
 constexpr std::array kResults = std::to_array<ValueName>({
     {0, "woken"},
@@ -102,12 +104,18 @@ constexpr std::array kFilters = std::to_array<ValueName>({
     {static_cast<uint64_t>(EVFILT_USER), "EVFILT_USER"},
 });
 
+constexpr std::array kMoved = std::to_array<ValueName>({
+    {0, ""},
+    {1, ", moved"},
+});
+
 constexpr std::array kTables = std::to_array<ValueTable>({
     {"result", kResults},
     {"priority", kPriorities},
     {"signal", kSignalNames},
     {"deed", kDeeds},
     {"filter", kFilters},
+    {"moved", kMoved},
 });
 
 }  // namespace

@@ -14,22 +14,24 @@ namespace sockbed {
 
 // The order is that of the table in sched_trace.cc.
 enum class SchedEvent : uint8_t {
-  kSpawn,     // object: pid; 0, 1: name; 2: parent
-  kStart,     // object: pid; first instruction of its program
-  kSleep,     // object: pid; 0: wmesg; 1: priority and PCATCH; 2: timo in ticks
-  kWake,      // object: pid of the first one woken; 0: how many
-  kResume,    // object: pid; 0: the error that the sleep returns; none when it was woken
-  kTimeout,   // object: none; a timeout runs; its cause is what armed it
-  kPost,      // object: pid; 0: signal
-  kDeliver,   // object: pid; 0: signal; 1: what is done (SignalDeed)
-  kStop,      // object: pid
-  kContinue,  // object: pid
-  kThrow,     // object: pid; 0, 1, 2: the start of what() of an exception that ends the process
-  kExit,      // object: pid; 0: status; 1: signal, or 0
-  kWait,      // object: pid of a child that has been waited for
-  kKnote,     // object: kqueue; 0: descriptor or signal, else -1; 1: filter; it is pending now
-  kThread,    // object: pid of a new thread; 0: that of its process
-  kThrExit,   // object: pid of a thread that has ended, not the main one
+  kSpawn,       // object: pid; 0, 1: name; 2: parent
+  kStart,       // object: pid; first instruction of its program
+  kSleep,       // object: pid; 0: wmesg; 1: priority and PCATCH; 2: timo in ticks
+  kWake,        // object: pid of the first one woken; 0: how many
+  kResume,      // object: pid; 0: the error that the sleep returns; none when it was woken
+  kTimeout,     // object: none; a timeout runs; its cause is the kTimeoutAdd that armed it
+  kPost,        // object: pid; 0: signal
+  kDeliver,     // object: pid; 0: signal; 1: what is done (SignalDeed)
+  kStop,        // object: pid
+  kContinue,    // object: pid
+  kThrow,       // object: pid; 0, 1, 2: the start of what() of an exception that ends the process
+  kExit,        // object: pid; 0: status; 1: signal, or 0
+  kWait,        // object: pid of a child that has been waited for
+  kKnote,       // object: kqueue; 0: descriptor or signal, else -1; 1: filter; it is pending now
+  kThread,      // object: pid of a new thread; 0: that of its process
+  kThrExit,     // object: pid of a thread that has ended, not the main one
+  kTimeoutAdd,  // object: none; 0: ticks from now; 1: whether it was pending, and is moved
+  kTimeoutDel,  // object: the kTimeoutAdd that is taken back
 };
 
 // A record of this room, from wherever the code stands: `here`, for who has asked already.

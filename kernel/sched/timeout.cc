@@ -31,7 +31,10 @@ int Softclock() {
     sched.softclock_due = to->to_next;
     to->to_due = false;
     sched.softclock_runs = to;
-    RunTimeout(to);
+    {
+      const CauseScope armed(to->to_event.cause);
+      RunTimeout(to);
+    }
     sched.softclock_runs = nullptr;
     wakeup(&sched.softclock_runs);
   }
@@ -63,6 +66,16 @@ void UnqueueFromSoftclock(timeout* to) {
 void TimeoutEvent(Event* event) {
   timeout* const to = reinterpret_cast<timeout*>(event);
   to->to_proc ? QueueForSoftclock(to) : RunTimeout(to);
+}
+
+// Takes back what is pending.
+void Withdraw(timeout* to) {
+  --HostOf(to).timeouts;
+  if (to->to_due) {
+    UnqueueFromSoftclock(to);
+  } else {
+    Here().machine->Cancel(&to->to_event);
+  }
 }
 
 // Down to whole ticks, but at least one unless nothing was asked for.
@@ -97,7 +110,11 @@ void timeout_set_proc(timeout* to, void (*fn)(void*), void* arg) {
 int timeout_add(timeout* to, int to_ticks) {
   KASSERT(timeout_initialized(to));
   KASSERT(to_ticks >= 0);
-  const int was_pending = timeout_del(to);
+  to->to_triggered = false;
+  const int was_pending = timeout_pending(to) ? 1 : 0;
+  if (was_pending != 0) Withdraw(to);
+  const CauseScope cause(EmitSched(SchedEvent::kTimeoutAdd, 0, static_cast<uint64_t>(to_ticks),
+                                   static_cast<uint64_t>(was_pending)));
   Here().machine->Schedule(&to->to_event, (ticks() + std::max(to_ticks, 1)) * kTickNs);
   ++HostOf(to).timeouts;
   return was_pending == 0;
@@ -140,12 +157,8 @@ int timeout_add_bt(timeout* to, const bintime* bt) {
 int timeout_del(timeout* to) {
   to->to_triggered = false;
   if (!timeout_pending(to)) return 0;
-  --HostOf(to).timeouts;
-  if (to->to_due) {
-    UnqueueFromSoftclock(to);
-  } else {
-    Here().machine->Cancel(&to->to_event);
-  }
+  EmitSched(SchedEvent::kTimeoutDel, to->to_event.cause);
+  Withdraw(to);
   return 1;
 }
 

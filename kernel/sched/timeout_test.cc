@@ -204,7 +204,9 @@ TEST_F(TimeoutTest, IsCausedByWhatArmedIt) {
   Spawn("armer", [&] { timeout_add(&to, 1); });
   Run();
   const Record spawn = RecordsOf(SchedEvent::kSpawn).at(0);
-  EXPECT_EQ(RecordsOf(SchedEvent::kTimeout).at(0).cause, spawn.id);
+  const Record add = RecordsOf(SchedEvent::kTimeoutAdd).at(0);
+  EXPECT_EQ(add.cause, spawn.id);
+  EXPECT_EQ(RecordsOf(SchedEvent::kTimeout).at(0).cause, add.id);
 }
 
 // --- Timeouts that may sleep. ---
@@ -300,6 +302,44 @@ TEST_F(TimeoutDeathTest, SettingAPendingOnePanics) {
                    &to, [](void*) {}, nullptr),
                "timeout_pending");
   timeout_del(&to);
+}
+
+// --- The trace. ---
+
+TEST_F(TimeoutTest, EachAddAndDelIsRecordedAndAFiringNamesItsAdd) {
+  Named to(this, 'a'), other(this, 'b');
+  const HostScope on_host(host());
+  timeout_add(&to, 5);
+  timeout_add(&to, 3);  // moved
+  timeout_add(&other, 4);
+  EXPECT_EQ(timeout_del(&other), 1);
+  EXPECT_EQ(timeout_del(&other), 0);  // not pending: nothing to tell
+  Run();
+  const std::vector<Record> adds = RecordsOf(SchedEvent::kTimeoutAdd);
+  ASSERT_EQ(adds.size(), 3u);
+  const uint64_t expected[3][2] = {{5, 0}, {3, 1}, {4, 0}};
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(adds[i].args[0], expected[i][0]);
+    EXPECT_EQ(adds[i].args[1], expected[i][1]);
+  }
+  const std::vector<Record> dels = RecordsOf(SchedEvent::kTimeoutDel);
+  ASSERT_EQ(dels.size(), 1u);
+  EXPECT_EQ(dels[0].object, adds[2].id);
+  const std::vector<Record> fires = RecordsOf(SchedEvent::kTimeout);
+  ASSERT_EQ(fires.size(), 1u);
+  EXPECT_EQ(fires[0].cause, adds[1].id);
+}
+
+TEST_F(TimeoutTest, FiringInAProcessNamesItsAddToo) {
+  timeout to;
+  timeout_set_proc(
+      &to, [](void*) {}, nullptr);
+  const HostScope on_host(host());
+  timeout_add(&to, 1);
+  Run();
+  ASSERT_EQ(RecordsOf(SchedEvent::kTimeoutAdd).size(), 1u);
+  ASSERT_EQ(RecordsOf(SchedEvent::kTimeout).size(), 1u);
+  EXPECT_EQ(RecordsOf(SchedEvent::kTimeout)[0].cause, RecordsOf(SchedEvent::kTimeoutAdd)[0].id);
 }
 
 }  // namespace
