@@ -211,7 +211,7 @@ void Note(const socket* so, const mbuf* m) {
 int loop_send(socket* so, MbufPtr m, mbuf*, MbufPtr control) {
   Note(so, m.get());
   if (Loop().send_error != 0) return Loop().send_error;
-  if (control != nullptr && control->m_len > 0) return EINVAL;
+  if (control != nullptr && control->m_len > 0 && !Loop().drops_control) return EINVAL;
   if (so->so_pcb == nullptr) return EINVAL;
   sbappendstream(&so->so_snd, std::move(m));
   Kick(LoopPcbOf(so));

@@ -53,8 +53,9 @@ struct LoopHost {
   int detach_error = 0;        // the next detach of a stream reports it
   int send_error = 0;          // every send fails with it
   bool stalled = false;        // streams deliver nothing
+  bool drops_control = false;  // streams throw control messages away instead of refusing them
   int send_calls = 0;
-  int rcvd_calls = 0;  // of streams
+  int rcvd_calls = 0;             // of streams
   std::vector<int> sent_options;  // so_options seen by each send
   std::vector<int> sent_lengths;
   int last_option = 0;  // name of the last option offered to pr_ctloutput

@@ -443,12 +443,14 @@ TEST_F(ReceiveTest, InlineUrgentByteIsASeparateRead) {
 // --- Faults of the caller's memory. ---
 
 TEST_F(ReceiveTest, FaultConsumesTheRequestAndIsReported) {
-  InProcess([] {
+  InProcess([this] {
     const auto pair = CreatePair(SOCK_STREAM);
     Arrive(pair.first, "abcdef");
     iovec iov = {nullptr, 4};
     uio uio = {.uio_iov = &iov, .uio_iovcnt = 1, .uio_resid = 4, .uio_rw = UIO_READ};
+    const int told = loop().rcvd_calls;
     EXPECT_EQ(soreceive(pair.first, nullptr, &uio, nullptr, nullptr, nullptr), EFAULT);
+    EXPECT_EQ(loop().rcvd_calls, told + 1) << "there is room again: the sender may wait for it";
     EXPECT_EQ(Receive(pair.first, 10).data, "ef");
     ClosePair(pair);
   });
@@ -555,6 +557,63 @@ TEST_F(ReceiveTest, PairOfSocketsMayBeJoinedByChains) {
     EXPECT_EQ(Receive(out.second, 100).data, "passed on");
     ClosePair(in);
     ClosePair(out);
+  });
+}
+
+// --- Interrupt context, where there may be no memory for a copy. ---
+
+TEST_F(ReceiveTest, LookWithoutMemoryForTheNameLeavesEverything) {
+  InProcess([this] {
+    socket* to = CreateBound(SOCK_DGRAM, 7);
+    socket* from = CreateBound(SOCK_DGRAM, 8);
+    EXPECT_EQ(Send(from, "datagram", 0, 7), 0);
+    {
+      const HostScope interrupt(host());
+      Fail({{.site = Site::kMbufGet}});
+      EXPECT_EQ(Receive(to, 100, MSG_PEEK | MSG_DONTWAIT).error, ENOBUFS);
+      Fail({});
+      EXPECT_EQ(Receive(to, 100, MSG_PEEK | MSG_DONTWAIT).data, "datagram") << "not locked";
+    }
+    EXPECT_EQ(LoopPort(Receive(to, 100).name.get()), 8);
+    soclose(to);
+    soclose(from);
+  });
+}
+
+TEST_F(ReceiveTest, LookWithoutMemoryForControlLeavesEverything) {
+  InProcess([this] {
+    const auto pair = CreatePair(SOCK_SEQPACKET);
+    MbufPtr m = MbufWith("data"), control = MbufWith("control-message!", MT_CONTROL);
+    EXPECT_EQ(sbappendcontrol(&pair.first->so_rcv, m, control), 1);
+    {
+      const HostScope interrupt(host());
+      Fail({{.site = Site::kMbufGet}});
+      EXPECT_EQ(Receive(pair.first, 10, MSG_PEEK | MSG_DONTWAIT, true).error, ENOBUFS);
+      Fail({});
+    }
+    const Received got = Receive(pair.first, 10, MSG_DONTWAIT, true);
+    EXPECT_EQ(got.data, "data");
+    EXPECT_EQ(BytesOf(got.control.get()), "control-message!");
+    ClosePair(pair);
+  });
+}
+
+TEST_F(ReceiveTest, PartOfAnMbufWithoutMemoryForItsCopyStays) {
+  InProcess([this] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    Arrive(pair.first, "abcdef");
+    {
+      const HostScope interrupt(host());
+      uio limit = {.uio_resid = 2, .uio_rw = UIO_READ};
+      mbuf* chain = nullptr;
+      int flags = MSG_DONTWAIT;
+      Fail({{.site = Site::kMbufGet}});
+      EXPECT_EQ(soreceive(pair.first, nullptr, &limit, &chain, nullptr, &flags), ENOBUFS);
+      Fail({});
+      EXPECT_EQ(chain, nullptr);
+    }
+    EXPECT_EQ(Receive(pair.first, 10, MSG_DONTWAIT).data, "abcdef");
+    ClosePair(pair);
   });
 }
 

@@ -393,6 +393,49 @@ TEST_F(SendTest, InterruptContextMaySendWithoutWaiting) {
   });
 }
 
+TEST_F(SendTest, InterruptContextWithoutAClusterLeavesTheBufferUnlocked) {
+  InProcess([this] {
+    const auto pair = CreatePair(SOCK_SEQPACKET);
+    {
+      const HostScope interrupt(host());
+      Fail({{.site = Site::kMbufCluster}});
+      EXPECT_EQ(Send(pair.first, std::string(1000, 'x'), MSG_DONTWAIT), ENOBUFS);
+      Fail({});
+      EXPECT_EQ(mbuf_stat(host()).m_mtypes[MT_DATA], 0) << "the mbuf that was to have it";
+      EXPECT_EQ(Send(pair.first, std::string(1000, 'y'), MSG_DONTWAIT), 0);
+    }
+    EXPECT_EQ(Receive(pair.second, 2000).data, std::string(1000, 'y'));
+    ClosePair(pair);
+  });
+}
+
+TEST_F(SendTest, HintOfMoreToComeEndsWithTheCallHoweverItEnds) {
+  InProcess([this] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    EXPECT_EQ(Send(pair.first, std::string(kLoopSpace + 1, 'x'), MSG_DONTWAIT), EWOULDBLOCK);
+    EXPECT_EQ(pair.first->so_state & SS_ISSENDING, 0);
+    Pause(kSecond);
+    loop().send_error = EHOSTUNREACH;
+    EXPECT_EQ(Send(pair.first, std::string(kLoopSpace + 1, 'x')), EHOSTUNREACH);
+    EXPECT_EQ(pair.first->so_state & SS_ISSENDING, 0);
+    loop().send_error = 0;
+    ClosePair(pair);
+  });
+}
+
+TEST_F(SendTest, ControlTakesRoomFromTheFirstPieceAlone) {
+  InProcess([this] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    loop().drops_control = true;
+    const std::string bytes(2 * kLoopSpace - 100, 'x');
+    MbufPtr control = MbufWith(std::string(100, 'c'), MT_CONTROL);
+    EXPECT_EQ(SendTo(pair.first, bytes, nullptr, 0, nullptr, std::move(control)), 0);
+    const auto space = static_cast<int>(kLoopSpace);
+    EXPECT_EQ(loop().sent_lengths, (std::vector<int>{space - 100, space}));
+    ClosePair(pair);
+  });
+}
+
 TEST_F(SendTest, OneRecordTellsOfEachCall) {
   InProcess([] {
     const auto pair = CreatePair(SOCK_SEQPACKET);
