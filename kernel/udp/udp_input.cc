@@ -11,12 +11,12 @@
 #include "kernel/inet/ip6_var.h"
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_wire.h"
+#include "kernel/inet/udp_wire.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/sim/machine.h"
 #include "kernel/socket/socketvar.h"
 #include "kernel/udp/udp_private.h"
-#include "kernel/udp/udp_wire.h"
 
 namespace sockbed {
 

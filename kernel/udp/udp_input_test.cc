@@ -1,8 +1,8 @@
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/in_options.h"
 #include "kernel/inet/ip_wire.h"
+#include "kernel/inet/udp_wire.h"
 #include "kernel/udp/udp_test_net.h"
-#include "kernel/udp/udp_wire.h"
 
 namespace sockbed {
 namespace {

@@ -10,12 +10,12 @@
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/ip6_var.h"
 #include "kernel/inet/ip_wire.h"
+#include "kernel/inet/udp_wire.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/sim/machine.h"
 #include "kernel/socket/socketvar.h"
 #include "kernel/udp/udp_private.h"
-#include "kernel/udp/udp_wire.h"
 
 namespace sockbed {
 
@@ -170,8 +170,8 @@ void WriteUdp(char* at, const inpcb* inp, const InetName& dst, int length) {
       .Write(at, kUdpHeader);
 }
 
-int Send4(inpcb* inp, MbufPtr m, const SendOptions& options, ip_moptions* imo,
-          const inpaddru& src, const InetName& dst) {
+int Send4(inpcb* inp, MbufPtr m, const SendOptions& options, ip_moptions* imo, const inpaddru& src,
+          const InetName& dst) {
   const int length = m->m_pkthdr.len;
   if (length > kUdpDataMax) return EMSGSIZE;
   constexpr int kHeaders = kIpv4HeaderMin + kUdpHeader;

@@ -1,12 +1,12 @@
 // The UDP header on the wire.
 //
 // Lives here:  UdpView, UdpHeader.
-// Called by:   udp, tests and tools.
+// Called by:   udp; tcp, whose segments may travel in datagrams; tests.
 // Owns:        nothing: a view borrows bytes that must outlive it.
 // Invariants:  a view is made over at least 8 bytes (asserted once); then no accessor can fail.
 // Source:      RFC 768.
-#ifndef SOCKBED_KERNEL_UDP_UDP_WIRE_H_
-#define SOCKBED_KERNEL_UDP_UDP_WIRE_H_
+#ifndef SOCKBED_KERNEL_INET_UDP_WIRE_H_
+#define SOCKBED_KERNEL_INET_UDP_WIRE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -50,4 +50,4 @@ struct UdpHeader {
 
 }  // namespace sockbed
 
-#endif  // SOCKBED_KERNEL_UDP_UDP_WIRE_H_
+#endif  // SOCKBED_KERNEL_INET_UDP_WIRE_H_
