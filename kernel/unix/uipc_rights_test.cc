@@ -152,6 +152,10 @@ TEST_F(RightsTest, BadDescriptorsAreRefusedAsAWhole) {
   InProcess([this] {
     const auto [a, b] = PairFds();
     EXPECT_EQ(Pass(a, {a, 99}), EBADF);
+    const file* good = TestGetFile(curproc(), b);
+    const int references = good->f_count;
+    EXPECT_EQ(Pass(a, {99, b}), EBADF);
+    EXPECT_EQ(good->f_count, references) << "it was looked at first";
     file* kqueue = nullptr;
     EXPECT_EQ(falloc_file(&kqueue), 0);
     kqueue->f_type = FileType::kKqueue;

@@ -41,6 +41,7 @@ void unix_boot(HostBase& host) {
   host.sysctls.Add("kern.maxvnodes", {.value = &here.names.nodes_max, .min = 0});
   host.live_counts.push_back({"unpcb", &here.live_unpcbs});
   host.live_counts.push_back({"file in flight", &here.unp_rights});
+  host.live_counts.push_back({"vnode reference", &here.names.references});
   proc_at_exit(host, ForgetProcess);
   domain_register(host, &unixdomain);
 }

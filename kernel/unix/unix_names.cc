@@ -206,7 +206,8 @@ int NameSpace::Symlink(std::string_view target, std::string_view path) {
 // --- Removing and renaming. ---
 
 void NameSpace::vrele(vnode* node) {
-  KASSERT(node->v_refs > 0);
+  KASSERT(node->v_refs > 0 && references > 0);
+  --references;
   if (--node->v_refs == 0 && node->v_unlinked) delete node;
 }
 

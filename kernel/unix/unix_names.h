@@ -85,13 +85,17 @@ class NameSpace {
   // Whether the process may write the node: 0 or EACCES.
   [[nodiscard]] int MayWrite(const vnode* node) const;
 
-  void vref(vnode* node) { ++node->v_refs; }
+  void vref(vnode* node) {
+    ++node->v_refs;
+    ++references;
+  }
   void vrele(vnode* node);
 
   // Forgets what it kept of an ended process.
   void ProcessEnded(pid_t pid) { views_.erase(pid); }
 
   int64_t nodes_max = 16384;  // kern.maxvnodes
+  int64_t references = 0;     // of all nodes, by bound sockets [d]
 
  private:
   // How one process sees the tree.
