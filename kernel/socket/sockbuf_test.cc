@@ -313,6 +313,16 @@ TEST_F(SockbufTest, ControlMessageMayNeedAClusterButNoMore) {
   EXPECT_EQ(sbcreatecontrol(data.data(), 2033, SCM_RIGHTS, SOL_SOCKET), nullptr);
 }
 
+TEST_F(SockbufTest, ControlMessageWithoutMemoryIsNone) {
+  const std::string data(2032, 'd');
+  for (const Site site : {Site::kMbufGet, Site::kMbufCluster}) {
+    Fail({{.site = site}});
+    EXPECT_EQ(sbcreatecontrol(data.data(), data.size(), SCM_RIGHTS, SOL_SOCKET), nullptr);
+    Fail({});
+    EXPECT_EQ(mbuf_stat(host()).m_mtypes[MT_CONTROL], 0) << "nothing is left behind";
+  }
+}
+
 // --- Removing. ---
 
 TEST_F(SockbufTest, DropCutsAnMbufAndCrossesRecords) {
