@@ -137,6 +137,24 @@ TEST_F(Handshake, KeepsTheFinOfASimultaneousSynOrNot) {
   }
 }
 
+// The ACK that lets that FIN count may itself lie left of it.
+TEST_F(Handshake, AnOldAckLetsTheFinOfASimultaneousSynCount) {
+  for (const char* ack : {". 0:0(0) ack 1", "F. 0:0(0) ack 1", "P. 0:5(5) ack 1"}) {
+    SCOPED_TRACE(ack);
+    ASSERT_EQ(Connect(), 0);
+    Skip();
+    Send("SF 0:10(10) win 65535 <mss 1000>");
+    Expect("S. 0:0(0) ack 1");
+    Send(ack);
+    Expect(". 1:1(0) ack 12");
+    EXPECT_EQ(State(), TCPS_CLOSE_WAIT);
+    EXPECT_EQ(Read(), 10);
+    Send("R 12:12(0)");
+    EXPECT_EQ(Close(), 0);
+    Anew();
+  }
+}
+
 TEST_F(Handshake, TriesAgainAndGivesUp) {
   ASSERT_EQ(Connect(), 0);
   for (const int64_t ms : {0, 6000, 18000, 42000}) ExpectAt(ms, "S 0:0(0)");

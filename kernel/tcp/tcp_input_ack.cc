@@ -121,7 +121,10 @@ void DeliverWhatWaited(TcpSegment& seg) {
     if (old > seg.tlen) seg.th.th_flags &= ~TH_FIN;
     seg.TrimFront(std::min(old, seg.tlen));
   }
-  if (end != 0) seg.TrimBack(seg.tlen);  // nothing can follow the end
+  if (end == 0) return;
+  // Nothing can follow the end, which counts now, wherever the segment lies.
+  seg.TrimBack(seg.tlen);
+  seg.th.th_seq = tp->rcv_nxt;
   seg.th.th_flags |= end;
 }
 
