@@ -47,7 +47,8 @@ void Echo(MbufPtr m, int hlen) {
 // Neighbour discovery reads its messages where they lie.
 void Discover(MbufPtr m, int hlen, void (*input)(MbufPtr m, int hlen)) {
   const in6_addr src = ip6_source(m.get()), dst = ip6_destination(m.get());
-  m = m_pullup(std::move(m), m->m_pkthdr.len);
+  const int whole = m->m_pkthdr.len;
+  m = m_pullup(std::move(m), whole);
   if (m == nullptr) return icmp6_note_drop(icp6s_nobufs, src, dst);
   input(std::move(m), hlen);
 }

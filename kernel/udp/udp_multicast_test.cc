@@ -152,7 +152,8 @@ TEST_F(UdpMulticastTest, ControlMessageChoosesTheInterfaceAndTtlOfOneDatagram) {
         const int ttl = 9;
         MbufPtr control = PacketInfo(3);
         m_cat(control.get(), sbcreatecontrol(&ttl, sizeof ttl, IP_TTL, IPPROTO_IP));
-        control = m_pullup(std::move(control), m_length(control.get()));
+        const int whole = m_length(control.get());
+        control = m_pullup(std::move(control), whole);
         EXPECT_EQ(SendTo(so, "once", Name(kGroup, 7).get(), std::move(control)), 0);
       },
       kSecond);
