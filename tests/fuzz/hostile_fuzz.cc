@@ -8,7 +8,7 @@
 #include "tests/fuzz/hostile_peer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string wrong = sockbed::fuzz::PlayHostile({data, size});
+  const std::string wrong = sockbed::fuzz::PlayHostile({data, size}, nullptr);
   if (wrong.empty()) return 0;
   std::fprintf(stderr, "%s\n", wrong.c_str());
   std::abort();

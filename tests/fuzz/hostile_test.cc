@@ -35,10 +35,11 @@ class Hostile : public testing::TestWithParam<int> {};
 
 TEST_P(Hostile, DoesNoHarm) {
   constexpr uint64_t kPrograms = 500;
+  MachineStore store;
   const uint64_t first = static_cast<uint64_t>(GetParam()) * kPrograms;
   for (uint64_t number = first; number < first + kPrograms; ++number) {
     const std::vector<uint8_t> program = Random(number);
-    ASSERT_EQ(PlayHostile(program), "") << "program " << number << ": " << Hex(program);
+    ASSERT_EQ(PlayHostile(program, &store), "") << "program " << number << ": " << Hex(program);
   }
 }
 
@@ -58,7 +59,7 @@ TEST(HostileCorpus, DoesNoHarm) {
   for (const std::string& name : names) {
     std::ifstream file(folder + "/" + name, std::ios::binary);
     const std::vector<uint8_t> program((std::istreambuf_iterator<char>(file)), {});
-    EXPECT_EQ(PlayHostile(program), "") << name;
+    EXPECT_EQ(PlayHostile(program, nullptr), "") << name;
   }
 }
 
