@@ -37,6 +37,7 @@ namespace sockbed {
 
 class inpcbtable;
 struct inpport;
+struct IcmpError;     // ip_var.h
 struct ip_moptions;   // in_mcast.h
 struct ip6_moptions;  // in6_mcast.h
 struct ip6_pktopts;
@@ -65,6 +66,15 @@ inline constexpr int IN6P_CONTROLOPTS =
 
 // IP_MTU_DISCOVER, by the host's numbers.
 enum class MtuDiscover : uint8_t { kDont = 0, kWant = 1, kDo = 2, kProbe = 3 };
+
+// A protocol of the kernel that travels in a socket's datagrams, in its user's place. Constant.
+struct InetTunnel {
+  // A datagram has come, with a good checksum; its first `off` bytes are headers, UDP's the last of
+  // them. Takes m.
+  void (*input)(MbufPtr m, int off);
+  // An ICMP error about one that was sent from the socket's port: error.transport is UDP's header.
+  void (*ctlinput)(const IcmpError& error);
+};
 
 struct inpcb {
   // What a look-up reads.
@@ -97,6 +107,7 @@ struct inpcb {
   ip6_pktopts* inp_outputopts6 = nullptr;             // of IPv6, owned; null: none
   uint32_t inp_flowinfo = 0;                          // flow label of a connection, host order
   uint32_t inp_ip6_mtu = 0;                           // IPV6_MTU: caps the path MTU; 0: no cap
+  const InetTunnel* inp_tunnel = nullptr;             // datagrams: who takes them; null: the user
   uint64_t inp_id = 0;     // [I] counts from 1 per host and protocol, for the trace
   uint64_t inp_bound = 0;  // when it got its port: the higher, the newer
 };

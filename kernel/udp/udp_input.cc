@@ -91,6 +91,11 @@ MbufPtr Check(MbufPtr m, int hlen, Datagram* d) {
 
 // Rules 6 and 7: into the socket's buffer. Takes m.
 void Deliver(inpcb* inp, MbufPtr m, const Datagram& d) {
+  if (inp->inp_tunnel != nullptr) {
+    const auto length = static_cast<uint64_t>(m->m_pkthdr.len - d.header);
+    const CauseScope cause(udp_note(UdpRecord::kIn, inp->inp_id, d.to, d.from, length));
+    return inp->inp_tunnel->input(std::move(m), d.header);
+  }
   const uint8_t least = d.to.addr.is_v4() ? inp->inp_ip_minttl : inp->inp_ip6_minhlim;
   if (d.ttl < least) return NoteDrop(udps_minttl, d, inp->inp_id);
   socket* so = inp->inp_socket;
@@ -199,14 +204,15 @@ void udp_notify_pmtu(inpcb* inp, const InetName& peer, uint32_t mtu) {
 }
 
 void udp_ctlinput(const IcmpError& told) {
-  if (told.error == 0) return;
   inpcbtable& table = udp_here().table;
   const UdpView quoted(told.transport, static_cast<size_t>(told.transport_len));
   const in_port_t lport = htons(quoted.source_port());
   const in_port_t fport = htons(quoted.destination_port());
   inpcb* inp = in_pcblookup(&table, told.dst, fport, told.src, lport);
-  if (told.error == EMSGSIZE &&
-      (inp != nullptr || in_pcblookup_listen(&table, told.src, lport) != nullptr)) {
+  inpcb* open = inp != nullptr ? inp : in_pcblookup_listen(&table, told.src, lport);
+  if (open != nullptr && open->inp_tunnel != nullptr) return open->inp_tunnel->ctlinput(told);
+  if (told.error == 0) return;
+  if (told.error == EMSGSIZE && open != nullptr) {
     if (told.family == AF_INET6) {
       icmp6_mtudisc(told);
     } else {
