@@ -43,6 +43,9 @@ inline constexpr int kTcpNoOpt = 0x1003;         // TCP_NOOPT: no options, neith
 inline constexpr int kTcpKeepInit = 0x1004;      // TCP_KEEPINIT: limit of the handshake, seconds
 inline constexpr int kTcpMaxUnackTime = 0x1005;  // TCP_MAXUNACKTIME: seconds without an ACK
 inline constexpr int kTcpInfo = 0x1006;          // TCP_INFO in BSD's form (tcp_info.h); get only
+// TCP_REMOTE_UDP_ENCAPS_PORT: the peer's port of the UDP datagrams that carry the connection, 0: none
+// do. EINVAL: no port, or connected or listening already, or net.inet.tcp.udp_tunneling_port is 0.
+inline constexpr int kTcpRemoteUdpEncapsPort = 0x1007;
 
 // Tells how this room's records read. Once per machine.
 void tcp_describe(Trace& trace);
@@ -65,7 +68,7 @@ inpcbtable& tcp_table(HostBase& host);
 
 // What there is to say about a connection when it is over, or so far.
 struct TcpSummary {
-  uint64_t id = 0;                // of the pcb, as in the trace
+  uint64_t id = 0;  // of the pcb, as in the trace
   inpaddru laddr, faddr;
   uint16_t lport = 0, fport = 0;  // host order
   bool active = false;            // it was opened from here

@@ -57,7 +57,7 @@ int SetFastOpen(tcpcb* tp, int value) {
 int SetMaxSeg(tcpcb* tp, int value) {
   const TcpTunables& set = tunables(tp);
   if (value <= 0 || static_cast<uint32_t>(value) > tp->t_maxseg) return EINVAL;
-  const int64_t headers = tcp_headers(tp->t_inpcb);
+  const int64_t headers = tcp_headers(tp);
   if (set.freebsd_options != 0 && value + headers < set.minmss) return EINVAL;
   tp->t_maxseg = static_cast<uint32_t>(value);
   return 0;
@@ -126,6 +126,15 @@ int SetUserTimeout(tcpcb* tp, int value) {
 }
 int GetUserTimeout(const tcpcb* tp) { return static_cast<int>(tp->t_maxunacktime); }
 
+int SetUdpPort(tcpcb* tp, int value) {
+  if (value < 0 || value > UINT16_MAX) return EINVAL;
+  if (value != 0 && tunables(tp).udp_tunneling_port == 0) return EINVAL;
+  if (tp->t_state != TCPS_CLOSED) return EINVAL;
+  tp->t_port = static_cast<uint16_t>(value);
+  return 0;
+}
+int GetUdpPort(const tcpcb* tp) { return tp->t_port; }
+
 constexpr TcpOption kOptions[] = {
     {TCP_NODELAY, false, SetNoDelay, GetFlag<TF_NODELAY>},
     {TCP_MAXSEG, false, SetMaxSeg, GetMaxSeg},
@@ -141,6 +150,7 @@ constexpr TcpOption kOptions[] = {
     {TCP_KEEPCNT, true, SetKeepCnt, GetKeepCnt},
     {kTcpMaxUnackTime, true, SetMaxUnackTime, GetMaxUnackTime},
     {TCP_USER_TIMEOUT, true, SetUserTimeout, GetUserTimeout},
+    {kTcpRemoteUdpEncapsPort, true, SetUdpPort, GetUdpPort},
 };
 
 // The row of `optname`, or null: this host does not have it.

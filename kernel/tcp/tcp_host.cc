@@ -70,7 +70,11 @@ void AddSysctls(HostBase& host, TcpHost* tcp) {
                                                          return 0;
                                                        }});
   host.sysctls.Add("net.inet.tcp.knob.iss", {&tunables->iss, -1, UINT32_MAX, {}});
-  const auto set_profile = [&host, tunables](int64_t profile) {
+  host.sysctls.Add("net.inet.tcp.udp_tunneling_port",
+                   {&tunables->udp_tunneling_port, 0, UINT16_MAX,
+                    [tcp](int64_t port) { return tcp_tunnel_open(*tcp, port); }});
+  const auto set_profile = [&host, tcp, tunables](int64_t profile) {
+    tcp_tunnel_close(*tcp);
     SetProfile(host, tunables, profile);
     return host.sysctls.Set("net.inet.ip.profile", profile);
   };
@@ -121,6 +125,7 @@ void tcp_halt(HostBase& host) {
   const HostScope scope(host);
   TcpHost& tcp = HostLocal<TcpHost>::Of(host);
   while (inpcb* inp = tcp.tcbtable.first()) tcp_close(intotcpcb(inp));
+  tcp_tunnel_close(tcp);
   KASSERT(tcp.syn_cache.oldest() == nullptr);  // each belonged to a listener
 }
 
@@ -128,8 +133,7 @@ uint64_t tcpstat_get(HostBase& host, tcpstat_counters counter) {
   return HostLocal<TcpHost>::Of(host).stat[counter];
 }
 
-void tcp_md5_add(HostBase& host, const inpaddru& src, const inpaddru& dst,
-                 std::string_view key) {
+void tcp_md5_add(HostBase& host, const inpaddru& src, const inpaddru& dst, std::string_view key) {
   std::vector<TcpMd5Key>& keys = HostLocal<TcpHost>::Of(host).md5_keys;
   keys.insert(keys.begin(), {src, dst, std::string(key)});
 }

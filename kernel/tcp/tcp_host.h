@@ -8,6 +8,7 @@
 #ifndef SOCKBED_KERNEL_TCP_TCP_HOST_H_
 #define SOCKBED_KERNEL_TCP_TCP_HOST_H_
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <vector>
@@ -75,6 +76,9 @@ struct TcpHost {
   TfoKeys tfo_keys;      // of our own cookies
   HostCache host_cache;  // what connections have learnt
   int64_t purgenow = 0;  // net.inet.tcp.hostcache.purgenow, as last written
+
+  // The kernel's own sockets on udp_tunneling_port, one of each family (tcp_tunnel.cc).
+  std::array<socket*, 2> udp_sockets{};
 
   ppsrate rst_rate;  // rstppslimit
   ppsrate ack_rate;  // ackppslimit

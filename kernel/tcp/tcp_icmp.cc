@@ -28,7 +28,7 @@ bool ActOnMtu(tcpcb* tp, const IcmpError& error) {
 // RFC 5927 7.2: whoever can guess a sequence number could slow us down. So a message that
 // contradicts what has got through waits until the segment it quotes has timed out.
 void TooBig(tcpcb* tp, const IcmpError& error, tcp_seq seq) {
-  const uint32_t headers = tcp_headers(tp->t_inpcb);
+  const uint32_t headers = tcp_headers(tp);
   if (error.mtu >= tp->t_maxsent + headers) return;  // nothing sent was larger
   if (tunables(tp).pmtud_at_once != 0 || error.mtu >= tp->t_maxacked + headers) {
     (void)ActOnMtu(tp, error);  // else they fit already
@@ -89,7 +89,9 @@ void Notify(tcpcb* tp, const IcmpError& error) {
 
 }  // namespace
 
-void tcp_ctlinput(const IcmpError& told) {
+void tcp_ctlinput(const IcmpError& told) { tcp_ctlinput_from(told, 0); }
+
+void tcp_ctlinput_from(const IcmpError& told, uint16_t udp_port) {
   TcpHost& host = HostLocal<TcpHost>::Get();
   IcmpError error = told;
   error.error = ErrnoOf(host, told);
@@ -101,10 +103,11 @@ void tcp_ctlinput(const IcmpError& told) {
   inpcb* inp =
       in_pcblookup(&host.tcbtable, ends.faddr, htons(ends.fport), ends.laddr, htons(ends.lport));
   if (inp == nullptr) {
-    if (error.error != EMSGSIZE) syn_cache_unreach(host, ends, seq);
+    if (error.error != EMSGSIZE) syn_cache_unreach(host, ends, seq, udp_port);
     return;
   }
   tcpcb* tp = intotcpcb(inp);
+  if (tp->t_port != udp_port) return;                                 // not about a packet of ours
   if (SEQ_LT(seq, tp->snd_una) || SEQ_GEQ(seq, tp->snd_max)) return;  // a guess, or long delivered
   if (error.error == EMSGSIZE) {
     TooBig(tp, error, seq);

@@ -144,7 +144,7 @@ TEST_F(Icmp, UnreachableHandshakesAreForgotten) {
     Do([this] {
       const syn_cache* sc = HostLocal<TcpHost>::Of(host()).syn_cache.oldest();
       const TcpEndpoints ends = sc->sc_ends;
-      syn_cache_unreach(HostLocal<TcpHost>::Of(host()), ends, sc->sc_iss);
+      syn_cache_unreach(HostLocal<TcpHost>::Of(host()), ends, sc->sc_iss, 0);
     });
   };
   tell();

@@ -122,7 +122,7 @@ tcp_info tcp_host_info(const tcpcb* tp) {
   info.tcpi_last_data_sent = Since(tp->t_sndtime) / 1000;
   info.tcpi_last_data_recv = Since(tp->t_rcvdatatime) / 1000;
   info.tcpi_last_ack_recv = Since(tp->t_rcvacktime) / 1000;
-  info.tcpi_pmtu = tp->t_maxopd + tcp_headers(tp->t_inpcb);
+  info.tcpi_pmtu = tp->t_maxopd + tcp_headers(tp);
   info.tcpi_rcv_ssthresh = info.tcpi_rcv_space = tp->rcv_wnd;
   info.tcpi_rtt = Srtt(tp);
   info.tcpi_rttvar = RttVar(tp);

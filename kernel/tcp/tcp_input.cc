@@ -83,8 +83,8 @@ bool ChecksumIsGood(const mbuf* m, int hlen, int length) {
   if ((flags & M_TCP_CSUM_IN_OK) != 0) return true;
   if ((flags & M_TCP_CSUM_IN_BAD) != 0) return false;
   const bool v4 = IsV4(m);
-  return (v4 ? in4_cksum(m, IPPROTO_TCP, hlen, length)
-             : in6_cksum(m, IPPROTO_TCP, hlen, length)) == 0;
+  return (v4 ? in4_cksum(m, IPPROTO_TCP, hlen, length) : in6_cksum(m, IPPROTO_TCP, hlen, length)) ==
+         0;
 }
 
 // What the IP header says of the segment.
@@ -117,7 +117,10 @@ bool TakeApart(MbufPtr m, int hlen, TcpSegment* seg) {
   if (m == nullptr) return (void)tcp_dropped(*seg, tcps_rcvshort), false;
   int off = TcpView({mtod<uint8_t>(m.get()) + hlen, kTcpHeaderMin}).header_length();
   if (off < kTcpHeaderMin || off > length) return (void)tcp_dropped(*seg, tcps_rcvbadoff), false;
-  if (!ChecksumIsGood(m.get(), hlen, length)) return (void)tcp_dropped(*seg, tcps_rcvbadsum), false;
+  const bool checked = seg->udp_port != 0;  // UDP's checksum covers it; TCP's own may be left out
+  if (!checked && !ChecksumIsGood(m.get(), hlen, length)) {
+    return (void)tcp_dropped(*seg, tcps_rcvbadsum), false;
+  }
   if (m->m_len < hlen + off) m = m_pullup(std::move(m), hlen + off);
   if (m == nullptr) return (void)tcp_dropped(*seg, tcps_rcvshort), false;
 
@@ -175,7 +178,7 @@ bool SignatureIsGood(const TcpSegment& seg) {
 }
 
 // Nobody is there, or nobody who wants to hear (3.10.7.1).
-Next Admit(const TcpSegment& seg) {
+Next Admit(TcpSegment& seg) {
   if (seg.tp != nullptr) {
     const inpcb* inp = seg.tp->t_inpcb;
     const uint8_t least = seg.ends.faddr.is_v4() ? inp->inp_ip_minttl : inp->inp_ip6_minhlim;
@@ -184,7 +187,11 @@ Next Admit(const TcpSegment& seg) {
   if (seg.tp != nullptr && (seg.tp->t_flags & TF_SIGNATURE) != 0 && !SignatureIsGood(seg)) {
     return tcp_dropped(seg, tcps_rcvbadsig);
   }
-  if (seg.tp != nullptr && seg.tp->t_state != TCPS_CLOSED) return Next::kGoOn;
+  if (seg.tp != nullptr && seg.tp->t_state != TCPS_CLOSED) {
+    // TIME_WAIT judges for itself: a new connection may come another way.
+    const bool fixed = seg.tp->t_state > TCPS_LISTEN && seg.tp->t_state != TCPS_TIME_WAIT;
+    return fixed && seg.udp_port != seg.tp->t_port ? tcp_step_udp_port(seg) : Next::kGoOn;
+  }
   (void)tcp_dropped(seg, tcps_noport);
   const int64_t blackhole = seg.host->tunables.blackhole;
   const bool silent = blackhole == 2 || (blackhole == 1 && seg.has(TH_SYN));
@@ -281,9 +288,12 @@ void Answer(TcpSegment& seg, Next next) {
 
 }  // namespace
 
-void tcp_input(MbufPtr m, int hlen) {
+void tcp_input(MbufPtr m, int hlen) { tcp_input_from(std::move(m), hlen, 0); }
+
+void tcp_input_from(MbufPtr m, int hlen, uint16_t udp_port) {
   TcpSegment seg;
   seg.host = &HostLocal<TcpHost>::Get();
+  seg.udp_port = udp_port;
   if (!TakeApart(std::move(m), hlen, &seg)) return;
   seg.tp = FindPcb(seg);
   const CauseScope cause(TraceArrival(seg));

@@ -31,6 +31,12 @@ Next EndBy(TcpSegment& seg, int error) {
 
 }  // namespace
 
+Next tcp_step_udp_port(TcpSegment& seg) {
+  if (seg.udp_port == seg.tp->t_port) return Next::kGoOn;
+  (void)tcp_dropped(seg, tcps_tunneled_errs);
+  return Next::kReset;
+}
+
 // An ACK that acknowledges nothing of ours cannot belong to this handshake.  Label:
 // TCPS_SYN_RECEIVED.
 Next tcp_step_syn_received(TcpSegment& seg) {
@@ -94,13 +100,15 @@ Next TimeWaitFreeBsd(TcpSegment& seg) {
   if (syn_only && seg.has(TH_FIN) && seg.host->tunables.drop_synfin != 0) {
     return tcp_dropped(seg, tcps_timewaitdrop);
   }
-  if (IsNewConnection(seg)) return Reopen(seg);
+  if (IsNewConnection(seg)) return Reopen(seg);  // by whichever UDP port
+  if (const Next next = tcp_step_udp_port(seg); next != Next::kGoOn) return next;
   if (!seg.has(TH_ACK)) return tcp_dropped(seg, tcps_timewaitdrop);
   return FinAgain(seg);
 }
 
 // RFC 9293 with RFC 5961: no SYN opens anything, a SYN or RST is challenged.
 Next TimeWaitStandard(TcpSegment& seg) {
+  if (const Next next = tcp_step_udp_port(seg); next != Next::kGoOn) return next;
   if (seg.has(TH_RST)) return Next::kGoOn;  // 8.1
   if (seg.has(TH_SYN)) {
     if (seg.has(TH_FIN) && seg.host->tunables.drop_synfin != 0) {
@@ -129,7 +137,7 @@ Next tcp_step_time_wait(TcpSegment& seg) {
     case 2: return TimeWaitStandard(seg);
     default:
       // All else takes the way of any segment, and is answered if it lies outside the window.
-      return IsNewConnection(seg) ? Reopen(seg) : Next::kGoOn;
+      return IsNewConnection(seg) ? Reopen(seg) : tcp_step_udp_port(seg);
   }
 }
 

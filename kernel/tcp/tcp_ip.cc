@@ -28,32 +28,54 @@ TcpName::TcpName(const TcpEndpoints& ends) {
 }
 
 TcpIpFields tcp_ip_fields(const inpcb* inp, bool v4) {
-  if (v4) return {.tos = inp->inp_ip.ip_tos, .ttl = inp->inp_ip.ip_ttl};
-  return {.tos = static_cast<uint8_t>(std::max(in_pcbpktopts(inp).ip6po_tclass, 0)),
-          .ttl = static_cast<uint8_t>(in6_selecthlim(inp->inp_hops, &inp->inp_route)),
-          .flow = inp->inp_flowinfo};
+  TcpIpFields fields;
+  if (v4) {
+    fields.tos = inp->inp_ip.ip_tos;
+    fields.ttl = inp->inp_ip.ip_ttl;
+  } else {
+    fields.tos = static_cast<uint8_t>(std::max(in_pcbpktopts(inp).ip6po_tclass, 0));
+    fields.ttl = static_cast<uint8_t>(in6_selecthlim(inp->inp_hops, &inp->inp_route));
+    fields.flow = inp->inp_flowinfo;
+  }
+  const tcpcb* tp = intotcpcb(inp);
+  if (tp->t_port != 0) tcp_set_udp(*tp->t_host, tp->t_port, &fields);
+  return fields;
+}
+
+void tcp_set_udp(const TcpHost& host, uint16_t peer_port, TcpIpFields* fields) {
+  fields->udp_dport = peer_port;
+  fields->udp_sport =
+      peer_port != 0 ? static_cast<uint16_t>(host.tunables.udp_tunneling_port) : uint16_t{0};
 }
 
 int tcp_write_ip(uint8_t* bytes, const TcpEndpoints& ends, const TcpIpFields& fields, int length) {
-  if (ends.faddr.is_v4()) {
-    Ipv4Header{.total_length = kIpv4HeaderMin + length,
+  const bool v4 = ends.faddr.is_v4();
+  const int ip_length = v4 ? kIpv4HeaderMin : kIpv6Header;
+  const int lead = tcp_lead(v4, fields);
+  const int payload = lead - ip_length + length;
+  const uint8_t protocol = lead != ip_length ? IPPROTO_UDP : IPPROTO_TCP;
+  if (v4) {
+    Ipv4Header{.total_length = kIpv4HeaderMin + payload,
                .tos = fields.tos,
                .ttl = fields.ttl,
-               .protocol = IPPROTO_TCP,
+               .protocol = protocol,
                .source = ends.laddr.v4(),
                .destination = ends.faddr.v4()}
         .Write(bytes, kIpv4HeaderMin);
-    return kIpv4HeaderMin;
+  } else {
+    Ipv6Header{.payload_length = payload,
+               .traffic_class = fields.tos,
+               .flow_label = fields.flow,
+               .hop_limit = fields.ttl,
+               .next_header = protocol,
+               .source = ends.laddr.v6(),
+               .destination = ends.faddr.v6()}
+        .Write(bytes, kIpv6Header);
   }
-  Ipv6Header{.payload_length = length,
-             .traffic_class = fields.tos,
-             .flow_label = fields.flow,
-             .hop_limit = fields.ttl,
-             .next_header = IPPROTO_TCP,
-             .source = ends.laddr.v6(),
-             .destination = ends.faddr.v6()}
-      .Write(bytes, kIpv6Header);
-  return kIpv6Header;
+  if (protocol == IPPROTO_UDP) {
+    UdpHeader{fields.udp_sport, fields.udp_dport, payload}.Write(bytes + ip_length, kUdpHeader);
+  }
+  return lead;
 }
 
 int tcp_to_ip(MbufPtr m, bool v4, route* ro, int flags, inpcb* inp) {

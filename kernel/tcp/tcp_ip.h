@@ -1,10 +1,12 @@
-// What of TCP depends on the family of a connection: sizes, the header in front, the way out.
+// What of TCP depends on what carries a connection, IPv4 or IPv6, UDP in between or not: sizes, the
+// headers in front, the way out.
 //
-// Lives here:  tcp_is4, tcp_headers, tcp_mssdflt, TcpName; tcp_ip_fields, tcp_write_ip, tcp_to_ip.
+// Lives here:  tcp_is4, tcp_headers, tcp_mssdflt, TcpName; tcp_ip_fields, tcp_lead, tcp_write_ip,
+//              tcp_to_ip.
 // Called by:   the files of tcp/ only.
 // Owns:        tcp_to_ip takes its packet.
 // Units:       ports in host order.
-// Source:      RFC 9293 3.1, 3.7.1; RFC 8200 8.1, 8.3.
+// Source:      RFC 9293 3.1, 3.7.1; RFC 8200 8.1, 8.3; FreeBSD sys/netinet/tcp_output.c (t_port).
 #ifndef SOCKBED_KERNEL_TCP_TCP_IP_H_
 #define SOCKBED_KERNEL_TCP_TCP_IP_H_
 
@@ -15,9 +17,11 @@
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/ip6_wire.h"
 #include "kernel/inet/ip_wire.h"
+#include "kernel/inet/udp_wire.h"
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/tcp/tcp_syncache.h"
 #include "kernel/tcp/tcp_tunables.h"
+#include "kernel/tcp/tcp_var.h"
 #include "kernel/tcp/tcp_wire.h"
 
 namespace sockbed {
@@ -31,7 +35,10 @@ inline bool tcp_is4(const inpcb* inp) {
 }
 // Bytes of both headers without options.
 inline uint32_t tcp_headers(bool v4) { return v4 ? kTcpIpHeaders : kTcpIp6Headers; }
-inline uint32_t tcp_headers(const inpcb* inp) { return tcp_headers(tcp_is4(inp)); }
+// The same of a connection, with what lies in between.
+inline uint32_t tcp_headers(const tcpcb* tp) {
+  return tcp_headers(tcp_is4(tp->t_inpcb)) + (tp->t_port != 0 ? kUdpHeader : 0);
+}
 // The segment size where nobody says.
 inline uint32_t tcp_mssdflt(const TcpTunables& set, bool v4) {
   return static_cast<uint32_t>(v4 ? set.mssdflt : set.v6mssdflt);
@@ -51,8 +58,25 @@ class TcpName {
 // The fields of a connection's segments.
 TcpIpFields tcp_ip_fields(const inpcb* inp, bool v4);
 
-// Writes the IP header of a segment from ends.laddr to ends.faddr with `length` bytes behind it.
-// Returns its size. REQUIRES: as much room at `bytes`.
+// Makes the segment travel in UDP to that port of the peer's; 0: in none.
+void tcp_set_udp(const TcpHost& host, uint16_t peer_port, TcpIpFields* fields);
+
+// Bytes in front of the TCP header.
+inline int tcp_lead(bool v4, const TcpIpFields& fields) {
+  const int udp = fields.udp_dport != 0 ? kUdpHeader : 0;
+  return static_cast<int>(tcp_headers(v4)) - kTcpHeaderMin + udp;
+}
+// What is left to the interface: the checksum of the outer transport. TCP's own stays 0 inside UDP.
+inline uint16_t tcp_csum_out(const TcpIpFields& fields) {
+  return fields.udp_dport != 0 ? M_UDP_CSUM_OUT : M_TCP_CSUM_OUT;
+}
+// Whether there is a port to send from: udp_tunneling_port may have been given up meanwhile.
+inline bool tcp_may_leave(const TcpIpFields& fields) {
+  return fields.udp_dport == 0 || fields.udp_sport != 0;
+}
+
+// Writes the headers in front of a segment from ends.laddr to ends.faddr with `length` bytes behind
+// them. Returns their size, tcp_lead. REQUIRES: as much room at `bytes`.
 int tcp_write_ip(uint8_t* bytes, const TcpEndpoints& ends, const TcpIpFields& fields, int length);
 
 // Hands a segment to IP. `inp` may be null: a segment outside any connection. `flags`: of

@@ -30,7 +30,8 @@ uint32_t RouteMss(tcpcb* tp) {
       !ip_mtudisc(*tp->t_host->host)) {
     return fallback;
   }
-  const uint32_t headers = tcp_headers(v4);
+  uint32_t headers = tcp_headers(v4);
+  if (tp->t_port != 0) headers += static_cast<uint32_t>(tunables(tp).udp_tunneling_overhead);
   const uint32_t mtu = rt_path_mtu(rt);
   return mtu > headers ? mtu - headers : 0;
 }
@@ -70,9 +71,9 @@ void UseMetrics(tcpcb* tp) {
 
 }  // namespace
 
-uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt, bool v4) {
+uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt, bool v4, bool in_udp) {
   const int64_t fallback = tcp_mssdflt(host.tunables, v4);
-  const int64_t headers = tcp_headers(v4);
+  const int64_t headers = tcp_headers(v4) + (in_udp ? host.tunables.udp_tunneling_overhead : 0);
   if (rt == nullptr) return static_cast<uint16_t>(fallback);
   const bool by_route = host.tunables.mss_by_route != 0;
   const uint32_t mtu = by_route ? rt_path_mtu(rt) : rt->rt_ifp->if_mtu;

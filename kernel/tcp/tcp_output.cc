@@ -197,7 +197,8 @@ void WriteSynOptions(const tcpcb* tp, uint8_t flags, TcpOptionWriter& options) {
   const bool answer = (flags & TH_ACK) != 0;  // offers only what the peer has offered
   const TcpTunables& set = tunables(tp);
   TcpSynOffer offer;
-  offer.mss = tcp_mss_offer(*tp->t_host, in_pcbrtentry(tp->t_inpcb), tcp_is4(tp->t_inpcb));
+  inpcb* inp = tp->t_inpcb;
+  offer.mss = tcp_mss_offer(*tp->t_host, in_pcbrtentry(inp), tcp_is4(inp), tp->t_port != 0);
   const bool plain = set.rexmit_drop_options != 0 && tp->t_rxtshift >= 3;
   offer.signature = (tp->t_flags & TF_SIGNATURE) != 0;
   if (!plain) {
@@ -484,8 +485,8 @@ int SendToIp(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_
   auto* bytes = reinterpret_cast<uint8_t*>(m->m_data);
   TcpIpFields fields = tcp_ip_fields(inp, v4);
   fields.tos = static_cast<uint8_t>((fields.tos & ~IPTOS_ECN_MASK) | ecn);
-  const int hlen = static_cast<int>(tcp_headers(v4)) - kTcpHeaderMin;
-  bytes += tcp_write_ip(bytes, ends, fields, m->m_pkthdr.len - hlen);
+  if (!tcp_may_leave(fields)) return EHOSTUNREACH;
+  bytes += tcp_write_ip(bytes, ends, fields, m->m_pkthdr.len - tcp_lead(v4, fields));
   th.Write({bytes, kTcpHeaderMin}, header_length);
   std::copy(options.bytes().begin(), options.bytes().end(), bytes + kTcpHeaderMin);
   if (options.md5_at() >= 0) {
@@ -493,7 +494,7 @@ int SendToIp(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_
         tcp_sign(*tp->t_host, ends, th, header_length, options.md5_at(), bytes, m.get());
     if (error != 0) return error;
   }
-  m->m_pkthdr.csum_flags |= M_TCP_CSUM_OUT;
+  m->m_pkthdr.csum_flags |= tcp_csum_out(fields);
   int flags = (tp->t_flags & TF_BLACKHOLE) != 0 ? 0 : IP_MTUDISC;
   if ((so->so_options & kSoDontRoute) != 0) flags |= IP_ROUTETOIF;
   return tcp_to_ip(std::move(m), v4, &inp->inp_route, flags, inp);
@@ -505,8 +506,7 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
   }
   TcpOptionWriter options;
   WriteOptions(tp, out, options);
-  const int header_length =
-      static_cast<int>(tcp_headers(tp->t_inpcb) + options.bytes().size());
+  const int header_length = static_cast<int>(tcp_headers(tp) + options.bytes().size());
   const TcpHeader th = MakeHeader(tp, so, *out);
   const bool ect = (tp->t_flags & TF_ECN_PERMIT) != 0 && CarriesNewData(tp, *out);
   if (ect) ++tp->t_host->stat[tcps_ecn_sndect];

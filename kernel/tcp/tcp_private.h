@@ -64,8 +64,9 @@ uint8_t tcp_request_scale(const TcpHost& host);
 
 // --- tcp_mss.cc: segment sizes and buffers that fit them. ---
 
-// What a SYN offers to a peer of that family behind `rt` (may be null).
-uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt, bool v4);
+// What a SYN offers to a peer of that family behind `rt` (may be null); `in_udp`: segments travel
+// in datagrams.
+uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt, bool v4, bool in_udp);
 // The peer has offered `offer` (0: nothing; negative: no news, the route may have changed): sets
 // t_maxopd, t_maxseg and, with an offer, the initial window.
 void tcp_mss(tcpcb* tp, int offer);
@@ -80,6 +81,8 @@ void tcp_update_rcvspace(tcpcb* tp);
 
 // An ICMP error about a connection, or a handshake.
 void tcp_ctlinput(const IcmpError& error);
+// The same about a segment in UDP to this port of the peer's; error.transport is TCP's header.
+void tcp_ctlinput_from(const IcmpError& error, uint16_t udp_port);
 // REXMT fires: if a "too big" waited for just that, acts upon it. Returns whether it has sent
 // again.
 bool tcp_pmtud_timeout(tcpcb* tp);
@@ -102,6 +105,9 @@ uint8_t tcp_ecn_flags(tcpcb* tp, bool new_data);
 // --- tcp_input.cc ---
 
 void tcp_input(MbufPtr m, int hlen);
+// The same for a segment in UDP that has come from this port of the peer's: `hlen` bytes of IP and
+// UDP stand in front of it, and UDP's checksum was good. 0: it is in no UDP.
+void tcp_input_from(MbufPtr m, int hlen, uint16_t udp_port);
 
 // --- tcp_reass.cc: data out of order. ---
 
@@ -124,6 +130,13 @@ tcp_info tcp_host_info(const tcpcb* tp);
 // Errors: ENOENT (there is no key for the pair).
 int tcp_sign(const TcpHost& host, const TcpEndpoints& ends, const TcpHeader& th, int header_length,
              int md5_at, uint8_t* tcp, const mbuf* m);
+
+// --- tcp_tunnel.cc: TCP in UDP. ---
+
+// Takes segments at that UDP port from now on, and at no other; 0: at none. Errors: ENOPROTOOPT
+// (not of this host's profile), those of socreate and sobind: then there is none.
+int tcp_tunnel_open(TcpHost& host, int64_t port);
+void tcp_tunnel_close(TcpHost& host);
 
 // --- tcp_invariants.cc ---
 

@@ -41,9 +41,8 @@ int tcp_sign(const TcpHost& host, const TcpEndpoints& ends, const TcpHeader& th,
              int md5_at, uint8_t* tcp, const mbuf* m) {
   const TcpMd5Key* key = host.FindMd5Key(ends.laddr, ends.faddr);
   if (key == nullptr) return ENOENT;
-  const int headers =
-      static_cast<int>(tcp_headers(ends.faddr.is_v4())) - kTcpHeaderMin + header_length;
-  const Md5Digest digest = tcp_signature(*key, th, header_length, m, headers);
+  const int lead = static_cast<int>(reinterpret_cast<char*>(tcp) - m->m_data);
+  const Md5Digest digest = tcp_signature(*key, th, header_length, m, lead + header_length);
   std::copy(digest.begin(), digest.end(), tcp + kTcpHeaderMin + md5_at);
   return 0;
 }
@@ -61,21 +60,20 @@ int tcp_respond(TcpHost& host, const TcpReply& reply, route* ro) {
   ++host.stat[(reply.flags & (TH_SYN | TH_RST)) != 0 ? tcps_sndctrl : tcps_sndacks];
   const TraceId record = EmitLoose(TcpEvent::kReply, reply.object, reply.ends, th);
 
+  if (!tcp_may_leave(reply.ip)) return EHOSTUNREACH;
   MbufPtr m = m_gethdr(M_DONTWAIT, MT_HEADER);
   if (m == nullptr) return ENOBUFS;
   m->m_data += max_linkhdr;
   const bool v4 = reply.ends.faddr.is_v4();
-  m->m_len = m->m_pkthdr.len =
-      static_cast<int>(tcp_headers(v4)) - kTcpHeaderMin + header_length;
-  m->m_pkthdr.csum_flags |= M_TCP_CSUM_OUT;
+  m->m_len = m->m_pkthdr.len = tcp_lead(v4, reply.ip) + header_length;
+  m->m_pkthdr.csum_flags |= tcp_csum_out(reply.ip);
   m->m_pkthdr.ph_cause = record;
   auto* bytes = reinterpret_cast<uint8_t*>(m->m_data);
   bytes += tcp_write_ip(bytes, reply.ends, reply.ip, header_length);
   th.Write({bytes, kTcpHeaderMin}, header_length);
   std::copy(reply.options.begin(), reply.options.end(), bytes + kTcpHeaderMin);
   if (reply.md5_at >= 0) {
-    const int error =
-        tcp_sign(host, reply.ends, th, header_length, reply.md5_at, bytes, m.get());
+    const int error = tcp_sign(host, reply.ends, th, header_length, reply.md5_at, bytes, m.get());
     if (error != 0) return error;
   }
   route local;
@@ -93,6 +91,7 @@ void tcp_respond_reset(TcpSegment& seg) {
   reply.ends = seg.ends;
   const bool v4 = seg.ends.faddr.is_v4();
   reply.ip = seg.tp != nullptr ? tcp_ip_fields(seg.tp->t_inpcb, v4) : DefaultFields(host, v4);
+  tcp_set_udp(host, seg.udp_port, &reply.ip);  // back the way it came
   reply.object = seg.tp != nullptr ? seg.tp->t_id : 0;
   TcpOptionWriter options;
   if (seg.tp != nullptr && (seg.tp->t_flags & TF_SIGNATURE) != 0) options.Signature();

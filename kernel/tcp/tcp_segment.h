@@ -32,11 +32,12 @@ struct TcpSegment {
   TcpHeader th;  // as cut so far
   TcpOptions opt;
   TcpEndpoints ends;
-  int header_length = 0;  // options included
-  uint32_t tlen = 0;      // bytes of data
-  uint32_t tiwin = 0;     // the window, scaled
+  int header_length = 0;             // options included
+  uint32_t tlen = 0;                 // bytes of data
+  uint32_t tiwin = 0;                // the window, scaled
   uint8_t ttl = 0;                   // or hop limit
   uint8_t ecn = 0;                   // IPTOS_ECN_* of its packet
+  uint16_t udp_port = 0;             // the peer's, of the datagram that carried it; 0: none did
   bool loopback = false;             // it came over lo0
   bool prr_pending = false;          // recovery goes on when snd_una has moved
   bool recovered = false;            // it has ended recovery
@@ -80,6 +81,8 @@ void tcp_negotiate(tcpcb* tp, const TcpOptions& opt);
 
 // --- tcp_input_check.cc: is it acceptable (3.10.7.4, first to fourth)? ---
 
+// It came the way that the connection takes: in UDP from the same port, or in none.
+Next tcp_step_udp_port(TcpSegment& seg);
 Next tcp_step_syn_received(TcpSegment& seg);
 Next tcp_step_time_wait(TcpSegment& seg);
 Next tcp_step_syn_challenge(TcpSegment& seg);

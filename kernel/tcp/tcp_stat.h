@@ -66,6 +66,8 @@ namespace sockbed {
   X(tcps_rcvbyteafterwin, "bytes of data beyond the window")            \
   X(tcps_rcvoutofwin, "* wholly beyond the window")                     \
   X(tcps_timewaitdrop, "* in TIME_WAIT, nothing new")                   \
+  X(tcps_tunneled_pkts, "segments received in UDP")                     \
+  X(tcps_tunneled_errs, "* not in UDP from the port that is agreed")    \
   X(tcps_rcvwinprobe, "window probes received")                         \
   X(tcps_rcvduppack, "duplicate segments received")                     \
   X(tcps_rcvdupbyte, "duplicate bytes received")                        \

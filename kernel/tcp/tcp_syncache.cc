@@ -138,7 +138,8 @@ int Respond(TcpHost& host, syn_cache* sc) {
   TcpSynOffer offer;
   const rtentry* rt = rtalloc(&sc->sc_route, sc->sc_ends.faddr);
   if ((sc->sc_tp->t_flags & TF_NOOPT) == 0) {
-    offer.mss = tcp_mss_offer(host, rt, sc->sc_ends.faddr.is_v4());
+    const bool in_udp = sc->sc_ip.udp_dport != 0;
+    offer.mss = tcp_mss_offer(host, rt, sc->sc_ends.faddr.is_v4(), in_udp);
   }
   offer.sack = sc->sc_has_sack;
   offer.wscale = sc->sc_has_wscale;
@@ -207,6 +208,7 @@ void TakeOffer(const TcpSegment& seg, syn_cache* sc) {
   sc->sc_iss = seg.reuse_iss ? *seg.reuse_iss : tcp_new_iss(host, seg.ends);
   sc->sc_peermaxseg = opt.has_mss ? opt.mss : 0;
   sc->sc_ip = tcp_ip_fields(inp, seg.ends.faddr.is_v4());
+  tcp_set_udp(host, seg.udp_port, &sc->sc_ip);
   const int64_t space = std::max<int64_t>(sbspace(&tcp_so(listener)->so_rcv), 0);
   sc->sc_win = static_cast<uint32_t>(std::min<int64_t>(space, TCP_MAXWIN));
   if (opt.has_wscale && (listener->t_flags & TF_REQ_SCALE) != 0) {
@@ -257,6 +259,7 @@ void Inherit(const syn_cache* sc, const tcpcb* listener, tcpcb* tp) {
   tp->t_keepintvl = listener->t_keepintvl;
   tp->t_keepcnt = listener->t_keepcnt;
   tp->t_maxunacktime = listener->t_maxunacktime;
+  tp->t_port = sc->sc_ip.udp_dport;
   tp->request_r_scale = sc->sc_scale;
   tp->ts_modulate = sc->sc_modulate;
   TcpOptions opt;
@@ -329,6 +332,7 @@ bool RecallCookie(const TcpSegment& seg, syn_cache* sc) {
   const tcpcb* listener = seg.tp;
   sc->sc_ends = seg.ends;
   sc->sc_tp = seg.tp;
+  tcp_set_udp(host, seg.udp_port, &sc->sc_ip);  // the cookie does not know it
   sc->sc_peermaxseg = offer.mss;
   sc->sc_has_sack = offer.sack;
   sc->sc_has_wscale = offer.wscale != 0;
@@ -467,6 +471,11 @@ tcpcb* syn_cache_get(TcpSegment& seg, bool* reset) {
   TcpHost& host = *seg.host;
   syn_cache* sc = host.syn_cache.Find(seg.ends);
   if (sc == nullptr) return GetByCookie(seg, reset);
+  if (sc->sc_ip.udp_dport != seg.udp_port) {
+    (void)tcp_dropped(seg, tcps_tunneled_errs);
+    *reset = true;
+    return nullptr;
+  }
   const int32_t beyond = seg.th.th_seq - (sc->sc_irs + 1);
   const bool in_window = beyond >= 0 && static_cast<uint32_t>(beyond) <= sc->sc_win;
   if (seg.th.th_ack != sc->sc_iss + 1 || !in_window) {
@@ -502,6 +511,10 @@ void syn_cache_reset(TcpSegment& seg) {
     (void)tcp_dropped(seg, tcps_listendrop);
     return;
   }
+  if (sc->sc_ip.udp_dport != seg.udp_port) {
+    (void)tcp_dropped(seg, tcps_tunneled_errs);
+    return;
+  }
   const int32_t beyond = seg.th.th_seq - (sc->sc_irs + 1);
   const bool in_window = beyond >= 0 && static_cast<uint32_t>(beyond) < std::max(sc->sc_win, 1u);
   bool believed = beyond == 0;
@@ -530,10 +543,10 @@ void syn_cache_reset(TcpSegment& seg) {
   (void)tcp_respond(host, reply, &sc->sc_route);  // lost like any ACK
 }
 
-void syn_cache_unreach(TcpHost& host, const TcpEndpoints& ends, tcp_seq seq) {
+void syn_cache_unreach(TcpHost& host, const TcpEndpoints& ends, tcp_seq seq, uint16_t udp_port) {
   constexpr int kTries = 3;  // SYN-ACKs sent again before a router is believed
   syn_cache* sc = host.syn_cache.Find(ends);
-  if (sc == nullptr || seq != sc->sc_iss) return;
+  if (sc == nullptr || seq != sc->sc_iss || sc->sc_ip.udp_dport != udp_port) return;
   if (!sc->sc_unreach || sc->sc_rxtshift < kTries) {
     sc->sc_unreach = true;
     return;

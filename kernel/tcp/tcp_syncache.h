@@ -33,11 +33,13 @@ struct TcpSegment;
 struct tcpcb;
 struct IcmpError;
 
-// What TCP decides of the IP header.
+// What TCP decides of the headers in front of its own.
 struct TcpIpFields {
   uint8_t tos = 0;    // or traffic class
   uint8_t ttl = 0;    // or hop limit
   uint32_t flow = 0;  // IPv6
+  uint16_t udp_sport = 0,
+           udp_dport = 0;  // of the UDP header in between; udp_dport 0: there is none
 };
 
 // The peer and us, as a segment that arrives names them.
@@ -132,8 +134,8 @@ tcpcb* syn_cache_fastopen(TcpSegment& seg);
 tcpcb* syn_cache_get(TcpSegment& seg, bool* reset);
 // A RST for a listener.
 void syn_cache_reset(TcpSegment& seg);
-// An ICMP error about a SYN-ACK that carried `seq`.
-void syn_cache_unreach(TcpHost& host, const TcpEndpoints& ends, tcp_seq seq);
+// An ICMP error about a SYN-ACK that carried `seq`, in UDP to that port (0: in none).
+void syn_cache_unreach(TcpHost& host, const TcpEndpoints& ends, tcp_seq seq, uint16_t udp_port);
 // The listener goes: its handshakes are forgotten.
 void syn_cache_cleanup(tcpcb* listener);
 

@@ -146,6 +146,8 @@ namespace sockbed {
   X(rtt_freebsd, "knob.rtt_freebsd", 0, 1, 0, 1, "rounding of the estimator; backoff to 512")      \
   X(winupdate_freebsd, "knob.winupdate_freebsd", 0, 1, 0, 1, "when a window update pays")          \
   X(debug_walks, "debug_walks", 0, 0, 0, 1, "check whole queues after every segment")              \
+  X(udp_tunneling_overhead, "udp_tunneling_overhead", 8, 8, 8, 1024,                               \
+    "bytes that UDP takes of a segment")                                                           \
   X(summaries_max, "summaries_max", 4096, 4096, 0, 1 << 24, "closed connections remembered")
 
 // A host's settings. Defaults are those of profile 0.
@@ -156,6 +158,9 @@ struct TcpTunables {
 #undef SOCKBED_TCP_TUNABLE_FIELD
 
   int64_t profile = 0;  // 0 openbsd, 1 freebsd
+  // The UDP port that takes segments, 0: none. net.inet.tcp.udp_tunneling_port; ENOPROTOOPT without
+  // freebsd_options, and what socket and bind say.
+  int64_t udp_tunneling_port = 0;
   // Of no system: the initial sequence number of every connection, so that a test can let it wrap.
   // -1: RFC 6528's. A SYN cookie stays its own. net.inet.tcp.knob.iss.
   int64_t iss = -1;

@@ -83,6 +83,7 @@ struct tcpcb {
   uint64_t t_id = 0;              // [I] inp_id, for the trace
   const cc_algo* t_cc = nullptr;  // [I]
   RackState* t_rack = nullptr;    // owned; in the scoreboard's place, if RFC 8985 is wanted
+  uint16_t t_port = 0;            // the peer's port of the UDP that carries it; 0: none does
 
   // --- State. ---
   TcpState t_state = TCPS_CLOSED;      // written by tcp_newstate only
@@ -127,11 +128,11 @@ struct tcpcb {
   int t_segqlen = 0;
 
   // --- Segment sizes. ---
-  uint32_t t_maxopd = 0;     // with options
-  uint32_t t_maxseg = 0;     // payload
-  uint32_t t_maxsent = 0;    // most data and options sent in one segment since the MTU changed
-  uint32_t t_maxacked = 0;   // most bytes acknowledged at once since then
-  tcp_seq t_pmtud_seq;       // what an ICMP message quoted (TF_PMTUD_PEND)
+  uint32_t t_maxopd = 0;    // with options
+  uint32_t t_maxseg = 0;    // payload
+  uint32_t t_maxsent = 0;   // most data and options sent in one segment since the MTU changed
+  uint32_t t_maxacked = 0;  // most bytes acknowledged at once since then
+  tcp_seq t_pmtud_seq;      // what an ICMP message quoted (TF_PMTUD_PEND)
 
   // --- Timing. ---
   TcpTimers t_timers;

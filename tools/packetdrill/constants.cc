@@ -135,7 +135,7 @@ constexpr Symbol kSymbols[] = {
     {"TCP_NOOPT", kTcpNoOpt},
     {"TCP_KEEPINIT", kTcpKeepInit},
     SOCKBED_SAME(TCP_MD5SIG),
-    {"TCP_REMOTE_UDP_ENCAPS_PORT", kNoSuchOption},
+    {"TCP_REMOTE_UDP_ENCAPS_PORT", kTcpRemoteUdpEncapsPort},
     {"TCP_FUNCTION_BLK", kNoSuchOption},
     {"TCP_RACK_PACE_MAX_SEG", kNoSuchOption},
     {"TCP_RACK_PACE_RATE_SS", kNoSuchOption},
