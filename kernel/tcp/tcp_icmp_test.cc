@@ -191,6 +191,22 @@ TEST_F(Icmp, SmallerSegmentsAreTriedInBlackHoles) {
   }
 }
 
+// A size that is not smaller than the last one is not tried after it.
+TEST_F(Icmp, BlackHolesEndWhereSegmentsCannotShrink) {
+  Sysctl("net.inet.tcp.profile", 1);
+  Sysctl("net.inet.tcp.pmtud_blackhole_detection", 1);
+  Sysctl("net.inet.tcp.mssdflt", 1200);
+  Establish();
+  EXPECT_EQ(Write(1460), 0);
+  Expect("P. 1:1461(1460) ack 1");
+  int64_t at = 0;
+  for (const std::string size : {"1460", "1200", "1200", "1460"}) {
+    at += tp()->t_rxtcur;
+    ExpectAt(at, (size == "1460" ? "P. 1:1461(" : ". 1:1201(") + size + ") ack 1");
+    ExpectNothing();
+  }
+}
+
 TEST_F(Icmp, BlackHolesTurnFragmentingOn) {
   Establish();
   EXPECT_EQ(Write(1460), 0);

@@ -40,8 +40,8 @@ void SuspectBlackHole(tcpcb* tp) {
   }
 }
 
-// The other system's way: two tries with one smaller size, two with the smallest, and if that does
-// not help either it was not the size.
+// The other system's way: two tries with one smaller size, two with the smallest if that is smaller
+// still (over IPv6 it is not), and if neither helps it was not the size.
 void TrySmallerSegments(tcpcb* tp) {
   const TcpTunables& set = tunables(tp);
   const bool v4 = tcp_is4(tp->t_inpcb);
@@ -54,9 +54,9 @@ void TrySmallerSegments(tcpcb* tp) {
   if (tp->t_rxtshift == 2 && tp->t_blackhole == 0 && tp->t_maxopd > smaller) {
     tp->t_blackhole = tp->t_maxopd;
     tcp_set_maxopd(tp, smaller);
-  } else if (tp->t_rxtshift == 4 && tp->t_blackhole != 0) {
-    tcp_set_maxopd(tp, std::min(tp->t_maxopd, smallest));
-  } else if (tp->t_rxtshift == 6 && tp->t_blackhole != 0) {
+  } else if (tp->t_rxtshift == 4 && tp->t_blackhole != 0 && smallest < tp->t_maxopd) {
+    tcp_set_maxopd(tp, smallest);
+  } else if ((tp->t_rxtshift == 4 || tp->t_rxtshift == 6) && tp->t_blackhole != 0) {
     tcp_set_maxopd(tp, tp->t_blackhole);
     tp->t_blackhole = 0;
   }
