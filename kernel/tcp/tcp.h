@@ -43,9 +43,16 @@ inline constexpr int kTcpNoOpt = 0x1003;         // TCP_NOOPT: no options, neith
 inline constexpr int kTcpKeepInit = 0x1004;      // TCP_KEEPINIT: limit of the handshake, seconds
 inline constexpr int kTcpMaxUnackTime = 0x1005;  // TCP_MAXUNACKTIME: seconds without an ACK
 inline constexpr int kTcpInfo = 0x1006;          // TCP_INFO in BSD's form (tcp_info.h); get only
-// TCP_REMOTE_UDP_ENCAPS_PORT: the peer's port of the UDP datagrams that carry the connection, 0: none
-// do. EINVAL: no port, or connected or listening already, or net.inet.tcp.udp_tunneling_port is 0.
+// TCP_REMOTE_UDP_ENCAPS_PORT: the peer's port of the UDP datagrams that carry the connection, 0:
+// none do. EINVAL: no port; connected or listening; net.inet.tcp.udp_tunneling_port is 0.
 inline constexpr int kTcpRemoteUdpEncapsPort = 0x1007;
+// TCP_FUNCTION_BLK: which of FreeBSD's stacks serves the connection. There is one, "freebsd";
+// ENOENT: any other.
+inline constexpr int kTcpFunctionBlk = 0x1008;
+struct tcp_function_set {
+  char function_set_name[32];  // up to 31 bytes and a 0
+  uint32_t pcbcnt;             // get: connections that it serves
+};
 
 // Tells how this room's records read. Once per machine.
 void tcp_describe(Trace& trace);

@@ -193,9 +193,31 @@ void GetCongestion(const tcpcb* tp, mbuf* m) {
   Store(m, name);
 }
 
+// TCP_FUNCTION_BLK: the name of the stack is taken if it is that of the only one.
+constexpr char kFunctionSet[] = "freebsd";
+
+int SetFunctionSet(const mbuf* m) {
+  tcp_function_set set;
+  if (m == nullptr || m->m_len < static_cast<int>(sizeof set)) return EINVAL;
+  m_copydata(m, 0, sizeof set, &set);
+  set.function_set_name[sizeof set.function_set_name - 1] = 0;
+  return std::strcmp(set.function_set_name, kFunctionSet) == 0 ? 0 : ENOENT;
+}
+
+void GetFunctionSet(const tcpcb* tp, mbuf* m) {
+  tcp_function_set set{};
+  std::memcpy(set.function_set_name, kFunctionSet, sizeof kFunctionSet);
+  set.pcbcnt = static_cast<uint32_t>(tp->t_host->tcbtable.size());
+  Store(m, set);
+}
+
 int GetOption(const tcpcb* tp, int optname, mbuf* m) {
   if (optname == TCP_CONGESTION && tunables(tp).freebsd_options != 0) {
     GetCongestion(tp, m);
+    return 0;
+  }
+  if (optname == kTcpFunctionBlk && tunables(tp).freebsd_options != 0) {
+    GetFunctionSet(tp, m);
     return 0;
   }
   if (optname == TCP_INFO) {
@@ -213,7 +235,9 @@ int GetOption(const tcpcb* tp, int optname, mbuf* m) {
 }
 
 int SetOption(tcpcb* tp, int optname, const mbuf* m) {
-  if (optname == TCP_CONGESTION && tunables(tp).freebsd_options != 0) return SetCongestion(tp, m);
+  const bool freebsd = tunables(tp).freebsd_options != 0;
+  if (optname == TCP_CONGESTION && freebsd) return SetCongestion(tp, m);
+  if (optname == kTcpFunctionBlk && freebsd) return SetFunctionSet(m);
   const TcpOption* option = Find(tp, optname);
   if (option == nullptr) return ENOPROTOOPT;
   int value = 0;

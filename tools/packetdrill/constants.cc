@@ -136,7 +136,7 @@ constexpr Symbol kSymbols[] = {
     {"TCP_KEEPINIT", kTcpKeepInit},
     SOCKBED_SAME(TCP_MD5SIG),
     {"TCP_REMOTE_UDP_ENCAPS_PORT", kTcpRemoteUdpEncapsPort},
-    {"TCP_FUNCTION_BLK", kNoSuchOption},
+    {"TCP_FUNCTION_BLK", kTcpFunctionBlk},
     {"TCP_RACK_PACE_MAX_SEG", kNoSuchOption},
     {"TCP_RACK_PACE_RATE_SS", kNoSuchOption},
     {"TCP_RACK_PACE_ALWAYS", kNoSuchOption},
