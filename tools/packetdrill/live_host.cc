@@ -12,6 +12,7 @@
 #include "kernel/inet/route.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/sched/synch.h"
+#include "uapi/rthread.h"
 #include "uapi/uapi.h"
 
 namespace sockbed::packetdrill {
@@ -41,42 +42,6 @@ inpaddru ToInet(const Address& address) {
 
 absl::Status Refused(const char* what, int error) {
   return absl::InvalidArgumentError(absl::StrCat(what, ": ", strerror(error)));
-}
-
-// Hands a descriptor over a socket pair, and takes it at the other end.
-void SendDescriptor(int channel, int fd) {
-  char byte = 0;
-  iovec iov = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr msg = {};
-  msg.msg_iov = &iov;
-  msg.msg_iovlen = 1;
-  msg.msg_control = control;
-  msg.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&msg);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  (void)uapi::sendmsg(channel, &msg, 0);  // the taker finds nothing if it fails
-}
-
-int ReceiveDescriptor(int channel) {
-  char byte;
-  iovec iov = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr msg = {};
-  msg.msg_iov = &iov;
-  msg.msg_iovlen = 1;
-  msg.msg_control = control;
-  msg.msg_controllen = sizeof control;
-  int fd = -1;
-  if (uapi::recvmsg(channel, &msg, MSG_DONTWAIT) != 1) return fd;
-  const cmsghdr* header = CMSG_FIRSTHDR(&msg);
-  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-  }
-  return fd;
 }
 
 }  // namespace
@@ -226,24 +191,27 @@ bool LiveHost::Do(std::function<void()> body, int64_t us) {
   return !job_;
 }
 
-void LiveHost::StartSleeper(std::function<int64_t()> body, bool gives_descriptor) {
+void* LiveHost::SleeperMain(void* self) {
+  auto* const live = static_cast<LiveHost*>(self);
+  live->sleeper_body_();
+  live->sleeper_done_us_ = live->now_us();
+  live->sleeper_done_ = true;
+  live->simulation_->machine().Stop();
+  return nullptr;
+}
+
+void LiveHost::StartSleeper(std::function<void()> body) {
   KASSERT(sleeper_done_);
   sleeper_done_ = false;
-  auto child = [this, body = std::move(body), gives_descriptor] {
-    const int64_t result = body();
-    if (gives_descriptor && result >= 0) SendDescriptor(channel_[1], static_cast<int>(result));
-    sleeper_done_us_ = now_us();
-    sleeper_done_ = true;
-    simulation_->machine().Stop();
-    return 0;
+  sleeper_body_ = std::move(body);
+  const auto start = [this] {
+    pthread_t thread;
+    int error = uapi::pthread_create(&thread, nullptr, &LiveHost::SleeperMain, this);
+    KASSERT(error == 0);
+    error = uapi::pthread_detach(thread);
+    KASSERT(error == 0);
   };
-  const auto spawn = [this, &child] {
-    if (channel_[0] < 0) (void)uapi::socketpair(AF_UNIX, SOCK_STREAM, 0, channel_);
-    while (uapi::waitpid(-1, nullptr, WNOHANG) > 0) {  // the one before
-    }
-    sleeper_pid_ = uapi::spawn("packetdrill", std::move(child));
-  };
-  (void)Do(spawn, now_us());
+  (void)Do(start, now_us());
 }
 
 bool LiveHost::RunToSleeper(int64_t us) {
@@ -253,12 +221,6 @@ bool LiveHost::RunToSleeper(int64_t us) {
   }
   if (sleeper_done_) RunTo(now_us());
   return sleeper_done_;
-}
-
-int LiveHost::TakeSleeperDescriptor() {
-  int fd = -1;
-  (void)Do([&] { fd = ReceiveDescriptor(channel_[0]); }, now_us());
-  return fd;
 }
 
 std::string LiveHost::Finish() {

@@ -73,16 +73,13 @@ class LiveHost {
   // to `us`. Returns whether it has ended.
   bool Do(std::function<void()> body, int64_t us);
 
-  // Runs `body` in a second process with the same descriptors, and goes on once it sleeps or has
-  // ended. The descriptor that it returns, if `gives_descriptor` and it is not negative, is handed
-  // to the process under test. REQUIRES: the one before it has ended.
-  void StartSleeper(std::function<int64_t()> body, bool gives_descriptor);
+  // Runs `body` in a second thread of the process, and goes on once it sleeps or has ended.
+  // REQUIRES: the one before it has ended.
+  void StartSleeper(std::function<void()> body);
   bool sleeper_done() const { return sleeper_done_; }
   int64_t sleeper_done_us() const { return sleeper_done_us_; }
   // Runs until the sleeper has ended, at most to `us`. Returns whether it has.
   bool RunToSleeper(int64_t us);
-  // The descriptor that it handed over, as the process under test knows it.
-  int TakeSleeperDescriptor();
 
   Host& host() { return *host_; }
   Simulation& simulation() { return *simulation_; }
@@ -95,6 +92,7 @@ class LiveHost {
 
   absl::Status Configure(const LiveHostOptions& options);
   void ProcessMain();
+  static void* SleeperMain(void* self);
   static int Output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
   // Runs until stopped, or to `us`. Returns whether it was stopped.
   bool RunOn(int64_t us);
@@ -116,8 +114,7 @@ class LiveHost {
   std::function<void()> job_;  // what the process is to do next
   bool sleeper_done_ = true;
   int64_t sleeper_done_us_ = 0;
-  int sleeper_pid_ = 0;
-  int channel_[2] = {-1, -1};  // sockets of the process, over which descriptors are handed
+  std::function<void()> sleeper_body_;
 };
 
 }  // namespace sockbed::packetdrill

@@ -107,6 +107,18 @@ TEST(Runner, ACallThatSleepsReturnsInTime) {
       << late.message;
 }
 
+// The reader is a thread of the process: the descriptor that is closed under its feet is its own,
+// and the connection ends when its call returns.
+TEST(Runner, ACallThatSleepsSharesTheDescriptors) {
+  const Verdict verdict = Play(std::string(kServer) + R"(
++0...0.3 read(4, ..., 1000) = 20
++0.1 close(4) = 0
++0.2 < P. 1:21(20) ack 1 win 65535
++0 > F. 1:1(0) ack 21
+)");
+  EXPECT_TRUE(verdict.passed) << verdict.message;
+}
+
 TEST(Runner, AnAcceptThatSleepsHandsItsDescriptorOver) {
   const Verdict verdict = Play(R"(0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 +0 bind(3, ..., ...) = 0

@@ -256,7 +256,7 @@ bool ScriptRun::Block(const ScriptEvent& event, const Call& call, const When& wh
   }
   const int64_t base = event.time.kind == Time::Kind::kRelative ? when.start - event.time.us : 0;
   outstanding_ = Outstanding{&event, pending, when.start, base + *call.returns_us};
-  live_->StartSleeper([pending] { return pending->Make(); }, pending->gives_descriptor);
+  live_->StartSleeper([pending] { pending->Make(); });
   return true;
 }
 
@@ -264,9 +264,6 @@ bool ScriptRun::FinishOutstanding() {
   const Outstanding done = *std::exchange(outstanding_, std::nullopt);
   const Call& call = std::get<Call>(done.event->action);
   PendingCall& pending = *done.pending;
-  if (pending.gives_descriptor && pending.result >= 0) {
-    pending.result = live_->TakeSleeperDescriptor();
-  }
   const When when = {done.return_us, done.return_us, false};
   const std::string late =
       TimingError(*done.event, "system call return", when, live_->sleeper_done_us(), done.start_us);
