@@ -2,6 +2,7 @@
 // RFC 4862 5.5). A host believes routers while net.inet6.ip6.autoconf is set and it is none itself.
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "kernel/inet/icmp6.h"
 #include "kernel/inet/inet6_host.h"
@@ -201,18 +202,18 @@ void HearPrefix(ifnet* ifp, const NdOption& option) {
   }
 }
 
-// The link carries packets of that size, less than the interface could: so do its routes.
+// The link carries packets of that size, less than the interface could: so do all its routes, by
+// whichever gateway.
 void HearMtu(ifnet* ifp, const NdOption& option) {
   const uint32_t mtu = LoadBe32(option.data + 4);
   if (mtu < kIpv6MtuLeast || mtu > ifp->if_mtu) return;
   nd6_ifinfo(ifp)->link_mtu = mtu;
-  for (const auto& ia6 : inet6_here().addresses) {
-    if (ia6->ia_ifp != ifp) continue;
-    rtentry* rt = rt_get(in6_prefix(ia6->ia_addr, ia6->ia_plen), ia6->ia_plen, RTP_CONNECTED);
-    if (rt != nullptr && rt->rt_ifp == ifp) (void)rt_set_mtu(rt, mtu);  // it fits: see above
-  }
-  rtentry* rt = rt_get(kIn6Any, 0, RTP_DEFAULT);
-  if (rt != nullptr && rt->rt_ifp == ifp) (void)rt_set_mtu(rt, mtu);
+  std::vector<rtentry*> routes;
+  rt_foreach([&](const rtentry& rt) {
+    if (rt.rt_family != AF_INET6 || rt.rt_ifp != ifp || (rt.rt_flags & RTF_DYNAMIC) != 0) return;
+    routes.push_back(rt_get(AF_INET6, rt.rt_dest, rt.rt_plen, rt.rt_priority));
+  });
+  for (rtentry* rt : routes) (void)rt_set_mtu(rt, mtu);  // it fits: see above
 }
 
 void HearOption(ifnet* ifp, const in6_addr& router, const NdOption& option) {

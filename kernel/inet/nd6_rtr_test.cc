@@ -192,8 +192,11 @@ TEST_F(RouterTest, RouterThatDoesNotAnswerIsNoneAnyMore) {
 TEST_F(RouterTest, InterfaceTakesOverWhatTheRouterSays) {
   Attach();
   Settle();
-  Hear(Advert(1800, 33, 60'000, 200) + Prefix("2001:db8:9::", 3600, 1800) + Mtu(1400));
   HostScope scope(a_);
+  RouteSpec by_hand = {.dest = Addr6("2001:db8:88::"), .family = AF_INET6, .plen = 48};
+  by_hand.gateway = in6_setscope(Addr6("fe80::7"), a()->if_index);
+  EXPECT_EQ(rt_add(by_hand), 0);
+  Hear(Advert(1800, 33, 60'000, 200) + Prefix("2001:db8:9::", 3600, 1800) + Mtu(1400));
   const nd_ifinfo* nd = nd6_ifinfo(a());
   EXPECT_EQ(nd->hop_limit, 33);
   route ro;
@@ -204,6 +207,7 @@ TEST_F(RouterTest, InterfaceTakesOverWhatTheRouterSays) {
   EXPECT_GE(nd6_reachable_time(a()), 30 * kSecond);
   EXPECT_EQ(rt_path_mtu(Route("2001:db8:77::1")), 1400u);
   EXPECT_EQ(rt_path_mtu(Route("2001:db8:9::77")), 1400u);
+  EXPECT_EQ(rt_path_mtu(Route("2001:db8:88::1")), 1400u);
   Hear(Advert(1800) + Mtu(1279) + Mtu(1501));
   EXPECT_EQ(nd->link_mtu, 1400u) << "neither is possible";
 }
