@@ -22,8 +22,8 @@ const char* TypeName(const Expr& expr) {
 
 // Calls of the language that the simulated system has not.
 bool IsForeign(const std::string& name) {
-  for (const char* foreign : {"open", "sendfile", "epoll_create", "epoll_ctl", "epoll_wait", "pipe",
-                              "splice", "cap_set", "psp_rx_assoc", "psp_tx_assoc"}) {
+  for (const char* foreign :
+       {"open", "sendfile", "splice", "cap_set", "psp_rx_assoc", "psp_tx_assoc"}) {
     if (name == foreign) return true;
   }
   return name.compare(0, 5, "sctp_") == 0;
@@ -56,6 +56,11 @@ absl::StatusOr<int64_t> ValueOf(const Expr& expr) {
       return all;
     }
     case Expr::Kind::kFunction:
+      if (expr.parts.size() == 1 && expr.text == "inet_addr") {
+        in_addr addr;
+        if (inet_pton(AF_INET, expr.parts[0].text.c_str(), &addr) == 1) return int64_t{addr.s_addr};
+        return CallError(absl::StrCat("no address: ", expr.parts[0].text));
+      }
       if (expr.parts.size() == 1 && (expr.text == "htons" || expr.text == "htonl")) {
         const absl::StatusOr<int64_t> value = ValueOf(expr.parts[0]);
         if (!value.ok()) return value;
@@ -66,6 +71,15 @@ absl::StatusOr<int64_t> ValueOf(const Expr& expr) {
     default: break;
   }
   return CallError(absl::StrCat("Bad type; actual: ", TypeName(expr), " expected: integer"));
+}
+
+absl::Status ValuesFrom(const Call& call, size_t from, std::vector<int64_t>* values) {
+  for (size_t i = from; i < call.arguments.size(); ++i) {
+    const absl::StatusOr<int64_t> value = ValueOf(call.arguments[i]);
+    if (!value.ok()) return value.status();
+    values->push_back(*value);
+  }
+  return absl::OkStatus();
 }
 
 const Expr* FieldOf(const Expr& structure, const char* field, size_t place) {
@@ -97,6 +111,10 @@ struct CallTable {
       {"fcntl", 2, 3, &Calls::Fcntl},
       {"ioctl", 2, 3, &Calls::Ioctl},
       {"poll", 3, 3, &Calls::Poll},
+      {"epoll_create", 1, 1, &Calls::EpollCreate},
+      {"epoll_ctl", 4, 4, &Calls::EpollCtl},
+      {"epoll_wait", 4, 4, &Calls::EpollWait},
+      {"pipe", 1, 1, &Calls::Pipe},
       {"read", 3, 3, &Calls::ReadWrite},
       {"write", 3, 3, &Calls::ReadWrite},
       {"readv", 3, 3, &Calls::Vectors},

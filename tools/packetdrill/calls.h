@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "tools/packetdrill/config.h"
@@ -78,7 +79,14 @@ class Calls {
   absl::Status Shutdown(const Call& call, PendingCall* pending);
   absl::Status Fcntl(const Call& call, PendingCall* pending);
   absl::Status Ioctl(const Call& call, PendingCall* pending);
+
+  // --- calls_event.cc ---
+
   absl::Status Poll(const Call& call, PendingCall* pending);
+  absl::Status EpollCreate(const Call& call, PendingCall* pending);
+  absl::Status EpollCtl(const Call& call, PendingCall* pending);
+  absl::Status EpollWait(const Call& call, PendingCall* pending);
+  absl::Status Pipe(const Call& call, PendingCall* pending);
 
   // --- calls_data.cc ---
 
@@ -100,6 +108,8 @@ class Calls {
 
 // The value of an integer expression. Errors: "unknown symbol: 'X'", "Bad type; ...".
 absl::StatusOr<int64_t> ValueOf(const Expr& expr);
+// The same of each argument from the `from`-th on.
+absl::Status ValuesFrom(const Call& call, size_t from, std::vector<int64_t>* values);
 absl::Status CallError(const std::string& what);
 absl::Status NeedEllipsis(const Expr& expr);
 // The element of a struct by its field name, or by its place if it has none; null: not there.

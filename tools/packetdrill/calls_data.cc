@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -62,6 +63,7 @@ absl::Status Gather(const Expr& list, Gathered* all) {
 // One control message of a script: its data is an integer.
 struct Control {
   int level, type, data;
+  std::optional<size_t> length;  // cmsg_len, if the script says it
 };
 
 absl::Status ReadControls(const Expr& list, std::vector<Control>* controls) {
@@ -70,14 +72,21 @@ absl::Status ReadControls(const Expr& list, std::vector<Control>* controls) {
     int64_t values[3];
     size_t i = 0;
     for (const char* name : {"cmsg_level", "cmsg_type", "cmsg_data"}) {
-      const Expr* const field = FieldOf(entry, name, i);
+      const Expr* const field = FieldOf(entry, name, SIZE_MAX);
       if (field == nullptr) return CallError(absl::StrCat("a cmsghdr needs ", name));
       const absl::StatusOr<int64_t> value = ValueOf(*field);
       if (!value.ok()) return value.status();
       values[i++] = *value;
     }
-    controls->push_back(
-        {static_cast<int>(values[0]), static_cast<int>(values[1]), static_cast<int>(values[2])});
+    Control& control = controls->emplace_back();
+    control.level = static_cast<int>(values[0]);
+    control.type = static_cast<int>(values[1]);
+    control.data = static_cast<int>(values[2]);
+    const Expr* const length = FieldOf(entry, "cmsg_len", SIZE_MAX);
+    if (length == nullptr || length->kind == Expr::Kind::kEllipsis) continue;
+    const absl::StatusOr<int64_t> said = ValueOf(*length);
+    if (!said.ok()) return said.status();
+    control.length = static_cast<size_t>(*said);
   }
   return absl::OkStatus();
 }
@@ -90,6 +99,7 @@ struct LiveMessage {
   msghdr header{};
   std::vector<Control> expected;  // controls of the script
   int64_t expected_flags = 0;
+  size_t control_room = kControlMax;  // for what is received: "msg_control(n)"
 };
 
 void PutControls(LiveMessage* message) {
@@ -102,14 +112,14 @@ void PutControls(LiveMessage* message) {
   for (const Control& control : message->expected) {
     header->cmsg_level = control.level;
     header->cmsg_type = control.type;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
+    header->cmsg_len = control.length.value_or(CMSG_LEN(sizeof(int)));
     std::memcpy(CMSG_DATA(header), &control.data, sizeof control.data);
-    header = CMSG_NXTHDR(&message->header, header);
+    header = reinterpret_cast<cmsghdr*>(reinterpret_cast<char*>(header) + CMSG_SPACE(sizeof(int)));
   }
 }
 
 absl::Status CheckControls(LiveMessage* message) {
-  if ((message->header.msg_flags & ~0) != message->expected_flags) {
+  if (message->header.msg_flags != message->expected_flags) {
     return CallError(absl::StrCat("Expected msg_flags ", message->expected_flags, " but got ",
                                   message->header.msg_flags));
   }
@@ -118,11 +128,13 @@ absl::Status CheckControls(LiveMessage* message) {
     if (header == nullptr) return CallError("fewer control messages than expected");
     int data = 0;
     std::memcpy(&data, CMSG_DATA(header), std::min(sizeof data, header->cmsg_len - CMSG_LEN(0)));
+    const bool length = !control.length || *control.length == header->cmsg_len;
     if (header->cmsg_level != control.level || header->cmsg_type != control.type ||
-        data != control.data) {
+        data != control.data || !length) {
       return CallError(absl::StrCat("control message: expected ", control.level, "/", control.type,
                                     " ", control.data, " but got ", header->cmsg_level, "/",
-                                    header->cmsg_type, " ", data));
+                                    header->cmsg_type, " ", data, " of ", header->cmsg_len,
+                                    " bytes"));
     }
     header = CMSG_NXTHDR(&message->header, header);
   }
@@ -140,6 +152,11 @@ absl::Status ReadMessage(const Expr& structure, LiveMessage* message) {
   message->header.msg_iovlen = message->data.vectors.size();
   if (const Expr* const controls = named("msg_control")) {
     if (absl::Status s = ReadControls(*controls, &message->expected); !s.ok()) return s;
+    if (!controls->field_size.empty() && controls->field_size[0].kind != Expr::Kind::kEllipsis) {
+      size_t room;
+      if (absl::Status s = Count(controls->field_size[0], &room); !s.ok()) return s;
+      message->control_room = std::min(room, kControlMax);
+    }
   }
   if (const Expr* const flags = named("msg_flags")) {
     const absl::StatusOr<int64_t> value = ValueOf(*flags);
@@ -250,8 +267,12 @@ absl::Status Calls::Message(const Call& call, PendingCall* pending) {
   const bool named = FieldOf(structure, "msg_name", SIZE_MAX) != nullptr;
   if (Sends(call)) {
     PutControls(message.get());
+    // A stream has its peer by now; a datagram goes to the one that it names, unless connect has
+    // fixed it.
     const Tracked* const tracked = connections_->Find(static_cast<int>(call.arguments[0].number));
-    if (named && tracked != nullptr && tracked->phase == Phase::kNew) {
+    const bool open = tracked != nullptr && !tracked->connected &&
+                      (tracked->phase == Phase::kNew || tracked->protocol != kTcp);
+    if (named && open) {
       message->header.msg_namelen = PeerAddress(&message->name);
       message->header.msg_name = &message->name;
       connections_->OnConnect(static_cast<int>(call.arguments[0].number));
@@ -261,7 +282,7 @@ absl::Status Calls::Message(const Call& call, PendingCall* pending) {
     };
     return absl::OkStatus();
   }
-  message->control.resize(kControlMax);
+  message->control.resize(message->control_room);
   message->header.msg_control = message->control.data();
   message->header.msg_controllen = message->control.size();
   message->header.msg_name = &message->name;

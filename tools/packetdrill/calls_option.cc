@@ -1,4 +1,5 @@
 // getsockopt and setsockopt: values as integers, structures or bytes.
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -80,6 +81,16 @@ absl::Status ReadStruct(const Expr& structure, bool get, OptionValue* value) {
     if (absl::Status s = AddTextField(structure, "af_name", 0, 16, value); !s.ok()) return s;
     return AddTextField(structure, "af_arg", 1, 240, value);
   }
+  if (first == "tv_sec") {
+    const Expr* const sec = FieldOf(structure, "tv_sec", 0);
+    const Expr* const usec = FieldOf(structure, "tv_usec", 1);
+    if (usec == nullptr) return CallError("the structure needs a field tv_usec");
+    const absl::StatusOr<int64_t> s = ValueOf(*sec), us = ValueOf(*usec);
+    if (!s.ok() || !us.ok()) return s.ok() ? us.status() : s.status();
+    const timeval limit = {.tv_sec = *s, .tv_usec = *us};
+    value->Add(&limit, sizeof limit);
+    return absl::OkStatus();
+  }
   if (first == "trr_flags") return ints({"trr_flags", "trr_code", "trr_pen"});
   if (first == "enable") {
     if (absl::Status s = AddIntField(structure, "enable", 0, get, value); !s.ok()) return s;
@@ -109,6 +120,17 @@ absl::Status ReadValue(const Expr& expr, bool get, OptionValue* value) {
       value->Add(expr.text.data(), expr.text.size());
       return absl::OkStatus();
     case Expr::Kind::kStruct: return ReadStruct(expr, get, value);
+    case Expr::Kind::kFunction: {
+      const bool v4 = expr.text == "inet_addr";
+      const std::string address = expr.parts.size() == 1 ? expr.parts[0].text : "";
+      uint8_t bytes[sizeof(in6_addr)];
+      if ((!v4 && expr.text != "inet6_addr") ||
+          inet_pton(v4 ? AF_INET : AF_INET6, address.c_str(), bytes) != 1) {
+        return CallError(absl::StrCat("no address: ", expr.text, "(\"", address, "\")"));
+      }
+      value->Add(bytes, v4 ? sizeof(in_addr) : sizeof(in6_addr));
+      return absl::OkStatus();
+    }
     default: return CallError("Bad type; expected: list, string or struct");
   }
 }

@@ -1,4 +1,4 @@
-// Calls that make, name and end sockets, and poll.
+// Calls that make, name and end sockets.
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -12,16 +12,6 @@
 
 namespace sockbed::packetdrill {
 namespace {
-
-// Evaluates arguments [from, from + count) as integers.
-absl::Status Values(const Call& call, size_t from, std::vector<int64_t>* values) {
-  for (size_t i = from; i < call.arguments.size(); ++i) {
-    const absl::StatusOr<int64_t> value = ValueOf(call.arguments[i]);
-    if (!value.ok()) return value.status();
-    values->push_back(*value);
-  }
-  return absl::OkStatus();
-}
 
 int ScriptFd(const Expr& expr) { return static_cast<int>(expr.number); }
 
@@ -43,7 +33,7 @@ bool SamePeer(const sockaddr_storage& a, const sockaddr_storage& b) {
 
 absl::Status Calls::Socket(const Call& call, PendingCall* pending) {
   std::vector<int64_t> values;
-  absl::Status status = Values(call, 1, &values);
+  absl::Status status = ValuesFrom(call, 1, &values);
   if (!status.ok()) return status;
   const bool v4 = config_.ip_version == IpVersion::kIpv4;
   int domain = v4 ? AF_INET : AF_INET6;
@@ -132,6 +122,7 @@ absl::Status Calls::Connect(const Call& call, PendingCall* pending) {
     return status;
   }
   connections_->OnConnect(script);
+  if (Tracked* tracked = connections_->Find(script)) tracked->connected = true;
   pending->body = [=] {
     return int64_t{uapi::connect(fd, reinterpret_cast<const sockaddr*>(&address), length)};
   };
@@ -162,7 +153,7 @@ absl::Status Calls::Fcntl(const Call& call, PendingCall* pending) {
   int fd;
   if (absl::Status status = Live(call.arguments[0], &fd); !status.ok()) return status;
   std::vector<int64_t> values;
-  if (absl::Status status = Values(call, 1, &values); !status.ok()) return status;
+  if (absl::Status status = ValuesFrom(call, 1, &values); !status.ok()) return status;
   values.resize(2);
   pending->body = [fd, command = static_cast<int>(values[0]), argument = values[1]] {
     return int64_t{uapi::fcntl(fd, command, argument)};
@@ -190,40 +181,6 @@ absl::Status Calls::Ioctl(const Call& call, PendingCall* pending) {
   pending->output = [answer, wanted = *expected] {
     if (*answer == wanted) return absl::OkStatus();
     return CallError(absl::StrCat("Bad ioctl value: expected: ", wanted, " actual: ", *answer));
-  };
-  return absl::OkStatus();
-}
-
-absl::Status Calls::Poll(const Call& call, PendingCall* pending) {
-  const Expr& list = call.arguments[0];
-  if (list.kind != Expr::Kind::kArray) return CallError("Bad type; expected: list of pollfd");
-  std::vector<int64_t> values;
-  if (absl::Status status = Values(call, 1, &values); !status.ok()) return status;
-  auto fds = std::make_shared<std::vector<pollfd>>();
-  std::vector<int64_t> wanted;
-  for (const Expr& entry : list.parts) {
-    const Expr* const fd = FieldOf(entry, "fd", 0);
-    const Expr* const events = FieldOf(entry, "events", 1);
-    const Expr* const revents = FieldOf(entry, "revents", 2);
-    if (fd == nullptr || events == nullptr) return CallError("a pollfd needs fd and events");
-    pollfd& made = fds->emplace_back();
-    if (absl::Status status = Live(*fd, &made.fd); !status.ok()) return status;
-    const absl::StatusOr<int64_t> asked = ValueOf(*events);
-    const absl::StatusOr<int64_t> told = revents != nullptr ? ValueOf(*revents) : int64_t{0};
-    if (!asked.ok() || !told.ok()) return asked.ok() ? told.status() : asked.status();
-    made.events = static_cast<int16_t>(*asked);
-    wanted.push_back(*told);
-  }
-  pending->body = [fds, count = values[0], limit = static_cast<int>(values[1])] {
-    return int64_t{uapi::poll(fds->data(), static_cast<nfds_t>(count), limit)};
-  };
-  pending->output = [fds, wanted] {
-    for (size_t i = 0; i < wanted.size(); ++i) {
-      if ((*fds)[i].revents == wanted[i]) continue;
-      return CallError(absl::StrCat("Expected revents ", wanted[i], " of entry ", i, " but got ",
-                                    (*fds)[i].revents));
-    }
-    return absl::OkStatus();
   };
   return absl::OkStatus();
 }

@@ -44,6 +44,12 @@ bool SetAddress(const std::string& text, std::string* address, int* prefix_len) 
   return prefix_len != nullptr && ToNumber(text.substr(slash + 1), 0, 128, prefix_len);
 }
 
+bool SetLinkLocal(const std::string& text, std::string* address) {
+  const absl::StatusOr<Address> parsed = ParseAddressText(text);
+  *address = text;
+  return parsed.ok() && parsed->v6() && parsed->bytes[0] == 0xfe && parsed->bytes[1] >> 6 == 2;
+}
+
 bool SetNetmask(const std::string& text, Config* config) {
   const absl::StatusOr<Address> mask = ParseAddressText(text);
   if (!mask.ok()) return false;
@@ -95,6 +101,10 @@ std::map<std::string, Setter> ValueOptions() {
                        Config* c) { return SetAddress(v, &c->remote_ip, &c->remote_prefix_len); }},
       {"gateway_ip",
        [](const std::string& v, Config* c) { return SetAddress(v, &c->gateway_ip, nullptr); }},
+      {"local_linklocal_ip",
+       [](const std::string& v, Config* c) { return SetLinkLocal(v, &c->local_linklocal_ip); }},
+      {"gateway_linklocal_ip",
+       [](const std::string& v, Config* c) { return SetLinkLocal(v, &c->gateway_linklocal_ip); }},
       {"netmask_ip", SetNetmask},
       {"bind_port", NumberIn(&Config::bind_port, 1, 65535)},
       {"connect_port", NumberIn(&Config::connect_port, 1, 65535)},

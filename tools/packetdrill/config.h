@@ -20,6 +20,7 @@ enum class IpVersion : uint8_t { kIpv4, kIpv6, kIpv4Mapped };
 struct Config {
   IpVersion ip_version = IpVersion::kIpv4;
   std::string local_ip, remote_ip, gateway_ip;  // empty: by the IP version
+  std::string local_linklocal_ip = "fe80::1", gateway_linklocal_ip = "fe80::2";  // IPv6
   int local_prefix_len = 0, remote_prefix_len = 0;
   uint16_t bind_port = 8080;
   uint16_t connect_port = 8080;

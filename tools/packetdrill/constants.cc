@@ -6,6 +6,7 @@
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -94,6 +95,10 @@ constexpr Symbol kSymbols[] = {
     SOCKBED_SAME(IPV6_V6ONLY),
     SOCKBED_SAME(IPV6_RECVTCLASS),
     SOCKBED_SAME(IPV6_RECVHOPLIMIT),
+    SOCKBED_SAME(IPV6_HOPLIMIT),
+    SOCKBED_SAME(IPV6_RECVPKTINFO),
+    SOCKBED_SAME(IPV6_DONTFRAG),
+    SOCKBED_SAME(IPV6_MTU),
     {"IPV6_USE_MIN_MTU", kIpv6UseMinMtu},
     {"IP_DONTFRAG", kIpDontFrag},
     {"IP_RECVDSTADDR", kIpRecvDstAddr},
@@ -181,6 +186,17 @@ constexpr Symbol kSymbols[] = {
     {"POLLWRNORM", 0x100},
     {"POLLWRBAND", 0x200},
     {"POLLINIGNEOF", 0x8000},
+    {"EPOLLIN", EPOLLIN},
+    {"EPOLLOUT", EPOLLOUT},
+    {"EPOLLPRI", EPOLLPRI},
+    {"EPOLLERR", EPOLLERR},
+    {"EPOLLHUP", EPOLLHUP},
+    {"EPOLLRDHUP", EPOLLRDHUP},
+    {"EPOLLET", EPOLLET},
+    {"EPOLLONESHOT", EPOLLONESHOT},
+    SOCKBED_SAME(EPOLL_CTL_ADD),
+    SOCKBED_SAME(EPOLL_CTL_DEL),
+    SOCKBED_SAME(EPOLL_CTL_MOD),
     {"SCM_RIGHTS", SCM_RIGHTS},
     {"NULL", 0},
     // Errors.

@@ -12,6 +12,8 @@
 
 namespace sockbed::packetdrill {
 
+inline constexpr uint8_t kRouterAdvertisement = 134;  // of ICMPv6
+
 // Numbers of names, or of "type_N" and "code_N"; nothing for others. An empty code is 0.
 std::optional<uint8_t> IcmpType(const std::string& name, bool v6);
 std::optional<uint8_t> IcmpCode(uint8_t type, const std::string& name, bool v6);

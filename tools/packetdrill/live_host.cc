@@ -86,6 +86,12 @@ absl::Status LiveHost::Configure(const LiveHostOptions& options) {
   const int error = v6 ? in6_ifadd(ifp_, ToIn6Addr(options.local), prefix_len)
                        : in_ifadd(ifp_, ToInAddr(options.local), prefix_len);
   if (error != 0) return Refused("local_ip", error);
+  if (v6 && options.local_linklocal.v6()) {
+    const in6_addr scoped = in6_setscope(ToIn6Addr(options.local_linklocal), ifp_->if_index);
+    if (const int refused = in6_ifadd(ifp_, scoped, 64)) {
+      return Refused("local_linklocal_ip", refused);
+    }
+  }
   const RouteSpec route = {.dest = ToInet(options.remote_net),
                            .family = static_cast<sa_family_t>(v6 ? AF_INET6 : AF_INET),
                            .plen = static_cast<uint8_t>(options.remote_prefix_len),

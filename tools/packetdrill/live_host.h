@@ -36,6 +36,7 @@ struct LiveHostOptions {
   uint32_t mtu = 1500;
   Address local;
   int local_prefix_len = 16;
+  Address local_linklocal;  // beside `local`, if that is one of IPv6
   Address gateway;
   Address remote_net;
   int remote_prefix_len = 24;

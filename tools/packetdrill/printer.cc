@@ -164,11 +164,11 @@ std::string FlagText(uint16_t flags, bool ace) {
     if ((flags >> bit & 1) != 0) text += kLetters[bit];
   }
   const int count = flags >> 6 & 7;
-  if (ace) {
+  if (ace && (flags & kAck) != 0) {  // without a dot there is no place for it
     // The digit stands behind the dot, which is always last but for U.
     const bool urgent = (flags & kUrg) != 0;
     if (urgent) text.erase(text.size() - 1);
-    if (urgent) text.insert((flags & kAck) != 0 ? text.size() - 1 : text.size(), "U");
+    if (urgent) text.insert(text.size() - 1, "U");
     return absl::StrCat(text, count);
   }
   if ((flags & kEce) != 0) text += 'E';

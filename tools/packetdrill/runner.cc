@@ -43,6 +43,7 @@ absl::StatusOr<LiveHostOptions> HostOptionsOf(const Config& config, const RunOpt
   }
   live.local = *local;
   live.gateway = *gateway;
+  live.local_linklocal = *ParseAddressText(config.local_linklocal_ip);
   live.remote_net = *remote;
   for (int bit = live.remote_prefix_len; bit < live.remote_net.length * 8; ++bit) {
     live.remote_net.bytes[static_cast<size_t>(bit / 8)] &= static_cast<uint8_t>(~(0x80 >> bit % 8));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tools/packetdrill/icmp_names.h"
+
 namespace sockbed::packetdrill {
 namespace {
 
@@ -100,7 +102,14 @@ Tracked* Connections::StartPseudoConnection(const Packet& packet) {
   return under_test_;
 }
 
+bool Connections::IsRouters(const Packet& packet) const {
+  const auto* icmp = std::get_if<IcmpPart>(&packet.body);
+  return icmp != nullptr && config_.v6_packets() &&
+         IcmpType(icmp->type, true) == kRouterAdvertisement;
+}
+
 absl::StatusOr<Tracked*> Connections::ForInbound(const Packet& packet) {
+  if (IsRouters(packet)) return &router_;
   if (under_test_ == nullptr || !Fits(packet, *under_test_)) return NoSocket();
   if (!under_test_->has_peer) return StartPseudoConnection(packet);
   OnInject(packet, under_test_);

@@ -38,6 +38,7 @@ struct Tracked {
   uint8_t protocol = kTcp;
   Phase phase = Phase::kNew;
   bool has_peer = false;
+  bool connected = false;  // connect() has fixed the peer
   Address local, remote;
   uint16_t local_port = 0, remote_port = 0;  // live; local 0: not known yet
 
@@ -86,12 +87,14 @@ class Connections {
 
  private:
   Tracked* StartPseudoConnection(const Packet& packet);
+  bool IsRouters(const Packet& packet) const;
 
   const Config& config_;
   Address local_, remote_;
   uint16_t next_remote_port_ = 50000;
   std::vector<std::unique_ptr<Tracked>> all_;
   Tracked* under_test_ = nullptr;
+  Tracked router_;  // of lines that are about no connection: what routers advertise
 };
 
 }  // namespace sockbed::packetdrill

@@ -144,6 +144,20 @@ std::vector<uint8_t> Quote(const std::optional<Quotation>& quotation, const Trac
   return bytes;
 }
 
+// A router tells the link's MTU, and nothing of itself: all lifetimes are 0 (RFC 4861 4.2, 4.6.4).
+absl::Status RouterSays(const IcmpPart& line, const Config& config, WirePacket* live) {
+  constexpr uint8_t kMtuOption = 5;
+  if (!line.mtu) return Bad("a router advertisement needs an MTU");
+  live->source = *ParseAddressText(config.gateway_linklocal_ip);
+  live->destination = *ParseAddressText(config.local_linklocal_ip);
+  live->icmp_rest = 0;
+  live->payload.assign(16, 0);
+  live->payload[8] = kMtuOption;
+  live->payload[9] = 1;  // in units of 8 bytes
+  Store32(&live->payload[12], static_cast<uint32_t>(line.mtu->value));
+  return absl::OkStatus();
+}
+
 absl::Status IcmpToLive(const IcmpPart& line, const Config& config, const Tracked& tracked,
                         WirePacket* live) {
   const bool v6 = config.v6_packets();
@@ -161,9 +175,7 @@ absl::Status IcmpToLive(const IcmpPart& line, const Config& config, const Tracke
     live->icmp_rest = static_cast<uint32_t>(line.mtu->value);
   }
   if (line.id) live->icmp_rest = static_cast<uint32_t>(line.id->value) << 16;
-  if (v6 && *type == 134) {
-    return absl::UnimplementedError("router advertisements are not part of this runner");
-  }
+  if (v6 && *type == kRouterAdvertisement) return RouterSays(line, config, live);
   const std::array<uint8_t, 5> errors4 = {3, 4, 5, 11, 12};
   const bool quotes =
       v6 ? *type < 128 : std::find(errors4.begin(), errors4.end(), *type) != errors4.end();
