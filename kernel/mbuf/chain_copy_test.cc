@@ -205,5 +205,12 @@ TEST_F(ChainCopyTest, DevgetRefusesWhatHasNoPlace) {
   EXPECT_EQ(m_devget("", 0, 0)->m_pkthdr.len, 0);
 }
 
+TEST_F(ChainCopyTest, CopybackNeverShrinksThePacket) {
+  MbufPtr m = Chain({100});
+  m->m_pkthdr.len = 500;  // more than there is: not m_copyback's to correct
+  EXPECT_EQ(m_copyback(m.get(), 10, 5, "hello", M_DONTWAIT), 0);
+  EXPECT_EQ(m->m_pkthdr.len, 500);
+}
+
 }  // namespace
 }  // namespace sockbed

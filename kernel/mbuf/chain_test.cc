@@ -470,5 +470,12 @@ TEST_F(ChainTest, CatpktKeepsTheHeadersRight) {
   m_check(m.get());
 }
 
+TEST_F(ChainTest, CatCopiesWhatJustFits) {
+  MbufPtr m = Chain({100}, false);
+  m_cat(m.get(), Chain({m_trailingspace(m.get())}, false));
+  EXPECT_EQ(m->m_next, nullptr);
+  EXPECT_EQ(m_trailingspace(m.get()), 0);
+}
+
 }  // namespace
 }  // namespace sockbed

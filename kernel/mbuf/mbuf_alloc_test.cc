@@ -179,6 +179,10 @@ TEST_F(MbufAllocTest, OwnStorageIsWritableOnlyIfSaidSo) {
   MEXTADD(m.get(), buf, sizeof buf, M_EXTWR, fn, &released);
   EXPECT_FALSE(M_READONLY(m.get()));
   EXPECT_EQ(m_trailingspace(m.get()), 100);
+
+  m = m_get(M_DONTWAIT, MT_DATA);
+  MEXTADD(m.get(), buf, sizeof buf, M_EXTWR | M_BCAST, fn, &released);
+  EXPECT_EQ(m->m_flags, M_EXT | M_EXTWR) << "no other flag is the storage's";
 }
 
 // Three sharers freed in every order: released once, by the last; the last but one leaves the

@@ -180,5 +180,14 @@ TEST_F(MbufQueueTest, SetMaxlenDoesNotTrim) {
   EXPECT_TRUE(mq_full(&mq_));
 }
 
+TEST_F(MbufListTest, EnqueueCutsWhatTheLastQueueLeft) {
+  mbuf_list ml;
+  MbufPtr m = Chain({1});
+  MbufPtr stranger = Chain({2});
+  m->m_nextpkt = stranger.get();
+  ml_enqueue(&ml, std::move(m));
+  EXPECT_EQ(MBUF_LIST_NEXT(MBUF_LIST_FIRST(&ml)), nullptr);
+}
+
 }  // namespace
 }  // namespace sockbed
