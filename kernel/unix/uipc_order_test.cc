@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include <string>
+#include <vector>
 
 #include "kernel/unix/unix_test_host.h"
 
@@ -54,6 +55,28 @@ TEST_F(UnixOrderTest, BindMindsTheLengthBeforeTheFamilyBeforeTheEnd) {
     EXPECT_EQ(sobind(so, nam.get(), curproc()), EAFNOSUPPORT) << "and it has no end either";
     soclose(so);
   });
+}
+
+TEST_F(UnixOrderTest, BoundSocketIsSoBeforeTheAddressIsLookedAt) {
+  InProcess([] {
+    socket* so = CreateLocal(SOCK_STREAM);
+    ASSERT_EQ(Bind(so, "/tmp/first"), 0);
+    const MbufPtr nam = UnixAddress("/tmp/second");
+    mtod<sockaddr_un>(nam.get())->sun_family = AF_INET;
+    EXPECT_EQ(sobind(so, nam.get(), curproc()), EINVAL);
+    soclose(so);
+  });
+}
+
+TEST_F(UnixOrderTest, WhatIsThereIsSeenBeforeThePermissionToMakeIt) {
+  InProcess(
+      [] {
+        socket* so = CreateLocal(SOCK_STREAM);
+        EXPECT_EQ(Bind(so, "/var/run"), EADDRINUSE);
+        EXPECT_EQ(Bind(so, "/var/new"), EACCES);
+        soclose(so);
+      },
+      kUser);
 }
 
 TEST_F(UnixOrderTest, BindPassesOnWhatTheLookupSays) {
@@ -324,6 +347,65 @@ TEST_F(UnixOrderTest, EndsOfAPairAreNameless) {
       CloseLocalPair(pair);
     }
   });
+}
+
+// --- The protocol's own checks, which the layer above mostly anticipates. ---
+
+TEST_F(UnixOrderTest, ProtocolItselfRefusesToSendFromADirectionThatIsShut) {
+  InProcess([] {
+    const auto pair = CreateLocalPair(SOCK_STREAM);
+    const auto send = [](socket* so) {
+      return so->so_proto->pr_usrreqs->pru_send(so, MbufWith("x"), nullptr, nullptr);
+    };
+    socantsendmore(pair.first);
+    EXPECT_EQ(send(pair.first), EPIPE);
+    EXPECT_EQ(pair.second->so_rcv.sb_cc, 0u);
+    CloseLocalPair(pair);
+    socket* datagram = CreateLocal(SOCK_DGRAM);
+    EXPECT_EQ(send(datagram), ENOTCONN);
+    soclose(datagram);
+  });
+}
+
+TEST_F(UnixOrderTest, SmallMessagesOfSeqpacketAreNotRunTogether) {
+  InProcess([] {
+    const auto pair = CreateLocalPair(SOCK_SEQPACKET);
+    EXPECT_EQ(Write(pair.first, "ab"), 0);
+    EXPECT_EQ(Write(pair.first, "cd"), 0);
+    EXPECT_EQ(Receive(pair.second, 10).data, "ab");
+    EXPECT_EQ(Receive(pair.second, 10).data, "cd");
+    CloseLocalPair(pair);
+  });
+}
+
+// --- What the trace tells of the order. ---
+
+TEST_F(UnixOrderTest, ConnectorIsConnectedBeforeItsServer) {
+  InProcess([] {
+    socket* head = CreateLocalListener("/tmp/server");
+    socket* client = CreateLocal(SOCK_STREAM);
+    ASSERT_EQ(ConnectTo(client, "/tmp/server"), 0);
+    soclose(client);
+    soclose(head);
+  });
+  std::vector<uint64_t> connected;
+  for (const Record& record : RecordsOf(SocketEvent::kState)) {
+    if ((record.args[1] & SS_ISCONNECTED) != 0) connected.push_back(record.object);
+  }
+  EXPECT_EQ(connected, (std::vector<uint64_t>{2, 3}));
+}
+
+TEST_F(UnixOrderTest, AbortedConnectionSaysSo) {
+  InProcess([] {
+    socket* head = CreateLocalListener("/tmp/server");
+    socket* client = CreateLocal(SOCK_STREAM);
+    ASSERT_EQ(ConnectTo(client, "/tmp/server"), 0);
+    soclose(head);
+    soclose(client);
+  });
+  const std::vector<Record> errors = RecordsOf(SocketEvent::kError);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0].args[1], static_cast<uint64_t>(ECONNABORTED));
 }
 
 }  // namespace

@@ -141,6 +141,12 @@ TEST_F(RightsTest, MalformedMessagesAreInvalid) {
     mtod<cmsghdr>(m.get())->cmsg_len = 8;
     m->m_len = 8;
     EXPECT_EQ(send(std::move(m)), EINVAL);
+    m = RightsMessage({});
+    mtod<cmsghdr>(m.get())->cmsg_len = 12;
+    EXPECT_EQ(send(std::move(m)), EINVAL) << "less than a header, padded to one";
+    m = RightsMessage({a});
+    m->m_next = RightsMessage({a}).release();
+    EXPECT_EQ(send(std::move(m)), EINVAL) << "two of them";
     m = RightsMessage({a});
     m->m_len = 20;
     EXPECT_EQ(send(std::move(m)), 0) << "without padding";
@@ -179,6 +185,14 @@ TEST_F(RightsTest, TooManyReferencesAreADeadlock) {
     EXPECT_EQ(Pass(a, {a}), EDEADLK);
     fp->f_count = count;
     EXPECT_EQ(InFlight(), 0);
+  });
+}
+
+TEST_F(RightsTest, TooManyInFlightIsSeenBeforeTooManyForACluster) {
+  ASSERT_EQ(host().sysctls.Set("kern.maxfiles", 39), 0);
+  InProcess([] {
+    const auto [a, b] = PairFds();
+    EXPECT_EQ(Pass(a, std::vector<int>(128, a)), EMFILE);
   });
 }
 

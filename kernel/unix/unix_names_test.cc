@@ -68,6 +68,8 @@ TEST_F(NamesTest, LongNamesAreRefused) {
     std::string path;
     while (path.size() <= 1024) path += "/tmp/..";
     EXPECT_EQ(Look(path), ENAMETOOLONG);
+    EXPECT_EQ(Look("/tmp" + std::string(1020, '/')), 0);
+    EXPECT_EQ(Look("/tmp" + std::string(1021, '/')), ENAMETOOLONG);
     EXPECT_EQ(names().Symlink(std::string(1025, 'x'), "/tmp/link"), ENAMETOOLONG);
   });
 }
@@ -141,6 +143,14 @@ TEST_F(NamesTest, NewNodeBelongsToItsMakerUnderTheUmask) {
         EXPECT_EQ(Node("/tmp/private")->v_mode, 0700u);
       },
       kUser);
+}
+
+TEST_F(NamesTest, NewNodeIsOfItsDirectorysGroup) {
+  InProcess([this] {
+    ASSERT_EQ(names().Chown("/tmp", 0, 55), 0);
+    ASSERT_EQ(Sock("/tmp/socket"), 0);
+    EXPECT_EQ(Node("/tmp/socket")->v_gid, 55u);
+  });
 }
 
 TEST_F(NamesTest, EachProcessHasItsOwnDirectory) {
