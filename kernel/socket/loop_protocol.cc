@@ -206,6 +206,7 @@ void Note(const socket* so, const mbuf* m) {
   ++loop.send_calls;
   loop.sent_options.push_back(so->so_options);
   loop.sent_lengths.push_back(m_length(m));
+  loop.sent_hints.push_back((so->so_state & SS_ISSENDING) != 0);
 }
 
 int loop_send(socket* so, MbufPtr m, mbuf*, MbufPtr control) {

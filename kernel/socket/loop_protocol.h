@@ -58,7 +58,8 @@ struct LoopHost {
   int rcvd_calls = 0;             // of streams
   std::vector<int> sent_options;  // so_options seen by each send
   std::vector<int> sent_lengths;
-  int last_option = 0;  // name of the last option offered to pr_ctloutput
+  std::vector<bool> sent_hints;  // SS_ISSENDING seen by each send
+  int last_option = 0;           // name of the last option offered to pr_ctloutput
 };
 
 inline LoopPcb* LoopPcbOf(socket* so) { return static_cast<LoopPcb*>(so->so_pcb); }

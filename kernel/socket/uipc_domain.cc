@@ -16,6 +16,7 @@ const domain* FindDomain(int family) {
 }  // namespace
 
 void domain_register(HostBase& host, const domain* dom) {
+  KASSERT(dom->dom_family != AF_UNSPEC);  // whoever looks for none finds none
   DomainList& domains = HostLocal<SocketHost>::Of(host).domains;
   for (const domain* other : domains) KASSERT(other->dom_family != dom->dom_family);
   domains.push_back(dom);
@@ -31,7 +32,6 @@ const protosw* pffindtype(int family, int type) {
 }
 
 const protosw* pffindproto(int family, int protocol, int type) {
-  if (family == AF_UNSPEC) return nullptr;
   const domain* dom = FindDomain(family);
   if (dom == nullptr) return nullptr;
   const protosw* wildcard = nullptr;
