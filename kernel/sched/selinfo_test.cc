@@ -150,5 +150,15 @@ TEST_F(SelinfoTest, SleepShowsAsPollInTheReport) {
   EXPECT_EQ(sleepers(host())[0].wmesg, "poll");
 }
 
+TEST_F(SelinfoTest, WaitThatIsOverLeavesNoRecordOnAnyFile) {
+  Spawn("poller", [&] {
+    EXPECT_EQ(Poll({&a_, &b_}, 1), -1);
+    EXPECT_TRUE(a_.sel.empty() && b_.sel.empty());
+    order_ += 'p';
+  });
+  Run();
+  EXPECT_EQ(order_, "p");
+}
+
 }  // namespace
 }  // namespace sockbed

@@ -410,5 +410,55 @@ TEST_F(SignalTest, KernelProgramThatIgnoresTheErrorIsUnwoundInTheEnd) {
   EXPECT_EQ(machine().now(), 0);
 }
 
+// A signal with the ids of whoever wants to send it, to a process with others; whether it came.
+class CsignalTest : public SignalTest {
+ protected:
+  bool Comes(const ucred& to, uid_t uid, uid_t euid) {
+    results_.clear();
+    proc* const p = SpawnWith({.name = "target",
+                               .main =
+                                   [this] {
+                                     results_.push_back(tsleep(this, PSOCK | PCATCH, "test", 0));
+                                     return 0;
+                                   },
+                               .cred = to});
+    Spawn("sender", [pid = p->p_pid, uid, euid] { csignal(pid, SIGINT, uid, euid); });
+    Run();
+    const bool came = !results_.empty();
+    Spawn("root", [pid = p->p_pid] { csignal(pid, SIGKILL, 0, 0); });
+    Run();
+    return came;
+  }
+};
+
+TEST_F(CsignalTest, EitherIdOfTheSenderMayBeAnyOfTheTargets) {
+  const ucred target = {.cr_uid = 1, .cr_ruid = 2, .cr_svuid = 3};
+  for (const uid_t id : {1u, 2u, 3u}) {
+    EXPECT_TRUE(Comes(target, id, 9)) << id;
+    EXPECT_TRUE(Comes(target, 9, id)) << id;
+  }
+  EXPECT_FALSE(Comes(target, 9, 9));
+  EXPECT_FALSE(Comes(target, 0, 9)) << "the real id alone makes no superuser";
+  EXPECT_TRUE(Comes(target, 9, 0));
+}
+
+TEST_F(SignalTest, ContinueDropsPendingStopsAndAStopDropsAPendingContinue) {
+  proc* p = Sleeper(/*flags=*/0);  // which looks at neither before it is woken
+  p->p_sigmask = SigBit(SIGTSTP) | SigBit(SIGCONT);
+  Catch(p, SIGCONT, 'c');
+  Spawn("sender", [p] {
+    psignal(p, SIGTSTP);
+    EXPECT_NE(p->p_siglist & SigBit(SIGTSTP), 0u);
+    psignal(p, SIGCONT);
+    EXPECT_EQ(p->p_siglist & (SigBit(SIGTSTP) | SigBit(SIGCONT)), SigBit(SIGCONT));
+    psignal(p, SIGTSTP);
+    EXPECT_EQ(p->p_siglist & (SigBit(SIGTSTP) | SigBit(SIGCONT)), SigBit(SIGTSTP));
+    psignal(p, SIGKILL);
+  });
+  Run();
+  Spawn("waker", [this] { wakeup(this); });
+  Run();
+}
+
 }  // namespace
 }  // namespace sockbed

@@ -40,6 +40,12 @@ TEST_F(SynchTest, WakeupEndsTheSleepWithZero) {
   EXPECT_EQ(results_, std::vector<int>{0});
 }
 
+TEST_F(SynchTest, SleeperRemembersItsPriorityWithoutTheFlags) {
+  proc* const p = Spawn("p", [&] { (void)tsleep(&a_, PWAIT | PCATCH, "test", 0); });
+  Run();
+  EXPECT_EQ(p->p_priority, PWAIT);
+}
+
 TEST_F(SynchTest, LimitEndsTheSleepOnATickBoundary) {
   Sleeper('1', &a_, 3);
   Run();
@@ -321,8 +327,8 @@ TEST_F(SynchTest, FaultsSignalAtTheBeginAndAtTheEndOfASleep) {
       Run();
       EXPECT_EQ(results_, std::vector<int>{EINTR});
       const int signo = site == Site::kSleepKill ? SIGKILL : SIGUSR1;
-      const Record exit = ordinal == 1 ? RecordsOf(SchedEvent::kExit).front()
-                                       : RecordsOf(SchedEvent::kExit).back();
+      const Record exit =
+          ordinal == 1 ? RecordsOf(SchedEvent::kExit).front() : RecordsOf(SchedEvent::kExit).back();
       EXPECT_EQ(exit.args[1], static_cast<uint64_t>(signo));
       Boot({});
     }
@@ -397,6 +403,12 @@ TEST_F(SynchDeathTest, BadArgumentsPanic) {
   EXPECT_DEATH(in_process([&] { (void)tsleep(&a_, PSOCK, "toolong8", 0); }), "kWmesgMax");
   EXPECT_DEATH(in_process([&] { (void)tsleep_nsec(&a_, PSOCK, "test", 0); }), "nsecs > 0");
   EXPECT_DEATH(in_process([&] { wakeup(&nowake); }), "nowake");
+  EXPECT_DEATH(in_process([] {
+                 rwlock rwl = {};
+                 rw_enter_write(&rwl);
+                 (void)rwsleep(&rwl, &rwl, PSOCK, "test", 0);
+               }),
+               "ident != rwl");
 }
 
 }  // namespace

@@ -330,6 +330,18 @@ TEST_F(TimeoutTest, EachAddAndDelIsRecordedAndAFiringNamesItsAdd) {
   EXPECT_EQ(fires[0].cause, adds[1].id);
 }
 
+TEST_F(TimeoutTest, HasNotStartedSinceItsLatestAdd) {
+  Named to(this, 'a');
+  const HostScope on_host(host());
+  timeout_add(&to, 1);
+  Run();
+  EXPECT_TRUE(timeout_triggered(&to));
+  timeout_add_nsec(&to, 1);
+  EXPECT_FALSE(timeout_triggered(&to));
+  EXPECT_EQ(RecordsOf(SchedEvent::kTimeoutAdd).back().args[0], 1u) << "a tick at least";
+  Run();
+}
+
 TEST_F(TimeoutTest, FiringInAProcessNamesItsAddToo) {
   timeout to;
   timeout_set_proc(
