@@ -21,6 +21,7 @@ const char* CommentOf(PacketFate fate) {
     case PacketFate::kDroppedByLoss: return "dropped by the link (loss)";
     case PacketFate::kDroppedByQueue: return "dropped: the transmit queue was full";
     case PacketFate::kCorrupted: return "one bit flips on the way";
+    case PacketFate::kTruncated: return "its end is missing at arrival";
     case PacketFate::kDuplicated: return "delivered twice";
     case PacketFate::kReordered: return "held back, others overtake it";
     case PacketFate::kSent:

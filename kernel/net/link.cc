@@ -51,13 +51,15 @@ struct Link::Fate {
   bool duplicated = false;
   bool reordered = false;
   bool corrupted = false;
+  bool truncated = false;
   bool delayed = false;
   SimTime extra_ns = 0;
 
-  bool eventful() const { return duplicated || reordered || corrupted || delayed; }
+  bool eventful() const { return duplicated || reordered || corrupted || truncated || delayed; }
   PacketFate tapped() const {
     if (lost) return PacketFate::kDroppedByLoss;
     if (corrupted) return PacketFate::kCorrupted;
+    if (truncated) return PacketFate::kTruncated;
     if (duplicated) return PacketFate::kDuplicated;
     return reordered ? PacketFate::kReordered : PacketFate::kSent;
   }
@@ -170,6 +172,7 @@ Link::Fate Link::DrawFate(Direction& d, uint64_t number) {
   fate.duplicated = happens(Site::kLinkDuplicate, options.duplicate);
   fate.reordered = happens(Site::kLinkReorder, options.reorder);
   fate.corrupted = happens(Site::kLinkCorrupt, options.corrupt);
+  fate.truncated = happens(Site::kLinkTruncate, 0);
   fate.delayed = happens(Site::kLinkDelay, 0);
   if (options.jitter_ns != 0) {
     fate.extra_ns += static_cast<SimTime>(
@@ -245,6 +248,7 @@ void Link::Carry(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, cons
   MbufPtr twin;
   if (fate.duplicated) twin = m_copym(m.get(), 0, M_COPYALL, M_DONTWAIT);
   if (fate.corrupted) m = Corrupt(d, std::move(m), number);
+  if (fate.truncated && m != nullptr) m = Truncate(d, std::move(m), number);
   const int lost = (m == nullptr ? 1 : 0) + (fate.duplicated && twin == nullptr ? 1 : 0);
   for (int i = 0; i < lost; ++i) {
     Drop(d, NetDrop::kMemory, &d.counters.dropped_memory, number, bytes);
@@ -261,6 +265,7 @@ void Link::NoteFate(Direction& d, uint64_t number, int bytes, SimTime arrives, c
   } kinds[] = {{fate.duplicated, Site::kLinkDuplicate, &d.counters.duplicated},
                {fate.reordered, Site::kLinkReorder, &d.counters.reordered},
                {fate.corrupted, Site::kLinkCorrupt, &d.counters.corrupted},
+               {fate.truncated, Site::kLinkTruncate, &d.counters.truncated},
                {fate.delayed, Site::kLinkDelay, &d.counters.delayed}};
   for (const auto& kind : kinds) {
     if (!kind.befell) continue;
@@ -284,6 +289,18 @@ MbufPtr Link::Corrupt(Direction& d, MbufPtr m, uint64_t number) {
   if (copy == nullptr) return nullptr;
   const uint64_t bit = DrawBelow(d, number, DrawOf::kBit, static_cast<uint64_t>(copy->m_len) * 8);
   copy->m_data[bit / 8] = static_cast<char>(copy->m_data[bit / 8] ^ (1 << (bit % 8)));
+  copy->m_pkthdr.csum_flags &= static_cast<uint16_t>(~kChecksumFlags);
+  return copy;
+}
+
+// A private copy without its last bytes: at least one is missing, and one is left. Null: no memory.
+MbufPtr Link::Truncate(Direction& d, MbufPtr m, uint64_t number) {
+  if (m->m_pkthdr.len < 2) return m;
+  if_finish_checksums(d.from, m.get());
+  MbufPtr copy = m_dup_pkt(m.get(), max_linkhdr, M_DONTWAIT);
+  if (copy == nullptr) return nullptr;
+  const auto most = static_cast<uint64_t>(copy->m_len - 1);
+  m_adj(copy.get(), -1 - static_cast<int>(DrawBelow(d, number, DrawOf::kBit, most)));
   copy->m_pkthdr.csum_flags &= static_cast<uint16_t>(~kChecksumFlags);
   return copy;
 }

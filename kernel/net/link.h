@@ -60,7 +60,8 @@ struct LinkCounters {
   uint64_t duplicated = 0;
   uint64_t reordered = 0;
   uint64_t corrupted = 0;
-  uint64_t delayed = 0;  // by the fault point link.delay
+  uint64_t truncated = 0;  // by the fault point link.truncate
+  uint64_t delayed = 0;    // by the fault point link.delay
 };
 
 class Link {
@@ -113,6 +114,7 @@ class Link {
   struct Fate;
 
   // What is drawn for one packet under the site link.random.
+  // The bit that flips also says where a packet is cut.
   enum class DrawOf : uint8_t { kJitter, kDelay, kBit, kCount };
 
   static void AttachPointToPoint(ifnet* ifp, uint32_t number, int end);
@@ -126,6 +128,7 @@ class Link {
   static void Carry(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, const Fate& fate);
   static void NoteFate(Direction& d, uint64_t number, int bytes, SimTime arrives, const Fate& fate);
   static MbufPtr Corrupt(Direction& d, MbufPtr m, uint64_t number);
+  static MbufPtr Truncate(Direction& d, MbufPtr m, uint64_t number);
   static void Send(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, bool held_back);
   static void Drop(Direction& d, NetDrop why, uint64_t* counter, uint64_t number, int bytes);
   static void Deliver(Event* event);

@@ -137,7 +137,7 @@ TEST_F(LinkFaultsTest, WithoutMemoryForTheCopyThePacketIsDroppedAndCounted) {
 class NotingTap : public PacketTap {
  public:
   void OnPacket(const TappedPacket& tapped) override {
-    constexpr char kLetters[] = {'s', '2', 'c', 'r', 'l', 'q', 'D'};
+    constexpr char kLetters[] = {'s', '2', 'c', 't', 'r', 'l', 'q', 'D'};
     fates += kLetters[static_cast<int>(tapped.fate)];
     numbers.push_back(tapped.number);
     times.push_back(tapped.time);
@@ -167,6 +167,34 @@ TEST_F(LinkFaultsTest, ATapHearsOfEveryPacketAndItsFate) {
   EXPECT_EQ(std::vector<uint64_t>(tap.numbers.begin() + 5, tap.numbers.end()),
             (std::vector<uint64_t>{1, 3, 3, 4}));
   EXPECT_EQ(tap.times.back(), kSecond + 4 * kMillisecond);
+}
+
+TEST_F(LinkFaultsTest, ATruncatedPacketIsABeginningOfItself) {
+  fault::Plan plan({{.site = Site::kLinkTruncate}});
+  Boot({.seed = 1, .fault_plan = &plan});
+  Join({});
+  NotingTap tap;
+  link().AddTap(&tap);
+  std::string sent(1000, '\0');
+  for (size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<char>(i % 251);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(Send(sent, 0, M_IPV4_CSUM_OUT | M_UDP_CSUM_OUT), 0);
+  }
+  EXPECT_EQ(Send("x"), 0);  // of one byte none can be missed
+  Run();
+  EXPECT_EQ(tap.fates.substr(0, 20), std::string(20, 't'));
+  ASSERT_EQ(Arrivals(1).size(), 21u);
+  std::set<size_t> lengths;
+  for (size_t i = 0; i < 20; ++i) {
+    const std::string& bytes = Arrivals(1)[i].bytes;
+    EXPECT_GE(bytes.size(), 1u);
+    EXPECT_LT(bytes.size(), sent.size());
+    EXPECT_EQ(bytes, sent.substr(0, bytes.size()));
+    EXPECT_EQ(Arrivals(1)[i].csum_flags & (M_IPV4_CSUM_IN_OK | M_UDP_CSUM_IN_OK), 0);
+    lengths.insert(bytes.size());
+  }
+  EXPECT_GT(lengths.size(), 10u) << "each is cut in a place of its own";
+  EXPECT_EQ(Arrivals(1)[20].bytes, "x");
 }
 
 TEST_F(LinkFaultsTest, ATapSeesChecksumsAndTheReceiverStillNeedNotVerify) {

@@ -35,6 +35,7 @@ constexpr ValueName kFaults[] = {
     {static_cast<uint64_t>(Site::kLinkDuplicate), "duplicated"},
     {static_cast<uint64_t>(Site::kLinkReorder), "held back"},
     {static_cast<uint64_t>(Site::kLinkCorrupt), "corrupted"},
+    {static_cast<uint64_t>(Site::kLinkTruncate), "truncated"},
     {static_cast<uint64_t>(Site::kLinkDelay), "delayed"},
 };
 

@@ -20,6 +20,7 @@ enum class PacketFate : uint8_t {
   kSent,            // on its way
   kDuplicated,      // on its way, twice
   kCorrupted,       // on its way; one bit will have flipped at arrival
+  kTruncated,       // on its way; its end will be missing at arrival
   kReordered,       // on its way, held back
   kDroppedByLoss,   // the link loses it
   kDroppedByQueue,  // refused: the transmit queue is full; it never was on the wire

@@ -30,6 +30,7 @@ namespace sockbed {
   X(kLinkDuplicate, "link.duplicate", kFault, "the link delivers a packet twice")                 \
   X(kLinkReorder, "link.reorder", kFault, "a packet is held back so that later ones overtake it") \
   X(kLinkCorrupt, "link.corrupt", kFault, "one bit of the packet flips")                          \
+  X(kLinkTruncate, "link.truncate", kFault, "the end of the packet is missing")                   \
   X(kLinkDelay, "link.delay", kFault, "the packet takes extra time")                              \
   X(kSleepInterrupt, "sleep.interrupt", kFault, "an interruptible sleep ends with EINTR")         \
   X(kSleepKill, "sleep.kill", kFault, "SIGKILL comes as an interruptible sleep begins or ends")    \
