@@ -10,6 +10,7 @@
 #include "kernel/host/simulation.h"
 #include "kernel/inet/route.h"
 #include "kernel/net/if.h"
+#include "kernel/sched/sched.h"
 #include "kernel/sim/kassert.h"
 
 namespace sockbed {
@@ -20,6 +21,7 @@ constexpr EventType kTypes[] = {
     {"LINK", "{o} hosts {0:h} and {0:l}, {1:a} to {2:a}"},
     {"SAY", "\"{0:s}{1:s}{2:s}\""},
     {"SAY", "... \"{0:s}{1:s}{2:s}\""},
+    {"CRASH", "host {o}"},
 };
 
 // How much of a line one record holds.
@@ -28,6 +30,15 @@ constexpr size_t kSayPart = 24;
 // Notes how a process has ended, for the result of the run.
 void NoteExit(proc* p) {
   if (is_mainproc(p)) static_cast<Host*>(p->p_host)->NoteExit(*p);
+}
+
+// What a host that has crashed still says reaches nobody, and nobody reaches it: to its peers it is
+// silent.
+void GoSilent(HostBase& host) {
+  Emit(Room::kHost, static_cast<uint8_t>(HostRecord::kCrash), host.id);
+  for (const auto& ifp : HostLocal<NetHost>::Of(host).interfaces) {
+    if (ifp != nullptr && (ifp->if_flags & IFF_LOOPBACK) == 0) if_down(ifp.get());
+  }
 }
 
 }  // namespace
@@ -43,6 +54,7 @@ void host_boot(HostBase& base) {
   base.sysctls.Add("kern.accept_repost", {.value = &kern.accept_repost, .min = 0, .max = 1});
   base.sysctls.Add("kern.syscall_ns", {.value = &kern.syscall_ns, .min = 1, .max = kSecond});
   proc_at_exit(base, NoteExit);
+  host_at_crash(base, GoSilent);
 }
 
 std::optional<HostRoute> ParseRoute(std::string_view destination, std::string_view gateway) {
@@ -199,11 +211,8 @@ pid_t Host::SpawnProgram(std::string program, std::function<int()> main,
 bool Host::IsDaemon(pid_t pid) const { return std::ranges::binary_search(daemons_, pid); }
 
 ProcessRecord Host::RecordOf(const proc& p) const {
-  return {.host = id,
-          .host_name = name,
-          .pid = p.p_pid,
-          .name = p.p_comm,
-          .daemon = IsDaemon(p.p_pid)};
+  return {
+      .host = id, .host_name = name, .pid = p.p_pid, .name = p.p_comm, .daemon = IsDaemon(p.p_pid)};
 }
 
 void Host::NoteExit(const proc& p) {

@@ -14,10 +14,11 @@ namespace sockbed {
 
 // Object: of a host its id, of a link its number.
 enum class HostRecord : uint8_t {
-  kBoot,      // (clock offset in ns) a host is up
-  kLink,      // (host ids of both ends, addresses of both ends) a link is up
-  kSay,       // (24 characters) a program prints a line ...
-  kSayMore,   // (24 characters) ... and the rest of it
+  kBoot,     // (clock offset in ns) a host is up
+  kLink,     // (host ids of both ends, addresses of both ends) a link is up
+  kSay,      // (24 characters) a program prints a line ...
+  kSayMore,  // (24 characters) ... and the rest of it
+  kCrash,    // () a host stops for good
 };
 
 void host_describe(Trace& trace);

@@ -466,6 +466,18 @@ void proc_at_exit(HostBase& host, ProcExitHook hook) {
   HostLocal<SchedHost>::Of(host).exit_hooks.push_back(hook);
 }
 
+void host_crash(HostBase& host) {
+  const HostScope on_host(host);
+  SchedHost& sched = Sched();
+  if (std::exchange(sched.crashed, true)) return;
+  for (const HostCrashHook hook : sched.crash_hooks) hook(host);
+  proc_foreach(host, [](proc* p) { psignal(p, SIGKILL); });
+}
+
+void host_at_crash(HostBase& host, HostCrashHook hook) {
+  HostLocal<SchedHost>::Of(host).crash_hooks.push_back(hook);
+}
+
 void proc_killall(HostBase& host) {
   const HostScope scope(host);
   SchedHost& sched = Sched();

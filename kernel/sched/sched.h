@@ -1,6 +1,7 @@
 // The room as a whole: what kernel/host calls to have processes on a machine and on a host.
 //
-// Lives here:  sched_describe, sched_boot, sched_broken, sched_check.
+// Lives here:  sched_describe, sched_boot, sched_broken, sched_check,
+//              host_crash.
 // Called by:   kernel/host; unit tests of the rooms above.
 // Every room has this pair of functions, <room>_describe(Trace&) and <room>_boot(HostBase&);
 // kernel/host calls all of the first once per machine, and all of the second once per host, in the
@@ -27,6 +28,13 @@ void sched_boot(HostBase& host);
 const char* sched_broken(HostBase& host);
 // Stops the run if sched_broken has something to say.
 void sched_check(HostBase& host);
+
+// The host stops for good: tells the hooks, and kills every process, kernel threads among them. What
+// of its kernel goes on nobody may hear: seeing to that is the hooks'. Fault point host.crash calls
+// it at a return to user mode. A second crash is none.
+void host_crash(HostBase& host);
+using HostCrashHook = void (*)(HostBase& host);
+void host_at_crash(HostBase& host, HostCrashHook hook);
 
 }  // namespace sockbed
 

@@ -51,6 +51,8 @@ struct SchedHost {
   pid_t last_pid = 0;
   int64_t nprocs = 0;  // live and zombies
   std::vector<ProcExitHook> exit_hooks;
+  bool crashed = false;  // host_crash: nobody lives on, kernel threads neither
+  std::vector<void (*)(HostBase&)> crash_hooks;
 
   // Timeouts.
   int64_t timeouts = 0;

@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <utility>
 
+#include "kernel/sched/sched.h"
 #include "kernel/sched/sched_host.h"
 #include "kernel/sched/sched_trace.h"
 #include "kernel/sched/synch.h"
@@ -148,7 +149,7 @@ void TellKnotes(const proc* p, int signo) {
 
 void Post(proc* p, int signo) {
   if (p->p_exiting || p->p_stat == ProcState::kZombie) return;
-  if (p->p_system && !SchedOf(p).tearing_down) return;
+  if (p->p_system && !SchedOf(p).tearing_down && !SchedOf(p).crashed) return;
   const uint64_t bit = SigBit(signo);
   if ((bit & kStops) != 0) p->p_siglist &= ~SigBit(SIGCONT);
   if (signo == SIGCONT) p->p_siglist &= ~kStops;
@@ -230,6 +231,7 @@ void userret_slow() {
   }
   if (p->p_threxit) proc_unwind_now();
   if (fault::Fires(Site::kProcKill, Here().pid)) psignal(p, SIGKILL);
+  if (fault::Fires(Site::kHostCrash, Here().pid)) host_crash(*p->p_host);
   while (const int signo = issignal(p)) postsig(p, signo);
 }
 
