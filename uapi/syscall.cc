@@ -52,7 +52,8 @@ int64_t Leave(Sys sys, int error, int64_t value) {
   const proc* const p = curproc();
   KASSERT(error >= 0);
   KASSERT(p != nullptr);
-  if (!p->p_fd->fd_held.empty()) [[unlikely]] fd_unhold(p);
+  if (!p->p_fd->fd_held.empty()) [[unlikely]]
+    fd_unhold(p);
   const UapiRecord type = error == 0 ? UapiRecord::kReturn : UapiRecord::kError;
   Emit(Room::kUapi, static_cast<uint8_t>(type), static_cast<uint64_t>(sys),
        Shown(error == 0 ? value : error));
@@ -128,13 +129,23 @@ int UserVectors::Check() {
   return 0;
 }
 
+void UserVectors::KeepByte() {
+  int i = 0;
+  while (uio_.uio_iov[i].iov_len == 0) ++i;
+  uio_.uio_iov[i].iov_len = 1;
+  uio_.uio_iovcnt = i + 1;
+  uio_.uio_resid = total_ = 1;
+}
+
 void UserVectors::MaybeShorten(const file* fp) {
   if (fp->f_type == FileType::kEventfd || fp->f_type == FileType::kTimerfd) return;
   if (fp->f_type == FileType::kSocket) {
     const auto* so = static_cast<const struct socket*>(fp->f_data);
     if ((so->so_proto->pr_flags & PR_ATOMIC) != 0) return;
   }
-  if (total_ < 2 || !fault::Fires(Site::kSyscallShort, Here().pid)) return;
+  if (total_ < 2) return;
+  if (fault::Fires(Site::kSyscallByte, Here().pid)) return KeepByte();
+  if (!fault::Fires(Site::kSyscallShort, Here().pid)) return;
   // The first vector that holds more than a byte, and half of it.
   int i = 0;
   while (i < uio_.uio_iovcnt - 1 && uio_.uio_iov[i].iov_len < 2) ++i;

@@ -122,8 +122,8 @@ class UserVectors {
   // transfer's to find. REQUIRES: count <= IOV_MAX.
   [[nodiscard]] int CopyIn(const iovec* iov, size_t count, enum uio_rw rw);
   [[nodiscard]] int CopyIn(const void* data, size_t len, enum uio_rw rw);
-  // Fault point syscall.short: the transfer may end early, unless `fp` carries messages, which are
-  // whole.
+  // Fault points syscall.byte and syscall.short: the transfer may end early, unless `fp` carries
+  // messages, which are whole.
   void MaybeShorten(const file* fp);
   // The transfer has ended with `error`: stores how many bytes it moved and returns what the call
   // does. Cut short by a signal or a time limit after some bytes, it has succeeded with those.
@@ -133,6 +133,7 @@ class UserVectors {
 
  private:
   [[nodiscard]] int Check();
+  void KeepByte();  // the first one. REQUIRES: there is one
 
   std::array<iovec, 8> few_;
   std::vector<iovec> many_;

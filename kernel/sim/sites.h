@@ -42,6 +42,7 @@ namespace sockbed {
   X(kFdLimit, "fd.limit", kFault, "a new descriptor is refused with EMFILE")                      \
   X(kFileLimit, "file.limit", kFault, "a new open file is refused with ENFILE")                   \
   X(kSyscallShort, "syscall.short", kFault, "a read or write moves fewer bytes than it could")    \
+  X(kSyscallByte, "syscall.byte", kFault, "a read or write moves one byte")                       \
   X(kResolvFail, "resolv.fail", kFault, "a name look-up fails with EAI_AGAIN")                    \
   X(kSslRand, "ssl.rand", kFault, "OpenSSL's random source fails")                                \
   X(kSslMalloc, "ssl.malloc", kFault, "OpenSSL's allocator returns null")                         \
