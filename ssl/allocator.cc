@@ -11,7 +11,8 @@ namespace {
 
 // Before a run, and in the event loop, nobody fails: what is set up there belongs to no host.
 bool Refused() {
-  return InSimulation() && Here().process != nullptr && fault::Fires(Site::kSslMalloc);
+  return InSimulation() && Here().fault_plan != nullptr && Here().process != nullptr &&
+         fault::Fires(Site::kSslMalloc);
 }
 
 void* Allocate(size_t size, const char* /*file*/, int /*line*/) {

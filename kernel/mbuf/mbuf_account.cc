@@ -218,7 +218,7 @@ void MbufAccount::Open(MbufPool* memory_in, HostBase& host_in) {
   *this = MbufAccount{};
   memory = memory_in;
   host = &host_in;
-  faulty = Here().machine->fault_plan() != nullptr;
+  faulty = Here().fault_plan != nullptr;
   SetBounds();
 }
 

@@ -212,7 +212,7 @@ int Link::Transmit(ifnet* ifp, MbufPtr m) {
   if_accept_checksums(m.get());
 
   Fate fate;
-  if (d.faults || __builtin_expect(Here().machine->fault_plan() != nullptr, 0)) {
+  if (d.faults || __builtin_expect(Here().fault_plan != nullptr, 0)) {
     fate = DrawFate(d, number);
   }
   if (d.link->watched()) d.link->Tell(d, fate.tapped(), number, starts, m.get());

@@ -54,7 +54,7 @@ inline void userret() {
   KASSERT(p != nullptr && p->p_wchan == nullptr);
   KASSERT(p->p_ipl == 0 && p->p_sblocks == 0);  // nothing is held on the way to the program
   p->p_refused = 0;
-  if (p->p_siglist != 0 || p->p_exiting || Here().machine->fault_plan() != nullptr) userret_slow();
+  if (p->p_siglist != 0 || p->p_exiting || Here().fault_plan != nullptr) userret_slow();
 }
 
 // Sets what `signo` does to p's process. Errors: EINVAL (bad number; SIGKILL, SIGSTOP).

@@ -37,7 +37,7 @@ constexpr uint16_t kRefusedMax = 50'000;
 }
 
 inline int SignalError(const Context& here, proc* p) {
-  if (p->p_siglist == 0 && here.machine->fault_plan() == nullptr) [[likely]] return 0;
+  if (p->p_siglist == 0 && here.fault_plan == nullptr) [[likely]] return 0;
   return LookForSignals(p);
 }
 

@@ -16,6 +16,9 @@
 namespace sockbed {
 
 class Machine;
+namespace fault {
+class Plan;
+}
 struct HostBase;  // per-host storage: kernel/sched/host_local.h
 struct proc;      // a simulated process: kernel/sched/proc.h
 
@@ -34,6 +37,7 @@ struct Context : Who {
   Machine* machine = nullptr;
   SimTime now = 0;           // moved by the event loop only
   TraceId cause = 0;         // the record that led to what happens now
+  fault::Plan* fault_plan = nullptr;  // [I] the machine's; null: nothing fails
   bool panicking = false;    // a panic inside a panic prints one line only
 
   Who& who() { return *this; }

@@ -47,10 +47,9 @@ class Plan {
 // Whether the thing that may fail here fails now. `object` names which (a
 // counter, never an address).
 inline bool Fires(Site site, uint64_t object = 0) {
-  Context& here = Here();
-  Plan* plan = here.machine->fault_plan();
-  return __builtin_expect(plan != nullptr, 0) &&
-         plan->Visit(site, here.host_id, object, here.machine->choices());
+  const Context& here = Here();
+  return __builtin_expect(here.fault_plan != nullptr, 0) &&
+         here.fault_plan->Visit(site, here.host_id, object, here.machine->choices());
 }
 
 }  // namespace sockbed::fault

@@ -27,6 +27,7 @@ Machine::Machine(const Options& options)
       default_choices_(options.seed),
       choices_(options.choices != nullptr ? options.choices : &default_choices_) {
   context_.machine = this;
+  context_.fault_plan = options_.fault_plan;
   if (!options.digest) trace_.DisableDigest();
   trace_.Describe(Room::kSim, SimRoomTypes());
   // Not a MachineScope: a machine may be made while another one is installed.
