@@ -44,12 +44,13 @@ namespace uapi = sockbed::uapi;
   SOCKBED_SHIM_IF(InProgram(), result, name, params, args)
 #define SOCKBED_THREAD_NOTHROW(result, name, params, args) \
   SOCKBED_SHIM_NOTHROW_IF(InProgram(), result, name, params, args)
-// The same, with the short way for a process of one thread before it.
+// The same, with the short way for a process of one thread before it. The long way is a function of
+// its own, so that the short one needs no frame.
 #define SOCKBED_THREAD_SHORT(short_way, name, params, args)                                    \
-  int name params noexcept {                                                                   \
-    if (uapi::short_way args) return 0;                                                        \
+  [[gnu::noinline]] static int name##_long params noexcept {                                   \
     return InProgram() ? WithoutUnwinding([&] { return uapi::name args; }) : Real().name args; \
-  }
+  }                                                                                            \
+  int name params noexcept { return uapi::short_way args ? 0 : name##_long args; }
 
 #pragma GCC visibility push(default)
 extern "C" {
@@ -138,9 +139,11 @@ SOCKBED_THREAD(int, sem_clockwait, (sem_t * sem, clockid_t clock, const timespec
 SOCKBED_THREAD_NOTHROW(int, sem_post, (sem_t * sem), (sem))
 
 // --- Once and keys. ---
-int pthread_once(pthread_once_t* once, void (*init)()) {
-  if (uapi::IsDoneAlone(once)) return 0;
+[[gnu::noinline]] static int pthread_once_long(pthread_once_t* once, void (*init)()) {
   return InProgram() ? uapi::pthread_once(once, init) : Real().pthread_once(once, init);
+}
+int pthread_once(pthread_once_t* once, void (*init)()) {
+  return uapi::IsDoneAlone(once) ? 0 : pthread_once_long(once, init);
 }
 int pthread_key_create(pthread_key_t* key, void (*destructor)(void*)) noexcept {
   const int error = Real().pthread_key_create(key, destructor);

@@ -89,8 +89,7 @@ void rthread_ended(proc* p);
 inline proc* LoneThread() {
   if (!InSimulation()) return nullptr;
   proc* const p = curproc();
-  return p != nullptr && p->p_mainproc == p && p->p_threads == nullptr && !p->p_unwound ? p
-                                                                                          : nullptr;
+  return p != nullptr && p->p_alone ? p : nullptr;
 }
 
 // A reader-writer lock's state is in the fields that the C library leaves alone.
@@ -115,12 +114,13 @@ inline bool LockForWritingAlone(pthread_rwlock_t* lock) {
 inline bool UnlockAlone(pthread_rwlock_t* lock) {
   const proc* const p = LoneThread();
   if (p == nullptr || WaitedFor(lock) != 0) return false;
-  if (WriterOf(lock) == static_cast<unsigned>(p->p_pid)) {
-    WriterOf(lock) = 0;
+  if (WriterOf(lock) == 0) {
+    if (ReadersOf(lock) == 0) return false;
+    --ReadersOf(lock);
     return true;
   }
-  if (WriterOf(lock) != 0 || ReadersOf(lock) == 0) return false;
-  --ReadersOf(lock);
+  if (WriterOf(lock) != static_cast<unsigned>(p->p_pid)) return false;
+  WriterOf(lock) = 0;
   return true;
 }
 

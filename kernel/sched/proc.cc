@@ -110,13 +110,16 @@ void JoinProcess(proc* p, const proc* creator) {
     link = &p->p_thr_prev->p_thr_next;
   }
   *link = p;
+  p->p_alone = main->p_alone = false;
 }
 
 void LeaveProcess(proc* p) {
   proc* const main = p->p_mainproc;
   (p->p_thr_prev != nullptr ? p->p_thr_prev->p_thr_next : main->p_threads) = p->p_thr_next;
   if (p->p_thr_next != nullptr) p->p_thr_next->p_thr_prev = p->p_thr_prev;
-  if (main->p_threads == nullptr) wakeup(&main->p_threads);
+  if (main->p_threads != nullptr) return;
+  main->p_alone = !main->p_unwound;
+  wakeup(&main->p_threads);
 }
 
 // The process ends when its last thread does: the main one stays until then.
@@ -233,6 +236,7 @@ void EndProcess(proc* p) {
   p->p_exiting = true;
   p->p_itimer = nullptr;  // the signal would find nobody
   p->p_unwound = true;
+  p->p_alone = false;
   if (is_mainproc(p)) AwaitThreads(p);
   for (const ProcExitHook hook : SchedOf(p).exit_hooks) hook(p);
   BecomeZombie(p);
@@ -318,6 +322,7 @@ proc* proc_spawn(SpawnOptions options) {
   p->p_pid = ++sched.last_pid;
   p->p_pgid = p->p_pid;
   p->p_mainproc = p;
+  p->p_alone = true;
   p->p_comm = std::move(options.name);
   p->p_ucred = options.cred;
   p->p_main = std::move(options.main);

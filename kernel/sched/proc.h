@@ -87,6 +87,7 @@ struct proc {
   uint16_t p_refused = 0;                  // sleeps refused in a row, for a signal or tear-down
   bool p_exiting = false;                  // set once; signals no longer matter
   bool p_unwound = false;                  // its frames are gone; exit hooks run
+  bool p_alone = false;                    // [d] a program's, and the only thread of its process
   bool p_system = false;                   // [I] a kernel thread: no signal reaches it
   uint8_t p_ipl = 0;                       // interrupt level that its code has raised (spl.h)
   uint8_t p_sblocks = 0;                   // sockbuf locks held (sblock)
