@@ -139,6 +139,10 @@ bool DataPays(const tcpcb* tp, const socket* so, const Outgoing& out, bool idle)
   return SEQ_LT(tp->snd_nxt, tp->snd_max);
 }
 
+uint32_t SpaceToOffer(const socket* so) {
+  return static_cast<uint32_t>(std::max<int64_t>(sbspace(&so->so_rcv), 0));
+}
+
 // Whether the peer should hear that our window has opened (12.1, 6).
 bool WindowUpdatePays(const tcpcb* tp, const socket* so, const Outgoing& out) {
   if (out.space == 0 || !TCPS_HAVERCVDSYN(tp->t_state)) return false;
@@ -171,7 +175,7 @@ bool Decide(tcpcb* tp, const socket* so, bool idle, bool first, Outgoing* out) {
     out->hole = nullptr;
     DecideData(tp, so, out);
   }
-  out->space = static_cast<uint32_t>(std::max<int64_t>(sbspace(&so->so_rcv), 0));
+  out->space = SpaceToOffer(so);
   if (DataPays(tp, so, *out, idle)) return true;
   return WindowUpdatePays(tp, so, *out) || ControlPays(tp, *out);
 }
@@ -537,7 +541,25 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
   return 0;
 }
 
+// Whether there is nothing to say but, perhaps, that the window has opened: all that was written is
+// out, no ACK is owed, and no state is about to change.
+bool AllSaid(const tcpcb* tp, const socket* so) {
+  constexpr uint32_t kBusy = TF_ACKNOW | TF_LASTIDLE | TF_NEEDOUTPUT | TF_SYNPENDING;
+  if (tp->t_state != TCPS_ESTABLISHED || (tp->t_flags & kBusy) != 0 || tp->t_force) return false;
+  if ((so->so_state & SS_ISSENDING) != 0) return false;
+  if (tp->snd_nxt != tp->snd_max || SEQ_GT(tp->snd_up, tp->snd_una)) return false;
+  if (so->so_snd.sb_cc == 0) return Now() - tp->t_rcvtime < tp->t_rxtcur * kMillisecond;
+  return tp->snd_nxt - tcp_snd_first(tp) == static_cast<int64_t>(so->so_snd.sb_cc) &&
+         tcp_timer_isarmed(tp, TCPT_REXMT) && !tcp_recovering(tp);
+}
+
 }  // namespace
+
+int tcp_output_window(tcpcb* tp) {
+  const socket* so = tcp_so(tp);
+  if (AllSaid(tp, so) && !WindowUpdatePays(tp, so, {.space = SpaceToOffer(so)})) return 0;
+  return tcp_output(tp);
+}
 
 int tcp_output(tcpcb* tp) {
   KASSERT(tp->t_state > TCPS_LISTEN);
