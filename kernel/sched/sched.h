@@ -1,7 +1,6 @@
 // The room as a whole: what kernel/host calls to have processes on a machine and on a host.
 //
-// Lives here:  sched_describe, sched_boot, sched_broken, sched_check,
-//              host_crash.
+// Lives here:  sched_describe, sched_boot, sched_broken, sched_check, host_crash.
 // Called by:   kernel/host; unit tests of the rooms above.
 // Every room has this pair of functions, <room>_describe(Trace&) and <room>_boot(HostBase&);
 // kernel/host calls all of the first once per machine, and all of the second once per host, in the

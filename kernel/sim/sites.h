@@ -38,7 +38,7 @@ namespace sockbed {
   X(kSleepTimeout, "sleep.timeout", kFault, "the limit of a sleep that has one comes at once")    \
   X(kThreadPreempt, "thread.preempt", kFault, "at a lock or the like another thread comes first") \
   X(kProcKill, "proc.kill", kFault, "a process receives SIGKILL at a system call")                \
-  X(kHostCrash, "host.crash", kFault, "the host stops for good at a system call")                          \
+  X(kHostCrash, "host.crash", kFault, "the host stops for good at a system call")                 \
   X(kFdLimit, "fd.limit", kFault, "a new descriptor is refused with EMFILE")                      \
   X(kFileLimit, "file.limit", kFault, "a new open file is refused with ENFILE")                   \
   X(kSyscallShort, "syscall.short", kFault, "a read or write moves fewer bytes than it could")    \
