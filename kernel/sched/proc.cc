@@ -180,7 +180,9 @@ void Catch(proc* p, std::string_view what) {
 void RunProgram(proc* p) {
   const std::function<int()> main = std::exchange(p->p_main, nullptr);
   try {
-    userret();  // it may have been killed before it first ran
+    // It may have been killed before it first ran. A kernel thread hears of that when it sleeps:
+    // what it was given to hold it has to give back.
+    if (!p->p_system) userret();
     const int status = main();
     userret();  // or in its last system call
     if (is_mainproc(p)) proc_settle_exit(p, status, 0);

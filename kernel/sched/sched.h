@@ -28,9 +28,9 @@ const char* sched_broken(HostBase& host);
 // Stops the run if sched_broken has something to say.
 void sched_check(HostBase& host);
 
-// The host stops for good: tells the hooks, and kills every process, kernel threads among them. What
-// of its kernel goes on nobody may hear: seeing to that is the hooks'. Fault point host.crash calls
-// it at a return to user mode. A second crash is none.
+// The host stops for good: tells the hooks, and kills every process, kernel threads among them.
+// What of its kernel goes on nobody may hear: seeing to that is the hooks'. Fault point host.crash
+// calls it at a return to user mode. A second crash is none.
 void host_crash(HostBase& host);
 using HostCrashHook = void (*)(HostBase& host);
 void host_at_crash(HostBase& host, HostCrashHook hook);

@@ -145,7 +145,7 @@ TEST_F(RightsTest, MalformedMessagesAreInvalid) {
     mtod<cmsghdr>(m.get())->cmsg_len = 12;
     EXPECT_EQ(send(std::move(m)), EINVAL) << "less than a header, padded to one";
     m = RightsMessage({a});
-    m->m_next = RightsMessage({a}).release();
+    m->m_next = RightsMessage({a}).release() /*taken*/;
     EXPECT_EQ(send(std::move(m)), EINVAL) << "two of them";
     m = RightsMessage({a});
     m->m_len = 20;
