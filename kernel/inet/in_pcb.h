@@ -37,7 +37,7 @@ namespace sockbed {
 
 class inpcbtable;
 struct inpport;
-struct IcmpError;     // ip_var.h
+struct InetTunnel;    // in_tunnel.h
 struct ip_moptions;   // in_mcast.h
 struct ip6_moptions;  // in6_mcast.h
 struct ip6_pktopts;
@@ -66,15 +66,6 @@ inline constexpr int IN6P_CONTROLOPTS =
 
 // IP_MTU_DISCOVER, by the host's numbers.
 enum class MtuDiscover : uint8_t { kDont = 0, kWant = 1, kDo = 2, kProbe = 3 };
-
-// A protocol of the kernel that travels in a socket's datagrams, in its user's place. Constant.
-struct InetTunnel {
-  // A datagram has come, with a good checksum; its first `off` bytes are headers, UDP's the last of
-  // them. Takes m.
-  void (*input)(MbufPtr m, int off);
-  // An ICMP error about one that was sent from the socket's port: error.transport is UDP's header.
-  void (*ctlinput)(const IcmpError& error);
-};
 
 struct inpcb {
   // What a look-up reads.

@@ -1,6 +1,7 @@
 // TCP in UDP: a port of the host's takes datagrams that carry segments.
 #include <cerrno>
 
+#include "kernel/inet/in_tunnel.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/sched/spl.h"
 #include "kernel/socket/socket.h"

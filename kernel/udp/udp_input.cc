@@ -7,6 +7,7 @@
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_options.h"
+#include "kernel/inet/in_tunnel.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/ip6_var.h"
 #include "kernel/inet/ip_icmp.h"
