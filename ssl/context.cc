@@ -48,7 +48,7 @@ bool Context::SetUp(const ContextOptions& options) {
       SSL_CTX_set_max_proto_version(ctx, dtls ? DTLS1_2_VERSION : options.max_version) != 1) {
     return false;
   }
-  SSL_CTX_set_app_data(ctx, this);
+  if (SSL_CTX_set_app_data(ctx, this) != 1) return false;
   SSL_CTX_set_keylog_callback(ctx, LogKey);
   if (role_ == Role::kServer) return SetServer(options);
   if (options.present_cert && !SetIdentity(options.identity)) return false;
