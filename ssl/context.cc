@@ -28,7 +28,10 @@ const SSL_METHOD* MethodOf(Role role, bool datagram) {
 // The current host's own certificate, made when first asked for. Null with entries.
 const Identity* OwnIdentity() {
   SslHost& here = HostLocal<SslHost>::Get();
-  if (here.identity == nullptr) here.identity = here.runtime->ca().Issue(Here().host->name);
+  if (here.identity != nullptr) return here.identity.get();
+  here.counts = false;  // it stays as long as the host
+  here.identity = here.runtime->ca().Issue(Here().host->name);
+  here.counts = true;
   return here.identity.get();
 }
 

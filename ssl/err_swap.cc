@@ -14,14 +14,20 @@ static_assert(OPENSSL_VERSION_MAJOR == 3 && OPENSSL_VERSION_MINOR == 0,
 
 bool Empty(const ERR_STATE* state) { return state->top == state->bottom; }
 
-// Drops a saved queue with the strings that its entries own.
-void Discard(ERR_STATE* state) {
-  if (state == nullptr) return;
+// Empties a queue, and frees the strings that its entries own, or owned when they were read.
+void Clear(ERR_STATE* state) {
   for (int i = 0; i < ERR_NUM_ERRORS; ++i) {
     if ((state->err_data_flags[i] & ERR_TXT_MALLOCED) != 0) OPENSSL_free(state->err_data[i]);
     OPENSSL_free(state->err_file[i]);
     OPENSSL_free(state->err_func[i]);
   }
+  std::memset(state, 0, sizeof(*state));
+}
+
+// Drops a saved queue.
+void Discard(ERR_STATE* state) {
+  if (state == nullptr) return;
+  Clear(state);
   delete state;
 }
 
@@ -63,6 +69,6 @@ void ErrSwap::Switched(SwitchHook* hook, Fiber* from, Fiber* to) {
 }
 
 // The queue of a fiber that ends is the live one: it still runs.
-void ErrSwap::Ended(SwitchHook* /*hook*/, Fiber* /*fiber*/) { ERR_clear_error(); }
+void ErrSwap::Ended(SwitchHook* /*hook*/, Fiber* /*fiber*/) { Clear(ThreadState()); }
 
 }  // namespace sockbed::ssl

@@ -2,6 +2,7 @@
 
 #include <openssl/ssl.h>
 
+#include "bio/bss_sock.h"
 #include "kernel/sim/kassert.h"
 #include "ssl/allocator.h"
 #include "ssl/context.h"
@@ -55,6 +56,7 @@ bool PrepareLibrary() {
   CheckAllocator();
   KASSERT(OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, nullptr) == 1);
   InstallRandomMethod();
+  (void)sockbed::BIO_s_socket();  // all methods are made when the first is asked for
   WarmUp(TLS1_3_VERSION);
   WarmUp(TLS1_2_VERSION);
   return true;
@@ -85,7 +87,11 @@ void Runtime::Attach(Machine& machine) {
   KASSERT(ca_ != nullptr);
 }
 
-void Runtime::AddHost(HostBase& host) { HostLocal<SslHost>::Make(host, this, seed_, host.id); }
+void Runtime::AddHost(HostBase& host) {
+  SslHost& here = HostLocal<SslHost>::Make(host, this, seed_, host.id);
+  memory_.Watch(&here.live);
+  host.live_counts.push_back({"allocation of OpenSSL", &here.live});
+}
 
 const TestCa& Runtime::ca() {
   KASSERT(ca_ != nullptr);

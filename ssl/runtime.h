@@ -9,7 +9,10 @@
 // Invariants:  1. Every byte that OpenSSL draws on a host is the next of that host's stream
 //                 "openssl".
 //              2. Outside any host a draw fails: such bytes could not be repeated.
-//              3. No configuration file, environment variable or thread takes part.
+//              3. In a run with a plan of faults a host that ends holds none of OpenSSL's memory
+//                 but its certificate: the live count "allocation of OpenSSL". Not if one was
+//                 refused.
+//              4. No configuration file, environment variable or thread takes part.
 // Source:      RAND_set_rand_method(3), OPENSSL_init_ssl(3).
 #ifndef SOCKBED_SSL_RUNTIME_H_
 #define SOCKBED_SSL_RUNTIME_H_
@@ -22,6 +25,7 @@
 #include "kernel/sched/host_local.h"
 #include "kernel/sim/machine.h"
 #include "kernel/sim/random.h"
+#include "ssl/allocator.h"
 #include "ssl/err_swap.h"
 #include "ssl/key_log.h"
 #include "ssl/test_pki.h"
@@ -48,6 +52,8 @@ struct SslHost {
   Runtime* const runtime;              // [I] borrowed; null only while the library warms up
   Stream draws;                        // every byte OpenSSL draws here
   std::unique_ptr<Identity> identity;  // the host's certificate, made when first asked for
+  int64_t live = 0;                    // what it holds of OpenSSL's memory (allocator.h)
+  bool counts = true;                  // what is allocated now counts
 };
 
 class Runtime {
@@ -65,6 +71,7 @@ class Runtime {
   void AddHost(HostBase& host);
 
   KeyLog& key_log() { return key_log_; }
+  LiveMemory& memory() { return memory_; }
   // All handshakes so far, in order. Drivers add to it.
   const std::vector<HandshakeRecord>& handshakes() const { return handshakes_; }
   void AddHandshake(const HandshakeRecord& record) { handshakes_.push_back(record); }
@@ -75,6 +82,7 @@ class Runtime {
  private:
   ErrSwap err_swap_;
   KeyLog key_log_;
+  LiveMemory memory_;
   std::vector<HandshakeRecord> handshakes_;
   std::unique_ptr<HostBase> ca_host_;  // host 0: the CA's own random stream
   std::unique_ptr<TestCa> ca_;

@@ -57,6 +57,10 @@ CertPtr MakeCertificate(EVP_PKEY* key, const std::string& name, X509* issuer,
   return cert;
 }
 
+// Has the library work out now what it keeps in a certificate once it has been asked, so that no
+// host pays for it which merely looks at another's.
+bool CacheExtensions(X509* cert) { return X509_check_purpose(cert, -1, 0) == 1; }
+
 bool AddRevoked(X509_CRL* crl, const X509* cert, const ASN1_TIME* when) {
   X509_REVOKED* const revoked = X509_REVOKED_new();
   if (revoked == nullptr) return false;
@@ -78,11 +82,11 @@ std::unique_ptr<TestCa> TestCa::Make() {
   if (ca->self_.key == nullptr) return nullptr;
   ca->self_.cert = MakeCertificate(ca->self_.key.get(), "sockbed test CA", nullptr, {});
   X509* const cert = ca->self_.cert.get();
-  const bool made = cert != nullptr &&
-                    AddExtension(cert, cert, NID_basic_constraints, "critical,CA:TRUE") &&
-                    AddExtension(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") &&
-                    AddExtension(cert, cert, NID_subject_key_identifier, "hash") &&
-                    X509_sign(cert, ca->self_.key.get(), EVP_sha256()) != 0;
+  const bool made =
+      cert != nullptr && AddExtension(cert, cert, NID_basic_constraints, "critical,CA:TRUE") &&
+      AddExtension(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+      AddExtension(cert, cert, NID_subject_key_identifier, "hash") &&
+      X509_sign(cert, ca->self_.key.get(), EVP_sha256()) != 0 && CacheExtensions(cert);
   if (!made) ca.reset();
   return ca;
 }
@@ -100,7 +104,7 @@ std::unique_ptr<Identity> TestCa::Issue(const std::string& name,
                     AddExtension(cert, ca, NID_key_usage, "critical,digitalSignature") &&
                     AddExtension(cert, ca, NID_subject_alt_name, "DNS:" + name) &&
                     AddExtension(cert, ca, NID_authority_key_identifier, "keyid") &&
-                    X509_sign(cert, self_.key.get(), EVP_sha256()) != 0;
+                    X509_sign(cert, self_.key.get(), EVP_sha256()) != 0 && CacheExtensions(cert);
   if (!made) identity.reset();
   return identity;
 }
