@@ -15,6 +15,7 @@
 
 #include "bio/addr.h"
 #include "bio/bio_sock.h"
+#include "bio/bss_bio.h"
 #include "bio/bss_sock.h"
 #include "kernel/host/simulation.h"
 #include "kernel/sched/synch.h"
@@ -36,6 +37,8 @@ struct SessionFree {
 using Session = std::unique_ptr<SSL_SESSION, SessionFree>;
 
 constexpr size_t kRecordBytes = 16 * 1024;
+
+using PairMaker = int (*)(BIO** bio1, size_t writebuf1, BIO** bio2, size_t writebuf2);
 
 struct AddrFree {
   void operator()(BIO_ADDR* addr) const { BIO_ADDR_free(addr); }
@@ -118,11 +121,11 @@ class TlsWorld {
     for (int64_t i = 0; i < n; ++i) BarePair pair(*this, bare_session_.get());
   }
 
-  // n records between two ends joined in memory.
-  void BareRecords(int64_t n) {
+  // n records between two ends joined in memory, by OpenSSL's pair or another.
+  void BareRecords(int64_t n, PairMaker make_pair = ::BIO_new_bio_pair) {
     MachineScope scope(sim_.machine());
     HostScope on(*server_);
-    BarePair pair(*this, nullptr);
+    BarePair pair(*this, nullptr, make_pair);
     const std::string record(kRecordBytes, 'x');
     std::string read(kRecordBytes, '\0');
     for (int64_t i = 0; i < n; ++i) {
@@ -133,10 +136,11 @@ class TlsWorld {
 
  private:
   struct BarePair {
-    BarePair(const TlsWorld& world, SSL_SESSION* session) {
+    BarePair(const TlsWorld& world, SSL_SESSION* session,
+             PairMaker make_pair = ::BIO_new_bio_pair) {
       BIO* client_end = nullptr;
       BIO* server_end = nullptr;
-      KASSERT(BIO_new_bio_pair(&client_end, 0, &server_end, 0) == 1);
+      KASSERT(make_pair(&client_end, 0, &server_end, 0) == 1);
       client = world.client_context_->NewSsl(client_end, "server");
       server = world.server_context_->NewSsl(server_end);
       if (session != nullptr) SSL_set_session(client.get(), session);
@@ -253,6 +257,14 @@ void TlsBulkLink1500(benchmark::State& state) {
       {.goal = 1 / 0.65, .slice_seconds = 20e-3});
 }
 BENCHMARK(TlsBulkLink1500)->Name("P9/tls_bulk_link1500")->Apply(Paired);
+
+void TlsBulkMbufPair(benchmark::State& state) {
+  TlsWorld world(/*loopback=*/true);
+  RunPaired(
+      state, [&](int64_t n) { world.BareRecords(n, sockbed::BIO_new_bio_pair); },
+      [&](int64_t n) { world.BareRecords(n); }, {.goal = 1.0, .slice_seconds = 20e-3});
+}
+BENCHMARK(TlsBulkMbufPair)->Name("P9/tls_bulk_mbuf_pair")->Apply(Paired);
 
 }  // namespace
 }  // namespace sockbed
