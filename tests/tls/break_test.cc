@@ -13,27 +13,28 @@ constexpr HostId kHostsMax = 2;
 struct Break {
   const char* name;
   Site site;
-  uint64_t stride = 1;    // of the many places, every how many-th
   bool recovers = false;  // the conversation ends well all the same
 };
 
 constexpr Break kBreaks[] = {
-    {"Drop", Site::kLinkDrop, 1, true},
-    {"Duplicate", Site::kLinkDuplicate, 1, true},
-    {"Reorder", Site::kLinkReorder, 1, true},
-    {"Delay", Site::kLinkDelay, 1, true},
-    {"Corrupt", Site::kLinkCorrupt, 1, true},
+    {"Drop", Site::kLinkDrop, true},
+    {"Duplicate", Site::kLinkDuplicate, true},
+    {"Reorder", Site::kLinkReorder, true},
+    {"Delay", Site::kLinkDelay, true},
+    {"Corrupt", Site::kLinkCorrupt, true},
+    {"Truncate", Site::kLinkTruncate, true},
     {"Mbuf", Site::kMbufGet},
     {"Cluster", Site::kMbufCluster},
     {"Pool", Site::kPoolGet},
     {"Descriptor", Site::kFdLimit},
     {"File", Site::kFileLimit},
     {"Random", Site::kSslRand},
-    {"Malloc", Site::kSslMalloc, 23},
-    {"ShortCall", Site::kSyscallShort, 1, true},
+    {"ShortCall", Site::kSyscallShort, true},
+    {"OneByte", Site::kSyscallByte, true},
     {"Interrupt", Site::kSleepInterrupt},
     {"KillAsleep", Site::kSleepKill},
     {"KillAtCall", Site::kProcKill},
+    {"HostCrash", Site::kHostCrash},
 };
 
 using Way = std::tuple<Kind, Break>;
@@ -51,7 +52,7 @@ TEST_P(EveryBreak, EndsWellOrWithADocumentedError) {
   ASSERT_TRUE(whole.client.conversed && whole.server.conversed);
   for (HostId host = 1; host <= kHostsMax; ++host) {
     const uint64_t visits = counting.visits(what().site, host);
-    for (uint64_t k = 1; k <= visits; k += what().stride) {
+    for (uint64_t k = 1; k <= visits; ++k) {
       fault::Plan plan({{.site = what().site, .host = host, .only_ordinal = k}});
       const Tale tale = Play(kind(), {.plan = &plan});
       const std::string where = "host " + std::to_string(host) + ", visit " + std::to_string(k) +
@@ -76,6 +77,34 @@ INSTANTIATE_TEST_SUITE_P(Kinds, EveryBreak,
                          testing::Combine(testing::Values(Kind::kTls12, Kind::kTls13, Kind::kDtls),
                                           testing::ValuesIn(kBreaks)),
                          NameOf);
+
+// Every read and every write of both sides moves one byte.
+TEST(EveryCall, MovesOneByteAndTheConversationEndsWell) {
+  for (const Kind kind : {Kind::kTls12, Kind::kTls13}) {
+    const int usual = Play(kind, {}).client.operations;
+    fault::Plan plan({{.site = Site::kSyscallByte}});
+    const Tale tale = Play(kind, {.plan = &plan});
+    EXPECT_EQ(tale.Wrong(), "");
+    EXPECT_TRUE(tale.client.conversed && tale.server.conversed) << tale.ToString();
+    EXPECT_GT(tale.client.operations, 10 * usual) << "they did not";
+  }
+}
+
+// A host that has crashed is silent: its peer is told by nobody, and ends by its own limits.
+TEST(HostCrash, IsSilenceToThePeer) {
+  fault::Plan counting({});
+  ASSERT_EQ(Play(Kind::kTls13, {.plan = &counting}).Wrong(), "");
+  constexpr HostId kServer = 1;
+  const uint64_t middle = counting.visits(Site::kHostCrash, kServer) / 2;
+  fault::Plan plan({{.site = Site::kHostCrash, .host = kServer, .only_ordinal = middle}});
+  const Tale tale = Play(Kind::kTls13, {.plan = &plan});
+  EXPECT_EQ(tale.Wrong(), "");
+  ASSERT_TRUE(tale.client.handshake.has_value()) << tale.ToString();
+  const Outcome& end = tale.client.failure ? *tale.client.failure : *tale.client.handshake;
+  EXPECT_FALSE(tale.client.conversed);
+  EXPECT_NE(end.sys_errno, ECONNRESET) << "somebody spoke for it: " << end.ToString();
+  EXPECT_GE(tale.result.last_exit, 60 * kSecond) << "the client cannot know before its limit";
+}
 
 // The connection reset before each read and write of either side.
 class EveryReset : public testing::TestWithParam<Kind> {};

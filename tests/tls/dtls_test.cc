@@ -212,5 +212,39 @@ TEST_F(DtlsMtu, FollowsAPathThatShrinksInMidConnection) {
   EXPECT_EQ(sizes, (std::vector<size_t>{1435, 1335, 1335, 935, 935, 535}));
 }
 
+// A router that loses what is too big and says nothing: the server's flight never arrives until it
+// is cut to the size that every path carries, after the third silence (RFC 6347 4.1.1.1).
+TEST_F(DtlsMtu, GetsThroughABlackHole) {
+  SetMtu(600);
+  server_.SetSysctl("net.inet.icmp.errppslimit", 0);  // the router
+  client_.Spawn("server", [this] {
+    const Context context(Role::kServer, server_options_);
+    // Its chain makes one message that is longer than any datagram.
+    for (int i = 0; i < 6; ++i) {
+      EXPECT_EQ(SSL_CTX_add1_chain_cert(context.get(), tls_.ca().cert()), 1);
+    }
+    DtlsListener listener(context, kPort);
+    const SslPtr ssl = listener.Accept();
+    EXPECT_EQ(BIO_ctrl(SSL_get_rbio(ssl.get()), BIO_CTRL_DGRAM_MTU_DISCOVER, 0, nullptr), 0);
+    EchoUntilGoodbye(ssl.get());
+  });
+  far_.Spawn("client", [this] {
+    uapi::usleep(1000);
+    const Context context(Role::kClient, client_options_);
+    const int fd = sockbed::BIO_socket(AF_INET, SOCK_DGRAM, 0, 0);
+    const AddrPtr server = AddrOf(client_.address(kPort));
+    EXPECT_EQ(sockbed::BIO_connect(fd, server.get(), 0), 1);
+    BIO* const bio = sockbed::BIO_new_dgram(fd, BIO_CLOSE);
+    EXPECT_EQ(BIO_ctrl_set_connected(bio, server.get()), 1);
+    const SslPtr ssl = context.NewSsl(bio, "client");
+    const double start_ms = Milliseconds();
+    ExpectHandshake(ssl.get());
+    EXPECT_NEAR(Milliseconds() - start_ms, 7000, 500) << "1 + 2 + 4 seconds";
+    EXPECT_TRUE(Echo(ssl.get(), "through"));
+    EXPECT_EQ(SSL_shutdown(ssl.get()), 0);
+  });
+  Run();
+}
+
 }  // namespace
 }  // namespace sockbed::ssl

@@ -24,7 +24,8 @@ constexpr uint16_t kPort = 4433;
 constexpr char kQuestion[] = "which way?";
 constexpr char kAnswer[] = "down";
 constexpr int kPatienceSeconds = 120;           // of a read
-constexpr SimTime kBound = 4 * 3600 * kSecond;  // of the whole run
+// Of the whole run: TCP gives a half-closed connection with a silent peer up after 16 hours.
+constexpr SimTime kBound = 24 * 3600 * kSecond;
 
 ContextOptions OptionsOf(Kind kind) {
   ContextOptions options;

@@ -171,5 +171,34 @@ TEST_F(EarlyData, IsNotTakenWithoutLeave) {
   Run();
 }
 
+// What a client's clock that was stepped between two connections does to its early data: the age of
+// the ticket that it states differs from the one that the server counts (RFC 8446 8.3). The session
+// is made older or younger, which to the client is the same.
+class SteppedClock : public EarlyData, public testing::WithParamInterface<std::pair<int, bool>> {};
+
+TEST_P(SteppedClock, EarlyDataIsTakenWhileTheAgesAgree) {
+  const auto [step_s, accepted] = GetParam();
+  ServeEach(2, [this](int, SSL* ssl) { seen_.push_back(AcceptEarly(ssl)); });
+  client_.Spawn("client", [this, step_s = step_s] {
+    const Context context(Role::kClient, client_options_);
+    EXPECT_FALSE(Connect(context));
+    uapi::sleep(60);
+    SSL_SESSION_set_time(session_, SSL_SESSION_get_time(session_) - step_s);
+    statuses_.push_back(ConnectEarly(context, session_));
+  });
+  Run();
+  EXPECT_EQ(seen_[1].text, accepted ? "early" : "");
+  EXPECT_EQ(statuses_[0], accepted ? SSL_EARLY_DATA_ACCEPTED : SSL_EARLY_DATA_REJECTED);
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, SteppedClock,
+                         testing::Values(std::pair(0, true), std::pair(11, false),
+                                         std::pair(-5, true), std::pair(-11, false)),
+                         [](const auto& step) {
+                           const int seconds = step.param.first;
+                           return std::string(seconds < 0 ? "Back" : "Ahead") +
+                                  std::to_string(seconds < 0 ? -seconds : seconds);
+                         });
+
 }  // namespace
 }  // namespace sockbed::ssl
