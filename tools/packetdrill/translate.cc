@@ -311,7 +311,7 @@ TcpPart DescribeTcp(const WirePacket& values, const TcpPart* like) {
   line.sequence.last = Num(int64_t{tcp.seq} + length);
   line.sequence.length = Num(length);
   if (tcp.ack != 0 || (tcp.flags & kAck) != 0) line.ack = Num(tcp.ack);
-  line.window = Num(tcp.window);
+  if (like == nullptr || like->window) line.window = Num(tcp.window);  // as far as it is compared
   if (tcp.urgent != 0 || (tcp.flags & kUrg) != 0) line.urgent = Num(tcp.urgent);
   if (!tcp.options.empty()) line.options = DecodeOptions(tcp.options);
   if (values.in_udp) line.in_udp = Ports{Num((*values.in_udp)[0]), Num((*values.in_udp)[1])};
