@@ -77,7 +77,8 @@ absl::Status AddHosts(const Scenario& scenario, World& world) {
   return absl::OkStatus();
 }
 
-void AddLinks(const Scenario& scenario, World& world) {
+// `outputs` may be null. Errors: those of the captures.
+absl::Status AddLinks(const Scenario& scenario, World& world, RunOutputs* outputs) {
   for (const ScenarioLink& wanted : scenario.links) {
     LinkSpec spec;
     spec.latency = absl::Nanoseconds(wanted.latency);
@@ -95,9 +96,16 @@ void AddLinks(const Scenario& scenario, World& world) {
     spec.second_address = wanted.second_address;
     spec.first_address6 = wanted.first_address6;
     spec.second_address6 = wanted.second_address6;
+    PacketTap* tap = nullptr;
+    if (outputs != nullptr) {
+      const absl::StatusOr<PacketTap*> capture = outputs->AddCapture(wanted.name, wanted.ethernet);
+      if (!capture.ok()) return capture.status();
+      tap = *capture;
+    }
     world.simulation.Connect(*world.simulation.FindHost(wanted.first),
-                             *world.simulation.FindHost(wanted.second), spec);
+                             *world.simulation.FindHost(wanted.second), spec, tap);
   }
+  return absl::OkStatus();
 }
 
 // A host's address as `asker` reaches it, or an address in figures. Errors: it is neither.
@@ -301,17 +309,16 @@ absl::StatusOr<RunVerdict> RunScenario(const RunOptions& options) {
   if (!scenario.ok()) return scenario.status();
   World world(options, *scenario);
   if (const absl::Status added = AddHosts(*scenario, world); !added.ok()) return added;
-  AddLinks(*scenario, world);
-  if (const absl::Status set = SetResolvers(*scenario, world); !set.ok()) return set;
-  if (const absl::Status status = AddRoutes(*scenario, world); !status.ok()) return status;
   std::unique_ptr<RunOutputs> outputs;
   if (!options.out.empty()) {
-    std::vector<std::string> link_names;
-    for (const ScenarioLink& link : scenario->links) link_names.push_back(link.name);
-    auto opened = RunOutputs::Open(options.out, world.simulation, link_names);
+    auto opened = RunOutputs::Open(options.out, world.simulation);
     if (!opened.ok()) return opened.status();
     outputs = *std::move(opened);
   }
+  const absl::Status linked = AddLinks(*scenario, world, outputs.get());
+  if (!linked.ok()) return linked;
+  if (const absl::Status set = SetResolvers(*scenario, world); !set.ok()) return set;
+  if (const absl::Status status = AddRoutes(*scenario, world); !status.ok()) return status;
   SpawnPrograms(*scenario, world);
 
   RunVerdict verdict;

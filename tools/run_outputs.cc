@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -104,28 +105,29 @@ RunOutputs::RunOutputs(std::string folder, Simulation& simulation)
 
 RunOutputs::~RunOutputs() {
   simulation_.trace().set_sink(nullptr);
-  for (size_t i = 0; i < captures_.size(); ++i) {
+  // The link of the last one may not have come to be.
+  for (size_t i = 0; i < std::min(captures_.size(), simulation_.links().size()); ++i) {
     simulation_.links()[i]->RemoveTap(captures_[i].get());
   }
 }
 
-absl::StatusOr<std::unique_ptr<RunOutputs>> RunOutputs::Open(
-    const std::string& folder, Simulation& simulation, const std::vector<std::string>& link_names) {
+absl::StatusOr<std::unique_ptr<RunOutputs>> RunOutputs::Open(const std::string& folder,
+                                                             Simulation& simulation) {
   if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) return WriteError(folder);
   std::unique_ptr<RunOutputs> outputs(new RunOutputs(folder, simulation));
   outputs->trace_ = std::make_unique<TraceFile>(TracePath(folder), simulation.trace());
   if (!outputs->trace_->file().open()) return WriteError(TracePath(folder));
   simulation.trace().set_sink(outputs->trace_.get());
-  for (size_t i = 0; i < link_names.size(); ++i) {
-    const bool ethernet = simulation.links()[i]->options(0).ethernet;
-    auto writer = PcapngWriter::Create(
-        absl::StrCat(folder, "/", link_names[i], ".pcapng"), link_names[i],
-        ethernet ? PcapngWriter::LinkType::kEthernet : PcapngWriter::LinkType::kRawIp);
-    if (!writer.ok()) return writer.status();
-    outputs->captures_.push_back(std::make_unique<CaptureTap>(*std::move(writer)));
-    simulation.links()[i]->AddTap(outputs->captures_.back().get());
-  }
   return outputs;
+}
+
+absl::StatusOr<PacketTap*> RunOutputs::AddCapture(const std::string& link_name, bool ethernet) {
+  auto writer = PcapngWriter::Create(
+      absl::StrCat(folder_, "/", link_name, ".pcapng"), link_name,
+      ethernet ? PcapngWriter::LinkType::kEthernet : PcapngWriter::LinkType::kRawIp);
+  if (!writer.ok()) return writer.status();
+  captures_.push_back(std::make_unique<CaptureTap>(*std::move(writer)));
+  return captures_.back().get();
 }
 
 absl::Status RunOutputs::WriteDigests() {

@@ -2,7 +2,7 @@
 // keys.log.
 //
 // Lives here:  RunOutputs.
-// Called by:   the run command: Open before the run, Finish after it.
+// Called by:   the run command: Open before the links, Finish after the run.
 // May touch:   real files; the trace and the links of the simulation.
 // Owns:        its open files; hangs on the simulation's trace and links, which must outlive
 //              Finish.
@@ -26,14 +26,16 @@ namespace sockbed::tools {
 
 class RunOutputs {
  public:
-  // Makes the folder if needed and opens everything in it; `link_names` name the simulation's links
-  // in order. Errors: what the file system says.
-  static absl::StatusOr<std::unique_ptr<RunOutputs>> Open(
-      const std::string& folder, Simulation& simulation,
-      const std::vector<std::string>& link_names);
+  // Makes the folder if needed and starts the trace. Errors: what the file system says.
+  static absl::StatusOr<std::unique_ptr<RunOutputs>> Open(const std::string& folder,
+                                                          Simulation& simulation);
   ~RunOutputs();
   RunOutputs(const RunOutputs&) = delete;
   RunOutputs& operator=(const RunOutputs&) = delete;
+
+  // Opens the capture of the link that is connected next, with this tap. Once for each link, in
+  // order. Errors: what the file system says.
+  absl::StatusOr<PacketTap*> AddCapture(const std::string& link_name, bool ethernet);
 
   // Writes what is left. `key_log` is the text of all TLS secrets. Errors: what the file system
   // says.

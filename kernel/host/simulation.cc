@@ -149,11 +149,11 @@ Host& Simulation::AddHost(std::string name, const HostOptions& options) {
   return host;
 }
 
-Link& Simulation::Connect(Host& first, Host& second, const LinkSpec& spec) {
+Link& Simulation::Connect(Host& first, Host& second, const LinkSpec& spec, PacketTap* tap) {
   KASSERT(!finished_ && links_.size() < kLinksMax);
   const MachineScope scope(machine_);
   const uint32_t number = static_cast<uint32_t>(links_.size() + 1);
-  links_.push_back(std::make_unique<Link>(first, second, number, ToLinkOptions(spec)));
+  links_.push_back(std::make_unique<Link>(first, second, number, ToLinkOptions(spec), tap));
   Link& link = *links_.back();
   Host* const ends[] = {&first, &second};
   const AddressSpec addresses[] = {EndAddress(spec.first_address, number, 0),

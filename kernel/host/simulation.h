@@ -35,6 +35,7 @@
 namespace sockbed {
 
 class Link;
+class PacketTap;
 
 // A link as people say it; both directions are alike. Turned into net's integers once, by Connect.
 struct LinkSpec {
@@ -110,7 +111,9 @@ class Simulation {
 
   // A link between two hosts. The k-th link gets the network 10.0.k.0/30 unless the spec names
   // addresses: .1 is the first host's, .2 the second's. IPv6 it has only if the spec names some.
-  Link& Connect(Host& first, Host& second, const LinkSpec& spec);
+  // `tap` (borrowed; may be null) hears of all that crosses it, from the first frame that an
+  // interface sends when it comes up.
+  Link& Connect(Host& first, Host& second, const LinkSpec& spec, PacketTap* tap = nullptr);
 
   // Runs to quiescence or a limit, then tears down and says how it went. Once per simulation.
   RunResult Run(const RunLimits& limits = {});

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/net/link.h"
+#include "kernel/net/tap.h"
 #include "kernel/sched/synch.h"
 
 namespace sockbed {
@@ -172,6 +173,26 @@ TEST(Simulation, CanBeLookedAtBetweenRuns) {
   const RunResult r = sim.Finish();
   EXPECT_EQ(r.Complaints(), "");
   EXPECT_EQ(r.time, 3 * kSecond);
+}
+
+// An interface that comes up asks at once whether its address is taken.
+TEST(Simulation, ATapHearsOfTheFirstFrames) {
+  struct Counter : PacketTap {
+    void OnPacket(const TappedPacket& tapped) override {
+      if (tapped.fate != PacketFate::kDelivered) ++sent;
+    }
+    uint64_t sent = 0;
+  } counter;
+  Simulation sim({.seed = 1});
+  Host& a = sim.AddHost("a");
+  Host& b = sim.AddHost("b");
+  const LinkSpec ethernet = {.ethernet = true, .first_address6 = "2001:db8::1/64"};
+  const Link& link = sim.Connect(a, b, ethernet, &counter);
+  EXPECT_GT(counter.sent, 0u);
+  EXPECT_TRUE(sim.Run().ok());
+  uint64_t left = 0;
+  for (const int end : {0, 1}) left += link.interface(end)->if_counters.ifi_opackets;
+  EXPECT_EQ(counter.sent, left);
 }
 
 TEST(Simulation, NamesALeakAndWhereItWasMade) {

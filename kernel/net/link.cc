@@ -65,8 +65,9 @@ struct Link::Fate {
   }
 };
 
-Link::Link(HostBase& a, HostBase& b, uint32_t number, const LinkOptions& options)
+Link::Link(HostBase& a, HostBase& b, uint32_t number, const LinkOptions& options, PacketTap* tap)
     : number_(number) {
+  if (tap != nullptr) AddTap(tap);
   KASSERT(&a != &b && number > 0);
   const std::array<HostBase*, 2> hosts = {&a, &b};
   for (uint8_t i = 0; i < 2; ++i) {

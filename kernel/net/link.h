@@ -67,9 +67,11 @@ struct LinkCounters {
 class Link {
  public:
   // Joins two hosts: attaches an interface "link<number>" to each, up. `number` names the link in
-  // decisions, records and taps: a counter of the simulation, from 1.
+  // decisions, records and taps: a counter of the simulation, from 1. `tap` (borrowed; may be null)
+  // is there before an interface sends its first frame, which may be as soon as it is up.
   // REQUIRES: inside a MachineScope; the hosts are booted and differ.
-  Link(HostBase& a, HostBase& b, uint32_t number, const LinkOptions& options);
+  Link(HostBase& a, HostBase& b, uint32_t number, const LinkOptions& options,
+       PacketTap* tap = nullptr);
   ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;

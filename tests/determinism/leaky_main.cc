@@ -70,9 +70,11 @@ int Run(const std::string& kind, const std::string& folder) {
   Simulation sim({.seed = 1, .check = true});
   Host& sender = sim.AddHost("sender");
   Host& receiver = sim.AddHost("receiver");
-  sim.Connect(sender, receiver, {.latency = absl::Milliseconds(1)});
-  auto outputs = tools::RunOutputs::Open(folder, sim, {"link"});
+  auto outputs = tools::RunOutputs::Open(folder, sim);
   if (!outputs.ok()) return 2;
+  const auto capture = (*outputs)->AddCapture("link", false);
+  if (!capture.ok()) return 2;
+  sim.Connect(sender, receiver, {.latency = absl::Milliseconds(1)}, *capture);
   sender.Spawn("leak", [&] { Send(kind, receiver.address(9)); });
   sim.RunUntil({});
   if (!(*outputs)->Finish("").ok()) return 2;
