@@ -1,12 +1,16 @@
 #include "tools/packetdrill_command.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
+#include <span>
 #include <sstream>
 
 #include "absl/strings/match.h"
@@ -17,6 +21,7 @@
 #include "tools/packetdrill/config.h"
 #include "tools/packetdrill/parser.h"
 #include "tools/packetdrill/printer.h"
+#include "tools/pcapng.h"
 #include "tools/worker_pool.h"
 
 namespace sockbed::tools {
@@ -38,6 +43,7 @@ packet; then totals, with the largest deviation of an event from its time.
                      makes the run fail
   --ignore_sysctl=NAME,NAME...
                      tunables that scripts may set in vain
+  --capture=FOLDER   a capture of each script's packets, which Wireshark reads
   --print            print the scripts as they were understood, and run nothing
   -D NAME[=VALUE]    define a symbol of the script
   -v                 tell each event
@@ -98,7 +104,8 @@ absl::Status TakeFlag(const std::string& flag, PacketdrillOptions* options) {
     return absl::OkStatus();
   }
   const bool ours = name == "profile" || name == "jobs" || name == "seed" ||
-                    name == "expected_failures" || name == "ignore_sysctl" || name == "define";
+                    name == "expected_failures" || name == "ignore_sysctl" || name == "define" ||
+                    name == "capture";
   if (!ours) {
     packetdrill::Config scratch;
     options->run.overrides.emplace_back(name, value);
@@ -108,6 +115,7 @@ absl::Status TakeFlag(const std::string& flag, PacketdrillOptions* options) {
   if (name == "profile") return SetProfile(*value, options);
   if (name == "define") return TakeDefinition(*value, options);
   if (name == "expected_failures") options->expected_failures = *value;
+  if (name == "capture") options->capture = *value;
   if (name == "ignore_sysctl") {
     for (absl::string_view word : absl::StrSplit(*value, ',')) {
       options->run.ignored_sysctls.emplace(word);
@@ -277,6 +285,38 @@ class Totals {
   std::string worst_;
 };
 
+// --- Captures. ---
+
+// A file in the folder for each script, its name without what divides folders.
+absl::StatusOr<std::unique_ptr<PcapngWriter>> OpenCapture(const std::string& folder,
+                                                          const Script& script) {
+  std::string name = script.name.substr(0, script.name.rfind(".pkt"));
+  std::replace(name.begin(), name.end(), '/', '-');
+  return PcapngWriter::Create(absl::StrCat(folder, "/", name, ".pcapng"), name);
+}
+
+// Runs a script, with a capture if one is wanted.
+Verdict RunOne(const Script& script, const packetdrill::RunOptions& run,
+               const std::string& capture_folder) {
+  const std::string text = Contents(script.path);
+  if (capture_folder.empty()) return packetdrill::RunScript(script.path, text, run);
+  Verdict verdict;
+  auto capture = OpenCapture(capture_folder, script);
+  absl::Status written = capture.status();
+  if (written.ok()) {
+    packetdrill::RunOptions tapped = run;
+    tapped.listener = [&](SimTime when, const std::vector<uint8_t>& packet, bool outbound) {
+      (*capture)->Add(when, std::as_bytes(std::span(packet)), outbound, "");
+    };
+    verdict = packetdrill::RunScript(script.path, text, tapped);
+    written = (*capture)->Finish("");
+  }
+  if (written.ok()) return verdict;
+  verdict.passed = false;
+  absl::StrAppend(&verdict.message, script.path, ": ", written.message(), "\n");
+  return verdict;
+}
+
 absl::StatusOr<bool> PrintScripts(const std::vector<Script>& scripts,
                                   const PacketdrillOptions& options) {
   packetdrill::Definitions definitions = packetdrill::ProfileDefinitions(options.run.profile);
@@ -327,13 +367,16 @@ absl::StatusOr<bool> RunPacketdrill(const PacketdrillOptions& options) {
   if (!expected.ok()) return expected.status();
   if (options.print) return PrintScripts(*scripts, options);
 
+  if (!options.capture.empty() && mkdir(options.capture.c_str(), 0777) != 0 && errno != EEXIST) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", options.capture));
+  }
   Totals totals(*scripts, *std::move(expected));
   MachineStore store;  // a copy for each worker
   packetdrill::RunOptions run = options.run;
   run.store = &store;
   const auto work = [&](size_t job) {
     const Script& script = (*scripts)[job];
-    return Pack(packetdrill::RunScript(script.path, Contents(script.path), run));
+    return Pack(RunOne(script, run, options.capture));
   };
   const bool progress = isatty(STDERR_FILENO) != 0 && scripts->size() > 1;
   const auto done = [&](size_t job, const std::string& result, const std::string& died) {

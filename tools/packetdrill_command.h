@@ -22,6 +22,7 @@ struct PacketdrillOptions {
   bool print = false;              // print the scripts as they were understood; run nothing
   bool help = false;
   std::string expected_failures;  // a file that lists the scripts that do not pass
+  std::string capture;            // a folder for captures; empty: none
 };
 
 // Reads the arguments behind "packetdrill". Errors: InvalidArgument, for people.

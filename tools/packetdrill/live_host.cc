@@ -146,6 +146,7 @@ bool LiveHost::RunToPacket(int64_t us) {
 // --- Packets. ---
 
 void LiveHost::Inject(const std::vector<uint8_t>& packet) {
+  if (listener_) listener_(simulation_->machine().now(), packet, false);
   const HostScope scope(*host_);
   MbufPtr m = m_devget(reinterpret_cast<const char*>(packet.data()),
                        static_cast<int>(packet.size()), max_linkhdr);
@@ -158,6 +159,7 @@ int LiveHost::Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
   auto* const self = static_cast<LiveHost*>(ifp->if_softc);
   SentPacket sent = {self->now_us(), std::vector<uint8_t>(static_cast<size_t>(m->m_pkthdr.len))};
   m_copydata(m.get(), 0, m->m_pkthdr.len, sent.bytes.data());
+  if (self->listener_) self->listener_(Now(), sent.bytes, true);
   self->sent_.push_back(std::move(sent));
   self->CountAtThisInstant(1);
   self->simulation_->machine().Stop();

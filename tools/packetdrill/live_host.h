@@ -47,6 +47,9 @@ struct SentPacket {
   int64_t us = 0;
   std::vector<uint8_t> bytes;
 };
+// Told of each packet as it passes the interface, at that time of the host's.
+using PacketListener =
+    std::function<void(SimTime when, const std::vector<uint8_t>& packet, bool outbound)>;
 
 class LiveHost {
  public:
@@ -64,6 +67,8 @@ class LiveHost {
   bool RunToPacket(int64_t us);
   // Whether nothing will ever happen by itself any more.
   bool quiescent() const { return quiescent_; }
+
+  void set_listener(PacketListener listener) { listener_ = std::move(listener); }
 
   // A packet arrives now.
   void Inject(const std::vector<uint8_t>& packet);
@@ -112,6 +117,7 @@ class LiveHost {
   std::function<void()> progress_;
   bool quiescent_ = false;
   std::deque<SentPacket> sent_;
+  PacketListener listener_;    // may be empty
   std::function<void()> job_;  // what the process is to do next
   bool sleeper_done_ = true;
   int64_t sleeper_done_us_ = 0;

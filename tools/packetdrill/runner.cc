@@ -86,6 +86,7 @@ Verdict RunScript(const std::string& path, const std::string& text, const RunOpt
     verdict.message = absl::StrCat(path, ": ", live.status().message(), "\n");
     return verdict;
   }
+  (*live)->set_listener(options.listener);
   ScriptRun(path, *script, config, options, *std::move(live), &verdict).Run();
   return verdict;
 }

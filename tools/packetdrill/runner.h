@@ -30,6 +30,7 @@ struct RunOptions {
   bool verbose = false;
   uint64_t seed = 1;
   MachineStore* store = nullptr;  // borrowed; null: the run's own
+  PacketListener listener;        // of all packets; may be empty
 };
 
 struct Verdict {
