@@ -16,7 +16,7 @@ namespace sockbed {
 namespace {
 
 constexpr uint16_t kPort = 7;
-constexpr int kTunnelPort = 9899;
+constexpr int kTunnelPort = 9811;
 constexpr size_t kTransfer = 300'000;
 
 // Counts packets by their IP protocol.
@@ -123,7 +123,7 @@ TEST_F(TunnelPort, IsTheOtherSystems) {
                 FailsWith(ENOPROTOOPT));
     EXPECT_THAT(uapi::getsockopt(fd, IPPROTO_TCP, kTcpRemoteUdpEncapsPort, &port, &length),
                 FailsWith(ENOPROTOOPT));
-    EXPECT_EQ(client_.sysctls.Set("net.inet.tcp.udp_tunneling_port", 9899), ENOPROTOOPT);
+    EXPECT_EQ(client_.sysctls.Set("net.inet.tcp.udp_tunneling_port", 9811), ENOPROTOOPT);
     EXPECT_EQ(client_.sysctls.Set("net.inet.tcp.udp_tunneling_port", 0), 0);
   });
   Run();

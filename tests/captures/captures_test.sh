@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# captures_test.sh SOCKBED WORLDS SCENARIO... -- SCRIPT...: writes the capture of every scenario,
+# script and world, and lets tshark look for what it cannot read and for checksums that are wrong.
+set -euo pipefail
+if ! command -v tshark >/dev/null; then
+  echo "tshark is not installed: no capture was looked at"
+  exit 0
+fi
+sockbed=$1 worlds=$2
+shift 2
+out=$TEST_TMPDIR/captures
+mkdir -p "$out/openbsd" "$out/freebsd"
+while [ "$1" != -- ]; do
+  case $1 in *.zone) shift; continue ;; esac
+  settings=()
+  if grep -q '\${file}' "$1"; then settings=(--set "file=$0"); fi
+  if grep -q '\${zone}' "$1"; then settings=(--set "zone=$(dirname "$1")/example.zone"); fi
+  "$sockbed" run "$1" "${settings[@]}" --out "$out/$(basename "$1" .yaml)" >"$out/log" ||
+    { cat "$out/log"; exit 1; }
+  shift
+done
+shift
+for script in "$@"; do
+  profile=openbsd
+  case $script in */freebsd/*) profile=freebsd ;; esac
+  echo "$script" >>"$out/$profile.list"
+done
+for profile in openbsd freebsd; do
+  mapfile -t scripts <"$out/$profile.list"
+  "$sockbed" packetdrill --profile=$profile --capture="$out/$profile" "${scripts[@]}" >"$out/log" ||
+    { cat "$out/log"; exit 1; }
+done
+if [ -n "${TCP_TESTSUITE:-}" ]; then
+  "$sockbed" packetdrill --profile=freebsd --capture="$out/suite" "$TCP_TESTSUITE" >"$out/log" ||
+    true  # which of them pass is another test's affair
+fi
+"$worlds" "$out"
+
+mapfile -t files < <(find "$out" -name '*.pcapng' | sort)
+mergecap -a -w "$out/all" "${files[@]}"
+wrong='_ws.malformed'
+for protocol in ip tcp udp icmp icmpv6; do wrong+=" or $protocol.checksum.status == Bad"; done
+echo "${#files[@]} captures, $(tshark -n -r "$out/all" 2>/dev/null | wc -l) packets"
+found=$(tshark -n -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE \
+  -o udp.check_checksum:TRUE -r "$out/all" -Y "$wrong" 2>"$out/log")
+if [ -n "$found" ]; then
+  echo "$found" | head -50
+  exit 1
+fi
