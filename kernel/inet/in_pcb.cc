@@ -148,6 +148,18 @@ sockaddr_storage in_sockaddr(const inpcb* inp, const InetName& name, socklen_t* 
   return ss;
 }
 
+int in_pcbpeername(const inpcb* inp, const mbuf* nam, InetName* name) {
+  const int error = in_nam2name(inp, nam, name);
+  const InetHost& inet = inet_here();
+  if (error != 0 || !name->addr.is_any() || inet.tunables.profile == 0) return error;
+  if (in_pcbis6(inp)) {
+    name->addr = kIn6Loopback;
+  } else if (!inet.addresses.empty()) {
+    name->addr = inet.addresses.front()->ia_addr;
+  }
+  return 0;
+}
+
 void in_setsockaddr(const inpcb* inp, mbuf* nam) {
   SetName(inp, {inp->inp_laddr, inp->inp_lport}, nam);
 }

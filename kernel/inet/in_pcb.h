@@ -166,6 +166,9 @@ struct InetName {
 // Reads an address of the socket's family. Errors: EINVAL (length; a zone that is not there),
 // EAFNOSUPPORT (family), EADDRNOTAVAIL (an IPv4 address, and the socket has IPV6_V6ONLY).
 [[nodiscard]] int in_nam2name(const inpcb* inp, const mbuf* nam, InetName* name);
+// The same for whom to speak to. Under the freebsd profile "any" is this host: its first address,
+// or ::1.
+[[nodiscard]] int in_pcbpeername(const inpcb* inp, const mbuf* nam, InetName* name);
 // The same for an address of IPv4 alone.
 [[nodiscard]] int in_nam2sin(const mbuf* nam, sockaddr_in* sin);
 // Write one, and m_len.

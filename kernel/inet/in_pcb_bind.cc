@@ -193,12 +193,15 @@ int in_pcbbind(inpcb* inp, const mbuf* nam, proc* p) {
     const int error = PickPort(inp, name.addr, p, &lport);
     if (error != 0) return error;
   } else {
-    const int error = CheckConflict(inp, name.addr, lport);
-    if (error != 0) return error;
     const uint16_t port = ntohs(lport);
     const bool restricted =
         port < kPortReserved || Contains(InpcbTableAccess::RootOnly(inp->inp_table), port);
-    if (restricted && !IsPrivileged(p)) return EACCES;
+    const bool refused = restricted && !IsPrivileged(p);
+    // The systems differ in what they look at first (spec 9.3).
+    if (refused && inet_here().tunables.profile != 0) return EACCES;
+    const int error = CheckConflict(inp, name.addr, lport);
+    if (error != 0) return error;
+    if (refused) return EACCES;
   }
   InpcbTableAccess::SetLocal(inp, name.addr, lport);
   return 0;
@@ -206,7 +209,7 @@ int in_pcbbind(inpcb* inp, const mbuf* nam, proc* p) {
 
 int in_pcbconnect(inpcb* inp, const mbuf* nam) {
   InetName peer;
-  int error = in_nam2name(inp, nam, &peer);
+  int error = in_pcbpeername(inp, nam, &peer);
   if (error != 0) return error;
   if (peer.port == 0) return EADDRNOTAVAIL;
   KASSERT(inp->inp_faddr.is_any());
@@ -248,8 +251,7 @@ int in_pcbselsrc(inpaddru* src, inpcb* inp, const inpaddru& dst) {
   if (!src->is_any() && src->is_v4() != to_v4) return EAFNOSUPPORT;
   const bool fixed = !src->is_any() && !IsMulticast(*src) && !(to_v4 && in_broadcast(src->v4()));
   if (fixed) return 0;
-  const bool to_many =
-      to_v4 && (in_ismulticast(dst.v4()) || in_host(dst.v4()) == INADDR_BROADCAST);
+  const bool to_many = to_v4 && (in_ismulticast(dst.v4()) || in_host(dst.v4()) == INADDR_BROADCAST);
   if (to_many && inp->inp_moptions != nullptr && inp->inp_moptions->imo_ifidx != 0) {
     const ifnet* ifp = if_byindex(*inet_here().host, inp->inp_moptions->imo_ifidx);
     const in_ifaddr* ifa = ifp != nullptr ? in_ifaof(ifp) : nullptr;

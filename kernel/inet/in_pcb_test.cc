@@ -242,6 +242,20 @@ TEST_F(PcbTest, ConnectErrors) {
   });
 }
 
+// The rows of spec 9.3, 9.5 and 9.6 in which the systems differ.
+TEST_F(PcbTest, TheOtherSystemsWays) {
+  Set(a_, "net.inet.ip.profile", 1);
+  InProcess([&] {
+    socket* so = Create();
+    EXPECT_EQ(Connect(so, "0.0.0.0", 80), 0);
+    EXPECT_EQ(Text(sotoinpcb(so)->inp_faddr.v4()), "127.0.0.1") << "the host's first address";
+    EXPECT_GE(LocalPort(so), 10000);
+    EXPECT_EQ(Connect(Create(), "8.8.8.8", 80), ENETUNREACH);
+    Bound("10.0.1.1", 80, kPort);
+    AsUser([&] { EXPECT_EQ(Bind(Create(), "10.0.1.1", 80), EACCES); });
+  });
+}
+
 TEST_F(PcbTest, LookUpPrefersTheConnectedThenTheExactThenTheWild) {
   InProcess([&] {
     inpcb* wild = sotoinpcb(Bound("0.0.0.0", 80, kPort));

@@ -62,6 +62,8 @@ struct Difference {
 };
 
 constexpr Difference kDifferences[] = {
+    {&InetTunables::portfirst, 1024, 10000},
+    {&InetTunables::portlast, 49151, 65535},
     {&InetTunables::mcast_members_only, 0, 1},
     {&InetTunables::strong_es, 1, 0},
     {&InetTunables::rfc6864, 0, 1},

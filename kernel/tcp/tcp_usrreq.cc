@@ -106,7 +106,7 @@ int StartConnect(tcpcb* tp, mbuf* nam) {
   if (tp->t_state != TCPS_CLOSED) return EINVAL;
   inpcb* inp = tp->t_inpcb;
   InetName peer;
-  if (int error = in_nam2name(inp, nam, &peer)) return error;
+  if (int error = in_pcbpeername(inp, nam, &peer)) return error;
   if (!MayBePeer(peer.addr)) return EINVAL;
   int error = in_pcbconnect(inp, nam);
   if (error == EADDRINUSE && EndOldConnection(tp, peer)) error = in_pcbconnect(inp, nam);

@@ -104,7 +104,7 @@ int Destination(const inpcb* inp, const mbuf* nam, const SendOptions& options, I
     return 0;
   }
   if (connected) return EISCONN;
-  const int error = in_nam2name(inp, nam, dst);
+  const int error = in_pcbpeername(inp, nam, dst);
   if (error != 0) return error;
   if (in_pcbis6(inp)) dst->addr = in6_setscope(dst->addr.v6(), options.v6.ip6po_ifindex);
   return dst->port == 0 ? EADDRNOTAVAIL : 0;
