@@ -39,7 +39,10 @@ constexpr Tunable kTunables[] = {
     {"net.inet.ip.porthifirst", &InetTunables::porthifirst, 1, 65535},
     {"net.inet.ip.porthilast", &InetTunables::porthilast, 1, 65535},
     {"net.inet.ip.portrandom", &InetTunables::portrandom, 0, 1},
-    {"net.inet.ip.maxqueue", &InetTunables::maxqueue, 0, 10000},
+    {"net.inet.ip.maxqueue", &InetTunables::maxqueue, -1, 10000},
+    {"net.inet.ip.maxfragpackets", &InetTunables::maxfragpackets, -1, 1'000'000},
+    {"net.inet.ip.maxfrags", &InetTunables::maxfrags, -1, 1'000'000},
+    {"net.inet.ip.maxfragsperpacket", &InetTunables::maxfragsperpacket, -1, 1'000'000},
     {"net.inet.ip.mtudisc", &InetTunables::mtudisc, 0, 1},
     {"net.inet.ip.mtudisctimeout", &InetTunables::mtudisctimeout, 1, 1'000'000},
     {"net.inet.ip.reass_icmp", &InetTunables::reass_icmp, 0, 1},
@@ -61,9 +64,17 @@ struct Difference {
   int64_t openbsd, freebsd;
 };
 
+constexpr int64_t kNoLimit = -1;
+// An nmbclusters of 262144, divided by 32 (FreeBSD's IP_MAXFRAGS).
+constexpr int64_t kFreeBsdFragments = 8192;
+
 constexpr Difference kDifferences[] = {
     {&InetTunables::portfirst, 1024, 10000},
     {&InetTunables::portlast, 49151, 65535},
+    {&InetTunables::maxqueue, 300, kNoLimit},
+    {&InetTunables::maxfragpackets, 49, kFreeBsdFragments},
+    {&InetTunables::maxfrags, kNoLimit, kFreeBsdFragments},
+    {&InetTunables::maxfragsperpacket, kNoLimit, 16},
     {&InetTunables::mcast_members_only, 0, 1},
     {&InetTunables::strong_es, 1, 0},
     {&InetTunables::rfc6864, 0, 1},

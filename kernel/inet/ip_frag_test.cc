@@ -253,6 +253,39 @@ TEST_F(ReassemblyTest, HoldsNoMoreFragmentsThanItMay) {
   ExpectDrops(a_, ips_fragdropped, 2);
 }
 
+// FreeBSD refuses the new fragment where OpenBSD forgets the oldest packet, and a packet of many
+// small pieces altogether.
+TEST_F(ReassemblyTest, TheOtherSystemRefusesWhatIsNew) {
+  Set(a_, "net.inet.ip.profile", 1);
+  Set(a_, "net.inet.ip.maxfrags", 3);
+  for (uint16_t id = 1; id <= 5; ++id) {
+    Packet piece = Piece(8, 8, true);
+    piece.id = id;
+    Get(piece);
+  }
+  EXPECT_EQ(Live(a_, "IPv4 fragment"), 3);
+  ExpectDrops(a_, ips_fragdropped, 2);
+  Set(a_, "net.inet.ip.maxfrags", 100);
+  Set(a_, "net.inet.ip.maxfragpackets", 3);
+  Packet piece = Piece(8, 8, true);
+  piece.id = 6;
+  Get(piece);  // the oldest of three makes room
+  EXPECT_EQ(Live(a_, "IPv4 fragment"), 3);
+  ExpectDrops(a_, ips_fragdropped, 3);
+  Set(a_, "net.inet.ip.maxfragpackets", 0);
+  Get(Piece(8, 8, true));
+  ExpectDrops(a_, ips_fragdropped, 4);
+}
+
+TEST_F(ReassemblyTest, APacketOfTooManyPiecesIsDropped) {
+  Set(a_, "net.inet.ip.profile", 1);
+  for (int n = 0; n < 16; ++n) Get(Piece(8 + 16 * n, 8, true));
+  EXPECT_EQ(Live(a_, "IPv4 fragment"), 16);
+  Get(Piece(8 + 16 * 16, 8, true));
+  EXPECT_EQ(Live(a_, "IPv4 fragment"), 0);
+  ExpectDrops(a_, ips_fragdropped, 17);
+}
+
 TEST_F(ReassemblyTest, HoldsAtMost49PacketsInParts) {
   for (uint16_t id = 1; id <= 60; ++id) {
     Packet piece = Piece(8, 8, true);

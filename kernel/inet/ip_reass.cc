@@ -42,7 +42,9 @@ ReassemblyTable::Queue* ReassemblyTable::Find(const mbuf* m) {
 }
 
 ReassemblyTable::Queue* ReassemblyTable::Make(const mbuf* m) {
-  if (queues_.size() >= kFragmentQueuesMax) Drop(queues_.front().get());
+  const int64_t limit = inet_.tunables.maxfragpackets;
+  if (limit == 0) return nullptr;
+  if (limit > 0 && static_cast<int64_t>(queues_.size()) >= limit) Drop(queues_.front().get());
   const Ipv4View ip = HeaderOf(m);
   auto queue = std::make_unique<Queue>();
   queue->table = this;
@@ -56,13 +58,16 @@ ReassemblyTable::Queue* ReassemblyTable::Make(const mbuf* m) {
   return queues_.back().get();
 }
 
-// Too many fragments: the oldest packets go until three quarters of the limit are left.
-void ReassemblyTable::MakeRoom() {
-  const int64_t limit = inet_.tunables.maxqueue;
-  if (inet_.live_fragments + 1 <= limit) return;
-  while (!queues_.empty() && inet_.live_fragments > limit * 3 / 4) {
+// Too many fragments: one system lets the oldest packets go until three quarters of its limit are
+// left, the other refuses the new one. Returns whether it is taken.
+bool ReassemblyTable::MakeRoom() {
+  const InetTunables& set = inet_.tunables;
+  if (set.maxfrags >= 0 && inet_.live_fragments >= set.maxfrags) return false;
+  if (set.maxqueue < 0 || inet_.live_fragments < set.maxqueue) return true;
+  while (!queues_.empty() && inet_.live_fragments > set.maxqueue * 3 / 4) {
     Drop(queues_.front().get());
   }
+  return true;
 }
 
 // The packet, not each fragment, is counted. RFC 1122 3.3.2 would have the sender told if the first
@@ -121,7 +126,10 @@ MbufPtr ReassemblyTable::Add(MbufPtr m, int hlen) {
        PackPair(ip.id(), static_cast<uint32_t>(piece.offset)),
        PackPair(in_host(ip.source()), in_host(ip.destination())),
        static_cast<uint64_t>(piece.length));
-  MakeRoom();
+  if (!MakeRoom()) {
+    ip_drop(ips_fragdropped, std::move(m));
+    return nullptr;
+  }
   Queue* queue = Find(m.get());
   if (queue == nullptr) {
     if (fault::Fires(Site::kPoolGet, ip.id())) {
@@ -129,6 +137,10 @@ MbufPtr ReassemblyTable::Add(MbufPtr m, int hlen) {
       return nullptr;
     }
     queue = Make(m.get());
+    if (queue == nullptr) {
+      ip_drop(ips_fragdropped, std::move(m));
+      return nullptr;
+    }
   }
   piece.m = std::move(m);
   if (piece.offset == 0) {
@@ -137,7 +149,10 @@ MbufPtr ReassemblyTable::Add(MbufPtr m, int hlen) {
     m_adj(piece.m.get(), hlen);
   }
   if (!Insert(queue, std::move(piece))) return nullptr;
-  return IsComplete(*queue) ? Join(queue) : nullptr;
+  if (IsComplete(*queue)) return Join(queue);
+  const int64_t most = inet_.tunables.maxfragsperpacket;
+  if (most >= 0 && static_cast<int64_t>(queue->pieces.size()) > most) Drop(queue);
+  return nullptr;
 }
 
 // Puts a piece in its place. What came before it in the packet is kept and trims its front; what

@@ -26,7 +26,6 @@ namespace sockbed {
 struct InetHost;
 
 inline constexpr int kFragmentTtlSeconds = 30;  // from the first fragment to arrive
-inline constexpr int kFragmentQueuesMax = 49;   // datagrams in parts
 
 class ReassemblyTable {
  public:
@@ -62,7 +61,7 @@ class ReassemblyTable {
 
   Queue* Find(const mbuf* m);
   Queue* Make(const mbuf* m);
-  void MakeRoom();
+  bool MakeRoom();
   static void Expire(void* arg);
   bool Insert(Queue* queue, Piece piece);
   bool IsComplete(const Queue& queue) const;
