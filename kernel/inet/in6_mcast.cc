@@ -11,6 +11,7 @@
 #include "kernel/inet/inet6_host.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
+#include "kernel/inet/ip6_var.h"
 #include "kernel/inet/mld6.h"
 #include "kernel/net/if_ether.h"
 #include "kernel/sim/fault.h"
@@ -167,6 +168,17 @@ in6_multi* in6_hasmulti(const ifnet* ifp, const in6_addr& group) {
 }
 
 // --- Sockets. ---
+
+ip6_moptions ip6_packetmoptions(const inpcb* inp, const ip6_pktopts& opt) {
+  ip6_moptions im6o;
+  if (const ip6_moptions* own = inp->inp_moptions6) {
+    im6o.im6o_ifidx = own->im6o_ifidx;
+    im6o.im6o_hlim = own->im6o_hlim;
+    im6o.im6o_loop = own->im6o_loop;
+  }
+  if (opt.ip6po_hlim >= 0) im6o.im6o_hlim = opt.ip6po_hlim;
+  return im6o;
+}
 
 void ip6_freemoptions(ip6_moptions* im6o) {
   if (im6o == nullptr) return;

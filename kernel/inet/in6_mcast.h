@@ -27,6 +27,8 @@ namespace sockbed {
 struct inpcb;
 struct mbuf;
 
+struct ip6_pktopts;  // ip6_var.h
+
 // A group that an interface listens to.
 struct in6_multi {
   in6_addr in6m_addr{};             // [I]
@@ -56,6 +58,10 @@ struct ip6_moptions {
   bool im6o_loop = true;  // this host hears what it sends, if it is a member
   std::vector<in6_multi*> im6o_membership;
 };
+
+// The options of one packet, if it goes to a group: the socket's, but for the hop limit that `opt`
+// asks for. Without memberships.
+ip6_moptions ip6_packetmoptions(const inpcb* inp, const ip6_pktopts& opt);
 
 // Leaves all groups and frees. Null is nothing. REQUIRES: on the current host.
 void ip6_freemoptions(ip6_moptions* im6o);

@@ -11,8 +11,12 @@
 #define SOCKBED_KERNEL_INET_IN_OPTIONS_H_
 
 #include <netinet/in.h>
+#include <sys/socket.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstddef>
+#include <cstring>
 
 #include "kernel/inet/in_pcb.h"
 #include "kernel/mbuf/mbuf.h"
@@ -25,6 +29,11 @@ namespace sockbed {
 MbufPtr ip_savecontrol(const inpcb* inp, const mbuf* m, in_port_t dport = 0);
 // The same of a packet of IPv6.
 MbufPtr ip6_savecontrol(const inpcb* inp, const mbuf* m, in_port_t dport = 0);
+// Calls `visit(type, data, size)` for each control message of `control` (may be null), all of which
+// are to be of `level`, until one answers with an errno. Errors: EINVAL (malformed, another level),
+// that errno.
+template <typename Visit>
+[[nodiscard]] int in_readcontrol(const mbuf* control, int level, Visit visit);
 // Appends one control message to a chain; without memory it is left out, as the manual pages allow.
 void in_addcontrol(MbufPtr* chain, int level, int type, const void* data, size_t size);
 
@@ -45,6 +54,9 @@ void in_addcontrol(MbufPtr* chain, int level, int type, const void* data, size_t
 // Reads one control message of level IPPROTO_IPV6 to send with a datagram into *opt (spec 10.5).
 // Errors: EINVAL (unknown, wrong length or value).
 [[nodiscard]] int ip6_setpktopt(int type, const char* data, size_t size, ip6_pktopts* opt);
+// The same of all messages of `control` (may be null). Errors: also EINVAL (malformed, another
+// level).
+[[nodiscard]] int ip6_setpktopts(const mbuf* control, ip6_pktopts* opt);
 // What IPV6_PATHMTU and the control message of IPV6_RECVPATHMTU say of a pcb's peer.
 ip6_mtuinfo in6_mtuinfo(const inpcb* inp, uint32_t mtu);
 // The sticky options of a pcb; defaults if it has none.
@@ -64,6 +76,25 @@ inline constexpr int kIpv6AutoFlowLabel = 70;    // IPV6_AUTOFLOWLABEL
 inline constexpr int IP_PORTRANGE_DEFAULT = 0;
 inline constexpr int IP_PORTRANGE_HIGH = 1;
 inline constexpr int IP_PORTRANGE_LOW = 2;
+
+template <typename Visit>
+int in_readcontrol(const mbuf* control, int level, Visit visit) {
+  if (control == nullptr) return 0;
+  if (control->m_next != nullptr) return EINVAL;
+  const size_t total = static_cast<size_t>(control->m_len);
+  for (size_t at = 0; at < total;) {
+    cmsghdr header;
+    if (total - at < sizeof header) return EINVAL;
+    std::memcpy(&header, control->m_data + at, sizeof header);
+    if (header.cmsg_len < CMSG_LEN(0) || header.cmsg_len > total - at) return EINVAL;
+    if (header.cmsg_level != level) return EINVAL;
+    const char* const data = control->m_data + at + CMSG_LEN(0);
+    const int error = visit(header.cmsg_type, data, header.cmsg_len - CMSG_LEN(0));
+    if (error != 0) return error;
+    at += std::min(CMSG_ALIGN(header.cmsg_len), total - at);
+  }
+  return 0;
+}
 
 }  // namespace sockbed
 

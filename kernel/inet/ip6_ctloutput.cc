@@ -244,6 +244,12 @@ int ip6_setpktopt(int type, const char* data, size_t size, ip6_pktopts* opt) {
   }
 }
 
+int ip6_setpktopts(const mbuf* control, ip6_pktopts* opt) {
+  return in_readcontrol(control, IPPROTO_IPV6, [opt](int type, const char* data, size_t size) {
+    return ip6_setpktopt(type, data, size, opt);
+  });
+}
+
 int in_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
   const inpcb* inp = sotoinpcb(so);
   if (inp == nullptr) return EINVAL;

@@ -160,14 +160,14 @@ int rip_output(inpcb* inp, MbufPtr m, in_addr dst) {
 
 int rip_send(socket* so, MbufPtr m, mbuf* nam, MbufPtr control) {
   inpcb* inp = sotoinpcb(so);
-  if (control != nullptr) return EINVAL;  // nothing can be said of single packets
+  if (control != nullptr && !in_pcbis6(inp)) return EINVAL;  // whoever wants more brings a header
   InetName name = {RawOf(inp)->faddr, 0};
   if (nam == nullptr && !IsConnected(so)) return ENOTCONN;
   if (nam != nullptr) {
     if (IsConnected(so)) return EISCONN;
     if (const int error = in_nam2name(inp, nam, &name)) return error;
   }
-  return in_pcbis6(inp) ? rip6_output(inp, std::move(m), name.addr)
+  return in_pcbis6(inp) ? rip6_output(inp, std::move(m), name.addr, control.get())
                         : rip_output(inp, std::move(m), name.addr.v4());
 }
 

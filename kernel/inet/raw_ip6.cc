@@ -108,22 +108,26 @@ int OptionFilter(prc_setopt op, rawcb* raw, mbuf* m) {
 
 }  // namespace
 
-int rip6_output(inpcb* inp, MbufPtr m, const inpaddru& dst) {
+int rip6_output(inpcb* inp, MbufPtr m, const inpaddru& dst, const mbuf* control) {
   const rawcb* raw = RawOf(inp);
-  const ip6_pktopts& opt = in_pcbpktopts(inp);
+  ip6_pktopts opt = in_pcbpktopts(inp);
+  if (const int error = ip6_setpktopts(control, &opt)) return error;
   const int length = m->m_pkthdr.len;
   if (length > kIpv6PayloadMax) return EMSGSIZE;
-  inpaddru src = opt.ip6po_addr;
-  if (src.is_any()) src = raw->laddr;
+  inpaddru src = raw->laddr;
+  if (const inpaddru wanted = opt.ip6po_addr; !wanted.is_any()) {
+    const bool bound_elsewhere = !src.is_any() && src != wanted;
+    if (bound_elsewhere || in6_ifawithaddr(wanted.v6()) == nullptr) return EADDRNOTAVAIL;
+    src = wanted;
+  }
   const inpaddru to = in6_setscope(dst.v6(), opt.ip6po_ifindex);
   if (src.is_any()) {
     if (const int error = in_pcbselsrc(&src, inp, to)) return error;
   }
   m = m_prepend(std::move(m), kIpv6Header, M_DONTWAIT);
   if (m == nullptr) return ENOBUFS;
-  const bool group = in6_ismulticast(to.v6());
-  constexpr int kGroupHops = 1;
-  const int hops = group ? kGroupHops : in6_selecthlim(inp->inp_hops);
+  ip6_moptions im6o = ip6_packetmoptions(inp, opt);
+  const int hops = in6_selecthlim(opt.ip6po_hlim >= 0 ? opt.ip6po_hlim : inp->inp_hops);
   Ipv6Header{.payload_length = length,
              .traffic_class = static_cast<uint8_t>(std::max(opt.ip6po_tclass, 0)),
              .hop_limit = static_cast<uint8_t>(hops),
@@ -134,7 +138,7 @@ int rip6_output(inpcb* inp, MbufPtr m, const inpaddru& dst) {
   if (const int at = ChecksumAt(raw); at >= 0) {
     if (const int error = Checksum(m.get(), raw->protocol, at)) return error;
   }
-  return ip6_output(std::move(m), &opt, &inp->inp_route, 0, inp->inp_moptions6, inp);
+  return ip6_output(std::move(m), &opt, &inp->inp_route, 0, &im6o, inp);
 }
 
 int rip6_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {

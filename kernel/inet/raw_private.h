@@ -27,9 +27,10 @@ struct rawcb {
 
 inline rawcb* RawOf(const inpcb* inp) { return static_cast<rawcb*>(inp->inp_ppcb); }
 
-// Sends to `dst` by IPv6. Takes m. Errors: EINVAL (shorter than its checksum's place), EMSGSIZE,
-// ENOBUFS, those of in_pcbselsrc and ip6_output.
-[[nodiscard]] int rip6_output(inpcb* inp, MbufPtr m, const inpaddru& dst);
+// Sends to `dst` by IPv6, with the control messages of `control` (borrowed; may be null). Takes m.
+// Errors: EINVAL (shorter than its checksum's place; control), EADDRNOTAVAIL (a source that is not
+// ours, or not the one it is bound to), EMSGSIZE, ENOBUFS, those of in_pcbselsrc and ip6_output.
+[[nodiscard]] int rip6_output(inpcb* inp, MbufPtr m, const inpaddru& dst, const mbuf* control);
 
 }  // namespace sockbed
 

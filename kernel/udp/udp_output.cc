@@ -74,24 +74,10 @@ int ReadControl(const inpcb* inp, const mbuf* control, SendOptions* options) {
                           .imo_loop = imo->imo_loop,
                           .imo_membership = {}};
   }
-  const int level = in_pcbis6(inp) ? IPPROTO_IPV6 : IPPROTO_IP;
-  if (control->m_next != nullptr) return EINVAL;
-  const size_t total = static_cast<size_t>(control->m_len);
-  for (size_t at = 0; at < total;) {
-    cmsghdr header;
-    if (total - at < sizeof header) return EINVAL;
-    std::memcpy(&header, control->m_data + at, sizeof header);
-    if (header.cmsg_len < CMSG_LEN(0) || header.cmsg_len > total - at) return EINVAL;
-    if (header.cmsg_level != level) return EINVAL;
-    const char* data = control->m_data + at + CMSG_LEN(0);
-    const size_t size = header.cmsg_len - CMSG_LEN(0);
-    const int error = level == IPPROTO_IPV6
-                          ? ip6_setpktopt(header.cmsg_type, data, size, &options->v6)
-                          : ReadMessage(header.cmsg_type, data, size, options);
-    if (error != 0) return error;
-    at += std::min(CMSG_ALIGN(header.cmsg_len), total - at);
-  }
-  return 0;
+  if (in_pcbis6(inp)) return ip6_setpktopts(control, &options->v6);
+  return in_readcontrol(control, IPPROTO_IP, [options](int type, const char* data, size_t size) {
+    return ReadMessage(type, data, size, options);
+  });
 }
 
 // Where the datagram goes: `nam`, or the peer. An address of a link may get its zone from the
@@ -195,14 +181,7 @@ int Send6(inpcb* inp, MbufPtr m, ip6_pktopts opt, const inpaddru& src, const Ine
   constexpr int kHeaders = kIpv6Header + kUdpHeader;
   m = m_prepend(std::move(m), kHeaders, M_DONTWAIT);
   if (m == nullptr) return ENOBUFS;
-  // Of a multicast the group's options count, but for what a control message says.
-  ip6_moptions im6o;
-  if (const ip6_moptions* own = inp->inp_moptions6) {
-    im6o.im6o_ifidx = own->im6o_ifidx;
-    im6o.im6o_hlim = own->im6o_hlim;
-    im6o.im6o_loop = own->im6o_loop;
-  }
-  if (opt.ip6po_hlim >= 0) im6o.im6o_hlim = opt.ip6po_hlim;
+  ip6_moptions im6o = ip6_packetmoptions(inp, opt);
   const int hops =
       in6_selecthlim(opt.ip6po_hlim >= 0 ? opt.ip6po_hlim : inp->inp_hops, &inp->inp_route);
   Ipv6Header{.payload_length = kUdpHeader + length,
