@@ -103,6 +103,7 @@ TEST(TwoArms, DifferOnlyWhereTheListSaysSo) {
   }
   if (wanted != nullptr) return;
   for (const Difference& row : list) {
+    if (row.where.starts_with("Sequence")) continue;  // sequences_test's
     EXPECT_TRUE(seen.contains(row.line))
         << "differences.md:" << row.line << ": the arms agree at " << row.where;
   }

@@ -1,0 +1,331 @@
+#include "tests/two_arms/sequence.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+
+#include "kernel/sim/random.h"
+#include "tests/two_arms/kinds.h"
+
+namespace sockbed::two_arms {
+namespace {
+
+constexpr int kPlaces = 6;
+constexpr int kSteps = 28;
+constexpr int kKindCount = 8;
+constexpr int kSizeMax = 60;  // so little that no buffer of either kernel is ever full
+
+// How often each operation is drawn, out of their sum.
+constexpr std::array<int, kOps> kWeights = {6, 8, 4, 3, 6, 4, 12, 4, 12, 4, 5, 5, 2, 1, 8, 3, 2, 3};
+
+constexpr const char* kOpNames[] = {"socket",   "pair",     "bind",       "listen", "connect",
+                                    "accept",   "send",     "sendto",     "recv",   "peek",
+                                    "shutdown", "close",    "dup",        "dup2",   "poll",
+                                    "FIONREAD", "SO_ERROR", "getpeername"};
+std::string NameOf(Op op) { return kOpNames[static_cast<int>(op)]; }
+
+class Performer {
+ public:
+  Performer(const std::string& prefix, Notes* notes) : prefix_(prefix), notes_(notes) {}
+  ~Performer() {
+    for (int place = 0; place < kPlaces; ++place) {
+      if (Has(place)) Empty(place);
+    }
+  }
+  Performer(const Performer&) = delete;
+  Performer& operator=(const Performer&) = delete;
+
+  void Do(const Step& step, int number);
+
+ private:
+  bool Has(int place) const { return fds_[place] >= 0; }
+  std::string KindOf(int place) const {
+    return Has(place) ? two_arms::NameOf(kinds_[place]) : "none";
+  }
+  void Put(int place, int fd, Kind kind) {
+    if (Has(place)) Empty(place);
+    fds_[place] = fd;
+    kinds_[place] = kind;
+    names_[place] = {};
+  }
+  // Reads what waits: what a close with unread data does, the cases have. An error that is pending
+  // may come first, or last.
+  void Drain(int place) {
+    char data[256];
+    for (int failures = 0; failures < 2;) {
+      const ssize_t n = read(fds_[place], data, sizeof data);
+      if (n == 0) return;
+      if (n < 0) ++failures;
+    }
+  }
+  int Empty(int place) {
+    Drain(place);
+    return close(std::exchange(fds_[place], -1));
+  }
+  // The name of a place, once it has one, as long as it is open: BSD forgets it with a connection.
+  void Learn(int place) {
+    if (!Has(place) || !IsSocket(kinds_[place])) return;
+    const Address name = NameOfSocket(fds_[place]);
+    const bool named = IsUnix(kinds_[place])
+                           ? name.len > 2 && name.get()->sa_data[0] != '\0'
+                           : name.len > 0 && (name.get()->sa_data[0] | name.get()->sa_data[1]) != 0;
+    if (named) names_[place] = name;
+  }
+  // A number, or an errno's name. REQUIRES: errno is that of the call.
+  static std::string Result(ssize_t n) { return n < 0 ? ErrnoName(errno) : std::to_string(n); }
+  // The same of a send.
+  static std::string Sent(ssize_t n, int asked) { return n == asked ? "all" : Result(n); }
+
+  // `size` bytes that no neighbour has.
+  std::string Data(int size) {
+    next_ = next_ == 'z' ? 'a' : static_cast<char>(next_ + 1);
+    return std::string(static_cast<size_t>(size), next_);
+  }
+
+  std::string Make(const Step& step);
+  std::string Name(const Step& step);
+  std::string Move(const Step& step);
+  std::string Copy(const Step& step);
+  std::string Look(const Step& step);
+  static std::string Read(int fd, int size, bool peek);
+  static std::string PendingError(int fd);
+
+  const std::string prefix_;
+  Notes* const notes_;
+  std::array<int, kPlaces> fds_{-1, -1, -1, -1, -1, -1};
+  std::array<Kind, kPlaces> kinds_{};
+  std::array<Address, kPlaces> names_{};
+  int bound_ = 0;
+  char next_ = 'a';
+};
+
+std::string Performer::Make(const Step& step) {
+  const Kind kind = static_cast<Kind>(step.x);
+  if (step.op == Op::kSocket) {
+    const Kind made = IsSocket(kind) ? kind : Kind::kTcp4;
+    Put(step.a, -1, made);
+    fds_[step.a] = Fresh(made, SOCK_NONBLOCK);
+    return Result(fds_[step.a]);
+  }
+  Put(step.a, -1, kind);
+  Put(step.b, -1, kind);
+  const Pair pair = MakePair(kind);
+  fcntl(pair.a, F_SETFL, O_NONBLOCK);
+  fcntl(pair.b, F_SETFL, O_NONBLOCK);
+  Put(step.a, pair.a, kind);
+  Put(step.b, pair.b, kind);
+  Learn(step.a);
+  Learn(step.b);
+  return std::to_string(pair.a) + " " + std::to_string(pair.b);
+}
+
+std::string Performer::Name(const Step& step) {
+  const int fd = fds_[step.a];
+  if (step.op == Op::kListen) return Result(listen(fd, 8));
+  if (step.op == Op::kBind) {
+    if (!Has(step.a) || !IsSocket(kinds_[step.a])) return Result(bind(fd, nullptr, 0));
+    const Address name = Local(kinds_[step.a], 0, "n" + prefix_ + std::to_string(bound_++));
+    const std::string result = Result(bind(fd, name.get(), name.len));
+    Learn(step.a);
+    return result;
+  }
+  if (step.op == Op::kAccept) {
+    const int made = accept4(fd, nullptr, nullptr, SOCK_NONBLOCK);
+    const std::string result = Result(made);
+    if (made >= 0) Put(step.b, made, kinds_[step.a]);
+    return result;
+  }
+  const Address& name = names_[step.b];
+  if (!Has(step.b) || name.len == 0) return "nobody";
+  if (step.op == Op::kConnect) {
+    const std::string result = Result(connect(fd, name.get(), name.len));
+    Learn(step.a);
+    return result;
+  }
+  const std::string data = Data(step.x);
+  return Sent(sendto(fd, data.data(), data.size(), MSG_NOSIGNAL, name.get(), name.len), step.x);
+}
+
+std::string Performer::Read(int fd, int size, bool peek) {
+  std::string data(static_cast<size_t>(size), '\0');
+  const ssize_t n =
+      peek ? recv(fd, data.data(), data.size(), MSG_PEEK) : read(fd, data.data(), data.size());
+  if (n < 0) return ErrnoName(errno);
+  return "\"" + data.substr(0, static_cast<size_t>(n)) + "\"";
+}
+
+std::string Performer::Move(const Step& step) {
+  const int fd = fds_[step.a];
+  if (step.op != Op::kSend) {
+    // UDP's error comes before what waits in Linux, behind it in BSD: it is asked for first.
+    const std::string error = IsUdp(kinds_[step.a]) ? PendingError(fd) + ", " : "";
+    return error + Read(fd, step.x, step.op == Op::kPeek);
+  }
+  const std::string data = Data(step.x);
+  return Sent(write(fd, data.data(), data.size()), step.x);
+}
+
+std::string Performer::Copy(const Step& step) {
+  const int fd = fds_[step.a];
+  if (step.op == Op::kShutdown) return Result(shutdown(fd, SHUT_WR));
+  if (step.op == Op::kClose) {
+    return Has(step.a) ? Result(Empty(step.a)) : Result(close(-1));
+  }
+  if (step.op == Op::kDup) {
+    const int made = dup(fd);
+    const std::string result = Result(made);
+    if (made >= 0 && step.a != step.b) {
+      Put(step.b, made, kinds_[step.a]);
+      names_[step.b] = names_[step.a];
+    } else if (made >= 0) {
+      close(made);
+    }
+    return result;
+  }
+  if (!Has(step.b) || step.a == step.b) return "nobody";
+  if (Has(step.a)) Drain(step.b);
+  const std::string result = Result(dup2(fd, fds_[step.b]));
+  if (Has(step.a)) {
+    kinds_[step.b] = kinds_[step.a];
+    names_[step.b] = names_[step.a];
+  }
+  return result;
+}
+
+std::string Performer::PendingError(int fd) {
+  int value = -1;
+  socklen_t len = sizeof value;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &value, &len) != 0) return ErrnoName(errno);
+  return value == 0 ? "0" : "so_error " + ErrnoName(value);
+}
+
+std::string Performer::Look(const Step& step) {
+  const int fd = fds_[step.a];
+  if (step.op == Op::kPoll) {
+    if (!Has(step.a)) return "none";
+    Notes looked(0);
+    looked.Ready("", fd);
+    return looked.all()[1].text;
+  }
+  int value = -1;
+  if (step.op == Op::kCount) {
+    // Linux tells it at a pipe's writing end too, BSD's pipes have a buffer for each direction.
+    if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) return "writing end";
+    if (ioctl(fd, FIONREAD, &value) != 0) return ErrnoName(errno);
+    // Of datagrams BSD counts all, Linux the first.
+    return IsDgram(kinds_[step.a]) ? std::to_string(value > 0) : std::to_string(value);
+  }
+  if (step.op == Op::kError) return PendingError(fd);
+  sockaddr_storage name;
+  socklen_t len = sizeof name;
+  return Result(getpeername(fd, reinterpret_cast<sockaddr*>(&name), &len));
+}
+
+void Performer::Do(const Step& step, int number) {
+  std::string what = NameOf(step.op);
+  const bool makes = step.op == Op::kSocket || step.op == Op::kPair;
+  what += std::string(" ") +
+          (makes ? two_arms::NameOf(static_cast<Kind>(step.x)) : KindOf(step.a).c_str());
+  std::string result;
+  switch (step.op) {
+    case Op::kSocket:
+    case Op::kPair: result = Make(step); break;
+    case Op::kBind:
+    case Op::kListen:
+    case Op::kConnect:
+    case Op::kAccept:
+    case Op::kSendTo: result = Name(step); break;
+    case Op::kSend:
+    case Op::kRecv:
+    case Op::kPeek: result = Move(step); break;
+    case Op::kShutdown:
+    case Op::kClose:
+    case Op::kDup:
+    case Op::kDup2: result = Copy(step); break;
+    case Op::kPoll:
+    case Op::kCount:
+    case Op::kError:
+    case Op::kPeer: result = Look(step); break;
+  }
+  notes_->Text(prefix_ + std::to_string(number) + " " + what, result);
+  if (!ChangesNothing(step.op)) notes_->Settle();
+}
+
+// One step as C.
+std::string AsC(const Step& step) {
+  const std::string a = "fd[" + std::to_string(step.a) + "]",
+                    b = "fd[" + std::to_string(step.b) + "]";
+  const std::string x = std::to_string(step.x);
+  switch (step.op) {
+    case Op::kSocket: return a + " = socket(" + NameOf(static_cast<Kind>(step.x)) + ")";
+    case Op::kPair: return a + ", " + b + " = pair(" + NameOf(static_cast<Kind>(step.x)) + ")";
+    case Op::kBind: return "bind(" + a + ", a name of its own)";
+    case Op::kListen: return "listen(" + a + ", 8)";
+    case Op::kConnect: return "connect(" + a + ", name of " + b + ")";
+    case Op::kAccept: return b + " = accept4(" + a + ", NULL, NULL, SOCK_NONBLOCK)";
+    case Op::kSend: return "write(" + a + ", data, " + x + ")";
+    case Op::kSendTo: return "sendto(" + a + ", data, " + x + ", MSG_NOSIGNAL, name of " + b + ")";
+    case Op::kRecv: return "read(" + a + ", data, " + x + ")";
+    case Op::kPeek: return "recv(" + a + ", data, " + x + ", MSG_PEEK)";
+    case Op::kShutdown: return "shutdown(" + a + ", SHUT_WR)";
+    case Op::kClose: return "close(" + a + ")";
+    case Op::kDup: return b + " = dup(" + a + ")";
+    case Op::kDup2: return "dup2(" + a + ", " + b + ")";
+    case Op::kPoll: return "poll(" + a + ", POLLIN | POLLOUT | POLLPRI)";
+    case Op::kCount: return "ioctl(" + a + ", FIONREAD)";
+    case Op::kError: return "getsockopt(" + a + ", SOL_SOCKET, SO_ERROR)";
+    case Op::kPeer: return "getpeername(" + a + ")";
+  }
+  return "";
+}
+
+}  // namespace
+
+Sequence MakeSequence(uint64_t seed) {
+  Stream random(seed, Site::kRunNext, 0, 0);
+  int sum = 0;
+  for (const int weight : kWeights) sum += weight;
+  const auto below = [&random](int bound) {
+    return static_cast<int>(random.NextBelow(static_cast<uint64_t>(bound)));
+  };
+  // A sequence is about one kind, mostly: strangers have little to do with each other.
+  const int kind = below(kKindCount);
+  Sequence sequence;
+  for (int i = 0; i < kSteps; ++i) {
+    int drawn = below(sum), op = 0;
+    while (drawn >= kWeights[static_cast<size_t>(op)]) drawn -= kWeights[static_cast<size_t>(op++)];
+    Step step{.op = static_cast<Op>(op), .a = below(kPlaces), .b = below(kPlaces)};
+    if (step.op == Op::kPair && step.a == step.b) step.b = (step.a + 1) % kPlaces;
+    if (step.op == Op::kSocket || step.op == Op::kPair) {
+      step.x = below(5) == 0 ? below(kKindCount) : kind;
+    } else {
+      step.x = 1 + below(kSizeMax);
+    }
+    sequence.push_back(step);
+  }
+  return sequence;
+}
+
+bool ChangesNothing(Op op) {
+  return op == Op::kPoll || op == Op::kCount || op == Op::kPeer || op == Op::kPeek;
+}
+
+void Perform(const Sequence& sequence, const std::string& prefix, Notes* notes) {
+  signal(SIGPIPE, SIG_IGN);
+  Performer performer(prefix, notes);
+  for (size_t i = 0; i < sequence.size(); ++i) performer.Do(sequence[i], static_cast<int>(i));
+}
+
+std::string AsC(const Sequence& sequence) {
+  std::string text;
+  for (const Step& step : sequence) text += "  " + AsC(step) + ";\n";
+  return text;
+}
+
+}  // namespace sockbed::two_arms

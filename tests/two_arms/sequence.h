@@ -1,0 +1,63 @@
+// Random sequences of calls over a few descriptors: made from a seed, performed on either arm,
+// shrunk, and printed as C.
+//
+// Lives here:  Step, Sequence, MakeSequence, Perform, AsC.
+// Called by:   sequences_test.
+// Invariants:  1. No call waits: every descriptor is non-blocking, and what is sent has arrived
+//                 before the next call is made.
+//              2. A sequence with a step taken out is a sequence: a step on an empty place fails
+//                 with EBADF in both arms.
+#ifndef SOCKBED_TESTS_TWO_ARMS_SEQUENCE_H_
+#define SOCKBED_TESTS_TWO_ARMS_SEQUENCE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/two_arms/notes.h"
+
+namespace sockbed::two_arms {
+
+enum class Op : uint8_t {
+  kSocket,    // a = a socket of kind x
+  kPair,      // a, b = a connected pair of kind x
+  kBind,      // a: to a name of its own
+  kListen,    // a
+  kConnect,   // a: to b's name
+  kAccept,    // b = accepted from a
+  kSend,      // a: x bytes
+  kSendTo,    // a: x bytes to b's name
+  kRecv,      // a: x bytes
+  kPeek,      // a: x bytes
+  kShutdown,  // a: SHUT_WR, the other ways are the cases'
+  kClose,     // a
+  kDup,       // b = a
+  kDup2,      // b = a, onto b's number
+  kPoll,      // a
+  kCount,     // a: FIONREAD
+  kError,     // a: SO_ERROR
+  kPeer,      // a: whether it has a peer's name
+};
+inline constexpr int kOps = 18;
+
+struct Step {
+  Op op;
+  int a = 0;  // a place in the table of descriptors
+  int b = 0;
+  int x = 0;
+};
+using Sequence = std::vector<Step>;
+
+Sequence MakeSequence(uint64_t seed);
+
+// Notes the result of each step, as "<prefix><number> <what>". What a step changes nothing by, is
+// told by ChangesNothing.
+void Perform(const Sequence& sequence, const std::string& prefix, Notes* notes);
+bool ChangesNothing(Op op);
+
+// The calls, as a programmer would write them.
+std::string AsC(const Sequence& sequence);
+
+}  // namespace sockbed::two_arms
+
+#endif  // SOCKBED_TESTS_TWO_ARMS_SEQUENCE_H_
