@@ -26,6 +26,7 @@ constinit RealCalls real_calls;
   found.name = reinterpret_cast<decltype(&::name)>(dlsym(RTLD_NEXT, #name));
   SOCKBED_POSIX_NAMES(SOCKBED_FIND)
   SOCKBED_PTHREAD_NAMES(SOCKBED_FIND)
+  SOCKBED_C11_NAMES(SOCKBED_FIND)
 #undef SOCKBED_FIND
   found.found = true;
   real_calls = found;
@@ -81,6 +82,7 @@ std::string_view posix_check() {
   if (dlsym(RTLD_DEFAULT, #name) != reinterpret_cast<void*>(&::name)) return #name;
   SOCKBED_POSIX_NAMES(SOCKBED_CHECK)
   SOCKBED_PTHREAD_NAMES(SOCKBED_CHECK)
+  SOCKBED_C11_NAMES(SOCKBED_CHECK)
 #undef SOCKBED_CHECK
   return {};
 }

@@ -1,7 +1,8 @@
 // What the files of the shim share: the C library's own functions, and the two ways to choose.
 //
 // Lives here:  RealCalls, Real, InProcess, WithoutUnwinding; SOCKBED_SHIM and SOCKBED_SHIM_NOTHROW.
-// Called by:   posix.cc, posix_thread.cc, which undefine _FORTIFY_SOURCE before any header.
+// Called by:   posix.cc, posix_thread.cc, posix_c11.cc, which undefine _FORTIFY_SOURCE before any
+//              header.
 #ifndef SOCKBED_UAPI_POSIX_REAL_H_
 #define SOCKBED_UAPI_POSIX_REAL_H_
 
@@ -28,6 +29,7 @@
 #include <sys/uio.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,6 +44,7 @@ struct RealCalls {
 #define SOCKBED_REAL(name) decltype(&::name) name = nullptr;
   SOCKBED_POSIX_NAMES(SOCKBED_REAL)
   SOCKBED_PTHREAD_NAMES(SOCKBED_REAL)
+  SOCKBED_C11_NAMES(SOCKBED_REAL)
 #undef SOCKBED_REAL
   bool found = false;
 };

@@ -100,11 +100,11 @@ class UnwindGuard {
   rthread* const self_;
 };
 
-int ThreadMain(void* (*start)(void*), void* arg) {
+int ThreadMain(const std::function<void*()>& main) {
   rthread* const self = SelfThread();
   {
     const UnwindGuard guard(self);
-    self->result = start(arg);
+    self->result = main();
   }
   EndAlone(self);
   return 0;
@@ -209,14 +209,14 @@ void rthread_ended(proc* p) {
 
 // --- Life. ---
 
-int pthread_create(pthread_t* id, const pthread_attr_t* attr, void* (*start)(void*), void* arg) {
+int CreateThread(pthread_t* id, const pthread_attr_t* attr, std::function<void*()> main) {
   proc* const p = BeginThreadCall();
   if (fault::Fires(Site::kPoolGet, Here().pid)) return EAGAIN;
   int detach_state = PTHREAD_CREATE_JOINABLE;
   if (attr != nullptr && pthread_attr_getdetachstate(attr, &detach_state) != 0) return EINVAL;
   fdinit(p);  // the table that they are to share
   rprocess* const process = SelfThread()->process;
-  proc* const made = proc_spawn({.main = [start, arg] { return ThreadMain(start, arg); },
+  proc* const made = proc_spawn({.main = [main = std::move(main)] { return ThreadMain(main); },
                                  .stack_bytes = StackOf(p, attr),
                                  .thread_of = p});
   fdshare(p, made);
@@ -224,6 +224,17 @@ int pthread_create(pthread_t* id, const pthread_attr_t* attr, void* (*start)(voi
   thread->detached = detach_state == PTHREAD_CREATE_DETACHED;
   *id = thread->id;
   return 0;
+}
+
+int pthread_create(pthread_t* id, const pthread_attr_t* attr, void* (*start)(void*), void* arg) {
+  return CreateThread(id, attr, [start, arg] { return start(arg); });
+}
+
+int thrd_create(thrd_t* id, thrd_start_t start, void* arg) {
+  const auto main = [start, arg] {
+    return reinterpret_cast<void*>(static_cast<intptr_t>(start(arg)));
+  };
+  return CreateThread(id, nullptr, main) == 0 ? thrd_success : thrd_error;
 }
 
 void pthread_exit(void* result) {

@@ -14,7 +14,8 @@
 //                 a real machine might have come in between.
 //              2. Whoever waits sleeps, first come, first woken, and a run that goes quiet says on
 //                 what: "mutex", "cond", "join" ...
-// Source:      POSIX.1-2017 (XSH 2.9); OpenBSD lib/librthread; futex(2) of Linux.
+// Source:      POSIX.1-2017 (XSH 2.9); C11 7.26, which is POSIX's under other names; OpenBSD
+//              lib/librthread; futex(2) of Linux.
 // Differs:     each returns an errno as POSIX has it. Mistakes that POSIX leaves undefined end the
 //              process by SIGABRT with a reason: unlocking what is not locked or somebody else's. A
 //              mutex that an ended thread still holds counts as leaked. A thread cancelled ends at
@@ -26,6 +27,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <threads.h>
 #include <time.h>
 
 #include <cstdint>
@@ -37,6 +39,8 @@ namespace sockbed::uapi {
 // Errors: EAGAIN (fault point pool.get), EINVAL (attributes).
 int pthread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg);
 [[noreturn]] void pthread_exit(void* result);
+// C11's: what `start` returns is the result. Returns thrd_success, thrd_error.
+int thrd_create(thrd_t* thread, thrd_start_t start, void* arg);
 // [sleeps] "join". Errors: EDEADLK (itself), EINVAL (detached; somebody joins it), ESRCH.
 int pthread_join(pthread_t thread, void** result);
 int pthread_tryjoin_np(pthread_t thread, void** result);  // Errors: also EBUSY.

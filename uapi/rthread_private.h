@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -53,6 +54,9 @@ namespace uapi {
 
 // The current thread's; made for the first thread of a process when it is first asked for.
 rthread* SelfThread();
+
+// pthread_create for any kind of main. Errors: as it has them.
+int CreateThread(pthread_t* id, const pthread_attr_t* attr, std::function<void*()> main);
 
 // The start of each call: of a process with several threads it may let another one run in between
 // (fault point thread.preempt). It takes no time: how often libraries lock depends on what they
