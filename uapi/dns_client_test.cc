@@ -38,9 +38,11 @@ DnsMessage Reply(DnsMessage query, std::vector<DnsRecord> answers,
 
 class DnsClient : public TwoHosts {
  protected:
-  DnsClient() {
+  explicit DnsClient(int family = AF_INET,
+                     const LinkSpec& link = {.latency = absl::Milliseconds(5)})
+      : TwoHosts({.seed = 7}, link), family_(family) {
     ResolverConf conf;
-    conf.nameservers = {InetAddress::Of(server_.address(), 53)};
+    conf.nameservers = {NameOfServer(53)};
     conf.timeout_ns = kSecond;
     SetResolver(client_, conf);
   }
@@ -60,26 +62,30 @@ class DnsClient : public TwoHosts {
   std::vector<std::string> asked_;  // the questions that came by UDP
 
  private:
+  InetAddress NameOfServer(uint16_t port) const {
+    return family_ == AF_INET ? InetAddress::Of(server_.address(), port)
+                              : InetAddress::Of(server_.address6(), port);
+  }
   int Bound(int type, uint16_t port) {
-    const int fd = uapi::socket(AF_INET, type, 0);
-    const sockaddr_in name = ServerPort(port);
-    EXPECT_THAT(uapi::bind(fd, AsSockaddr(name), sizeof name), Works());
+    const int fd = uapi::socket(family_, type, 0);
+    const InetAddress name = NameOfServer(port);
+    EXPECT_THAT(uapi::bind(fd, &name.sa, name.length()), Works());
     return fd;
   }
   void ServeUdp(const Behaviour& behaviour, uint16_t port) {
     const int fd = Bound(SOCK_DGRAM, port);
     char buffer[512];
-    sockaddr_in from;
+    InetAddress from;
     for (;;) {
       socklen_t len = sizeof from;
-      const ssize_t n = uapi::recvfrom(fd, buffer, sizeof buffer, 0, AsSockaddr(from), &len);
+      const ssize_t n = uapi::recvfrom(fd, buffer, sizeof buffer, 0, &from.sa, &len);
       DnsMessage query;
       ASSERT_TRUE(DecodeDns({buffer, static_cast<size_t>(n)}, &query));
       asked_.push_back(query.question);
       const auto reply = behaviour(query, false);
       if (!reply) continue;
       const std::string bytes = EncodeDns(*reply, kDnsUdpMax);
-      EXPECT_GT(uapi::sendto(fd, bytes.data(), bytes.size(), 0, AsSockaddr(from), len), 0);
+      EXPECT_GT(uapi::sendto(fd, bytes.data(), bytes.size(), 0, &from.sa, len), 0);
     }
   }
   void ServeTcp(const Behaviour& behaviour, uint16_t port) {
@@ -101,6 +107,15 @@ class DnsClient : public TwoHosts {
       EXPECT_THAT(uapi::close(fd), Works());
     }
   }
+
+  const int family_;
+};
+class DnsClientOverIpv6 : public DnsClient {
+ protected:
+  DnsClientOverIpv6()
+      : DnsClient(AF_INET6, {.latency = absl::Milliseconds(5),
+                             .first_address6 = "2001:db8::1/64",
+                             .second_address6 = "2001:db8::2/64"}) {}
 };
 
 // The addresses of a name, or its error in words.
@@ -315,6 +330,21 @@ TEST_F(DnsClient, TheOldNamesGiveTheSame) {
     EXPECT_EQ(result, &space);
     EXPECT_STREQ(result->h_name, "server");
   });
+}
+
+TEST_F(DnsClientOverIpv6, AsksOverUdp) {
+  Serve([](DnsMessage query, bool) { return Reply(query, {A(query.question, "192.0.2.1")}); });
+  Ask([] { EXPECT_EQ(LookUp("www.example.com"), "192.0.2.1"); });
+  EXPECT_THAT(asked_, testing::ElementsAre("www.example.com"));
+}
+
+TEST_F(DnsClientOverIpv6, AsksOverTcpWhatWasCut) {
+  Serve([](DnsMessage query, bool tcp) {
+    DnsMessage reply = Reply(query, {A(query.question, "192.0.2.1")});
+    reply.truncated = !tcp;
+    return reply;
+  });
+  Ask([] { EXPECT_EQ(LookUp("www.example.com"), "192.0.2.1"); });
 }
 
 }  // namespace
