@@ -34,6 +34,7 @@ struct filedesc {
   int64_t fd_limit = INT64_MAX;      // RLIMIT_NOFILE; kern.maxfilesperproc is below it, or not
   int64_t fd_limit_max = INT64_MAX;  // what it may be raised to
   std::vector<char> fd_hostent;      // gethostbyname(3)'s static result
+  std::vector<char> fd_servent, fd_protoent;  // the results of getservbyname, getprotobyname
   int fd_refcnt = 1;                 // procs whose table it is: the threads of one process
   struct Held {
     const proc* p;

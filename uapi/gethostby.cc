@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "uapi/arena.h"
 #include "uapi/resolver.h"
 #include "uapi/syscall.h"
 #include "uapi/uapi.h"
@@ -42,33 +43,6 @@ std::string BytesOf(const InetAddress& address) {
   return v4 ? std::string(reinterpret_cast<const char*>(&address.sin.sin_addr), sizeof(in_addr))
             : std::string(reinterpret_cast<const char*>(&address.sin6.sin6_addr), sizeof(in6_addr));
 }
-
-// Pieces of a buffer, each aligned as asked; null once it is full.
-class Arena {
- public:
-  explicit Arena(std::span<char> space) : space_(space) {}
-
-  void* Take(size_t size, size_t align) {
-    const size_t skip = (align - reinterpret_cast<uintptr_t>(space_.data()) % align) % align;
-    if (full_ || skip + size > space_.size()) {
-      full_ = true;
-      return nullptr;
-    }
-    char* const at = space_.data() + skip;
-    space_ = space_.subspan(skip + size);
-    return at;
-  }
-  char* Copy(const std::string& bytes, size_t align) {
-    char* const at = static_cast<char*>(Take(bytes.size() + 1, align));
-    if (at != nullptr) memcpy(at, bytes.c_str(), bytes.size() + 1);
-    return at;
-  }
-  bool full() const { return full_; }
-
- private:
-  std::span<char> space_;
-  bool full_ = false;
-};
 
 // Errors: ERANGE (the buffer is too small).
 int LayOut(const HostEntry& entry, std::span<char> space, hostent* result) {

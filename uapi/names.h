@@ -43,6 +43,21 @@ int gethostbyaddr_r(const void* address, socklen_t len, int family, hostent* hos
                     size_t size, hostent** result, int* error);
 int gethostname(char* name, size_t len);
 
+// The services and protocols of a small table (services.h); `protocol` "tcp", "udp" or null. The
+// result is the process's own, until its next call for one of the kind; null: there is none.
+servent* getservbyname(const char* name, const char* protocol);
+servent* getservbyport(int port, const char* protocol);  // `port` in network byte order
+protoent* getprotobyname(const char* name);
+protoent* getprotobynumber(int number);
+// The same into `space`. Returns 0 (*result is `entry`, or null), or ERANGE.
+int getservbyname_r(const char* name, const char* protocol, servent* entry, char* space,
+                    size_t size, servent** result);
+int getservbyport_r(int port, const char* protocol, servent* entry, char* space, size_t size,
+                    servent** result);
+int getprotobyname_r(const char* name, protoent* entry, char* space, size_t size,
+                     protoent** result);
+int getprotobynumber_r(int number, protoent* entry, char* space, size_t size, protoent** result);
+
 }  // namespace sockbed::uapi
 
 #endif  // SOCKBED_UAPI_NAMES_H_

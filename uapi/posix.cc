@@ -26,6 +26,7 @@ constinit RealCalls real_calls;
   found.name = reinterpret_cast<decltype(&::name)>(dlsym(RTLD_NEXT, #name));
   SOCKBED_POSIX_NAMES(SOCKBED_FIND)
   SOCKBED_PTHREAD_NAMES(SOCKBED_FIND)
+  SOCKBED_SERVICE_NAMES(SOCKBED_FIND)
   SOCKBED_C11_NAMES(SOCKBED_FIND)
 #undef SOCKBED_FIND
   found.found = true;
@@ -82,6 +83,7 @@ std::string_view posix_check() {
   if (dlsym(RTLD_DEFAULT, #name) != reinterpret_cast<void*>(&::name)) return #name;
   SOCKBED_POSIX_NAMES(SOCKBED_CHECK)
   SOCKBED_PTHREAD_NAMES(SOCKBED_CHECK)
+  SOCKBED_SERVICE_NAMES(SOCKBED_CHECK)
   SOCKBED_C11_NAMES(SOCKBED_CHECK)
 #undef SOCKBED_CHECK
   return {};
@@ -343,6 +345,24 @@ SOCKBED_SHIM(int, gethostbyaddr_r,
              (const void* address, socklen_t len, int family, hostent* host, char* space,
               size_t size, hostent** result, int* error),
              (address, len, family, host, space, size, result, error))
+SOCKBED_SHIM(servent*, getservbyname, (const char* name, const char* protocol), (name, protocol))
+SOCKBED_SHIM(servent*, getservbyport, (int port, const char* protocol), (port, protocol))
+SOCKBED_SHIM(protoent*, getprotobyname, (const char* name), (name))
+SOCKBED_SHIM(protoent*, getprotobynumber, (int number), (number))
+SOCKBED_SHIM(int, getservbyname_r,
+             (const char* name, const char* protocol, servent* entry, char* space, size_t size,
+              servent** result),
+             (name, protocol, entry, space, size, result))
+SOCKBED_SHIM(int, getservbyport_r,
+             (int port, const char* protocol, servent* entry, char* space, size_t size,
+              servent** result),
+             (port, protocol, entry, space, size, result))
+SOCKBED_SHIM(int, getprotobyname_r,
+             (const char* name, protoent* entry, char* space, size_t size, protoent** result),
+             (name, entry, space, size, result))
+SOCKBED_SHIM(int, getprotobynumber_r,
+             (int number, protoent* entry, char* space, size_t size, protoent** result),
+             (number, entry, space, size, result))
 SOCKBED_SHIM_NOTHROW(int, uname, (utsname * name), (name))
 SOCKBED_SHIM(ssize_t, getrandom, (void* data, size_t len, unsigned flags), (data, len, flags))
 SOCKBED_SHIM(int, getentropy, (void* data, size_t len), (data, len))

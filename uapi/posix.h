@@ -57,6 +57,11 @@ namespace sockbed {
   X(pthread_timedjoin_np) X(pthread_tryjoin_np) X(sched_yield) X(sem_clockwait) X(sem_post)       \
   X(sem_timedwait) X(sem_trywait) X(sem_wait) X(syscall)
 
+// Those of services and protocols: posix.cc.
+#define SOCKBED_SERVICE_NAMES(X)                                                             \
+  X(getprotobyname) X(getprotobyname_r) X(getprotobynumber) X(getprotobynumber_r)            \
+  X(getservbyname) X(getservbyname_r) X(getservbyport) X(getservbyport_r)
+
 // C11's threads, and the clocks of <time.h>: posix_c11.cc.
 #define SOCKBED_C11_NAMES(X)                                                                      \
   X(call_once) X(clock) X(cnd_broadcast) X(cnd_destroy) X(cnd_signal) X(cnd_timedwait)            \

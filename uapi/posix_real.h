@@ -44,6 +44,7 @@ struct RealCalls {
 #define SOCKBED_REAL(name) decltype(&::name) name = nullptr;
   SOCKBED_POSIX_NAMES(SOCKBED_REAL)
   SOCKBED_PTHREAD_NAMES(SOCKBED_REAL)
+  SOCKBED_SERVICE_NAMES(SOCKBED_REAL)
   SOCKBED_C11_NAMES(SOCKBED_REAL)
 #undef SOCKBED_REAL
   bool found = false;

@@ -5,6 +5,7 @@
 // no environment and no locale is read. A result is one malloc per node and per name, as the C
 // library makes it, so that either side's freeaddrinfo frees it.
 #include "uapi/resolver.h"
+#include "uapi/services.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -57,17 +58,6 @@ namespace uapi {
 const ResolverConf& Resolver() { return HostLocal<UapiHost>::Get().resolver; }
 
 namespace {
-
-struct Service {
-  const char* name;
-  uint16_t port;
-};
-constexpr Service kServices[] = {
-    {"echo", 7},   {"discard", 9}, {"daytime", 13},     {"chargen", 19}, {"ftp", 21},
-    {"ssh", 22},   {"telnet", 23}, {"smtp", 25},        {"time", 37},    {"domain", 53},
-    {"http", 80},  {"pop3", 110},  {"ntp", 123},        {"imap", 143},   {"snmp", 161},
-    {"ldap", 389}, {"https", 443}, {"submission", 587}, {"imaps", 993},  {"pop3s", 995},
-};
 
 // The kinds of socket an answer is given for, in the order of the answers.
 struct Transport {

@@ -134,5 +134,36 @@ TEST(ResolverStar, EachNeighbourFindsItsOwnAddressOfTheHub) {
   EXPECT_EQ(sim.Run().Complaints(), "");
 }
 
+TEST_F(Resolver, ServicesAndProtocolsHaveNames) {
+  server_.Spawn("prog", [] {
+    const servent* const http = uapi::getservbyname("http", nullptr);
+    ASSERT_NE(http, nullptr);
+    EXPECT_EQ(http->s_port, htons(80));
+    EXPECT_STREQ(http->s_proto, "tcp");
+    EXPECT_EQ(http->s_aliases[0], nullptr);
+    const protoent* const udp = uapi::getprotobynumber(IPPROTO_UDP);
+    ASSERT_NE(udp, nullptr);
+    EXPECT_STREQ(udp->p_name, "udp");
+    EXPECT_STREQ(udp->p_aliases[0], "UDP");
+    EXPECT_STREQ(http->s_name, "http") << "a protocol overwrites no service";
+    EXPECT_STREQ(uapi::getservbyport(htons(53), "udp")->s_name, "domain");
+    EXPECT_EQ(uapi::getprotobyname("TCP")->p_proto, IPPROTO_TCP);
+    EXPECT_EQ(uapi::getservbyname("no-such-service", nullptr), nullptr);
+    EXPECT_EQ(uapi::getservbyname("http", "sctp"), nullptr);
+    EXPECT_EQ(uapi::getservbyport(80, nullptr), nullptr) << "that is port 20480";
+    EXPECT_EQ(uapi::getprotobyname("no-such-protocol"), nullptr);
+    EXPECT_EQ(uapi::getprotobynumber(200), nullptr);
+    char space[128];
+    servent entry;
+    servent* result;
+    EXPECT_EQ(uapi::getservbyname_r("ntp", "udp", &entry, space, sizeof space, &result), 0);
+    EXPECT_EQ(result, &entry);
+    EXPECT_EQ(entry.s_port, htons(123));
+    EXPECT_EQ(uapi::getservbyname_r("ntp", "udp", &entry, space, 20, &result), ERANGE);
+    EXPECT_EQ(result, nullptr);
+  });
+  Run();
+}
+
 }  // namespace
 }  // namespace sockbed

@@ -98,6 +98,29 @@ void Services(Notes& notes) {
   Look(notes, "65535", "127.0.0.1", "65535", tcp);
 }
 
+void Tables(Notes& notes) {
+  const auto service = [&notes](const char* label, const servent* found) {
+    notes.Text(label, found == nullptr
+                          ? "none"
+                          : std::string(found->s_name) + " " +
+                                std::to_string(ntohs(static_cast<uint16_t>(found->s_port))) + "/" +
+                                found->s_proto);
+  };
+  service("http", getservbyname("http", "tcp"));
+  service("domain", getservbyname("domain", "udp"));
+  service("unknown", getservbyname("no-such-service", nullptr));
+  service("over an unknown protocol", getservbyname("http", "no-such-protocol"));
+  service("port 443", getservbyport(htons(443), "tcp"));
+  service("port 4711", getservbyport(htons(4711), "udp"));
+  for (const char* const name : {"ip", "tcp", "UDP", "ipv6-icmp", "no-such-protocol"}) {
+    const protoent* const found = getprotobyname(name);
+    notes.Value(name, found != nullptr ? found->p_proto : -1);
+  }
+  const protoent* const found = getprotobynumber(17);
+  notes.Text("protocol 17", found != nullptr ? found->p_name : "none");
+  notes.Value("protocol 250", getprotobynumber(250) != nullptr);
+}
+
 void Names(Notes& notes) {
   const Address address = Local(Kind::kTcp4, 80, "");
   char host[64], service[64];
@@ -123,6 +146,7 @@ void Names(Notes& notes) {
 void AddNameCases(std::vector<Case>* cases) {
   cases->push_back({"Name.Addresses", Addresses});
   cases->push_back({"Name.Services", Services});
+  cases->push_back({"Name.Tables", Tables});
   cases->push_back({"Name.Names", Names});
 }
 
