@@ -13,6 +13,10 @@
 #ifndef SOCKBED_UAPI_FILEDESC_H_
 #define SOCKBED_UAPI_FILEDESC_H_
 
+#include <semaphore.h>
+
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "kernel/host/host.h"
@@ -45,6 +49,13 @@ struct filedesc {
 
 namespace uapi {
 
+// One that sem_open makes.
+struct NamedSemaphore {
+  std::string name;  // empty once it is unlinked
+  sem_t sem = {};
+  int opens = 0;  // that were not closed; a process that ends closes nothing
+};
+
 // What this room keeps per host; made when its resolver is set up, or by its first process that
 // makes a system call.
 struct UapiHost {
@@ -54,6 +65,7 @@ struct UapiHost {
   Stream query_id{Site::kGetrandom, kQueryIds};  // of DNS queries; its draws move no program's
   ResolverConf resolver;
   int64_t mutexes_left = 0;  // live count: locked by threads that have ended
+  std::vector<std::unique_ptr<NamedSemaphore>> semaphores;  // in order of creation
 };
 
 // Makes the host's, unless there is one.

@@ -99,6 +99,7 @@ SOCKBED_THREAD_NOTHROW(int, pthread_mutex_clocklock,
                        (mutex, clock, abstime))
 SOCKBED_THREAD_NOTHROW(int, pthread_mutex_unlock, (pthread_mutex_t * mutex), (mutex))
 SOCKBED_THREAD_NOTHROW(int, pthread_mutex_destroy, (pthread_mutex_t * mutex), (mutex))
+SOCKBED_THREAD_NOTHROW(int, pthread_mutex_consistent, (pthread_mutex_t * mutex), (mutex))
 SOCKBED_THREAD(int, pthread_cond_wait, (pthread_cond_t * cond, pthread_mutex_t* mutex),
                (cond, mutex))
 SOCKBED_THREAD(int, pthread_cond_timedwait,
@@ -137,6 +138,18 @@ SOCKBED_THREAD(int, sem_timedwait, (sem_t * sem, const timespec* abstime), (sem,
 SOCKBED_THREAD(int, sem_clockwait, (sem_t * sem, clockid_t clock, const timespec* abstime),
                (sem, clock, abstime))
 SOCKBED_THREAD_NOTHROW(int, sem_post, (sem_t * sem), (sem))
+sem_t* sem_open(const char* name, int flags, ...) noexcept {
+  va_list args;
+  va_start(args, flags);
+  const bool makes = (flags & O_CREAT) != 0;
+  const mode_t mode = makes ? va_arg(args, mode_t) : 0;
+  const unsigned value = makes ? va_arg(args, unsigned) : 0;
+  va_end(args);
+  return InProgram() ? uapi::sem_open(name, flags, mode, value)
+                     : Real().sem_open(name, flags, mode, value);
+}
+SOCKBED_THREAD_NOTHROW(int, sem_close, (sem_t * sem), (sem))
+SOCKBED_THREAD_NOTHROW(int, sem_unlink, (const char* name), (name))
 
 // --- Once and keys. ---
 [[gnu::noinline]] static int pthread_once_long(pthread_once_t* once, void (*init)()) {

@@ -75,6 +75,7 @@ void DestroySpecific(rthread* self) {
 
 // What remains to be done when a thread ends alone.
 void EndAlone(rthread* self) {
+  GiveUpRobust(self);
   if (self->held == 0) return;
   Host& host = CurrentHost();
   host.Say("thread " + std::to_string(self->id) + " has ended with " + std::to_string(self->held) +

@@ -18,9 +18,10 @@
 //              lib/librthread; futex(2) of Linux.
 // Differs:     each returns an errno as POSIX has it. Mistakes that POSIX leaves undefined end the
 //              process by SIGABRT with a reason: unlocking what is not locked or somebody else's. A
-//              mutex that an ended thread still holds counts as leaked. A thread cancelled ends at
-//              its next system call or wait, whichever it is. Processes share nothing, so "process
-//              shared" has no effect to be seen; nor have scheduling policies.
+//              mutex that an ended thread still holds counts as leaked, unless it is robust. A
+//              thread cancelled ends at its next system call or wait, whichever it is. Processes
+//              share nothing but named semaphores, so "process shared" has no effect to be seen;
+//              nor have scheduling policies.
 #ifndef SOCKBED_UAPI_RTHREAD_H_
 #define SOCKBED_UAPI_RTHREAD_H_
 
@@ -59,14 +60,18 @@ int sched_yield();
 
 // --- Mutexes and condition variables. ---
 
-// [sleeps] "mutex". Errors: EDEADLK (error checking), EAGAIN (recursive, too deep), ENOTSUP
-// (robust). A thread that locks a plain mutex twice sleeps for ever, as it should.
+// [sleeps] "mutex". Errors: EDEADLK (error checking), EAGAIN (recursive, too deep); of a robust one
+// EOWNERDEAD (its owner ended with it locked; it is the caller's now, who may mend what it guards)
+// and ENOTRECOVERABLE (that caller unlocked it unmended). A thread that locks a plain mutex twice
+// sleeps for ever, as it should.
 int pthread_mutex_lock(pthread_mutex_t* mutex);
 int pthread_mutex_trylock(pthread_mutex_t* mutex);  // Errors: also EBUSY.
 int pthread_mutex_timedlock(pthread_mutex_t* mutex, const timespec* abstime);  // also ETIMEDOUT
 int pthread_mutex_clocklock(pthread_mutex_t* mutex, clockid_t clock, const timespec* abstime);
 int pthread_mutex_unlock(pthread_mutex_t* mutex);   // Errors: EPERM (recursive, error checking).
 int pthread_mutex_destroy(pthread_mutex_t* mutex);  // Errors: EBUSY.
+// What a robust one guards is mended. Errors: EINVAL (it is not the caller's; nothing was wrong).
+int pthread_mutex_consistent(pthread_mutex_t* mutex);
 // [sleeps] "cond". Errors: ETIMEDOUT, EINVAL (the limit), EPERM (the mutex is not the caller's).
 int pthread_cond_wait(pthread_cond_t* cond, pthread_mutex_t* mutex);
 int pthread_cond_timedwait(pthread_cond_t* cond, pthread_mutex_t* mutex, const timespec* abstime);
@@ -101,6 +106,11 @@ int sem_trywait(sem_t* sem);
 int sem_timedwait(sem_t* sem, const timespec* abstime);
 int sem_clockwait(sem_t* sem, clockid_t clock, const timespec* abstime);
 int sem_post(sem_t* sem);
+// Named ones are the host's: its processes share them. Errors: EINVAL (the name, the value),
+// ENAMETOOLONG, EEXIST, ENOENT, ENOMEM (fault point pool.get).
+sem_t* sem_open(const char* name, int flags, mode_t mode = 0, unsigned value = 0);
+int sem_close(sem_t* sem);         // Errors: EINVAL.
+int sem_unlink(const char* name);  // Errors: ENOENT, ENAMETOOLONG.
 // Linux's FUTEX_WAIT, WAKE, WAIT_BITSET, WAKE_BITSET: -1 and errno. [sleeps] "futex". Errors:
 // EAGAIN (the value is another), EINTR, ETIMEDOUT, EINVAL, ENOSYS (another operation).
 long futex(uint32_t* word, int op, uint32_t value, const timespec* limit, uint32_t bitset);

@@ -38,11 +38,12 @@ struct rthread {
   bool detached = false;
   bool joining = false;  // somebody waits for it
   bool cancel_enabled = true;
-  bool cancelled = false;          // asked to end
-  bool cleans_up = false;          // runs the destructors of its keys, when all else is gone
-  int held = 0;                    // mutexes it has locked
-  int uncancellable = 0;           // depth of waits that cancellation does not end
-  std::vector<Specific> specific;  // by key
+  bool cancelled = false;                // asked to end
+  bool cleans_up = false;                // runs the destructors of its keys, when all else is gone
+  int held = 0;                          // mutexes it has locked
+  std::vector<pthread_mutex_t*> robust;  // of these, the robust ones
+  int uncancellable = 0;                 // depth of waits that cancellation does not end
+  std::vector<Specific> specific;        // by key
 };
 
 struct rprocess {
@@ -71,6 +72,9 @@ void ChargeThreadCall(proc* p);
 // Sleeps until woken or `until` (kForever: no limit), and acts on signals. [sleeps]
 // Errors: EINTR (a signal was acted on), ETIMEDOUT.
 int ThreadSleep(const volatile void* ident, const char* wmesg, SimTime until);
+
+// The thread ends: whoever locks its robust mutexes next, hears of it.
+void GiveUpRobust(rthread* thread);
 
 // Whether the thread is on its way out: then no mistake with locks is one any more.
 bool ThreadIsDying(const proc* p);

@@ -21,12 +21,17 @@ namespace {
 // himself takes it the last way, for there may be others.
 enum { kFree, kTaken, kWaited };
 
-// What kinds have in common is in the low bits; 16 is robust, which nobody survives to notice here.
+// What kinds have in common is in the low bits.
 constexpr int kKindMask = 3;
 constexpr int kRobust = 16;
+
+// What a robust mutex guards: as it should be, left in the middle of something by an owner that
+// ended, and given up. It stands in a field that the C library does not use for such.
+enum Guarded : short { kWhole, kOrphaned, kBroken, kLost };
 constexpr unsigned kDepthMax = 0x7fff'ffff;
 
 int KindOf(const pthread_mutex_t* mutex) { return mutex->__data.__kind & kKindMask; }
+bool IsRobust(const pthread_mutex_t* mutex) { return (mutex->__data.__kind & kRobust) != 0; }
 bool IsOwn(const pthread_mutex_t* mutex, const proc* p) {
   return mutex->__data.__lock != kFree && mutex->__data.__owner == p->p_pid;
 }
@@ -35,12 +40,19 @@ void Own(pthread_mutex_t* mutex, const proc* p, bool waited) {
   mutex->__data.__lock = waited ? kWaited : kTaken;
   mutex->__data.__owner = p->p_pid;
   ++SelfThread()->held;
+  if (IsRobust(mutex)) SelfThread()->robust.push_back(mutex);
+}
+
+// What the new owner hears of a robust one. Errors: EOWNERDEAD.
+int Inherit(pthread_mutex_t* mutex) {
+  if (!IsRobust(mutex) || mutex->__data.__spins != kOrphaned) return 0;
+  mutex->__data.__spins = kBroken;
+  return EOWNERDEAD;
 }
 
 // Takes the mutex, waiting until `until` at most. Here and below 0 is: not at all.
 int Lock(pthread_mutex_t* mutex, SimTime until) {
   proc* const p = BeginThreadCall();
-  if ((mutex->__data.__kind & kRobust) != 0) return ENOTSUP;
   if (IsOwn(mutex, p)) {
     if (KindOf(mutex) == PTHREAD_MUTEX_ERRORCHECK) return until == 0 ? EBUSY : EDEADLK;
     if (KindOf(mutex) == PTHREAD_MUTEX_RECURSIVE) {
@@ -61,8 +73,9 @@ int Lock(pthread_mutex_t* mutex, SimTime until) {
     --SelfThread()->uncancellable;
     if (error == ETIMEDOUT) return ETIMEDOUT;
   }
+  if (IsRobust(mutex) && mutex->__data.__spins == kLost) return ENOTRECOVERABLE;
   Own(mutex, p, waited);
-  return 0;
+  return Inherit(mutex);
 }
 
 // Gives it back. A mistake ends the process, unless it ends anyway: then its threads unwind in any
@@ -87,6 +100,13 @@ int Unlock(pthread_mutex_t* mutex) {
   mutex->__data.__lock = kFree;
   mutex->__data.__owner = 0;
   --SelfThread()->held;
+  if (IsRobust(mutex)) {
+    std::erase(SelfThread()->robust, mutex);
+    if (mutex->__data.__spins == kBroken) {
+      mutex->__data.__spins = kLost;
+      wakeup(mutex);  // nobody will ever unlock it again: all hear of it
+    }
+  }
   if (waited) wakeup_one(mutex);
   return 0;
 }
@@ -121,6 +141,7 @@ int Wait(pthread_cond_t* cond, pthread_mutex_t* mutex, SimTime until) {
   LockAgain(mutex, p);
   if (p->p_threxit) wakeup_one(cond);  // it may have been the one that was woken
   userret();
+  if (const int orphaned = Inherit(mutex)) return orphaned;
   return error == EWOULDBLOCK && Now() >= until ? ETIMEDOUT : 0;
 }
 
@@ -211,6 +232,27 @@ int pthread_mutex_destroy(pthread_mutex_t* mutex) {
   if (mutex->__data.__lock != 0) return EBUSY;
   mutex->__data.__kind = -1;  // as the C library marks it
   return 0;
+}
+
+int pthread_mutex_consistent(pthread_mutex_t* mutex) {
+  const proc* const p = BeginThreadCall();
+  const bool broken = IsRobust(mutex) && mutex->__data.__spins == kBroken;
+  if (!broken || !IsOwn(mutex, p)) return EINVAL;
+  mutex->__data.__spins = kWhole;
+  return 0;
+}
+
+void GiveUpRobust(rthread* thread) {
+  for (pthread_mutex_t* const mutex : thread->robust) {
+    const bool waited = mutex->__data.__lock == kWaited;
+    mutex->__data.__lock = kFree;
+    mutex->__data.__owner = 0;
+    mutex->__data.__count = 0;
+    mutex->__data.__spins = kOrphaned;
+    --thread->held;
+    if (waited) wakeup_one(mutex);
+  }
+  thread->robust.clear();
 }
 
 int pthread_cond_wait(pthread_cond_t* cond, pthread_mutex_t* mutex) {

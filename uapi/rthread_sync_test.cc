@@ -1,0 +1,152 @@
+// Locks that outlive who holds them: robust mutexes, named semaphores.
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "uapi/posix.h"
+#include "uapi/two_hosts.h"
+
+namespace sockbed {
+namespace {
+
+class RthreadSync : public TwoHosts {
+ protected:
+  void SetUp() override { ASSERT_EQ(posix_check(), ""); }
+  void InProcess(void (*main)()) {
+    server_.Spawn("prog", main);
+    Run();
+  }
+};
+
+void InitRobust(pthread_mutex_t* mutex) {
+  pthread_mutexattr_t attr;
+  pthread_mutexattr_init(&attr);
+  pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+  pthread_mutex_init(mutex, &attr);
+  pthread_mutexattr_destroy(&attr);
+}
+
+void* LockAndEnd(void* mutex) {
+  EXPECT_EQ(pthread_mutex_lock(static_cast<pthread_mutex_t*>(mutex)), 0);
+  return nullptr;
+}
+void LeaveLocked(pthread_mutex_t* mutex) {
+  pthread_t thread;
+  ASSERT_EQ(pthread_create(&thread, nullptr, LockAndEnd, mutex), 0);
+  ASSERT_EQ(pthread_join(thread, nullptr), 0);
+}
+
+TEST_F(RthreadSync, ARobustMutexOutlivesItsOwner) {
+  InProcess([] {
+    pthread_mutex_t mutex;
+    InitRobust(&mutex);
+    LeaveLocked(&mutex);
+    EXPECT_EQ(pthread_mutex_lock(&mutex), EOWNERDEAD);
+    EXPECT_EQ(pthread_mutex_consistent(&mutex), 0);
+    EXPECT_EQ(pthread_mutex_consistent(&mutex), EINVAL) << "nothing is wrong any more";
+    EXPECT_EQ(pthread_mutex_unlock(&mutex), 0);
+    EXPECT_EQ(pthread_mutex_trylock(&mutex), 0);
+    EXPECT_EQ(pthread_mutex_unlock(&mutex), 0);
+    EXPECT_EQ(pthread_mutex_destroy(&mutex), 0);
+  });
+}
+
+TEST_F(RthreadSync, WhatNobodyMendsIsLost) {
+  InProcess([] {
+    pthread_mutex_t mutex;
+    InitRobust(&mutex);
+    LeaveLocked(&mutex);
+    EXPECT_EQ(pthread_mutex_trylock(&mutex), EOWNERDEAD);
+    EXPECT_EQ(pthread_mutex_unlock(&mutex), 0);
+    EXPECT_EQ(pthread_mutex_lock(&mutex), ENOTRECOVERABLE);
+    EXPECT_EQ(pthread_mutex_trylock(&mutex), ENOTRECOVERABLE);
+    EXPECT_EQ(pthread_mutex_consistent(&mutex), EINVAL);
+  });
+}
+
+void* AwaitOrphan(void* mutex) {
+  EXPECT_EQ(pthread_mutex_lock(static_cast<pthread_mutex_t*>(mutex)), EOWNERDEAD);
+  EXPECT_EQ(pthread_mutex_unlock(static_cast<pthread_mutex_t*>(mutex)), 0);
+  return nullptr;
+}
+void* AwaitLost(void* mutex) {
+  usleep(20'000);
+  EXPECT_EQ(pthread_mutex_lock(static_cast<pthread_mutex_t*>(mutex)), ENOTRECOVERABLE);
+  return nullptr;
+}
+void* HoldAWhile(void* mutex) {
+  pthread_mutex_lock(static_cast<pthread_mutex_t*>(mutex));
+  usleep(100'000);
+  return nullptr;
+}
+
+TEST_F(RthreadSync, WhoWaitsHearsOfIt) {
+  InProcess([] {
+    pthread_mutex_t mutex;
+    InitRobust(&mutex);
+    pthread_t threads[4];
+    void* (*const mains[])(void*) = {HoldAWhile, AwaitOrphan, AwaitLost, AwaitLost};
+    for (int i = 0; i < 4; ++i) {
+      ASSERT_EQ(pthread_create(&threads[i], nullptr, mains[i], &mutex), 0);
+    }
+    for (const pthread_t thread : threads) EXPECT_EQ(pthread_join(thread, nullptr), 0);
+  });
+}
+
+TEST_F(RthreadSync, NamedSemaphoresAreSharedByProcesses) {
+  server_.Spawn("waiter", [] {
+    sem_t* const sem = sem_open("/turn", O_CREAT, 0600, 0);
+    ASSERT_NE(sem, SEM_FAILED);
+    EXPECT_EQ(sem_wait(sem), 0);
+    EXPECT_EQ(sem_close(sem), 0);
+    EXPECT_EQ(sem_unlink("/turn"), 0);
+    EXPECT_EQ(sem_open("/turn", 0), SEM_FAILED);
+    EXPECT_EQ(errno, ENOENT);
+  });
+  server_.Spawn("poster", [] {
+    usleep(50'000);
+    sem_t* const sem = sem_open("turn", 0);
+    ASSERT_NE(sem, SEM_FAILED);
+    EXPECT_EQ(sem_post(sem), 0);
+    EXPECT_EQ(sem_close(sem), 0);
+  });
+  client_.Spawn("elsewhere", [] {
+    usleep(20'000);
+    EXPECT_EQ(sem_open("/turn", 0), SEM_FAILED) << "another host's";
+    EXPECT_EQ(errno, ENOENT);
+  });
+  Run();
+}
+
+TEST_F(RthreadSync, NamesOfSemaphoresAreChecked) {
+  InProcess([] {
+    const auto fails = [](const char* name, int flags, unsigned value) {
+      return sem_open(name, flags, 0600, value) == SEM_FAILED ? errno : 0;
+    };
+    EXPECT_EQ(fails("/", O_CREAT, 0), EINVAL);
+    EXPECT_EQ(fails("/a/b", O_CREAT, 0), EINVAL);
+    EXPECT_EQ(fails(std::string(300, 'x').c_str(), O_CREAT, 0), ENAMETOOLONG);
+    EXPECT_EQ(fails("/x", O_CREAT, 1U << 31), EINVAL);
+    EXPECT_EQ(fails("/x", O_CREAT, 3), 0);
+    EXPECT_EQ(fails("/x", O_CREAT | O_EXCL, 3), EEXIST);
+    sem_t* const sem = sem_open("/x", 0);
+    int value = 0;
+    EXPECT_EQ(sem_getvalue(sem, &value), 0);
+    EXPECT_EQ(value, 3);
+    EXPECT_EQ(sem_unlink("/x"), 0);
+    EXPECT_EQ(sem_unlink("/x"), -1);
+    EXPECT_EQ(errno, ENOENT);
+    EXPECT_EQ(sem_wait(sem), 0) << "who has it open still uses it";
+    EXPECT_EQ(sem_close(sem), 0);
+    EXPECT_EQ(sem_close(sem), 0) << "opened twice";
+    EXPECT_EQ(sem_close(sem), -1);
+    EXPECT_EQ(errno, EINVAL);
+  });
+}
+
+}  // namespace
+}  // namespace sockbed
