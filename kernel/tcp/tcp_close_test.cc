@@ -52,6 +52,31 @@ TEST_F(Closing, ByThePeerFirst) {
   ExpectNothingUntil(120'000);
 }
 
+// A peer that shuts its window holds data back, not the end: that is sent again as REXMT says, ever
+// more rarely, and not for each of the peer's ACKs. With RACK the same.
+TEST_F(Closing, AShutWindowDoesNotHurryTheFin) {
+  for (const int64_t rack : {0, 1, 2}) {
+    SCOPED_TRACE(rack);
+    Sysctl("net.inet.tcp.knob.rack_tlp", rack);
+    Establish(",sackOK,eol,eol");
+    Shutdown();
+    Expect("F. 1:1(0) ack 1");
+    const int64_t began = now_ms();
+    for (int i = 0; i < 5; ++i) {
+      RunTo(began + 10 * i);
+      Send(". 1:1(0) ack 1 win 0");
+    }
+    ExpectNothingUntil(began + 900);
+    int fins = 0;
+    for (; State() == TCPS_FIN_WAIT_1 && fins < 100; fins += Skip()) RunTo(now_ms() + 1000);
+    EXPECT_LE(fins, 14) << "the twelve of REXMT, perhaps a probe, and the reset";
+    EXPECT_EQ(so()->so_error, ETIMEDOUT);
+    Close();
+    CloseListener();
+    Anew();
+  }
+}
+
 TEST_F(Closing, ByBothAtOnce) {
   Establish();
   Close();

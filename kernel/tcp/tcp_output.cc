@@ -95,7 +95,9 @@ void DecideData(tcpcb* tp, const socket* so, Outgoing* out) {
   if (len < 0) {
     // Either our FIN is out, which takes up a number but no room, or the peer took back window.
     len = 0;
-    if (win == 0 && !SynPending(tp)) WindowShut(tp);  // a SYN needs no window
+    // Differs: a SYN or a FIN needs no window, as FreeBSD has it. OpenBSD answers every ACK that
+    // finds only its FIN out, behind a shut window, by sending the FIN again.
+    if (win == 0 && available != 0 && !SynPending(tp)) WindowShut(tp);
     out->off = static_cast<uint32_t>(tp->snd_nxt - tcp_snd_first(tp));
   }
   if (len > tp->t_maxseg) {
