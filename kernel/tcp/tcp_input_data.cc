@@ -55,7 +55,7 @@ Next tcp_step_urgent(TcpSegment& seg) {
   }
   if (urp <= seg.tlen && (so->so_options & kSoOobInline) == 0) {
     // Data that waits may still be cut; a byte that is missing from it would confuse that.
-    if (seg.th.th_seq != tp->rcv_nxt) {
+    if (seg.th.th_seq != tp->rcv_nxt || !tcp_delivers(tp)) {
       RefuseData(seg);
     } else {
       PullOutOfBand(seg, urp - 1);

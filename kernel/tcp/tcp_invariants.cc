@@ -2,6 +2,7 @@
 //
 // The numbers are those of section 19 of the specification. What costs a walk is checked only with
 // the sysctl net.inet.tcp.debug_walks.
+#include "kernel/mbuf/chain.h"
 #include "kernel/tcp/tcp_private.h"
 
 namespace sockbed {
@@ -36,10 +37,11 @@ void CheckQueues(const tcpcb* tp) {
   tcp_seq edge = tp->rcv_nxt;
   int count = 0;
   for (const tcpqent* entry = tp->t_segq; entry != nullptr; entry = entry->next) {
-    KASSERT(SEQ_GT(entry->seq, edge) || (count > 0 && entry->seq == edge) ||
-            tp->snd_una == tp->iss);
+    KASSERT(SEQ_GT(entry->seq, edge) || (count == 0 && tp->snd_una == tp->iss));
     KASSERT(entry->len != 0 || entry->fin);
     KASSERT(!entry->fin || entry->next == nullptr);
+    KASSERT(entry->m == nullptr ? entry->len == 0
+                                : static_cast<uint32_t>(m_length(entry->m.get())) == entry->len);
     edge = entry->end();
     ++count;
   }

@@ -16,10 +16,12 @@ void RemoveAt(tcpcb* tp, tcpqent** link) {
   tp->t_host->reass_entries.Give(entry);
 }
 
-// An entry for another segment, or null: the limits, or memory, refuse it.
-tcpqent* NewEntry(tcpcb* tp) {
+// An entry for another segment, or null: the limits, or memory, refuse it. `joins`: it takes the
+// place of the one behind it, so no limit concerns it.
+tcpqent* NewEntry(tcpcb* tp, bool joins) {
   TcpHost& host = *tp->t_host;
   const TcpTunables& set = host.tunables;
+  if (joins) return host.reass_entries.Take();
   if (set.reass_maxqueuelen != 0 && tp->t_segqlen >= set.reass_maxqueuelen) return nullptr;
   if (host.reass_entries.live() >= set.reasslimit) {
     tcp_freeq(tp);  // others shall have room
@@ -69,6 +71,31 @@ void EndsAt(tcpcb* tp, tcpqent** link) {
   while (*link != nullptr) RemoveAt(tp, link);
 }
 
+// Data goes on behind that of the entry, which it touches.
+void Append(tcpqent* entry, MbufPtr m, uint32_t len) {
+  if (len == 0) return;
+  entry->len += len;
+  if (entry->m == nullptr) {
+    entry->m = std::move(m);
+    entry->last = entry->m.get();
+  } else {
+    if ((m->m_flags & M_PKTHDR) != 0) m_removehdr(m.get());
+    m_cat(entry->last, std::move(m));
+    KASSERT((entry->m->m_flags & M_PKTHDR) != 0);
+    entry->m->m_pkthdr.len += static_cast<int32_t>(len);
+  }
+  while (entry->last->m_next != nullptr) entry->last = entry->last->m_next;
+}
+
+// Nothing is missing any more between the entry and the one behind it: they become one.
+void JoinNext(tcpcb* tp, tcpqent* entry) {
+  tcpqent* next = entry->next;
+  if (next == nullptr || next->seq != entry->end() || entry->fin) return;
+  Append(entry, std::move(next->m), next->len);
+  entry->fin = next->fin;
+  RemoveAt(tp, &entry->next);
+}
+
 // Puts the segment into the queue, in its place. `fin`: the stream ends behind it. Returns whether
 // all its data is held now.
 bool Insert(tcpcb* tp, TcpSegment& seg, bool fin) {
@@ -79,31 +106,28 @@ bool Insert(tcpcb* tp, TcpSegment& seg, bool fin) {
     before = *link;
     link = &before->next;
   }
-  if (before != nullptr) {
-    if (!TrimAgainst(seg, before)) return true;
-    if (seg.tlen == 0 && before->end() == seg.th.th_seq) {
-      before->fin = true;  // only a FIN, right behind
-      EndsAt(tp, &before->next);
-      return true;
+  if (before != nullptr && !TrimAgainst(seg, before)) return true;
+  const tcp_seq end = seg.th.th_seq + seg.tlen;
+  tcpqent* entry = before;
+  if (before == nullptr || before->end() != seg.th.th_seq) {
+    entry = NewEntry(tp, *link != nullptr && SEQ_GEQ(end, (*link)->seq));
+    if (entry == nullptr) {
+      ++stat[tcps_rcvmemdrop];
+      return false;
     }
-  }
-  tcpqent* entry = NewEntry(tp);
-  if (entry == nullptr) {
-    ++stat[tcps_rcvmemdrop];
-    return false;
+    entry->seq = seg.th.th_seq;
+    entry->next = *link;
+    *link = entry;
+    ++tp->t_segqlen;
   }
   ++stat[tcps_rcvoopack];
   ++tp->t_rcvoopack;
   stat[tcps_rcvoobyte] += seg.tlen;
-  TrimFollowing(tp, link, seg.th.th_seq + seg.tlen, &fin);
-  if (fin) EndsAt(tp, link);
-  entry->seq = seg.th.th_seq;
-  entry->len = seg.tlen;
+  TrimFollowing(tp, &entry->next, end, &fin);
+  Append(entry, std::move(seg.m), seg.tlen);
   entry->fin = fin;
-  entry->m = std::move(seg.m);
-  entry->next = *link;
-  *link = entry;
-  ++tp->t_segqlen;
+  if (fin) EndsAt(tp, &entry->next);
+  JoinNext(tp, entry);
   return true;
 }
 

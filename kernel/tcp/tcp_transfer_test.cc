@@ -192,6 +192,24 @@ TEST_F(Transfer, LimitsWhatWaits) {
   EXPECT_EQ(Read(), 200) << "the missing piece is always taken";
 }
 
+// The limit is one of gaps: however much has arrived behind one missing segment, all of it is kept.
+TEST_F(Transfer, WhatTouchesWaitsAsOne) {
+  Sysctl("net.inet.tcp.reass.maxqueuelen", 2);
+  Establish();
+  for (const char* s : {"P. 101:201(100) ack 1", "P. 201:301(100) ack 1", "P. 501:601(100) ack 1",
+                        "P. 251:401(150) ack 1", "P. 401:501(100) ack 1", "P. 801:901(100) ack 1",
+                        "P. 701:801(100) ack 1", "FP. 901:1001(100) ack 1"}) {
+    Send(s);
+  }
+  EXPECT_EQ(Stat(tcps_rcvmemdrop), 0u);
+  EXPECT_EQ(tp()->t_segqlen, 2);
+  Send("P. 1:101(100) ack 1");
+  EXPECT_EQ(Read(), 600);
+  Send("P. 601:701(100) ack 1");
+  EXPECT_EQ(Read(), 400);
+  EXPECT_EQ(State(), TCPS_CLOSE_WAIT);
+}
+
 // RFC 7323 5: an old duplicate is recognised by its timestamp.
 TEST_F(Transfer, DropsWhatIsOlderThanItsTimestamp) {
   Establish(",nop,nop,TS val 0 ecr 0");
