@@ -25,6 +25,7 @@
 #include "kernel/sim/random.h"
 #include "kernel/socket/socketvar.h"
 #include "uapi/resolver.h"
+#include "uapi/vnode.h"
 
 namespace sockbed {
 
@@ -39,6 +40,8 @@ struct filedesc {
   int64_t fd_limit_max = INT64_MAX;  // what it may be raised to
   std::vector<char> fd_hostent;      // gethostbyname(3)'s static result
   std::vector<char> fd_servent, fd_protoent;  // the results of getservbyname, getprotobyname
+  std::string fd_cdir = "/";         // the current directory, absolute
+  mode_t fd_cmask = 022;             // umask(2)
   int fd_refcnt = 1;                 // procs whose table it is: the threads of one process
   struct Held {
     const proc* p;
@@ -59,11 +62,13 @@ struct NamedSemaphore {
 // What this room keeps per host; made when its resolver is set up, or by its first process that
 // makes a system call.
 struct UapiHost {
+  explicit UapiHost(Host& host) : files(host) {}
   static constexpr HostSlot kHostSlot = HostSlot::kUapi;
   static constexpr uint64_t kQueryIds = 1;
   Stream getrandom{Site::kGetrandom};
   Stream query_id{Site::kGetrandom, kQueryIds};  // of DNS queries; its draws move no program's
   ResolverConf resolver;
+  Files files;
   int64_t mutexes_left = 0;  // live count: locked by threads that have ended
   std::vector<std::unique_ptr<NamedSemaphore>> semaphores;  // in order of creation
 };

@@ -29,7 +29,7 @@ int OpenFlags(const file* fp) {
   int flags = (fp->f_flag & (FREAD | FWRITE)) - 1;  // O_RDONLY, O_WRONLY, O_RDWR
   if ((fp->f_flag & FNONBLOCK) != 0) flags |= O_NONBLOCK;
   if ((fp->f_flag & FASYNC) != 0) flags |= O_ASYNC;
-  return flags;
+  return flags | (fp->f_flag & O_APPEND);
 }
 
 // Sets one flag of the file, and of what the file is.
@@ -40,11 +40,14 @@ int SetFileFlag(file* fp, int flag, unsigned long request, bool on) {
   return 0;
 }
 
-// O_APPEND is what nothing here has: it may be given, as in the original, and says nothing.
+// O_APPEND may be given to what is no file, as in the original, and says nothing.
 int SetOpenFlags(file* fp, long flags) {
   const bool was_nonblocking = (fp->f_flag & FNONBLOCK) != 0;
   if (const int error = SetFileFlag(fp, FNONBLOCK, FIONBIO, (flags & O_NONBLOCK) != 0)) {
     return error;
+  }
+  if (vn_of(fp) != nullptr) {
+    fp->f_flag = (fp->f_flag & ~O_APPEND) | static_cast<int>(flags & O_APPEND);
   }
   const int error = SetFileFlag(fp, FASYNC, FIOASYNC, (flags & O_ASYNC) != 0);
   // The first step is undone; that it succeeded in the other direction says that it can be.
@@ -83,7 +86,7 @@ int sys_fcntl(proc* p, int fd, int cmd, long arg, int64_t* value) {
     case F_GETLK:
     case F_SETLK:
     case F_SETLKW:
-      return EBADF;  // only files with contents have locks
+      return vn_of(fp) != nullptr ? ENOLCK : EBADF;  // of files, where there are none to give
     default:
       return EINVAL;
   }

@@ -306,6 +306,17 @@ int NameOf(const sockaddr* sa, socklen_t len, char* host, socklen_t hostlen, cha
 
 }  // namespace
 
+std::string ServicesText() {
+  std::string text;
+  for (const Service& service : kServices) {
+    for (const char* protocol : {"tcp", "udp"}) {
+      text += std::string(service.name) + " " + std::to_string(service.port) + "/";
+      text += std::string(protocol) + "\n";
+    }
+  }
+  return text;
+}
+
 int FindAddresses(const char* node, const addrinfo& hints, std::vector<InetAddress>* found,
                   std::string* canonical) {
   *canonical = node;

@@ -75,6 +75,9 @@ int AskForAddresses(const std::string& node, int family, std::vector<InetAddress
                     std::string* canonical);
 int AskForName(const InetAddress& address, std::string* name);
 
+// The services that names are known of, as services(5) writes them.
+std::string ServicesText();
+
 }  // namespace uapi
 }  // namespace sockbed
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "uapi/syscall.h"
 #include "uapi/uapi.h"
@@ -42,13 +43,56 @@ ssize_t ManyBuffers(Sys sys, int fd, const iovec* iov, int count, int need) {
   });
 }
 
-// Nothing that a program can open here has a position.
-int64_t NotSeekable(Sys sys, int fd, uint64_t a0, uint64_t a1) {
-  return SystemCall(sys, {.fd = fd, .a0 = a0, .a1 = a1}, [&](proc* p, int64_t*) {
-    file* fp;
-    const int error = getfile(p, fd, &fp);
-    return error != 0 ? error : ESPIPE;
+// At a position of its own. Errors: ESPIPE (only files have any), EINVAL (negative), EBADF.
+int TransferAt(proc* p, int fd, int need, off_t offset, UserVectors* vectors, int64_t* value) {
+  file* fp;
+  if (const int error = getfile(p, fd, &fp)) return error;
+  if (vn_of(fp) == nullptr) return ESPIPE;
+  if ((fp->f_flag & need) == 0) return EBADF;
+  if (offset < 0) return EINVAL;
+  vectors->MaybeShorten(fp);
+  return vectors->Finish(vn_rdwr(fp, vectors->get(), &offset), value);
+}
+
+ssize_t OneBufferAt(Sys sys, int fd, const void* data, size_t len, off_t offset, int need) {
+  return SystemCall(sys, {.fd = fd, .a0 = len, .a1 = Shown(offset)}, [&](proc* p, int64_t* value) {
+    UserVectors vectors;
+    if (const int error = vectors.CopyIn(data, len, need == FREAD ? UIO_READ : UIO_WRITE)) {
+      return error;
+    }
+    return TransferAt(p, fd, need, offset, &vectors, value);
   });
+}
+
+ssize_t ManyBuffersAt(Sys sys, int fd, const iovec* iov, int count, off_t offset, int need) {
+  const CallArgs args{.fd = fd, .a0 = Shown(count), .a1 = Shown(offset)};
+  return SystemCall(sys, args, [&](proc* p, int64_t* value) {
+    if (count <= 0 || count > IOV_MAX) return EINVAL;
+    UserVectors vectors;
+    if (const int error = vectors.CopyIn(iov, static_cast<size_t>(count),
+                                         need == FREAD ? UIO_READ : UIO_WRITE)) {
+      return error;
+    }
+    return TransferAt(p, fd, need, offset, &vectors, value);
+  });
+}
+
+int sys_lseek(proc* p, int fd, off_t offset, int whence, int64_t* value) {
+  file* fp;
+  if (const int error = getfile(p, fd, &fp)) return error;
+  OpenVnode* const open = vn_of(fp);
+  if (open == nullptr) return ESPIPE;
+  off_t from;
+  switch (whence) {
+    case SEEK_SET: from = 0; break;
+    case SEEK_CUR: from = open->offset; break;
+    case SEEK_END: from = static_cast<off_t>(open->vp->v_data.size()); break;
+    default: return EINVAL;
+  }
+  if (__builtin_add_overflow(from, offset, &offset)) return EOVERFLOW;
+  if (offset < 0) return EINVAL;
+  *value = open->offset = offset;
+  return 0;
 }
 
 int sys_ioctl(proc* p, int fd, unsigned long request, void* arg) {
@@ -93,24 +137,26 @@ ssize_t writev(int fd, const iovec* iov, int count) {
   return ManyBuffers(Sys::kWritev, fd, iov, count, FWRITE);
 }
 
-ssize_t pread(int fd, void*, size_t len, off_t offset) {
-  return NotSeekable(Sys::kPread, fd, len, Shown(offset));
+ssize_t pread(int fd, void* data, size_t len, off_t offset) {
+  return OneBufferAt(Sys::kPread, fd, data, len, offset, FREAD);
 }
 
-ssize_t pwrite(int fd, const void*, size_t len, off_t offset) {
-  return NotSeekable(Sys::kPwrite, fd, len, Shown(offset));
+ssize_t pwrite(int fd, const void* data, size_t len, off_t offset) {
+  return OneBufferAt(Sys::kPwrite, fd, data, len, offset, FWRITE);
 }
 
-ssize_t preadv(int fd, const iovec*, int count, off_t offset) {
-  return NotSeekable(Sys::kPread, fd, Shown(count), Shown(offset));
+ssize_t preadv(int fd, const iovec* iov, int count, off_t offset) {
+  return ManyBuffersAt(Sys::kPread, fd, iov, count, offset, FREAD);
 }
 
-ssize_t pwritev(int fd, const iovec*, int count, off_t offset) {
-  return NotSeekable(Sys::kPwrite, fd, Shown(count), Shown(offset));
+ssize_t pwritev(int fd, const iovec* iov, int count, off_t offset) {
+  return ManyBuffersAt(Sys::kPwrite, fd, iov, count, offset, FWRITE);
 }
 
-off_t lseek(int fd, off_t offset, int) {
-  return NotSeekable(Sys::kLseek, fd, Shown(offset), 0);
+off_t lseek(int fd, off_t offset, int whence) {
+  return SystemCall(Sys::kLseek, {.fd = fd, .a0 = Shown(offset)}, [&](proc* p, int64_t* value) {
+    return sys_lseek(p, fd, offset, whence, value);
+  });
 }
 
 int ioctl(int fd, unsigned long request, void* arg) {

@@ -2,7 +2,7 @@
 //
 // Lives here:  sockets, data, descriptors, time, processes, signals; and what only a simulation
 //              has: Print, spawn. This header brings waiting.h, where several files are waited
-//              for, and names.h.
+//              for, files.h and names.h.
 // Called by:   simulated programs; //uapi:posix (the C library's names), bio, ssl.
 // May touch:   host, socket, sched, sim. Never a protocol.
 // Context:     a simulated process. Elsewhere (interrupt context, outside a run) a call panics.
@@ -30,6 +30,7 @@
 #include <functional>
 #include <string>
 
+#include "uapi/files.h"
 #include "uapi/names.h"
 #include "uapi/waiting.h"
 
@@ -91,7 +92,7 @@ ssize_t read(int fd, void* data, size_t len);
 ssize_t readv(int fd, const iovec* iov, int count);
 ssize_t write(int fd, const void* data, size_t len);
 ssize_t writev(int fd, const iovec* iov, int count);
-// Errors: ESPIPE (nothing here is seekable), EBADF.
+// At a position, in a file. Errors: ESPIPE (only files have positions), EINVAL, EBADF.
 ssize_t pread(int fd, void* data, size_t len, off_t offset);
 ssize_t pwrite(int fd, const void* data, size_t len, off_t offset);
 ssize_t preadv(int fd, const iovec* iov, int count, off_t offset);

@@ -97,7 +97,25 @@ namespace sockbed::uapi {
   X(kGethostbyname, "gethostbyname", "\"{0:s}{1:s}\"")                             \
   X(kGethostbyaddr, "gethostbyaddr", "{0:@domain}")                                \
   X(kGethostname, "gethostname", "")                                               \
-  X(kGetrandom, "getrandom", "{0} bytes")
+  X(kGetrandom, "getrandom", "{0} bytes")                                          \
+  X(kOpen, "open", "\"{0:s}{1:s}\", {2:x}")                                        \
+  X(kStat, "stat", "\"{0:s}{1:s}\"")                                               \
+  X(kAccess, "access", "\"{0:s}{1:s}\", {2:x}")                                    \
+  X(kReadlink, "readlink", "\"{0:s}{1:s}\"")                                       \
+  X(kMkdir, "mkdir", "\"{0:s}{1:s}\", {2:x}")                                      \
+  X(kRmdir, "rmdir", "\"{0:s}{1:s}\"")                                             \
+  X(kUnlink, "unlink", "\"{0:s}{1:s}\"")                                           \
+  X(kRename, "rename", "\"{0:s}{1:s}\", \"{2:s}\"")                                \
+  X(kTruncate, "truncate", "\"{0:s}{1:s}\", {2:d}")                                \
+  X(kFtruncate, "ftruncate", "{o:d}, {0:d}")                                       \
+  X(kFsync, "fsync", "{o:d}")                                                      \
+  X(kChdir, "chdir", "\"{0:s}{1:s}\"")                                             \
+  X(kFchdir, "fchdir", "{o:d}")                                                    \
+  X(kGetcwd, "getcwd", "")                                                         \
+  X(kUmask, "umask", "{0:x}")                                                      \
+  X(kMmap, "mmap", "{o:d}, {0} bytes at {1:d}")                                    \
+  X(kSendfile, "sendfile", "{o:d}, {0:d}, {1} bytes")                              \
+  X(kGetdents, "getdents", "{o:d}")
 
 enum class Sys : uint8_t {
 #define SOCKBED_SYSCALL_ENUM(constant, name, arguments) constant,
