@@ -25,6 +25,7 @@ void fdfree(proc* p) {
     p->p_fd = nullptr;
     return;
   }
+  p->p_fd->fd_posix.reset();
   for (size_t fd = 0; fd < p->p_fd->fd_ofiles.size(); ++fd) {
     // Nobody is left to be told how a close went.
     if (p->p_fd->fd_ofiles[fd].fp != nullptr) (void)fdrelease(p, static_cast<int>(fd));
@@ -91,6 +92,7 @@ void fdcopy(const proc* p, proc* child) {
   filedesc& table = *child->p_fd;
   table.fd_refcnt = 1;
   table.fd_held.clear();
+  table.fd_posix.reset();
   for (size_t fd = 0; fd < table.fd_ofiles.size(); ++fd) {
     filedesc::Slot& slot = table.fd_ofiles[fd];
     if (slot.fp == nullptr) continue;

@@ -42,6 +42,7 @@ struct filedesc {
   std::vector<char> fd_servent, fd_protoent;  // the results of getservbyname, getprotobyname
   std::string fd_cdir = "/";         // the current directory, absolute
   mode_t fd_cmask = 022;             // umask(2)
+  std::shared_ptr<void> fd_posix;    // what the shim keeps of the process (posix_process.h)
   int fd_refcnt = 1;                 // procs whose table it is: the threads of one process
   struct Held {
     const proc* p;
@@ -69,6 +70,7 @@ struct UapiHost {
   Stream query_id{Site::kGetrandom, kQueryIds};  // of DNS queries; its draws move no program's
   ResolverConf resolver;
   Files files;
+  bool runs_programs = false;  // the shim follows the machine's switches
   int64_t mutexes_left = 0;  // live count: locked by threads that have ended
   std::vector<std::unique_ptr<NamedSemaphore>> semaphores;  // in order of creation
 };

@@ -28,7 +28,13 @@ constinit RealCalls real_calls;
   SOCKBED_PTHREAD_NAMES(SOCKBED_FIND)
   SOCKBED_SERVICE_NAMES(SOCKBED_FIND)
   SOCKBED_C11_NAMES(SOCKBED_FIND)
+  SOCKBED_FILE_NAMES(SOCKBED_FIND)
+  SOCKBED_STDIO_NAMES(SOCKBED_FIND)
+  SOCKBED_PROCESS_NAMES(SOCKBED_FIND)
 #undef SOCKBED_FIND
+  found.standard_in = stdin;
+  found.standard_out = stdout;
+  found.standard_error = stderr;
   found.found = true;
   real_calls = found;
 }
@@ -85,12 +91,16 @@ std::string_view posix_check() {
   SOCKBED_PTHREAD_NAMES(SOCKBED_CHECK)
   SOCKBED_SERVICE_NAMES(SOCKBED_CHECK)
   SOCKBED_C11_NAMES(SOCKBED_CHECK)
+  SOCKBED_FILE_NAMES(SOCKBED_CHECK)
+  SOCKBED_STDIO_NAMES(SOCKBED_CHECK)
+  SOCKBED_PROCESS_NAMES(SOCKBED_CHECK)
 #undef SOCKBED_CHECK
   return {};
 }
 
 }  // namespace sockbed
 
+using sockbed::Discarding;
 using sockbed::InProcess;
 using sockbed::KeepingErrno;
 using sockbed::OptionalWord;
@@ -213,16 +223,6 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
   if (!InProcess()) return Real().ioctl(fd, request, word.number);
   return WithoutUnwinding([&] { return uapi::ioctl(fd, request, word.pointer()); });
 }
-int open(const char* path, int flags, ...) {
-  SOCKBED_OPTIONAL_WORD(flags, word);
-  if (!InProcess()) return Real().open(path, flags, word.number);
-  errno = ENOENT;  // a simulated host has no files
-  return -1;
-}
-int open64(const char* path, int flags, ...) {
-  SOCKBED_OPTIONAL_WORD(flags, word);
-  return open(path, flags, word.number);
-}
 
 // --- Waiting, time. ---
 SOCKBED_SHIM(int, poll, (pollfd * fds, nfds_t count, int limit_ms), (fds, count, limit_ms))
@@ -312,11 +312,6 @@ sighandler_t signal(int signo, sighandler_t handler) noexcept {
   act.sa_flags = SA_RESTART;
   return sigaction(signo, &act, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
-void exit(int status) noexcept {
-  if (InProcess()) KPANIC("exit() in a simulated program: return from its main, or uapi::exit");
-  Real().exit(status);
-  __builtin_unreachable();
-}
 
 // --- Names and randomness. ---
 SOCKBED_SHIM(int, getaddrinfo,
@@ -371,6 +366,18 @@ SOCKBED_SHIM(int, getentropy, (void* data, size_t len), (data, len))
 ssize_t __read_chk(int fd, void* data, size_t len, size_t room) {
   sockbed::CheckFits(len, room);
   return read(fd, data, len);
+}
+ssize_t __pread_chk(int fd, void* data, size_t len, off_t offset, size_t room) {
+  sockbed::CheckFits(len, room);
+  return pread(fd, data, len, offset);
+}
+ssize_t __pread64_chk(int fd, void* data, size_t len, off64_t offset, size_t room) {
+  sockbed::CheckFits(len, room);
+  return pread(fd, data, len, offset);
+}
+int __gethostname_chk(char* name, size_t len, size_t room) noexcept {
+  sockbed::CheckFits(len, room);
+  return gethostname(name, len);
 }
 ssize_t __recv_chk(int fd, void* data, size_t len, size_t room, int flags) {
   sockbed::CheckFits(len, room);

@@ -8,12 +8,14 @@
 //              outside.
 // Owns:        the addresses of the C library's functions, found once and constant from then on.
 // Invariants:  1. Inside a simulated process a descriptor number means the simulated table, always.
-//              2. stdio does not pass through these names: printf and fopen stay the real host's.
-// Differs:     from the C library's, inside a process: open finds no file, for there is no file
-//              system; exit panics, since it cannot unwind; of the names declared never to throw
-//              none ends the process it is called in: the next call that may does. A thread_local
-//              variable is the OS thread's, and so shared by all simulated ones; the program's own
-//              keys (pthread_key_create) are each thread's.
+//              2. No name leads from a simulated process to the real kernel: what is not simulated
+//                 is refused (posix_refused.h; libc_names_test walks the C library's names).
+// Differs:     from the C library's, inside a process: exit of a program that came from a file ends
+//              it (posix_program.h); that of a function of this executable unwinds it, and a C++
+//              frame that has something to destroy makes that SIGABRT. Of the names declared never
+//              to throw none else ends the process it is called in: the next call that may does. A
+//              thread_local variable is the OS thread's, and so shared by all simulated ones; the
+//              program's own keys (pthread_key_create) are each thread's.
 #ifndef SOCKBED_UAPI_POSIX_H_
 #define SOCKBED_UAPI_POSIX_H_
 
@@ -27,19 +29,19 @@ namespace sockbed {
   X(accept) X(accept4) X(alarm) X(bind) X(clock_getres) X(clock_gettime) X(clock_nanosleep)      \
   X(close) X(connect) X(dup) X(dup2) X(dup3) X(epoll_create) X(epoll_create1) X(epoll_ctl)       \
   X(epoll_pwait) X(epoll_pwait2) X(epoll_wait) X(eventfd) X(eventfd_read) X(eventfd_write)       \
-  X(exit) X(fcntl) X(fcntl64) X(freeaddrinfo) X(fstat) X(fstat64) X(getaddrinfo) X(getegid)      \
+  X(fcntl) X(fcntl64) X(freeaddrinfo) X(fstat) X(fstat64) X(getaddrinfo) X(getegid)              \
   X(getentropy) X(geteuid) X(getgid) X(gethostbyaddr) X(gethostbyaddr_r) X(gethostbyname)        \
   X(gethostbyname2) X(gethostbyname2_r) X(gethostbyname_r) X(gethostname) X(getitimer)           \
   X(getnameinfo) X(getpeername) X(getpgid) X(getpgrp) X(getpid) X(getppid) X(getrandom)          \
   X(getrlimit) X(getrlimit64) X(getrusage) X(getsockname) X(getsockopt) X(gettimeofday)          \
-  X(getuid) X(ioctl) X(kill) X(killpg) X(listen) X(lseek) X(lseek64) X(nanosleep) X(open)        \
-  X(open64) X(pause) X(pipe) X(pipe2) X(poll) X(ppoll) X(pread) X(pread64) X(preadv)             \
-  X(preadv64) X(pselect) X(pwrite) X(pwrite64) X(pwritev) X(pwritev64) X(raise) X(read)          \
-  X(readv) X(recv) X(recvfrom) X(recvmmsg) X(recvmsg) X(select) X(send) X(sendmmsg) X(sendmsg)   \
-  X(sendto) X(setitimer) X(setpgid) X(setrlimit) X(setrlimit64) X(setsockopt) X(shutdown)        \
-  X(sigaction) X(signal) X(sigpending) X(sigprocmask) X(sigsuspend) X(sleep) X(socket)           \
-  X(socketpair) X(time) X(timerfd_create) X(timerfd_gettime) X(timerfd_settime) X(uname)         \
-  X(usleep) X(wait) X(wait4) X(waitpid) X(write) X(writev)
+  X(getuid) X(ioctl) X(kill) X(killpg) X(listen) X(lseek) X(lseek64) X(nanosleep) X(pause)       \
+  X(pipe) X(pipe2) X(poll) X(ppoll) X(pread) X(pread64) X(preadv) X(preadv64) X(pselect)         \
+  X(pwrite) X(pwrite64) X(pwritev) X(pwritev64) X(raise) X(read) X(readv) X(recv) X(recvfrom)    \
+  X(recvmmsg) X(recvmsg) X(select) X(send) X(sendmmsg) X(sendmsg) X(sendto) X(setitimer)         \
+  X(setpgid) X(setrlimit) X(setrlimit64) X(setsockopt) X(shutdown) X(sigaction) X(signal)        \
+  X(sigpending) X(sigprocmask) X(sigsuspend) X(sleep) X(socket) X(socketpair) X(time)            \
+  X(timerfd_create) X(timerfd_gettime) X(timerfd_settime) X(uname) X(usleep) X(wait) X(wait4)    \
+  X(waitpid) X(write) X(writev)
 
 // Those of threads: posix_thread.cc.
 #define SOCKBED_PTHREAD_NAMES(X)                                                                  \

@@ -6,26 +6,35 @@
 #ifndef SOCKBED_UAPI_POSIX_REAL_H_
 #define SOCKBED_UAPI_POSIX_REAL_H_
 
+#include <assert.h>
+#include <dirent.h>
+#include <err.h>
 #include <errno.h>
+#include <error.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/times.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -33,21 +42,34 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <type_traits>
+
 #include "kernel/sched/proc.h"
 #include "kernel/sim/context.h"
 #include "uapi/posix.h"
+#include "uapi/posix_names.h"
+
+// What compilers call without any header.
+extern "C" int __cxa_atexit(void (*call)(void*), void* arg, void* dso) noexcept;
 
 namespace sockbed {
 
-// The C library's own functions.
+// The C library's own functions, and the streams that the OS process began with.
 struct RealCalls {
 #define SOCKBED_REAL(name) decltype(&::name) name = nullptr;
   SOCKBED_POSIX_NAMES(SOCKBED_REAL)
   SOCKBED_PTHREAD_NAMES(SOCKBED_REAL)
   SOCKBED_SERVICE_NAMES(SOCKBED_REAL)
   SOCKBED_C11_NAMES(SOCKBED_REAL)
+  SOCKBED_FILE_NAMES(SOCKBED_REAL)
+  SOCKBED_STDIO_NAMES(SOCKBED_REAL)
+  SOCKBED_PROCESS_NAMES(SOCKBED_REAL)
 #undef SOCKBED_REAL
+  FILE* standard_in = nullptr;
+  FILE* standard_out = nullptr;
+  FILE* standard_error = nullptr;
   bool found = false;
+  bool discarding = false;  // see Discarding
 };
 
 // The only such object in the tree: it belongs to the OS process, as the C library does. Written
@@ -62,6 +84,10 @@ inline const RealCalls& Real() {
 }
 
 inline bool InProcess() { return InSimulation() && curproc() != nullptr; }
+
+// A killed program's image is unloaded. Its destructors, which would not run in life, wait for
+// threads that are gone: what they call does nothing.
+inline bool Discarding() { return real_calls.discarding; }
 
 // A process that is to end cannot unwind through a function that the C library's headers declare
 // never to throw. It ends at its next call that may.
@@ -79,11 +105,17 @@ auto WithoutUnwinding(Call call) noexcept -> decltype(call()) {
 
 // A name that may unwind the process it is called in, and one that may not. Each is uapi's where
 // `inside` holds.
-#define SOCKBED_SHIM_IF(inside, result, name, params, args) \
-  result name params { return (inside) ? uapi::name args : Real().name args; }
-#define SOCKBED_SHIM_NOTHROW_IF(inside, result, name, params, args)                              \
-  result name params noexcept {                                                                  \
-    return (inside) ? WithoutUnwinding([&] { return uapi::name args; }) : Real().name args;       \
+#define SOCKBED_SHIM_IF(inside, result, name, params, args)    \
+  result name params {                                         \
+    if (inside) return uapi::name args;                        \
+    if (Discarding()) return std::type_identity_t<result>();   \
+    return Real().name args;                                   \
+  }
+#define SOCKBED_SHIM_NOTHROW_IF(inside, result, name, params, args)              \
+  result name params noexcept {                                                  \
+    if (inside) return WithoutUnwinding([&] { return uapi::name args; });        \
+    if (Discarding()) return std::type_identity_t<result>();                     \
+    return Real().name args;                                                     \
   }
 #define SOCKBED_SHIM(result, name, params, args) \
   SOCKBED_SHIM_IF(InProcess(), result, name, params, args)

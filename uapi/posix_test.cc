@@ -6,6 +6,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -75,7 +76,7 @@ TEST_F(Posix, TimeIsVirtualInside) {
               kBootEpochSeconds + 3600);
     EXPECT_EQ(::getpid(), 1);
     EXPECT_EQ(::write(1, "said\n", 5), 5);
-    EXPECT_EQ(::open("/etc/passwd", O_RDONLY), -1);
+    EXPECT_EQ(::open("/proc/self/maps", O_RDONLY), -1);
     EXPECT_EQ(errno, ENOENT);
     EXPECT_EQ(::close(77), -1);
     EXPECT_EQ(errno, EBADF);
@@ -84,6 +85,30 @@ TEST_F(Posix, TimeIsVirtualInside) {
   });
   Run();
   EXPECT_EQ(sim_.console().size(), 1u);
+}
+
+// All of stdio works on what fopen gives: it is the C library's own FILE over our descriptor.
+TEST_F(Posix, StreamsAreOverSimulatedDescriptors) {
+  server_.Spawn("prog", [] {
+    FILE* const out = ::fopen("/tmp/words", "w+");
+    ASSERT_NE(out, nullptr);
+    EXPECT_EQ(::fileno(out), 3);
+    EXPECT_EQ(::fprintf(out, "%d words\n", 3), 8);
+    ::rewind(out);
+    char line[32];
+    EXPECT_STREQ(::fgets(line, sizeof line, out), "3 words\n");
+    EXPECT_EQ(::fclose(out), 0);
+    EXPECT_EQ(::close(3), -1);
+    FILE* const hosts = ::fopen("/etc/hosts", "r");
+    ASSERT_NE(hosts, nullptr);
+    EXPECT_STREQ(::fgets(line, sizeof line, hosts), "127.0.0.1 localhost\n");
+    EXPECT_EQ(::fclose(hosts), 0);
+    EXPECT_EQ(::fopen("/etc/none", "r"), nullptr);
+    EXPECT_EQ(errno, ENOENT);
+    EXPECT_EQ(::isatty(1), 0);
+    ::fopen("/etc/hosts", "r");  // its process ends, and so does the stream
+  });
+  Run();
 }
 
 TEST_F(Posix, LinuxNamesWaitInside) {

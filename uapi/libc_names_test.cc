@@ -1,0 +1,162 @@
+// Walks the C library's names: each function that could reach the real kernel on behalf of a
+// simulated process must be the shim's, simulated or refused. A name that a new C library brings
+// fails the test until somebody has said what it is.
+#include <dlfcn.h>
+#include <elf.h>
+#include <fnmatch.h>
+#include <fts.h>
+#include <resolv.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include "uapi/posix.h"
+#include "uapi/two_hosts.h"
+
+namespace sockbed {
+namespace {
+
+struct Harmless {
+  const char* why;
+  const char* names;  // patterns of fnmatch(3)
+};
+
+constexpr Harmless kHarmless[] = {
+    {"text and numbers",
+     "str* mem* wcs* wmem* wcp* stp* is* tow* to* mb* wc* c8rtomb c16rtomb c32rtomb btowc bcmp "
+     "bcopy bzero explicit_bzero rawmemchr index rindex ffs* swab a64l l64a ato* abs labs llabs "
+     "imax* div ldiv lldiv copysign* frexp* ldexp* modf* scalb* finite* ecvt* fcvt* gcvt qecvt* "
+     "qfcvt* qgcvt nan* *printf *scanf parse_printf_format printf_size* htonl htons ntohl ntohs "
+     "inet_* inet6_* ether_* ns_* dn_* hstrerror herror gai_strerror _tolower _toupper basename "
+     "dirname getsubopt fmtmsg addseverity rpmatch des_setparity ecb_crypt cbc_crypt xencrypt "
+     "xdecrypt passwd2des advance step"},
+    {"memory of the process, and tables in it",
+     "malloc* calloc realloc* free cfree aligned_alloc posix_memalign valloc pvalloc mall* mcheck* "
+     "mprobe mtrace muntrace tr_break qsort* bsearch lfind lsearch hcreate* hdestroy* hsearch* "
+     "tsearch tfind tdelete tdestroy twalk* insque remque obstack_* _obstack_* argz_* envz_* "
+     "argp_* wordfree globfree* glob_pattern_p mprotect munmap mremap madvise posix_madvise msync "
+     "mincore mlock* munlock* brk sbrk remap_file_pages pkey_*"},
+    {"streams: a program's are over simulated descriptors",
+     "f* *_unlocked get[cw]* getdelim getline gets put[csw]* setbuf* setvbuf setlinebuf unget* "
+     "rewind perror psignal psiginfo vwarn* warn* open_memstream open_wmemstream clearerr "
+     "_flushlbf *fw* _IO_* sgetspent* sgetsgent* putpwent hasmntopt"},
+    {"the program's environment, locale and time zone",
+     "getenv secure_getenv setenv putenv unsetenv clearenv getopt* setlocale localeconv newlocale "
+     "duplocale freelocale uselocale nl_* cat* iconv* *gettext bind* textdomain ctime* asctime* "
+     "gmtime* localtime* mktime timegm timelocal difftime dysize tzset reg* re_*"},
+    {"chance from a state that the program has, or gives",
+     "rand rand_r random* srand* initstate* setstate* *rand48* seed48* lcong48*"},
+    {"attributes and sets",
+     "pthread_*attr_* pthread_equal pthread_*_init pthread_*_destroy pthread_getattr_default_np "
+     "pthread_setattr_default_np pthread_setconcurrency pthread_getconcurrency "
+     "pthread_mutex_consistent_np pthread_atfork pthread_yield sem_init sem_destroy sem_getvalue "
+     "thrd_equal sig*set sigismember sigabbrev_np sigdescr_np posix_spawn*_* "
+     "sched_get_priority_* cf* gnu_* getutmp* group_member alphasort* versionsort* "
+     "if_freenameindex freeifaddrs"},
+    {"jumps within the program",
+     "*setjmp *longjmp* getcontext setcontext makecontext swapcontext backtrace*"},
+    {"what the hardware is",
+     "confstr getauxval get_phys_pages get_avphys_pages getpagesize gnu_dev_* get_kernel_syms"},
+    {"internal: no header declares them",
+     "__* _nss_* _dl_* _rpc_dtablesize _seterr_reply _authenticate _mcleanup _mcount mcount "
+     "moncontrol monstartup _pthread_cleanup_* pthread_kill_other_threads_np sstk ttyslot"},
+    {"what works on what refused names would have made",
+     "xdr* svc* clnt* auth* xprt_* putsg* endmntent addmntent res_*ok res_mkquery res_nmkquery "
+     "fts*"},
+    {"the dynamic linker: libraries are the OS process's", "dl*"},
+};
+
+bool IsHarmless(const std::string& name) {
+  for (const Harmless& group : kHarmless) {
+    std::istringstream patterns(group.names);
+    for (std::string pattern; patterns >> pattern;) {
+      if (fnmatch(pattern.c_str(), name.c_str(), 0) == 0) return true;
+    }
+  }
+  return false;
+}
+
+// The names of the functions that an ELF file defines.
+std::set<std::string> FunctionsOf(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  const std::string elf{std::istreambuf_iterator<char>(in), {}};
+  const auto* const header = reinterpret_cast<const Elf64_Ehdr*>(elf.data());
+  const auto* const sections = reinterpret_cast<const Elf64_Shdr*>(elf.data() + header->e_shoff);
+  std::set<std::string> names;
+  for (int i = 0; i < header->e_shnum; ++i) {
+    if (sections[i].sh_type != SHT_DYNSYM) continue;
+    const char* const texts = elf.data() + sections[sections[i].sh_link].sh_offset;
+    const auto* const begin =
+        reinterpret_cast<const Elf64_Sym*>(elf.data() + sections[i].sh_offset);
+    const auto* const end = begin + sections[i].sh_size / sizeof(Elf64_Sym);
+    for (const Elf64_Sym* symbol = begin; symbol != end; ++symbol) {
+      const int type = ELF64_ST_TYPE(symbol->st_info);
+      const bool function = type == STT_FUNC || type == STT_GNU_IFUNC;
+      if (function && symbol->st_shndx != SHN_UNDEF) names.insert(texts + symbol->st_name);
+    }
+  }
+  return names;
+}
+
+// Where a library that asks for that name finds it.
+std::string OwnerOf(const std::string& name) {
+  Dl_info info;
+  void* const found = dlsym(RTLD_DEFAULT, name.c_str());
+  return found != nullptr && dladdr(found, &info) != 0 ? info.dli_fname : "";
+}
+
+TEST(LibcNames, NoneLeadsPastTheShim) {
+  const std::string libc = OwnerOf("qsort");
+  const std::set<std::string> names = FunctionsOf(libc);
+  ASSERT_GT(names.size(), 2000u) << libc;
+  std::string open;
+  for (const std::string& name : names) {
+    if (OwnerOf(name) == libc && !IsHarmless(name)) open += " " + name;
+  }
+  EXPECT_EQ(open, "");
+}
+
+class Refused : public TwoHosts {};
+
+// Nobody is answered by the real kernel, and the console says what was asked for, and by whom.
+TEST_F(Refused, FailsAndIsNamed) {
+  server_.Spawn("prog", [] {
+    EXPECT_THAT(::fork(), FailsWith(ENOSYS));
+    EXPECT_THAT(::vfork(), FailsWith(ENOSYS));
+    EXPECT_THAT(::execl("/bin/true", "true", nullptr), FailsWith(ENOSYS));
+    EXPECT_THAT(::inotify_init1(0), FailsWith(ENOSYS));
+    EXPECT_THAT(::memfd_create("x", 0), FailsWith(ENOSYS));
+    EXPECT_THAT(::system("true"), FailsWith(ENOSYS));
+    EXPECT_THAT(::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0), FailsWith(ENOSYS));
+    EXPECT_EQ(::popen("true", "r"), nullptr);
+    EXPECT_EQ(::pthread_setname_np(::pthread_self(), "x"), ENOSYS);
+    unsigned char answer[512];
+    EXPECT_THAT(::res_query("example.org", 1, 1, answer, sizeof answer), FailsWith(ENOSYS));
+  });
+  Run();
+  ASSERT_EQ(sim_.console().size(), 10u);
+  EXPECT_EQ(sim_.console().front().text, "fork() is not simulated");
+  EXPECT_EQ(sim_.console().front().process, "prog");
+}
+
+TEST_F(Refused, IsTheCLibrarysOutside) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) ::_exit(7);
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+  const int fd = ::memfd_create("x", 0);
+  EXPECT_EQ(::dprintf(fd, "%d %s", 5, "words"), 7);
+  ::close(fd);
+}
+
+}  // namespace
+}  // namespace sockbed

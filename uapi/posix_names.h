@@ -1,0 +1,31 @@
+// The shim's names beside those of posix.h.
+//
+// Lives here:  the lists of the C library's names of files, of streams and of programs.
+// Called by:   posix_real.h, posix.cc.
+#ifndef SOCKBED_UAPI_POSIX_NAMES_H_
+#define SOCKBED_UAPI_POSIX_NAMES_H_
+
+// Files and directories: posix_files.cc.
+#define SOCKBED_FILE_NAMES(X)                                                                    \
+  X(access) X(canonicalize_file_name) X(chdir) X(closedir) X(creat) X(creat64) X(dirfd)          \
+  X(eaccess) X(euidaccess) X(faccessat) X(fchdir) X(fdatasync) X(fdopendir) X(fstatat)           \
+  X(fstatat64) X(fsync) X(ftruncate) X(ftruncate64) X(get_current_dir_name) X(getcwd) X(lstat)   \
+  X(lstat64) X(mkdir) X(mkdirat) X(mkdtemp) X(mkostemp) X(mkostemp64) X(mkstemp) X(mkstemp64)    \
+  X(mmap) X(mmap64) X(open) X(open64) X(openat) X(openat64) X(opendir) X(readdir) X(readdir64)   \
+  X(readlink) X(readlinkat) X(realpath) X(remove) X(rename) X(renameat) X(rewinddir) X(rmdir)    \
+  X(scandir) X(scandir64) X(seekdir) X(sendfile) X(sendfile64) X(stat) X(stat64) X(telldir)      \
+  X(truncate) X(truncate64) X(umask) X(unlink) X(unlinkat)
+
+// Streams: posix_stdio.cc.
+#define SOCKBED_STDIO_NAMES(X)                                                                   \
+  X(dprintf) X(fdopen) X(fflush) X(fgetc) X(fileno) X(fileno_unlocked) X(fopen) X(fopen64)       \
+  X(fputc) X(fputs) X(fread) X(fwrite) X(getc) X(isatty) X(putc) X(ungetc) X(vdprintf)
+
+// How a program begins and ends, and what it asks of its machine: posix_process.cc.
+#define SOCKBED_PROCESS_NAMES(X)                                                                 \
+  X(__assert_fail) X(__cxa_atexit) X(_exit) X(_Exit) X(abort) X(arc4random) X(arc4random_buf)    \
+  X(arc4random_uniform) X(clock) X(err) X(error) X(errx) X(exit) X(getdtablesize) X(getgroups)   \
+  X(gettid) X(if_indextoname) X(if_nametoindex) X(quick_exit) X(sched_getaffinity)               \
+  X(sched_getcpu) X(sysconf) X(times) X(timespec_get) X(verr) X(verrx)
+
+#endif  // SOCKBED_UAPI_POSIX_NAMES_H_
