@@ -175,8 +175,19 @@ absl::Status AddRoutes(const Scenario& scenario, World& world) {
 void SpawnPrograms(const Scenario& scenario, World& world) {
   for (const ScenarioProgram& program : scenario.programs) {
     Host& host = *world.simulation.FindHost(program.host);
-    host.Spawn(program.name, program.info->make(program.args),
-               {.daemon = program.daemon, .start_at = program.start_at});
+    const bool built_in = program.info != nullptr;
+    host.Spawn(program.name,
+               built_in ? program.info->make(program.args) : ProgramMain(program.start),
+               {.daemon = program.daemon,
+                .start_at = program.start_at,
+                .stack_bytes = built_in ? 0 : kProgramStackBytes});
+  }
+}
+
+void AddFiles(const Scenario& scenario, World& world) {
+  for (const ScenarioHost& wanted : scenario.hosts) {
+    if (wanted.files.empty()) continue;
+    SetFiles(*world.simulation.FindHost(wanted.name), {.mounts = wanted.files});
   }
 }
 
@@ -319,6 +330,7 @@ absl::StatusOr<RunVerdict> RunScenario(const RunOptions& options) {
   if (!linked.ok()) return linked;
   if (const absl::Status set = SetResolvers(*scenario, world); !set.ok()) return set;
   if (const absl::Status status = AddRoutes(*scenario, world); !status.ok()) return status;
+  AddFiles(*scenario, world);
   SpawnPrograms(*scenario, world);
 
   RunVerdict verdict;

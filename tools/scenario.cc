@@ -1,5 +1,7 @@
 #include "tools/scenario.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -25,6 +27,11 @@ std::vector<std::string> NamesOf(const std::vector<ScenarioHost>& hosts) {
 bool IsAddress(const std::string& text) {
   const std::string with_prefix = text + "/0";
   return ParseAddress(with_prefix).has_value() || ParseAddress6(with_prefix).has_value();
+}
+
+bool IsRealFolder(const std::string& path) {
+  struct stat st;
+  return stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 Place PlaceOf(const YAML::Node& node) { return {node.Mark().line + 1, node.Mark().column + 1}; }
@@ -99,6 +106,7 @@ class Loader {
           if (const auto* sysctls = map.Find("sysctl")) ReadSysctls(*sysctls, &host);
           if (const auto* resolver = map.Find("resolver")) ReadResolver(*resolver, &host);
           if (const auto* routes = map.Find("routes")) ReadRoutes(*routes, &host);
+          if (const auto* files = map.Find("files")) ReadFiles(*files, &host);
           map.Finish();
           scenario_.hosts.push_back(std::move(host));
         });
@@ -111,6 +119,31 @@ class Loader {
         [&](const std::string& name, const YAML::Node& key, const YAML::Node& value) {
           host->sysctls.push_back({name, Read(value, "a sysctl", ParseInteger), PlaceOf(key)});
         });
+  }
+
+  void ReadFiles(const YAML::Node& node, ScenarioHost* host) {
+    reader_.ForEachItem(node, "files", [&](const YAML::Node& item) {
+      YamlMap map(reader_, item, "a place of files");
+      FileMount mount;
+      if (const auto* at = map.Require("at")) {
+        mount.at = reader_.Text(*at, "at");
+        if (reader_.ok() && (mount.at.empty() || mount.at[0] != '/')) {
+          reader_.Fail(*at, absl::StrCat("at must be an absolute name, such as /srv, not \"",
+                                         mount.at, "\""));
+        }
+      }
+      if (const auto* from = map.Find("from")) {
+        mount.from = reader_.Text(*from, "from");
+        if (reader_.ok() && !IsRealFolder(mount.from)) {
+          reader_.Fail(*from, absl::StrCat("no such folder: \"", mount.from, "\""));
+        }
+      }
+      if (const auto* writable = map.Find("writable")) {
+        mount.writable = Truth(*writable, "writable");
+      }
+      map.Finish();
+      host->files.push_back(std::move(mount));
+    });
   }
 
   void ReadResolver(const YAML::Node& node, ScenarioHost* host) {
@@ -278,14 +311,18 @@ class Loader {
     if (const auto* host = map.Require("host")) program.host = HostName(*host, "host");
     if (const auto* run = map.Require("run")) FindProgramOf(*run, &program);
     if (!reader_.ok()) return;
-    program.name = program.info->name;
     if (const auto* name = map.Find("name")) program.name = reader_.Text(*name, "name");
     if (const auto* start = map.Find("start")) {
       program.start_at = Read(*start, "start", ParseDuration);
     }
     if (const auto* daemon = map.Find("daemon")) program.daemon = Truth(*daemon, "daemon");
     const YAML::Node* args = map.Find("args");
-    ReadArgs(args != nullptr ? *args : YAML::Node(), node, &program);
+    if (program.info != nullptr) {
+      ReadArgs(args != nullptr ? *args : YAML::Node(), node, &program);
+    } else {
+      if (args != nullptr) ReadWords(*args, &program);
+      if (const auto* env = map.Find("env")) ReadEnvironment(*env, &program);
+    }
     map.Finish();
     for (const ScenarioProgram& other : scenario_.programs) {
       if (other.host == program.host && other.name == program.name) {
@@ -296,14 +333,43 @@ class Loader {
     scenario_.programs.push_back(std::move(program));
   }
 
+  // A name with a slash in it is a file's, as in a shell.
   void FindProgramOf(const YAML::Node& node, ScenarioProgram* program) {
     const std::string name = reader_.Text(node, "run");
+    if (!reader_.ok()) return;
+    const size_t slash = name.rfind('/');
+    if (slash != name.npos) {
+      program->name = name.substr(slash + 1, name.rfind('.') - slash - 1);
+      program->start = {.file = name, .args = {program->name}, .environment = {}};
+      const std::string wrong = CheckProgram(name);
+      if (!wrong.empty()) reader_.Fail(node, absl::StrCat("cannot run ", name, ": ", wrong));
+      return;
+    }
     program->info = FindProgram(name);
-    if (!reader_.ok() || program->info != nullptr) return;
+    if (program->info != nullptr) {
+      program->name = program->info->name;
+      return;
+    }
     std::vector<std::string> names;
     for (const ProgramInfo* known : Programs()) names.emplace_back(known->name);
     reader_.Fail(node, absl::StrCat("unknown program \"", name, "\"", Suggest(name, names),
-                                    "; programs: ", absl::StrJoin(names, ", ")));
+                                    "; programs: ", absl::StrJoin(names, ", "),
+                                    ", or a file such as ./", name, ".so"));
+  }
+
+  // The arguments of a file's main.
+  void ReadWords(const YAML::Node& node, ScenarioProgram* program) {
+    reader_.ForEachItem(node, "args", [&](const YAML::Node& item) {
+      program->start.args.push_back(reader_.Text(item, "an argument"));
+    });
+  }
+
+  void ReadEnvironment(const YAML::Node& node, ScenarioProgram* program) {
+    reader_.ForEachEntry(node, "env",
+                         [&](const std::string& name, const YAML::Node&, const YAML::Node& value) {
+                           program->start.environment.push_back(
+                               absl::StrCat(name, "=", reader_.Text(value, "a variable")));
+                         });
   }
 
   void ReadArgs(const YAML::Node& node, const YAML::Node& program_node, ScenarioProgram* program) {

@@ -22,6 +22,8 @@
 #include "kernel/sim/fault.h"
 #include "kernel/sim/time.h"
 #include "tools/program.h"
+#include "uapi/files.h"
+#include "uapi/posix_program.h"
 
 namespace sockbed::tools {
 
@@ -62,6 +64,7 @@ struct ScenarioHost {
   std::vector<ScenarioSysctl> sysctls;
   std::optional<ScenarioResolver> resolver;
   std::vector<ScenarioRoute> routes;
+  std::vector<FileMount> files;
 };
 
 struct ScenarioLink {
@@ -82,8 +85,9 @@ struct ScenarioLink {
 struct ScenarioProgram {
   std::string name;  // unique on its host
   std::string host;
-  const ProgramInfo* info = nullptr;
+  const ProgramInfo* info = nullptr;  // a built-in one, with `args`; null: a file, with `start`
   ProgramArgs args;
+  ProgramStart start;
   SimTime start_at = 0;
   bool daemon = false;
 };

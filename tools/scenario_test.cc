@@ -138,6 +138,14 @@ INSTANTIATE_TEST_SUITE_P(
                 "s.yaml:3:10: ", "an expectation is one of"},
         BadCase{"NoRoute", "hosts: {a: {routes: {10.0.2.1/24: 10.0.1.2}}}\nprograms: []",
                 "s.yaml:1:22: ", "is no route, such as 10.0.2.0/30: 10.0.1.2"},
+        BadCase{"NoSuchProgramFile", "hosts: {a: {}}\nprograms: [{host: a, run: ./none.so}]",
+                "s.yaml:2:27: ", "cannot run ./none.so: No such file"},
+        BadCase{"NoProgramFile", "hosts: {a: {}}\nprograms: [{host: a, run: /bin/sh}]",
+                "s.yaml:2:27: ", "does not export main"},
+        BadCase{"NoFolder", "hosts: {a: {files: [{at: /srv, from: none}]}}\nprograms: []",
+                "s.yaml:1:38: ", "no such folder: \"none\""},
+        BadCase{"NoPlace", "hosts: {a: {files: [{at: srv}]}}\nprograms: []",
+                "s.yaml:1:26: ", "at must be an absolute name"},
         BadCase{"NoPrograms", "hosts: {a: {}}\n", "s.yaml:1:1: ", "needs \"programs\""}),
     [](const auto& info) { return info.param.name; });
 
