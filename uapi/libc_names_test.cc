@@ -57,7 +57,7 @@ constexpr Harmless kHarmless[] = {
      "pthread_*attr_* pthread_equal pthread_*_init pthread_*_destroy pthread_getattr_default_np "
      "pthread_setattr_default_np pthread_setconcurrency pthread_getconcurrency "
      "pthread_mutex_consistent_np pthread_atfork pthread_yield sem_init sem_destroy sem_getvalue "
-     "thrd_equal sig*set sigismember sigabbrev_np sigdescr_np posix_spawn*_* "
+     "mtx_init cnd_init thrd_equal sig*set sigismember sigabbrev_np sigdescr_np posix_spawn*_* "
      "sched_get_priority_* cf* gnu_* getutmp* group_member alphasort* versionsort* "
      "if_freenameindex freeifaddrs"},
     {"jumps within the program",

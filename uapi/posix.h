@@ -65,12 +65,12 @@ namespace sockbed {
   X(getprotobyname) X(getprotobyname_r) X(getprotobynumber) X(getprotobynumber_r)            \
   X(getservbyname) X(getservbyname_r) X(getservbyport) X(getservbyport_r)
 
-// C11's threads, and the clocks of <time.h>: posix_c11.cc.
+// C11's threads: posix_c11.cc.
 #define SOCKBED_C11_NAMES(X)                                                                      \
-  X(call_once) X(clock) X(cnd_broadcast) X(cnd_destroy) X(cnd_signal) X(cnd_timedwait)            \
-  X(cnd_wait) X(mtx_destroy) X(mtx_lock) X(mtx_timedlock) X(mtx_trylock) X(mtx_unlock)            \
+  X(call_once) X(cnd_broadcast) X(cnd_destroy) X(cnd_signal) X(cnd_timedwait) X(cnd_wait)         \
+  X(mtx_destroy) X(mtx_lock) X(mtx_timedlock) X(mtx_trylock) X(mtx_unlock)            \
   X(thrd_create) X(thrd_current) X(thrd_detach) X(thrd_exit) X(thrd_join) X(thrd_sleep)           \
-  X(thrd_yield) X(timespec_get) X(tss_create) X(tss_delete) X(tss_get) X(tss_set)
+  X(thrd_yield) X(tss_create) X(tss_delete) X(tss_get) X(tss_set)
 
 // A name of the lists that shared libraries would not find here but in the C library; empty when
 // all is well. Programs that depend on the shim ask once, at their start: a shim that the linker

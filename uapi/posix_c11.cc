@@ -1,6 +1,5 @@
 // The shim's names of C11's threads (C11 7.26). The C library builds them on its own locks without
-// passing through their POSIX names; here they are those names, which choose. The objects are laid
-// out as POSIX's are. C's clocks (7.27) read the host's as well if they are let.
+// passing through their POSIX names; here they are those names, which choose.
 #undef _FORTIFY_SOURCE
 
 #include <cstdint>
@@ -89,16 +88,6 @@ int tss_create(tss_t* key, tss_dtor_t destructor) {
 void* tss_get(tss_t key) { return pthread_getspecific(key); }
 int tss_set(tss_t key, void* value) { return Thrd(pthread_setspecific(key, value)); }
 void tss_delete(tss_t key) { pthread_key_delete(key); }
-
-// --- Clocks. ---
-int timespec_get(timespec* ts, int base) noexcept {
-  return base == TIME_UTC && clock_gettime(CLOCK_REALTIME, ts) == 0 ? base : 0;
-}
-clock_t clock() noexcept {
-  timespec used;
-  if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) != 0) return -1;
-  return used.tv_sec * CLOCKS_PER_SEC + used.tv_nsec / (1'000'000'000 / CLOCKS_PER_SEC);
-}
 
 }  // extern "C"
 #pragma GCC visibility pop
