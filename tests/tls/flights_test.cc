@@ -79,8 +79,10 @@ class Conversation : public TlsHosts {
 // One connection of the client; notes its writes, and those of the server, until the greeting.
 void ConnectOnce(Conversation* talk, const Context& context, bool retry, SSL_SESSION** session) {
   const SslPtr ssl = context.NewSsl(sockbed::BIO_new_socket(talk->Dial(), BIO_CLOSE), "server");
-  if (retry) EXPECT_EQ(SSL_set1_groups_list(ssl.get(), "X25519:P-256"), 1);
-  if (*session != nullptr) EXPECT_EQ(SSL_set_session(ssl.get(), *session), 1);
+  if (retry) {
+    EXPECT_EQ(SSL_set1_groups_list(ssl.get(), "X25519:P-256"), 1);
+  }
+  EXPECT_EQ(SSL_set_session(ssl.get(), *session), 1);  // null: none
   talk->flights_.clear();
   talk->Watch(ssl.get(), 'c');
   Conversation::ExpectHandshake(ssl.get());

@@ -28,7 +28,7 @@ ssize_t SendRights(int fd, const std::vector<int>& fds, const std::string& data)
   cmsg->cmsg_level = SOL_SOCKET;
   cmsg->cmsg_type = SCM_RIGHTS;
   cmsg->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-  memcpy(CMSG_DATA(cmsg), fds.data(), fds.size() * sizeof(int));
+  if (!fds.empty()) memcpy(CMSG_DATA(cmsg), fds.data(), fds.size() * sizeof(int));
   return sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 

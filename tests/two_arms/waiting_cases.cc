@@ -11,6 +11,7 @@
 
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/two_arms/cases.h"
 #include "tests/two_arms/kinds.h"
@@ -39,8 +40,8 @@ void Polling(Notes& notes) {
   notes.Call("of none", poll(nullptr, 0, 0));
   pollfd* volatile nowhere = nullptr;  // the compiler would warn of it
   notes.Call("from nowhere", poll(nowhere, 1, 0));
-  volatile nfds_t many = 5000;
-  notes.Call("too many", poll(entries, many, 0));
+  std::vector<pollfd> many(5000, pollfd{-1, 0, 0});
+  notes.Call("too many", poll(many.data(), many.size(), 0));
   timespec bad{0, 1'000'000'000};
   notes.Call("ppoll", ppoll(entries, 0, &bad, nullptr));
   bad = {-1, 0};
