@@ -33,6 +33,7 @@ TEST_P(BioSock, ANonBlockingConnectionIsUnderWayWithoutAnEntry) {
               0);
     EXPECT_EQ(errno, EINPROGRESS);
     EXPECT_EQ(bios().sock_should_retry(-1), 1);
+    EXPECT_EQ(bios().sock_should_retry(5), 0) << "what has worked is not tried again";
     EXPECT_EQ(TakeErrors(), Errors{});
     pollfd entry{fd, POLLOUT, 0};
     EXPECT_EQ(uapi::poll(&entry, 1, -1), 1);

@@ -131,6 +131,46 @@ TEST_F(MbufPair, SocketsAreJoinedThroughItWithoutACopy) {
   });
 }
 
+TEST_F(MbufPair, PacketsThatArePutAreBytesOfOneStream) {
+  InProcess([&] {
+    std::string sent;
+    for (const int size : {300, 400}) {
+      MbufPtr packet = m_gethdr(M_DONTWAIT, MT_DATA);
+      const std::string text = Story(size);
+      EXPECT_EQ(m_copyback(packet.get(), 0, size, text.data(), M_DONTWAIT), 0);
+      EXPECT_EQ(BioPairPut(a_.get(), &packet), size);
+      sent += text;
+    }
+    MbufPtr packet;
+    EXPECT_EQ(BioPairTake(b_.get(), 20'000, &packet), 700);
+    EXPECT_EQ(m_broken(packet.get()), nullptr);
+    EXPECT_EQ(TextOfChain(packet.get()), sent);
+  });
+}
+
+// Each thing that one half does ends the wait for it at the other.
+TEST_F(MbufPair, AWaitEndsWithAReadAndWithTheEnd) {
+  InProcess([&] {
+    Written(100);
+    const auto wakes = [this](const std::function<void()>& act) {
+      bool woken = false;
+      uapi::spawn("waiter", [this, &woken] {
+        woken = BioPairWait(a_.get(), 100) == 0;
+        return 0;
+      });
+      uapi::usleep(10'000);
+      act();
+      int status;
+      EXPECT_GT(uapi::wait(&status), 0);
+      return woken;
+    };
+    char text[10];
+    EXPECT_TRUE(wakes([&] { EXPECT_EQ(BIO_read(b_.get(), text, 10), 10); }));
+    EXPECT_TRUE(wakes([&] { EXPECT_EQ(BIO_shutdown_wr(b_.get()), 1); }));
+    EXPECT_FALSE(wakes([] {})) << "and with nothing but its limit";
+  });
+}
+
 TEST_F(MbufPair, AProcessWaitsForTheOtherHalf) {
   InProcess([&] {
     client_.Spawn("writer", [&] {

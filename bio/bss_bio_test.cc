@@ -140,6 +140,18 @@ TEST_P(BssBio, SizesAreSetBeforeJoining) {
   });
 }
 
+TEST_P(BssBio, HalvesThatAreJoinedAgainAreOpenAgain) {
+  InProcess([&] {
+    const Pair pair = MakePair(100, 100);
+    EXPECT_EQ(BIO_shutdown_wr(pair.a.get()), 1);
+    EXPECT_EQ(BIO_destroy_bio_pair(pair.a.get()), 1);
+    EXPECT_EQ(BIO_make_bio_pair(pair.a.get(), pair.b.get()), 1);
+    EXPECT_EQ(Write(pair.a, 5), 5);
+    EXPECT_EQ(Read(pair.b, 5), 5);
+    EXPECT_EQ(BIO_eof(pair.b.get()), 0);
+  });
+}
+
 TEST_P(BssBio, FreeingAHalfPartsThePair) {
   InProcess([&] {
     Pair pair = MakePair(100, 100);

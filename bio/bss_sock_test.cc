@@ -91,6 +91,42 @@ TEST_P(BssSock, UnknownControlsAnswerZero) {
   });
 }
 
+TEST_P(BssSock, TheEndIsNotForLaterWhateverErrnoWas) {
+  InProcess([&] {
+    const Pair pair = MakePair();
+    uapi::shutdown(DescriptorOf(pair.connected), SHUT_WR);
+    char byte = 0;
+    errno = EAGAIN;
+    EXPECT_EQ(BIO_read(pair.accepted.get(), &byte, 1), 0);
+    EXPECT_FALSE(BIO_should_retry(pair.accepted.get()));
+  });
+}
+
+TEST_P(BssSock, AFullSocketIsToBeWrittenLater) {
+  InProcess([&] {
+    const Pair pair = MakePair();
+    bios().socket_nbio(DescriptorOf(pair.accepted), 1);
+    const std::string bytes(100'000, 'x');
+    while (BIO_write(pair.accepted.get(), bytes.data(), static_cast<int>(bytes.size())) > 0) {
+    }
+    EXPECT_TRUE(BIO_should_write(pair.accepted.get()));
+    EXPECT_FALSE(BIO_should_read(pair.accepted.get()));
+  });
+}
+
+TEST_P(BssSock, AnotherDescriptorClosesTheOldOneAndForgetsItsEnd) {
+  InProcess([&] {
+    const Pair pair = MakePair();
+    uapi::shutdown(DescriptorOf(pair.connected), SHUT_WR);
+    char byte = 0;
+    EXPECT_EQ(BIO_read(pair.accepted.get(), &byte, 1), 0);
+    const int old = DescriptorOf(pair.accepted);
+    BIO_set_fd(pair.accepted.get(), Stream(), BIO_CLOSE);
+    EXPECT_EQ(BIO_eof(pair.accepted.get()), 0);
+    EXPECT_EQ(bios().closesocket(old), 0) << "it is closed already";
+  });
+}
+
 TEST_P(BssSock, GivesTheDescriptorUpUnlessItOwnsIt) {
   InProcess([&] {
     const int fd = Stream();
