@@ -67,6 +67,7 @@ UapiHost& attach_host(Host& host) {
   HostLocal<SocketHost>::Of(host).fd_ops = &kFdops;
   proc_at_exit(host, rthread_ended);
   proc_at_exit(host, fdfree);
+  proc_at_exit(host, signalfd_ended);
   UapiHost& here = HostLocal<UapiHost>::Make(host, host);
   host.live_counts.push_back({"mutex locked by a thread that has ended", &here.mutexes_left});
   return here;

@@ -78,6 +78,10 @@ struct UapiHost {
 // Makes the host's, unless there is one.
 UapiHost& attach_host(Host& host);
 
+// A process has ended: its signalfds, which others may still have open, hear nothing any more. An
+// exit hook.
+void signalfd_ended(proc* p);
+
 // Gives `p` a table with the console as 0, 1 and 2, unless it has one.
 void fdinit(proc* p);
 // Gives `child` a copy of p's table: the same open files, but for kqueues. REQUIRES: `child` has

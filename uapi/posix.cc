@@ -264,6 +264,7 @@ SOCKBED_SHIM_NOTHROW(int, timerfd_settime,
                      (int fd, int flags, const itimerspec* value, itimerspec* old),
                      (fd, flags, value, old))
 SOCKBED_SHIM_NOTHROW(int, timerfd_gettime, (int fd, itimerspec* value), (fd, value))
+SOCKBED_SHIM_NOTHROW(int, signalfd, (int fd, const sigset_t* mask, int flags), (fd, mask, flags))
 SOCKBED_SHIM_CLOCK(time_t, time, (time_t* result), (result))
 SOCKBED_SHIM_CLOCK(int, gettimeofday, (timeval * tv, void* tz), (tv, tz))
 SOCKBED_SHIM_CLOCK(int, clock_gettime, (clockid_t clock, timespec* ts), (clock, ts))

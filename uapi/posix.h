@@ -39,9 +39,9 @@ namespace sockbed {
   X(pwrite) X(pwrite64) X(pwritev) X(pwritev64) X(raise) X(read) X(readv) X(recv) X(recvfrom)    \
   X(recvmmsg) X(recvmsg) X(select) X(send) X(sendmmsg) X(sendmsg) X(sendto) X(setitimer)         \
   X(setpgid) X(setrlimit) X(setrlimit64) X(setsockopt) X(shutdown) X(sigaction) X(signal)        \
-  X(sigpending) X(sigprocmask) X(sigsuspend) X(sleep) X(socket) X(socketpair) X(time)            \
-  X(timerfd_create) X(timerfd_gettime) X(timerfd_settime) X(uname) X(usleep) X(wait) X(wait4)    \
-  X(waitpid) X(write) X(writev)
+  X(signalfd) X(sigpending) X(sigprocmask) X(sigsuspend) X(sleep) X(socket) X(socketpair)        \
+  X(time) X(timerfd_create) X(timerfd_gettime) X(timerfd_settime) X(uname) X(usleep) X(wait)     \
+  X(wait4) X(waitpid) X(write) X(writev)
 
 // Those of threads: posix_thread.cc.
 #define SOCKBED_PTHREAD_NAMES(X)                                                                  \

@@ -62,6 +62,7 @@ namespace sockbed::uapi {
   X(kTimerfdCreate, "timerfd_create", "{0:@clock}, {1:x}")                         \
   X(kTimerfdSettime, "timerfd_settime", "{o:d}, {0:x}, {1:t} s, every {2:t} s")    \
   X(kTimerfdGettime, "timerfd_gettime", "{o:d}")                                   \
+  X(kSignalfd, "signalfd", "{o:d}, {0:x}, {1:x}")                                  \
   X(kPipe, "pipe", "{0:x}")                                                        \
   X(kTime, "time", "")                                                             \
   X(kGettimeofday, "gettimeofday", "")                                             \

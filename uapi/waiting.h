@@ -1,12 +1,12 @@
 // The system calls that wait: for one of several files, or for what a file of their own counts.
 //
-// Lives here:  poll, select, kqueue, epoll, eventfd, timerfd and their kin.
+// Lives here:  poll, select, kqueue, epoll, eventfd, timerfd, signalfd and their kin.
 // Called by:   through uapi.h; //uapi:posix.
 // May touch:   host, sched, sim.
 // Context:     a simulated process.
 // Units:       as POSIX and the manual pages have them; every interval is virtual time.
 // Source:      OpenBSD sys/kern/sys_generic.c, kern_event.c; poll(2), select(2), kqueue(2). Linux:
-//              epoll(7), eventfd(2), timerfd_create(2).
+//              epoll(7), eventfd(2), timerfd_create(2), signalfd(2).
 // Differs:     waits end on tick boundaries.
 #ifndef SOCKBED_UAPI_WAITING_H_
 #define SOCKBED_UAPI_WAITING_H_
@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
+#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
@@ -82,6 +83,11 @@ int timerfd_create(int clock, int flags);
 // Errors: EBADF, EINVAL (no timerfd; a bad time; flags), EFAULT.
 int timerfd_settime(int fd, int flags, const itimerspec* value, itimerspec* old);
 int timerfd_gettime(int fd, itimerspec* value);
+// Signals of `mask` that are blocked and wait: read(2) takes them, a signalfd_siginfo each, of
+// which the number alone is filled in. `fd` -1: a new one; else that one is for `mask` from now on.
+// SFD_NONBLOCK, SFD_CLOEXEC. [sleep] "sigfdrd". Errors: EMFILE, ENFILE, EBADF, EINVAL (no signalfd;
+// flags), EFAULT.
+int signalfd(int fd, const sigset_t* mask, int flags);
 
 }  // namespace sockbed::uapi
 

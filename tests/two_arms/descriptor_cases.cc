@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -176,6 +178,36 @@ void Timers(Notes& notes) {
   notes.Makes("unknown flags", timerfd_create(CLOCK_MONOTONIC, 1));
 }
 
+void Signals(Notes& notes) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signo : {SIGUSR1, SIGUSR2, SIGCHLD}) sigaddset(&set, signo);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  const int fd = notes.Makes("signalfd", signalfd(-1, &set, SFD_NONBLOCK));
+  signalfd_siginfo info{};
+  notes.Ready("none there", fd);
+  notes.Call("read", read(fd, &info, sizeof info));
+  for (const int signo : {SIGUSR2, SIGUSR1, SIGUSR1, SIGCHLD}) raise(signo);
+  notes.Ready("three there", fd);
+  notes.Call("read too little", read(fd, &info, sizeof info - 1));
+  for (int i = 0; i < 4; ++i) {
+    info.ssi_signo = 0;
+    notes.Call("read one", read(fd, &info, sizeof info));
+    notes.Value("signal", info.ssi_signo);
+  }
+  raise(SIGUSR1);
+  sigset_t pending;
+  sigpending(&pending);
+  notes.Value("pending", sigismember(&pending, SIGUSR1));
+  sigdelset(&set, SIGUSR1);
+  notes.Value("the same one", signalfd(fd, &set, 0) == fd);
+  notes.Ready("not for it", fd);
+  notes.Call("write", write(fd, &info, sizeof info));
+  notes.Makes("unknown flags", signalfd(-1, &set, 1));
+  notes.Call("of no signalfd", signalfd(0, &set, 0));
+  notes.Call("of nothing", signalfd(99, &set, 0));
+}
+
 }  // namespace
 
 void AddDescriptorCases(std::vector<Case>* cases) {
@@ -185,6 +217,7 @@ void AddDescriptorCases(std::vector<Case>* cases) {
   cases->push_back({"Descriptor.Pipes", Pipes});
   cases->push_back({"Descriptor.Events", Events});
   cases->push_back({"Descriptor.Timers", Timers});
+  cases->push_back({"Descriptor.Signals", Signals});
 }
 
 }  // namespace sockbed::two_arms
