@@ -1,4 +1,4 @@
-// Locks that outlive who holds them: robust mutexes, named semaphores.
+// What outlives a thread: robust mutexes, named semaphores; and what runs as it ends: C's handlers.
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "uapi/cleanup_handlers.h"
 #include "uapi/posix.h"
 #include "uapi/two_hosts.h"
 
@@ -145,6 +146,24 @@ TEST_F(RthreadSync, NamesOfSemaphoresAreChecked) {
     EXPECT_EQ(sem_close(sem), 0) << "opened twice";
     EXPECT_EQ(sem_close(sem), -1);
     EXPECT_EQ(errno, EINVAL);
+  });
+}
+
+TEST_F(RthreadSync, HandlersOfCRunAsAThreadEnds) {
+  InProcess([] {
+    char cancelled[32] = {}, exited[32] = {};
+    pthread_t sleeper, leaver;
+    ASSERT_EQ(pthread_create(&sleeper, nullptr, SleepWithHandlers, cancelled), 0);
+    ASSERT_EQ(pthread_create(&leaver, nullptr, ExitWithHandlers, exited), 0);
+    usleep(50'000);
+    EXPECT_EQ(pthread_cancel(sleeper), 0);
+    void* result = nullptr;
+    EXPECT_EQ(pthread_join(sleeper, &result), 0);
+    EXPECT_EQ(result, PTHREAD_CANCELED);
+    EXPECT_EQ(pthread_join(leaver, &result), 0);
+    EXPECT_EQ(result, exited);
+    EXPECT_STREQ(cancelled, "inner outer ");
+    EXPECT_STREQ(exited, "inner outer ");
   });
 }
 
