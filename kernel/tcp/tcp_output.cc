@@ -237,8 +237,9 @@ void WriteOptions(tcpcb* tp, Outgoing* out, TcpOptionWriter& options) {
   }
   if ((tp->t_flags & TF_SIGNATURE) != 0) options.Signature();
   const bool report = tp->rcv_numsacks > 0 || (tp->t_flags & TF_DSACK) != 0;
-  if ((tp->t_flags & TF_SACK_PERMIT) != 0 && report && TCPS_HAVEESTABLISHED(tp->t_state)) {
-    const int fit = (options.room() - 4) / 8;
+  const int fit = (options.room() - 4) / 8;  // beside timestamps a signature leaves no room at all
+  if ((tp->t_flags & TF_SACK_PERMIT) != 0 && report && fit > 0 &&
+      TCPS_HAVEESTABLISHED(tp->t_state)) {
     std::array<SackBlock, kTcpSackBlocksMax> blocks;
     const int count = tcp_take_sackreport(
         tp, blocks.data(), std::min(fit, static_cast<int>(tunables(tp).sack_blocks)));
