@@ -47,11 +47,11 @@ MbufPtr Name(bool v6, int host) {
   return nam;
 }
 
-void SetFastOpen(socket* so) {
+void SetTcpOption(socket* so, int name) {
   MbufPtr m = m_get(M_WAIT, MT_SOOPTS);
   m->m_len = sizeof(int);
   *mtod<int>(m.get()) = 1;
-  KASSERT(sosetopt(so, IPPROTO_TCP, TCP_FASTOPEN, m.release() /*taken*/) == 0);
+  KASSERT(sosetopt(so, IPPROTO_TCP, name, m.release() /*taken*/) == 0);
 }
 
 char Pattern(uint32_t n) { return static_cast<char>(n * 31 + n / 251); }
@@ -81,6 +81,12 @@ void StreamTest::Boot(uint64_t seed, const LinkOptions& link, fault::Plan* plan)
     EXPECT_EQ(in_ifadd(link_->interface(i), AddressOf(i), 24), 0);
     if (link.mtu >= kIpv6MtuLeast) {
       EXPECT_EQ(in6_ifadd(link_->interface(i), Address6Of(i), 64), 0);
+    }
+  }
+  for (const auto& host : hosts_) {
+    for (int from = 0; from < 2; ++from) {
+      tcp_md5_add(*host, AddressOf(from), AddressOf(1 - from), "tower");
+      tcp_md5_add(*host, Address6Of(from), Address6Of(1 - from), "bridge");
     }
   }
   Sysctl("net.inet.tcp.debug_walks", 1);
@@ -177,7 +183,8 @@ void StreamTest::Serve(Conversation* talk) {
   const bool v6 = talk->plan.v6;
   KASSERT(socreate(v6 ? AF_INET6 : AF_INET, &head, SOCK_STREAM, 0) == 0);
   const MbufPtr nam = Name(v6, -1);
-  if (talk->plan.fast_open) SetFastOpen(head);
+  if (talk->plan.fast_open) SetTcpOption(head, TCP_FASTOPEN);
+  if (talk->plan.md5[0]) SetTcpOption(head, TCP_MD5SIG);
   KASSERT(sobind(head, nam.get(), curproc()) == 0 && solisten(head, 5) == 0);
   talk->users[0] = 2;
   while (head->so_q.first == nullptr) (void)tsleep(&head->so_timeo, PSOCK, "netcon", 0);
@@ -209,9 +216,10 @@ void StreamTest::Ask(Conversation* talk) {
   talk->ends[1] = so;
   talk->users[1] = 2;
   const MbufPtr nam = Name(v6, 0);
+  if (talk->plan.md5[1]) SetTcpOption(so, TCP_MD5SIG);
   uint32_t done = 0;
   if (talk->plan.fast_open) {
-    SetFastOpen(so);
+    SetTcpOption(so, TCP_FASTOPEN);
     done = WriteOnce(talk, so, 0, talk->plan.up, nam.get());  // it connects, too
   } else {
     talk->Failed(soconnect(so, nam.get()));

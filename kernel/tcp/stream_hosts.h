@@ -32,8 +32,9 @@ struct StreamPlan {
   uint32_t write = 4096;   // size of a write, and of a read
   SimTime read_pause = 0;  // the reader sleeps so long after each read
   bool over_loopback = false;
-  bool v6 = false;  // over IPv6
+  bool v6 = false;         // over IPv6
   bool fast_open = false;  // TCP_FASTOPEN at both ends, where the profile has it; `up` is not 0
+  bool md5[2] = {};        // TCP_MD5SIG of server and client; both hosts have the keys
 };
 
 // What came of it.

@@ -50,7 +50,9 @@ class Interop : public StreamTest, public testing::WithParamInterface<int> {
     Sysctl(i, "net.inet.tcp.knob.rack_tlp", (number / 3 + i) % 3);
   }
   void Talk(bool fast_open) {
-    const StreamPlan plan = {.up = 9000, .down = 7000, .write = 1500, .fast_open = fast_open};
+    Talk({.up = 9000, .down = 7000, .write = 1500, .fast_open = fast_open});
+  }
+  void Talk(const StreamPlan& plan) {
     const StreamResult result = Converse(plan);
     EXPECT_EQ(result.error, 0);
     EXPECT_EQ(result.up, plan.up);
@@ -80,6 +82,21 @@ TEST_P(Interop, StreamsCrossWhole) {
     Talk(fast_open);
     if (fast_open) Talk(true);
     if (HasFailure()) return;
+  }
+}
+
+// Signed (RFC 2385), which takes 20 bytes of every segment's options from the others, over both
+// families; against a host of the same set, of the opposite one, and of the other system.
+TEST_P(Interop, SignedStreamsCrossWhole) {
+  for (const int client : {GetParam(), kSets - 1 - GetParam(), GetParam() ^ 32}) {
+    for (const bool v6 : {false, true}) {
+      SCOPED_TRACE("server " + NameOf(GetParam()) + ", client " + NameOf(client));
+      Boot(static_cast<uint64_t>(GetParam() * kSets + client + 1), LossyLink(1500));
+      Configure(0, GetParam());
+      Configure(1, client);
+      Talk({.up = 9000, .down = 7000, .write = 1500, .v6 = v6, .md5 = {true, true}});
+      EXPECT_EQ(Stat(0, tcps_rcvbadsig) + Stat(1, tcps_rcvbadsig), 0u);
+    }
   }
 }
 
