@@ -87,7 +87,7 @@ std::string_view WentBack(const View& before, const View& after, const Change& c
 
 std::string_view Forbidden(const View& before, const View& after,
                            const packetdrill::WirePacket& packet, bool freebsd) {
-  if (packet.source_port != kPeerPort) {
+  if (packet.source_port != kPeerPort || packet.destination_port != before.port) {
     const bool moved = before.there && Between(before, after).moved;
     return moved ? "another's segment has moved the connection" : "";
   }

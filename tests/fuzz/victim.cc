@@ -132,14 +132,20 @@ void Victim::Notice() {
 
 View Victim::Look() const {
   View view;
+  view.port = host_port_;
   const syn_cache* sc = HostLocal<TcpHost>::Of(live_->host()).syn_cache.oldest();
-  while (sc != nullptr && sc->sc_ends.fport != kPeerPort) sc = sc->sc_age_next;
+  while (sc != nullptr && (sc->sc_ends.fport != kPeerPort || sc->sc_ends.lport != host_port_)) {
+    sc = sc->sc_age_next;
+  }
   if (sc != nullptr) {
     view.cached = true;
     view.cached_irs = sc->sc_irs;
   }
   const inpcb* inp = tcp_table(live_->host()).first();
-  while (inp != nullptr && inp->inp_fport != htons(kPeerPort)) inp = inp->inp_queue_next;
+  while (inp != nullptr &&
+         (inp->inp_fport != htons(kPeerPort) || inp->inp_lport != htons(host_port_))) {
+    inp = inp->inp_queue_next;
+  }
   if (inp == nullptr) return view;
   const tcpcb* tp = intotcpcb(inp);
   const auto space = std::max<int64_t>(sbspace(&tcp_so(tp)->so_rcv), 0);

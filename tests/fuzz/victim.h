@@ -33,6 +33,7 @@ inline uint8_t PatternAt(uint32_t seq) { return static_cast<uint8_t>(seq * 7 + (
 
 // What the host has of the connection, before and after a segment.
 struct View {
+  uint16_t port = 0;  // the host's; the peer's is kPeerPort
   bool there = false;
   uint64_t id = 0;
   TcpState state = TCPS_CLOSED;
