@@ -1,10 +1,12 @@
 // The differences between the two systems that a peer or a program can see, each by its own knob.
 //
 // The rows are those of the specification's section 4, by number. A row's conversation runs twice,
-// on a host that is openbsd but for this one knob.
+// on a host that is openbsd but for this one knob. (D8 is in tcp_syncookie_test, D22 in
+// tcp_icmp_test.)
 #include <cerrno>
 
 #include "kernel/tcp/segment_peer.h"
+#include "kernel/tcp/tcp_host.h"
 
 namespace sockbed {
 namespace {
@@ -16,15 +18,19 @@ class Peer : public SegmentTest {
 
   using SegmentTest::Close;
   using SegmentTest::Connect;
+  using SegmentTest::Create;
   using SegmentTest::Establish;
+  using SegmentTest::host;
   using SegmentTest::Listen;
   using SegmentTest::RunTo;
   using SegmentTest::Send;
+  using SegmentTest::SetOption;
   using SegmentTest::Shutdown;
   using SegmentTest::Skip;
   using SegmentTest::so;
   using SegmentTest::State;
   using SegmentTest::Sysctl;
+  using SegmentTest::TakeWhole;
   using SegmentTest::tp;
   using SegmentTest::Write;
 
@@ -150,6 +156,14 @@ const Difference kDifferences[] = {
        return early + "/" + p.Said();
      },
      "/", "/. 1:1(0) ack 11"},
+    {"D13", "knob.syn_layout", 0, 1,
+     [](Peer& p) {
+       EXPECT_EQ(p.Connect(), 0);
+       const std::string syn = p.TakeWhole();
+       return syn.substr(syn.find('<'));
+     },
+     "<mss 1460,nop,nop,sackOK,nop,wscale 3,nop,nop,TS val 0 ecr 0>",
+     "<mss 1460,nop,wscale 3,sackOK,TS val 0 ecr 0>"},
     {"D14", "knob.window_round_up", 0, 1,
      [](Peer& p) {
        p.Sysctl("kern.sbmax", 262144);
@@ -157,6 +171,22 @@ const Difference kDifferences[] = {
        return p.LastWindow("P. 1:11(10) ack 1");
      },
      "win 2188", "win 2189"},
+    {"D15", "rfc3465", 0, 1,
+     [](Peer& p) {
+       p.Establish();
+       EXPECT_EQ(p.Write(17520), 0);
+       const uint32_t before = p.tp()->snd_cwnd;
+       p.Send(". 1:1(0) ack 2921");
+       return std::to_string(p.tp()->snd_cwnd - before);
+     },
+     "1460", "2920"},
+    {"D15Limited", "rfc3042", 0, 1,
+     [](Peer& p) {
+       p.Establish();
+       EXPECT_EQ(p.Write(17520), 0);
+       return p.Answer(". 1:1(0) ack 1");
+     },
+     "", ". 14601:16061(1460) ack 1"},
     {"D16", "knob.sack_blocks", 3, 4,
      [](Peer& p) {
        p.Establish(",sackOK,eol,eol");
@@ -166,6 +196,14 @@ const Difference kDifferences[] = {
        return p.LastOptions("P. 71:81(10) ack 1");
      },
      "<nop,nop,sack 71:81 51:61 31:41>", "<nop,nop,sack 71:81 51:61 31:41 11:21>"},
+    {"D17", "knob.idle_restart", 0, 1,
+     [](Peer& p) {
+       p.Establish();
+       p.RunTo(100'000);
+       EXPECT_EQ(p.Write(17520), 0);
+       return std::to_string(p.Skip());
+     },
+     "2", "10"},
     {"D18", "knob.timewait_policy", 0, 1,
      [](Peer& p) {
        p.TimeWait();
@@ -173,6 +211,18 @@ const Difference kDifferences[] = {
        return std::to_string(p.State());
      },
      "0", "10"},
+    {"D19", "knob.timewait_random_iss", 1, 0,
+     [](Peer& p) {
+       p.Sysctl("net.inet.tcp.knob.iss", 1000);
+       p.TimeWait();
+       p.Send("S 100:100(0) win 1000 <mss 1460>");
+       const syn_cache* sc = HostLocal<TcpHost>::Of(p.host()).syn_cache.oldest();
+       const uint32_t distance = sc->sc_iss.value() - 1002;  // from where the old one ended
+       return std::string(sc->sc_iss.value() == 1000                      ? "its own"
+                          : distance >= 0x8000 && distance < 0x8000'0000u ? "beyond"
+                                                                          : "wrong");
+     },
+     "beyond", "its own"},
     {"D20", "knob.timewait_policy", 0, 1,
      [](Peer& p) {
        p.TimeWait();
@@ -195,6 +245,20 @@ const Difference kDifferences[] = {
        return std::to_string(p.so()->so_rcv.sb_cc);
      },
      "10", "0"},
+    {"D24", "cc.algorithm", 0, 1,
+     [](Peer& p) {
+       p.Establish();
+       EXPECT_EQ(p.Write(17520), 0);
+       p.RunTo(6000);
+       return std::to_string(p.tp()->snd_cwnd) + " " + std::to_string(p.tp()->snd_ssthresh);
+     },
+     "1460 7300", "1460 10220"},
+    {"D25", "knob.freebsd_options", 0, 1,
+     [](Peer& p) {
+       p.Create();
+       return std::to_string(p.SetOption(IPPROTO_TCP, TCP_KEEPIDLE, 100) == ENOPROTOOPT);
+     },
+     "1", "0"},
     {"D26", "knob.rst_closing_error", 0, 1,
      [](Peer& p) {
        p.Establish();
@@ -204,6 +268,14 @@ const Difference kDifferences[] = {
        return std::to_string(p.so()->so_error == ECONNRESET);
      },
      "0", "1"},
+    {"D27", "knob.blackhole_df", 1, 0,
+     [](Peer& p) {
+       p.Establish();
+       EXPECT_EQ(p.Write(1460), 0);
+       p.RunTo(100'000);
+       return std::to_string((p.tp()->t_flags & TF_BLACKHOLE) != 0);
+     },
+     "1", "0"},
     {"D28", "knob.rst_counts_fin", 0, 1, [](Peer& p) { return p.Answer("F 0:0(0)"); },
      "R. 0:0(0) ack 0", "R. 0:0(0) ack 1"},
 };
