@@ -505,7 +505,12 @@ void tcp_rack_undo(tcpcb* tp) {
   RackState* rack = tp->t_rack;
   rack->timed_out = false;
   for (RackSegment* record = rack->first; record != nullptr; record = record->next) {
-    if (record->state == RackSegment::kLost) Move(rack, record, RackSegment::kOnItsWay);
+    if (record->state != RackSegment::kLost) continue;
+    // Back to its place by time: what the timeout has sent again went later.
+    RackSegment* earlier = rack->newest;
+    while (earlier != nullptr && earlier->xmit_ts > record->xmit_ts) earlier = earlier->earlier;
+    Leave(rack, record);
+    Enter(rack, record, RackSegment::kOnItsWay, earlier);
   }
   SetPipeFlag(tp);
 }
