@@ -1,11 +1,13 @@
 #include "tests/two_arms/arms.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -140,6 +142,17 @@ Seen OnRealKernel(const std::function<void(Notes&)>& body, int settle_us) {
     seen.trouble = "exit status " + std::to_string(WEXITSTATUS(status));
   }
   return seen;
+}
+
+std::string WhyNoRealArm() {
+  const int fd = socket(AF_INET6, SOCK_STREAM, 0);
+  sockaddr_in6 loopback{};
+  loopback.sin6_family = AF_INET6;
+  loopback.sin6_addr = IN6ADDR_LOOPBACK_INIT;
+  const bool bound =
+      fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&loopback), sizeof loopback) == 0;
+  if (fd >= 0) close(fd);
+  return bound ? "" : "the host has no IPv6 loopback (::1)";
 }
 
 }  // namespace sockbed::two_arms

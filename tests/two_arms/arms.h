@@ -1,6 +1,6 @@
 // The two kernels that a body of calls is run on.
 //
-// Lives here:  OnSimulatedKernel, OnRealKernel.
+// Lives here:  OnSimulatedKernel, OnRealKernel, WhyNoRealArm.
 // Called by:   two_arms_test, sequences_test.
 // May touch:   kernel/host; fork(2).
 // Context:     outside any simulation; the OS process has one thread.
@@ -29,6 +29,9 @@ Seen OnSimulatedKernel(const std::function<void(Notes&)>& body);
 // In a child of this process, on the host's own kernel: outside a simulated process the C library's
 // names are the C library's own, shim or no shim. `settle_us` as Notes has it.
 Seen OnRealKernel(const std::function<void(Notes&)>& body, int settle_us);
+
+// What the host lacks for its arm, as some containers do; empty if nothing.
+std::string WhyNoRealArm();
 
 }  // namespace sockbed::two_arms
 
