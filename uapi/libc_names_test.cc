@@ -134,6 +134,9 @@ TEST_F(Refused, FailsAndIsNamed) {
     EXPECT_THAT(::inotify_init1(0), FailsWith(ENOSYS));
     EXPECT_THAT(::memfd_create("x", 0), FailsWith(ENOSYS));
     EXPECT_THAT(::system("true"), FailsWith(ENOSYS));
+    stack_t stack{};
+    EXPECT_THAT(::sigaltstack(&stack, nullptr), FailsWith(ENOSYS));
+    EXPECT_EQ(::sigaltstack(nullptr, &stack), 0) << "one may look";
     EXPECT_THAT(::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0), FailsWith(ENOSYS));
     EXPECT_EQ(::popen("true", "r"), nullptr);
     EXPECT_EQ(::pthread_setname_np(::pthread_self(), "x"), ENOSYS);
@@ -141,7 +144,7 @@ TEST_F(Refused, FailsAndIsNamed) {
     EXPECT_THAT(::res_query("example.org", 1, 1, answer, sizeof answer), FailsWith(ENOSYS));
   });
   Run();
-  ASSERT_EQ(sim_.console().size(), 10u);
+  ASSERT_EQ(sim_.console().size(), 11u);
   EXPECT_EQ(sim_.console().front().text, "fork() is not simulated");
   EXPECT_EQ(sim_.console().front().process, "prog");
 }

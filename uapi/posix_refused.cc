@@ -10,6 +10,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -85,6 +86,13 @@ int clone(int (*main)(void*), void* stack, int flags, void* arg, ...) noexcept {
   va_end(args);
   const auto real = reinterpret_cast<decltype(&::clone)>(dlsym(RTLD_NEXT, "clone"));
   return real(main, stack, flags, arg, more[0], more[1], more[2]);
+}
+
+// One may look: AddressSanitizer's own code does, wherever an exception passes.
+int sigaltstack(const stack_t* stack, stack_t* old) noexcept {
+  if (stack != nullptr && InProcess()) return static_cast<int>(Refuse("sigaltstack", -1));
+  const auto real = reinterpret_cast<decltype(&::sigaltstack)>(dlsym(RTLD_NEXT, "sigaltstack"));
+  return real(stack, old);
 }
 
 void syslog(int priority, const char* format, ...) {

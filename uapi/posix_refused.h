@@ -58,17 +58,17 @@
   X(setpgrp) X(setpriority) X(setprotoent) X(setpwent) X(setregid) X(setresgid) X(setresuid) \
   X(setreuid) X(setservent) X(setsid) X(setsourcefilter) X(setspent) X(settimeofday) X(setuid) \
   X(setusershell) X(setutent) X(setutxent) X(setxattr) X(shm_open) X(shm_unlink) X(shmat) \
-  X(shmctl) X(shmdt) X(shmget) X(sigaltstack) X(sigblock) X(siggetmask) X(sighold) X(sigignore) \
-  X(siginterrupt) X(sigpause) X(sigqueue) X(sigrelse) X(sigreturn) X(sigset) X(sigsetmask) \
-  X(sigstack) X(sigtimedwait) X(sigvec) X(sigwaitinfo) X(sockatmark) X(splice) X(sprofil) \
-  X(ssignal) X(statfs) X(statfs64) X(statvfs) X(statvfs64) X(statx) X(stime) X(stty) X(svc_run) \
-  X(swapoff) X(swapon) X(symlink) X(symlinkat) X(sync) X(sync_file_range) X(syncfs) X(sysctl) \
-  X(sysinfo) X(system) X(sysv_signal) X(tcdrain) X(tcflow) X(tcflush) X(tcgetattr) X(tcgetpgrp) \
-  X(tcgetsid) X(tcsendbreak) X(tcsetattr) X(tcsetpgrp) X(tee) X(tgkill) X(timer_create) \
-  X(timer_delete) X(timer_getoverrun) X(timer_gettime) X(timer_settime) X(timespec_getres) \
-  X(ualarm) X(ulckpwdf) X(ulimit) X(umount) X(umount2) X(unlockpt) X(unshare) X(updwtmp) \
-  X(updwtmpx) X(uselib) X(user2netname) X(ustat) X(utime) X(utimensat) X(utimes) X(utmpname) \
-  X(utmpxname) X(vhangup) X(vlimit) X(vmsplice) X(vsyslog) X(vtimes) X(wait3) X(waitid)
+  X(shmctl) X(shmdt) X(shmget) X(sigblock) X(siggetmask) X(sighold) X(sigignore) X(siginterrupt) \
+  X(sigpause) X(sigqueue) X(sigrelse) X(sigreturn) X(sigset) X(sigsetmask) X(sigstack) \
+  X(sigtimedwait) X(sigvec) X(sigwaitinfo) X(sockatmark) X(splice) X(sprofil) X(ssignal) \
+  X(statfs) X(statfs64) X(statvfs) X(statvfs64) X(statx) X(stime) X(stty) X(svc_run) X(swapoff) \
+  X(swapon) X(symlink) X(symlinkat) X(sync) X(sync_file_range) X(syncfs) X(sysctl) X(sysinfo) \
+  X(system) X(sysv_signal) X(tcdrain) X(tcflow) X(tcflush) X(tcgetattr) X(tcgetpgrp) X(tcgetsid) \
+  X(tcsendbreak) X(tcsetattr) X(tcsetpgrp) X(tee) X(tgkill) X(timer_create) X(timer_delete) \
+  X(timer_getoverrun) X(timer_gettime) X(timer_settime) X(timespec_getres) X(ualarm) X(ulckpwdf) \
+  X(ulimit) X(umount) X(umount2) X(unlockpt) X(unshare) X(updwtmp) X(updwtmpx) X(uselib) \
+  X(user2netname) X(ustat) X(utime) X(utimensat) X(utimes) X(utmpname) X(utmpxname) X(vhangup) \
+  X(vlimit) X(vmsplice) X(vsyslog) X(vtimes) X(wait3) X(waitid)
 
 // They return a null pointer.
 #define SOCKBED_REFUSED_NULL(X) \
@@ -101,8 +101,8 @@
   X(pthread_setschedparam) X(pthread_setschedprio) X(pthread_sigqueue) X(ptsname_r) \
   X(readdir64_r) X(readdir_r) X(sigwait) X(ttyname_r) X(wordexp)
 
-// They return -1, and take more arguments than registers hold, or return twice.
+// They return -1. They take more words than registers hold, return twice, or are refused in part.
 #define SOCKBED_REFUSED_SPECIAL(X) \
-  X(clone) X(execl) X(execle) X(execlp) X(syslog) X(vfork)
+  X(clone) X(execl) X(execle) X(execlp) X(sigaltstack) X(syslog) X(vfork)
 
 #endif  // SOCKBED_UAPI_POSIX_REFUSED_H_
