@@ -16,6 +16,7 @@
 #include <chrono>
 #include <string_view>
 
+#include "kernel/sim/kassert.h"
 #include "uapi/two_hosts.h"
 
 namespace sockbed {
@@ -169,6 +170,16 @@ TEST_F(Posix, SignalIgnoresOnlyInTheSimulation) {
   });
   Run();
   EXPECT_EQ(::signal(SIGPIPE, before), SIG_DFL);
+}
+
+// abort() is the simulated process's own; the kernel's must end the run.
+TEST_F(Posix, PanicInAProcessEndsTheRunAndSaysWhere) {
+  EXPECT_DEATH(
+      {
+        server_.Spawn("prog", [] { KPANIC("a cow stands on the line"); });
+        Run();
+      },
+      "panic: a cow stands on the line at .*\n  host 1, process 1");
 }
 
 }  // namespace
