@@ -31,10 +31,12 @@ void Complain(const std::string& text) { (void)uapi::write(2, text.data(), text.
 
 // err(3) and its kin. `error` below 0: nothing is said of it.
 [[noreturn]] void EndWithWords(int status, int error, const char* format, va_list args) {
-  std::string text = std::string(program_invocation_short_name) + ": " + Formatted(format, args);
-  if (error >= 0) text += (format != nullptr ? ": " : "") + std::string(strerror(error));
-  Complain(text + "\n");
-  EndProcess(status, false);
+  {
+    std::string text = std::string(program_invocation_short_name) + ": " + Formatted(format, args);
+    if (error >= 0) text += (format != nullptr ? ": " : "") + std::string(strerror(error));
+    Complain(text + "\n");
+  }
+  EndProcess(status, false);  // by a jump: what stood here would not be freed
 }
 
 // By SIGABRT, which nobody has a say in.
