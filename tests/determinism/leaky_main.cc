@@ -4,10 +4,9 @@
 // runs it twice and must see the difference. Each leak is of a kind that a careless program or a
 // careless kernel would have.
 
+#include <dlfcn.h>
 #include <netinet/in.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -26,10 +25,12 @@ namespace {
 constexpr size_t kBytes = 64;
 constexpr size_t kLargeBytes = 16 * 1024;
 
-// The machine's clock, past the shim.
+// The machine's clock, past the shim: the C library's own function.
 std::string LeakClock() {
-  timespec now;
-  syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
+  void* const libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+  const auto real = reinterpret_cast<decltype(&clock_gettime)>(dlsym(libc, "clock_gettime"));
+  timespec now{};
+  real(CLOCK_REALTIME, &now);
   return std::string(reinterpret_cast<char*>(&now), sizeof(now));
 }
 
