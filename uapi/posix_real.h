@@ -6,7 +6,6 @@
 #ifndef SOCKBED_UAPI_POSIX_REAL_H_
 #define SOCKBED_UAPI_POSIX_REAL_H_
 
-#include <assert.h>
 #include <dirent.h>
 #include <err.h>
 #include <errno.h>
@@ -50,7 +49,9 @@
 #include "uapi/posix.h"
 #include "uapi/posix_names.h"
 
-// What compilers call without any header.
+// What compilers call without any header, and assert(3) under another's NDEBUG.
+extern "C" [[noreturn]] void __assert_fail(const char* what, const char* file, unsigned line,
+                                           const char* function) noexcept;
 extern "C" int __cxa_atexit(void (*call)(void*), void* arg, void* dso) noexcept;
 
 namespace sockbed {
@@ -106,17 +107,17 @@ auto WithoutUnwinding(Call call) noexcept -> decltype(call()) {
 
 // A name that may unwind the process it is called in, and one that may not. Each is uapi's where
 // `inside` holds.
-#define SOCKBED_SHIM_IF(inside, result, name, params, args)    \
-  result name params {                                         \
-    if (inside) return uapi::name args;                        \
-    if (Discarding()) return std::type_identity_t<result>();   \
-    return Real().name args;                                   \
+#define SOCKBED_SHIM_IF(inside, result, name, params, args)  \
+  result name params {                                       \
+    if (inside) return uapi::name args;                      \
+    if (Discarding()) return std::type_identity_t<result>(); \
+    return Real().name args;                                 \
   }
-#define SOCKBED_SHIM_NOTHROW_IF(inside, result, name, params, args)              \
-  result name params noexcept {                                                  \
-    if (inside) return WithoutUnwinding([&] { return uapi::name args; });        \
-    if (Discarding()) return std::type_identity_t<result>();                     \
-    return Real().name args;                                                     \
+#define SOCKBED_SHIM_NOTHROW_IF(inside, result, name, params, args)       \
+  result name params noexcept {                                           \
+    if (inside) return WithoutUnwinding([&] { return uapi::name args; }); \
+    if (Discarding()) return std::type_identity_t<result>();              \
+    return Real().name args;                                              \
   }
 #define SOCKBED_SHIM(result, name, params, args) \
   SOCKBED_SHIM_IF(InProcess(), result, name, params, args)
