@@ -50,8 +50,8 @@
 #include "uapi/posix_names.h"
 
 // What compilers call without any header, and assert(3) under another's NDEBUG.
-extern "C" [[noreturn]] void __assert_fail(const char* what, const char* file, unsigned line,
-                                           const char* function) noexcept;
+extern "C" void __assert_fail(const char* what, const char* file, unsigned line,
+                              const char* function) noexcept __attribute__((noreturn));
 extern "C" int __cxa_atexit(void (*call)(void*), void* arg, void* dso) noexcept;
 
 namespace sockbed {
