@@ -3,6 +3,7 @@
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_tags.h"
 #include "kernel/mbuf/two_hosts.h"
+#include "kernel/sim/fault.h"
 
 namespace sockbed {
 namespace {
@@ -187,6 +188,21 @@ TEST_F(ChainCopyTest, DevgetOfASmallPacketLeavesRoomForALinkHeader) {
   EXPECT_EQ(m_leadingspace(m.get()), max_linkhdr + 2);
   EXPECT_EQ(Content(m), data);
   m_check(m.get());
+}
+
+TEST_F(ChainCopyTest, DevgetLeavesRoomForALinkHeaderAsLongAsAllFits) {
+  const std::string data = Bytes(129);
+  EXPECT_EQ(m_leadingspace(m_devget(data.data(), 128, 0).get()), max_linkhdr);
+  EXPECT_EQ(m_leadingspace(m_devget(data.data(), 129, 0).get()), 0);
+  EXPECT_EQ(m_leadingspace(m_devget(data.data(), 126, 2).get()), max_linkhdr + 2);
+}
+
+TEST_F(ChainCopyTest, DevgetWipesWhatItCouldNotFinish) {
+  fault::Plan plan({{.site = Site::kMbufGet, .only_ordinal = 2}});
+  Boot({.fault_plan = &plan});
+  EXPECT_EQ(m_devget(Bytes(300, 1).data(), 300, 0), nullptr);
+  const MbufPtr again = m_get(M_DONTWAIT, MT_DATA);  // the memory given back last
+  EXPECT_EQ(std::string(again->m_pktdat(), MHLEN), std::string(MHLEN, '\0'));
 }
 
 TEST_F(ChainCopyTest, DevgetTakesClustersWhereTheyPay) {

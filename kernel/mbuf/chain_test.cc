@@ -86,6 +86,14 @@ TEST_F(ChainTest, PrependUsesLeadingSpace) {  // figure 9
   m_check(m.get());
 }
 
+TEST_F(ChainTest, PrependUsesLeadingSpaceToItsLastByte) {
+  MbufPtr m = Chain({100});
+  m_adj(m.get(), 20);
+  m = m_prepend(std::move(m), 20, M_DONTWAIT);
+  EXPECT_EQ(Lengths(m), (Lens{100}));
+  EXPECT_EQ(m_leadingspace(m.get()), 0);
+}
+
 TEST_F(ChainTest, PrependMakesAFirstMbufWithRoomForMoreHeaders) {  // figure 10
   MbufPtr m = Chain({1460}, true, Storage::kCluster);
   mbuf* const second = m.get();
@@ -185,6 +193,19 @@ TEST_F(ChainTest, PullupTakesAClusterBeyond144) {
   EXPECT_EQ(Lengths(m), (Lens{2200, 100}));
   EXPECT_EQ(m->m_ext.ext_size, 4096u);
   EXPECT_EQ(Content(m), Bytes(2300));
+}
+
+TEST_F(ChainTest, PullupMakesNoMoreContiguousThanALargestClusterHolds) {
+  const auto pullup = [](int skip) {
+    MbufPtr sharer;
+    MbufPtr m = SharedPacket(40'000, &sharer);
+    m->m_next = Chain({30'000}, false).release();
+    m->m_pkthdr.len = 70'000;
+    m_adj(m.get(), skip);
+    return m_pullup(std::move(m), 65536);
+  };
+  EXPECT_EQ(pullup(0)->m_len, 65536);
+  EXPECT_EQ(pullup(1), nullptr) << "which keeps the alignment: a byte too much";
 }
 
 TEST_F(ChainTest, PullupOfWhatCannotBeFreesTheChain) {

@@ -246,6 +246,26 @@ TEST_F(MbufAllocTest, ZeroWipesTheWholeAreaNotOnlyTheData) {
   EXPECT_EQ(std::string(m->m_pktdat(), MHLEN), std::string(MHLEN, '\0'));
 }
 
+// Both neighbours in the ring are told, since either may be the one that stays to the end; storage
+// that may not be written is not wiped either.
+TEST_F(MbufAllocTest, ZeroMarksBothNeighboursOfASharer) {
+  MbufPtr m[3] = {Chain({100}, true, Storage::kCluster), nullptr, nullptr};
+  m[1] = m_copym(m[0].get(), 0, M_COPYALL, M_DONTWAIT);
+  m[2] = m_copym(m[0].get(), 0, M_COPYALL, M_DONTWAIT);
+  m_zero(m[0].get());
+  EXPECT_EQ(Content(m[0]), Bytes(100));
+  EXPECT_EQ(m[0]->m_flags & M_ZEROIZE, 0);
+  EXPECT_NE(m[1]->m_flags & M_ZEROIZE, 0);
+  EXPECT_NE(m[2]->m_flags & M_ZEROIZE, 0);
+
+  Released released;
+  std::string constant = Bytes(64, 1);
+  MbufPtr foreign = m_get(M_DONTWAIT, MT_DATA);
+  MEXTADD(foreign.get(), constant.data(), 64, 0, mextfree_register(&Release), &released);
+  m_zero(foreign.get());
+  EXPECT_EQ(constant, Bytes(64, 1));
+}
+
 // --- Freeing. ---
 
 TEST_F(MbufAllocTest, FreeReturnsTheNextAndFreemTheNextPacket) {
@@ -283,7 +303,9 @@ TEST_F(MbufAllocTest, ResethdrKeepsLengthLoopCountAndStorage) {
   m->m_pkthdr.ph_ifidx = 4;
   m->m_pkthdr.pf.prio = 6;
   m_tag_prepend(m.get(), m_tag_get(PACKET_TAG_SRCROUTE, 4, M_DONTWAIT));
+  const uint64_t number = m->m_pkthdr.sim_id;
   m_resethdr(m.get());
+  EXPECT_EQ(m->m_pkthdr.sim_id, number + 1) << "it is another packet now";
   EXPECT_EQ(m->m_flags, M_EXT | M_EXTWR | M_PKTHDR | M_EOR | M_ZEROIZE);
   EXPECT_EQ(m->m_pkthdr.len, 100);
   EXPECT_EQ(m->m_pkthdr.ph_loopcnt, 9);
@@ -442,8 +464,55 @@ TEST(MbufConstantsTest, AreThoseOfThe64BitKernel) {
   EXPECT_EQ(MLEN, 224);
   EXPECT_EQ(MHLEN, 144);
   EXPECT_EQ(MINCLSIZE, 369);
+  EXPECT_EQ(MCLSHIFT, 11);
+  EXPECT_EQ(MCLBYTES, 2048);
+  EXPECT_EQ(MAXMCLBYTES, 65536);
+  EXPECT_EQ(M_COPYALL, 1'000'000'000);
+  EXPECT_EQ(PACKET_TAG_MAXSIZE, 80);
+  EXPECT_EQ(M_MAXLOOP, 128);
+  EXPECT_EQ(max_linkhdr, 16);
+  EXPECT_EQ(max_protohdr, 60);
   EXPECT_EQ(max_hdr, 76);
   EXPECT_EQ(M_COPYFLAGS & (M_EXT | M_EXTWR), 0);
+}
+
+// A trace shows flags and types as numbers.
+TEST(MbufConstantsTest, FlagsTypesAndTagsHaveTheNumbersOfTheTables) {
+  const std::pair<int, int> numbers[] = {{M_EXT, 0x1},
+                                         {M_PKTHDR, 0x2},
+                                         {M_EOR, 0x4},
+                                         {M_EXTWR, 0x8},
+                                         {M_PROTO1, 0x10},
+                                         {M_VLANTAG, 0x20},
+                                         {M_LOOP, 0x40},
+                                         {M_BCAST, 0x100},
+                                         {M_MCAST, 0x200},
+                                         {M_CONF, 0x400},
+                                         {M_AUTH, 0x800},
+                                         {M_TUNNEL, 0x1000},
+                                         {M_ZEROIZE, 0x2000},
+                                         {M_COMP, 0x4000},
+                                         {M_LINK0, 0x8000},
+                                         {MT_FREE, 0},
+                                         {MT_DATA, 1},
+                                         {MT_HEADER, 2},
+                                         {MT_SONAME, 3},
+                                         {MT_SOOPTS, 4},
+                                         {MT_FTABLE, 5},
+                                         {MT_CONTROL, 6},
+                                         {MT_OOBDATA, 7},
+                                         {MT_NTYPES, 8},
+                                         {PACKET_TAG_IP_OFFNXT, 0x10},
+                                         {PACKET_TAG_IP6_OFFNXT, 0x20},
+                                         {PACKET_TAG_SIM_TRACE, 0x100},
+                                         {PACKET_TAG_SRCROUTE, 0x1000}};
+  for (const auto& [ours, table] : numbers) EXPECT_EQ(ours, table);
+  constexpr int kChecksums[] = {
+      M_IPV4_CSUM_OUT,    M_TCP_CSUM_OUT,   M_UDP_CSUM_OUT,    M_IPV4_CSUM_IN_OK,
+      M_IPV4_CSUM_IN_BAD, M_TCP_CSUM_IN_OK, M_TCP_CSUM_IN_BAD, M_UDP_CSUM_IN_OK,
+      M_UDP_CSUM_IN_BAD,  M_ICMP_CSUM_OUT,  M_ICMP_CSUM_IN_OK, M_ICMP_CSUM_IN_BAD,
+      M_IPV6_DF_OUT,      M_TIMESTAMP,      M_FLOWID,          M_TCP_TSO};
+  for (size_t i = 0; i < std::size(kChecksums); ++i) EXPECT_EQ(kChecksums[i], 1 << i) << i;
 }
 
 }  // namespace

@@ -172,6 +172,16 @@ TEST_F(MbufQueueTest, HoldsWhatADequeHolds) {
   }
 }
 
+TEST_F(MbufQueueTest, InitStartsOver) {
+  mq_set_maxlen(&mq_, 0);
+  EXPECT_EQ(mq_enqueue(&mq_, Chain({1})), 1);
+  mq_init(&mq_, 1, IPL_NET);
+  EXPECT_EQ(mq_drops(&mq_), 0u);
+  EXPECT_EQ(mq_.mq_ipl, IPL_NET);
+  EXPECT_EQ(mq_enqueue(&mq_, Chain({1})), 0);
+  EXPECT_EQ(mq_enqueue(&mq_, Chain({2})), 1);
+}
+
 TEST_F(MbufQueueTest, SetMaxlenDoesNotTrim) {
   (void)mq_enqueue(&mq_, Chain({1}));
   (void)mq_enqueue(&mq_, Chain({2}));
