@@ -393,6 +393,31 @@ TEST_F(SignalTest, DefaultActionsAreThoseOfTheTable) {
   }
 }
 
+TEST_F(SignalTest, PostingDeliveryAndTheSleepThatTheyEndAreRecorded) {
+  proc* p = Sleeper(PCATCH, 9);
+  Catch(p, SIGUSR1, 'h');
+  Killer(p, SIGUSR1);
+  Killer(p, SIGURG);  // ignored: nothing is posted
+  Killer(Sleeper(), SIGTERM);
+  Run();
+  const std::vector<Record> posts = RecordsOf(SchedEvent::kPost);
+  const std::vector<Record> deeds = RecordsOf(SchedEvent::kDeliver);
+  const std::vector<Record> resumes = RecordsOf(SchedEvent::kResume);
+  ASSERT_EQ(posts.size(), 2u);
+  ASSERT_EQ(deeds.size(), 2u);
+  ASSERT_EQ(resumes.size(), 2u);
+  const SignalDeed expected[] = {SignalDeed::kHandler, SignalDeed::kTerminate};
+  for (size_t i = 0; i < 2; ++i) {
+    const auto signo = static_cast<uint64_t>(i == 0 ? SIGUSR1 : SIGTERM);
+    EXPECT_EQ(posts[i].args[0], signo);
+    EXPECT_EQ(deeds[i].args[0], signo);
+    EXPECT_EQ(deeds[i].args[1], static_cast<uint64_t>(expected[i]));
+    EXPECT_EQ(resumes[i].args[0], static_cast<uint64_t>(EINTR));
+    EXPECT_EQ(deeds[i].object, posts[i].object);
+    EXPECT_EQ(resumes[i].object, posts[i].object);
+  }
+}
+
 // A program that works below the system calls has nobody who calls userret for it.
 TEST_F(SignalTest, KernelProgramThatIgnoresTheErrorIsUnwoundInTheEnd) {
   struct Guard {

@@ -346,6 +346,26 @@ TEST_F(SynchTest, SleepIsTracedWithNameAndPriorityButNoAddress) {
   EXPECT_NE(line.find("on \"test\" PSOCK|PCATCH timo 7"), std::string::npos) << line;
 }
 
+TEST_F(SynchTest, SleepThatItsLimitEndsIsRecordedWithItsError) {
+  Sleeper('1', &a_, 7);
+  Sleeper('2', &b_);
+  Spawn("waker", [&] { wakeup(&b_); });
+  Run();
+  const std::vector<Record> resumes = RecordsOf(SchedEvent::kResume);
+  ASSERT_EQ(resumes.size(), 1u) << "none for a sleep that was woken: its wakeup says it";
+  EXPECT_EQ(resumes[0].object, 1u);
+  EXPECT_EQ(resumes[0].args[0], static_cast<uint64_t>(EWOULDBLOCK));
+}
+
+TEST(SynchConstantsTest, PrioritiesHaveTheNumbersOfTheTable) {
+  const std::pair<int, int> numbers[] = {
+      {PSWP, 0},   {PVM, 4},      {PINOD, 8},      {PRIBIO, 16},    {PVFS, 20},
+      {PZERO, 22}, {PSOCK, 24},   {PWAIT, 32},     {PLOCK, 36},     {PPAUSE, 40},
+      {PUSER, 50}, {MAXPRI, 127}, {PRIMASK, 0xff}, {PCATCH, 0x100}, {PNORELOCK, 0x200}};
+  for (const auto& [ours, table] : numbers) EXPECT_EQ(ours, table);
+  EXPECT_EQ(kERESTART, -1);
+}
+
 TEST_F(SynchTest, RoomsNameTheirIdentsInTheReport) {
   name_idents(host(), [](const volatile void* ident, std::string* name) {
     if (ident == &so_timeo) *name = "so#3.timeo";
