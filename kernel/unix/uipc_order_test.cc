@@ -2,6 +2,7 @@
 // leaves.
 #include <errno.h>
 #include <netinet/in.h>
+#include <sys/stat.h>
 
 #include <string>
 #include <vector>
@@ -393,6 +394,25 @@ TEST_F(UnixOrderTest, ConnectorIsConnectedBeforeItsServer) {
     if ((record.args[1] & SS_ISCONNECTED) != 0) connected.push_back(record.object);
   }
   EXPECT_EQ(connected, (std::vector<uint64_t>{2, 3}));
+}
+
+TEST_F(UnixOrderTest, StatOfADatagramSocketTellsOfItsOwnBufferAlone) {
+  InProcess([] {
+    const auto pair = CreateLocalPair(SOCK_DGRAM);
+    EXPECT_EQ(Write(pair.first, "12345"), 0);
+    struct stat sb = {};
+    EXPECT_EQ(pair.first->so_proto->pr_usrreqs->pru_sense(pair.first, &sb), 0);
+    EXPECT_EQ(sb.st_blksize, 2048);
+    CloseLocalPair(pair);
+  });
+}
+
+TEST_F(UnixOrderTest, SocketThatWasNeverConnectedEndsAsDisconnected) {
+  InProcess([] { soclose(CreateLocal(SOCK_STREAM)); });
+  const std::vector<Record> states = RecordsOf(SocketEvent::kState);
+  ASSERT_EQ(states.size(), 1u);
+  constexpr uint64_t kEnd = SS_ISDISCONNECTED | SS_CANTSENDMORE | SS_CANTRCVMORE;
+  EXPECT_EQ(states[0].args[1] & ~uint64_t{SS_PRIV}, kEnd);
 }
 
 TEST_F(UnixOrderTest, AbortedConnectionSaysSo) {

@@ -605,14 +605,19 @@ TEST_F(UnixTest, ClosedDatagramPeerIsReportedOnceToAllWhoPointedAtIt) {
     EXPECT_EQ(Bind(to, "/tmp/to"), 0);
     socket* from[] = {CreateLocal(SOCK_DGRAM), CreateLocal(SOCK_DGRAM), CreateLocal(SOCK_DGRAM)};
     for (socket* so : from) EXPECT_EQ(ConnectTo(so, "/tmp/to"), 0);
-    Spawn("reader", [so = from[2]] { EXPECT_EQ(Receive(so, 1).error, ECONNRESET); });
+    bool told = false;
+    Spawn("reader", [&told, so = from[2]] {
+      EXPECT_EQ(Receive(so, 1).error, ECONNRESET);
+      told = true;
+    });
     Pause(kSecond);
     soclose(to);
+    Pause(kSecond);
+    EXPECT_TRUE(told) << "who sleeps is woken";
     EXPECT_EQ(Write(from[0], "x"), ECONNRESET);
     EXPECT_EQ(Write(from[0], "x"), EDESTADDRREQ);
     EXPECT_EQ(Receive(from[1], 1).error, ECONNRESET);
     EXPECT_EQ(Receive(from[1], 1, MSG_DONTWAIT).error, EWOULDBLOCK);
-    Pause(kSecond);
     for (socket* so : from) soclose(so);
   });
 }
@@ -715,6 +720,7 @@ TEST_F(UnixTest, EndsOfAPairKnowTheirCreator) {
           const ::ucred id = PeerOf(so, &error);
           EXPECT_EQ(error, 0);
           EXPECT_EQ(id.uid, 1000u);
+          EXPECT_EQ(id.gid, 100u);
           EXPECT_EQ(id.pid, curproc()->p_pid);
         }
         CloseLocalPair(pair);
