@@ -45,6 +45,8 @@ namespace sockbed {
 
 // Those of threads: posix_thread.cc.
 #define SOCKBED_PTHREAD_NAMES(X)                                                                  \
+  X(__pthread_register_cancel) X(__pthread_register_cancel_defer) X(__pthread_unregister_cancel)  \
+  X(__pthread_unregister_cancel_restore) X(__pthread_unwind_next) X(_Unwind_RaiseException)       \
   X(get_nprocs) X(get_nprocs_conf) X(pthread_barrier_destroy) X(pthread_barrier_init)             \
   X(pthread_barrier_wait) X(pthread_cancel) X(pthread_cond_broadcast) X(pthread_cond_clockwait)   \
   X(pthread_cond_destroy) X(pthread_cond_signal) X(pthread_cond_timedwait) X(pthread_cond_wait)   \

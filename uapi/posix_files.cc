@@ -32,17 +32,6 @@ namespace {
 uapi::dirstream* Ours(DIR* dir) { return reinterpret_cast<uapi::dirstream*>(dir); }
 DIR* Theirs(uapi::dirstream* dir) { return reinterpret_cast<DIR*>(dir); }
 
-// A call that returns a pointer, for names that may not unwind.
-template <typename Call>
-auto OrNull(Call call) noexcept -> decltype(call()) {
-  try {
-    return call();
-  } catch (const sockbed::proc_unwind&) {
-    errno = EINTR;
-    return nullptr;
-  }
-}
-
 // scandir(3) over our own readdir: what is kept is malloc'ed, the list and each entry.
 int Scan(const char* path, dirent*** list, int (*wanted)(const dirent*),
          int (*order)(const dirent**, const dirent**)) {
@@ -107,7 +96,7 @@ int mkstemp(char* path) { return mkostemp(path, 0); }
 int mkstemp64(char* path) { return mkostemp(path, 0); }
 char* mkdtemp(char* path) noexcept {
   if (!InProcess()) return Real().mkdtemp(path);
-  return OrNull([&] { return uapi::mkdtemp(path); });
+  return WithoutUnwinding([&] { return uapi::mkdtemp(path); });
 }
 
 // --- What stands under a name. ---
@@ -153,7 +142,7 @@ ssize_t __readlinkat_chk(int dir, const char* path, char* text, size_t len, size
 }
 char* realpath(const char* path, char* resolved) noexcept {
   if (!InProcess()) return Real().realpath(path, resolved);
-  return OrNull([&] { return uapi::realpath(path, resolved); });
+  return WithoutUnwinding([&] { return uapi::realpath(path, resolved); });
 }
 char* __realpath_chk(const char* path, char* resolved, size_t) noexcept {
   return realpath(path, resolved);
@@ -181,7 +170,7 @@ SOCKBED_SHIM_NOTHROW(int, chdir, (const char* path), (path))
 SOCKBED_SHIM_NOTHROW(int, fchdir, (int fd), (fd))
 char* getcwd(char* path, size_t size) noexcept {
   if (!InProcess()) return Real().getcwd(path, size);
-  return OrNull([&] { return uapi::getcwd(path, size); });
+  return WithoutUnwinding([&] { return uapi::getcwd(path, size); });
 }
 char* __getcwd_chk(char* path, size_t size, size_t) noexcept { return getcwd(path, size); }
 char* get_current_dir_name() noexcept { return getcwd(nullptr, 0); }
@@ -203,7 +192,7 @@ void* mmap(void* addr, size_t len, int prot, int flags, int fd, off_t offset) no
   if ((flags & MAP_ANONYMOUS) != 0 || !InProcess()) {
     return Real().mmap(addr, len, prot, flags, fd, offset);
   }
-  return OrNull([&] { return uapi::mmap(addr, len, prot, flags, fd, offset); });
+  return WithoutUnwinding([&] { return uapi::mmap(addr, len, prot, flags, fd, offset); });
 }
 void* mmap64(void* addr, size_t len, int prot, int flags, int fd, off64_t offset) noexcept {
   return mmap(addr, len, prot, flags, fd, offset);

@@ -6,6 +6,7 @@
 #ifndef SOCKBED_UAPI_POSIX_REAL_H_
 #define SOCKBED_UAPI_POSIX_REAL_H_
 
+#include <cxxabi.h>
 #include <dirent.h>
 #include <err.h>
 #include <errno.h>
@@ -41,6 +42,7 @@
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include <type_traits>
 
@@ -49,10 +51,16 @@
 #include "uapi/posix.h"
 #include "uapi/posix_names.h"
 
-// What compilers call without any header, and assert(3) under another's NDEBUG.
+// What compilers call without any header, assert(3) under another's NDEBUG, and what C's
+// pthread_cleanup_push is made of.
 extern "C" void __assert_fail(const char* what, const char* file, unsigned line,
                               const char* function) noexcept __attribute__((noreturn));
 extern "C" int __cxa_atexit(void (*call)(void*), void* arg, void* dso) noexcept;
+extern "C" void __pthread_register_cancel(__pthread_unwind_buf_t* handler);
+extern "C" void __pthread_unregister_cancel(__pthread_unwind_buf_t* handler);
+extern "C" void __pthread_register_cancel_defer(__pthread_unwind_buf_t* handler);
+extern "C" void __pthread_unregister_cancel_restore(__pthread_unwind_buf_t* handler);
+extern "C" void __pthread_unwind_next(__pthread_unwind_buf_t* handler) __attribute__((noreturn));
 
 namespace sockbed {
 
@@ -91,15 +99,27 @@ inline bool InProcess() { return InSimulation() && curproc() != nullptr; }
 // threads that are gone: what they call does nothing.
 inline bool Discarding() { return real_calls.discarding; }
 
-// A process that is to end cannot unwind through a function that the C library's headers declare
-// never to throw. It ends at its next call that may.
+// What a call gives that was to unwind its thread and may not: -1 or null, and EINTR.
+template <typename Result>
+Result Interrupted() {
+  errno = EINTR;
+  if constexpr (std::is_pointer_v<Result>) {
+    return nullptr;
+  } else {
+    return static_cast<Result>(-1);
+  }
+}
+
+// A thread that is to end cannot unwind through a function that the C library's headers declare
+// never to throw. It ends at its next call that may. (On its way to a handler of C it is forced.)
 template <typename Call>
 auto WithoutUnwinding(Call call) noexcept -> decltype(call()) {
   try {
     return call();
   } catch (const proc_unwind&) {
-    errno = EINTR;
-    return static_cast<decltype(call())>(-1);
+    return Interrupted<decltype(call())>();
+  } catch (const abi::__forced_unwind&) {
+    return Interrupted<decltype(call())>();
   }
 }
 

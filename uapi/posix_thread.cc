@@ -81,6 +81,35 @@ SOCKBED_THREAD_NOTHROW(int, pthread_kill, (pthread_t thread, int signo), (thread
 SOCKBED_THREAD_NOTHROW(int, pthread_sigmask, (int how, const sigset_t* set, sigset_t* old),
                        (how, set, old))
 SOCKBED_THREAD_NOTHROW(int, sched_yield, (), ())
+
+// --- C's cleanup handlers. ---
+void __pthread_register_cancel(__pthread_unwind_buf_t* handler) {
+  if (!InProgram()) return Real().__pthread_register_cancel(handler);
+  uapi::CleanupPush(handler, __builtin_dwarf_cfa());  // the stack pointer of who calls
+}
+void __pthread_unregister_cancel(__pthread_unwind_buf_t* handler) {
+  InProgram() ? uapi::CleanupPop(handler) : Real().__pthread_unregister_cancel(handler);
+}
+// Cancelling is never asynchronous: there is no type to be kept.
+void __pthread_register_cancel_defer(__pthread_unwind_buf_t* handler) {
+  if (!InProgram()) return Real().__pthread_register_cancel_defer(handler);
+  uapi::CleanupPush(handler, __builtin_dwarf_cfa());
+}
+void __pthread_unregister_cancel_restore(__pthread_unwind_buf_t* handler) {
+  InProgram() ? uapi::CleanupPop(handler) : Real().__pthread_unregister_cancel_restore(handler);
+}
+void __pthread_unwind_next(__pthread_unwind_buf_t* handler) {
+  if (InProgram()) uapi::CleanupNext();
+  Real().__pthread_unwind_next(handler);
+  __builtin_unreachable();
+}
+// Every exception begins here. One that ends a thread with handlers goes to these.
+_Unwind_Reason_Code _Unwind_RaiseException(_Unwind_Exception* exception) {
+  const bool stops = InProgram() && uapi::StopsAtHandlers();
+  return stops ? uapi::UnwindToHandler(exception) : Real()._Unwind_RaiseException(exception);
+}
+
+// --- The machine's processors. ---
 int get_nprocs() noexcept { return InProgram() ? sockbed::kProcessors : Real().get_nprocs(); }
 int get_nprocs_conf() noexcept {
   return InProgram() ? sockbed::kProcessors : Real().get_nprocs_conf();

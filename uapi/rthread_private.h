@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <time.h>
+#include <unwind.h>
 
 #include <cstdint>
 #include <functional>
@@ -44,6 +45,8 @@ struct rthread {
   std::vector<pthread_mutex_t*> robust;  // of these, the robust ones
   int uncancellable = 0;                 // depth of waits that cancellation does not end
   std::vector<Specific> specific;        // by key
+  __pthread_unwind_buf_t* handlers = nullptr;  // C's, innermost first: in the frames that have them
+  _Unwind_Exception* unwinding = nullptr;      // while one of them runs
 };
 
 struct rprocess {
@@ -85,6 +88,20 @@ int ThreadErrno(int error);
 // A thread has ended: what it has under its keys goes to their destructors; tells who joins it. An
 // exit hook, before the one that closes descriptors.
 void rthread_ended(proc* p);
+
+// --- C's cleanup handlers (rthread_cleanup.cc). ---
+
+// The frame of C that `handler` stands in has called setjmp on it and goes on with `stack_pointer`;
+// borrows it until it is popped or run.
+void CleanupPush(__pthread_unwind_buf_t* handler, void* stack_pointer);
+void CleanupPop(const __pthread_unwind_buf_t* handler);
+// The innermost handler has run: the thread unwinds on. REQUIRES: a handler was jumped to.
+[[noreturn]] void CleanupNext();
+// Whether the exception that is raised now ends the current thread, which has handlers to run. A
+// process that ends runs none, as in life.
+bool StopsAtHandlers();
+// Unwinds up to the innermost handler, and jumps to it. Returns only what keeps it from doing so.
+_Unwind_Reason_Code UnwindToHandler(_Unwind_Exception* exception);
 
 // --- The short way. ---
 

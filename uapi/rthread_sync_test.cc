@@ -149,22 +149,49 @@ TEST_F(RthreadSync, NamesOfSemaphoresAreChecked) {
   });
 }
 
+using ThreadMain = void* (*)(void*);
+
+void ExpectHandlersToRun(ThreadMain sleeping, ThreadMain exiting, ThreadMain waiting) {
+  char cancelled[32] = {}, exited[32] = {};
+  Waited waited = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER};
+  pthread_t sleeper, leaver, waiter;
+  ASSERT_EQ(pthread_create(&sleeper, nullptr, sleeping, cancelled), 0);
+  ASSERT_EQ(pthread_create(&leaver, nullptr, exiting, exited), 0);
+  ASSERT_EQ(pthread_create(&waiter, nullptr, waiting, &waited), 0);
+  usleep(50'000);
+  EXPECT_EQ(pthread_cancel(sleeper), 0);
+  EXPECT_EQ(pthread_cancel(waiter), 0);
+  void* result = nullptr;
+  EXPECT_EQ(pthread_join(sleeper, &result), 0);
+  EXPECT_EQ(result, PTHREAD_CANCELED);
+  EXPECT_EQ(pthread_join(leaver, &result), 0);
+  EXPECT_EQ(result, exited);
+  EXPECT_EQ(pthread_join(waiter, &result), 0);
+  EXPECT_EQ(result, PTHREAD_CANCELED);
+  EXPECT_STREQ(cancelled, "inner outer ");
+  EXPECT_STREQ(exited, "inner outer ");
+  EXPECT_EQ(pthread_mutex_trylock(&waited.mutex), 0) << "the handler has unlocked it";
+  EXPECT_EQ(pthread_mutex_unlock(&waited.mutex), 0);
+}
+
 TEST_F(RthreadSync, HandlersOfCRunAsAThreadEnds) {
-  InProcess([] {
-    char cancelled[32] = {}, exited[32] = {};
-    pthread_t sleeper, leaver;
-    ASSERT_EQ(pthread_create(&sleeper, nullptr, SleepWithHandlers, cancelled), 0);
-    ASSERT_EQ(pthread_create(&leaver, nullptr, ExitWithHandlers, exited), 0);
+  InProcess([] { ExpectHandlersToRun(SleepWithHandlers, ExitWithHandlers, WaitWithHandlers); });
+}
+
+TEST_F(RthreadSync, SoDoThoseThatAreMadeOfSetjmp) {
+  InProcess([] { ExpectHandlersToRun(SleepWithJumps, ExitWithJumps, WaitWithJumps); });
+}
+
+TEST_F(RthreadSync, HandlersOfCAreNotRunByAnEndingProcess) {
+  char left[32] = {};
+  server_.Spawn("prog", [&left] {
+    pthread_t sleeper;
+    EXPECT_EQ(pthread_create(&sleeper, nullptr, SleepWithJumps, left), 0);
     usleep(50'000);
-    EXPECT_EQ(pthread_cancel(sleeper), 0);
-    void* result = nullptr;
-    EXPECT_EQ(pthread_join(sleeper, &result), 0);
-    EXPECT_EQ(result, PTHREAD_CANCELED);
-    EXPECT_EQ(pthread_join(leaver, &result), 0);
-    EXPECT_EQ(result, exited);
-    EXPECT_STREQ(cancelled, "inner outer ");
-    EXPECT_STREQ(exited, "inner outer ");
+    uapi::exit(0);
   });
+  Run();
+  EXPECT_STREQ(left, "");
 }
 
 }  // namespace
