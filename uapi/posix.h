@@ -14,8 +14,9 @@
 //              it (posix_program.h); that of a function of this executable unwinds it, and a C++
 //              frame that has something to destroy makes that SIGABRT. Of the names declared never
 //              to throw none else ends the process it is called in: the next call that may does. A
-//              thread_local variable is the OS thread's, and so shared by all simulated ones; the
-//              program's own keys (pthread_key_create) are each thread's.
+//              thread_local variable of this executable or of a library of its own is the OS
+//              thread's, and so shared by all simulated ones; those of a program that came from a
+//              file, and keys that it makes (pthread_key_create), are each thread's.
 #ifndef SOCKBED_UAPI_POSIX_H_
 #define SOCKBED_UAPI_POSIX_H_
 

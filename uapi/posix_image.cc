@@ -25,6 +25,14 @@
 #include "uapi/outside.h"
 #include "uapi/posix_real.h"
 
+// The dynamic linker's: where a thread_local variable of the calling thread is. Makes an object's
+// if they are asked for the first time.
+struct tls_index {
+  unsigned long module;
+  unsigned long offset;
+};
+extern "C" void* __tls_get_addr(tls_index* index);
+
 namespace sockbed {
 namespace {
 
@@ -221,7 +229,7 @@ std::string program_image::Load(const std::string& file) {
   std::optional<std::string> contents = Contents(file);
   if (!contents.has_value()) return strerror(errno);
   wrong = LoadObject(file, *std::move(contents));
-  if (!wrong.empty()) Close();
+  wrong.empty() ? FindLocals() : Close();
   return wrong;
 }
 
@@ -265,7 +273,55 @@ const std::string* program_image::KnownAs(const std::string& library) const {
   return found != renamed_.end() ? &found->fresh : nullptr;
 }
 
+// The System V ABI calls them an object's TLS: a template (PT_TLS) and a copy of it per thread.
+void program_image::FindLocals() {
+  struct Search {
+    program_image* image;
+    std::vector<unsigned long> modules;
+  } search{this, {}};
+  const auto look = [](dl_phdr_info* object, size_t, void* arg) {
+    auto* const found = static_cast<Search*>(arg);
+    const std::vector<std::string>& paths = found->image->paths_;
+    if (std::ranges::find(paths, object->dlpi_name) == paths.end()) return 0;
+    for (int i = 0; i < object->dlpi_phnum; ++i) {
+      const Elf64_Phdr& segment = object->dlpi_phdr[i];
+      if (segment.p_type != PT_TLS || segment.p_memsz == 0) continue;
+      found->modules.push_back(object->dlpi_tls_modid);
+      found->image->locals_.push_back(
+          {.values = nullptr,
+           .size = segment.p_memsz,
+           .initial = reinterpret_cast<const char*>(object->dlpi_addr + segment.p_vaddr),
+           .initial_size = segment.p_filesz});
+    }
+    return 0;
+  };
+  dl_iterate_phdr(look, &search);
+  for (size_t i = 0; i < locals_.size(); ++i) {
+    tls_index index{.module = search.modules[i], .offset = 0};
+    locals_[i].values = static_cast<char*>(__tls_get_addr(&index));
+  }
+}
+
+void program_image::SaveLocals(std::vector<char>* to) const {
+  to->clear();
+  for (const Locals& one : locals_) to->insert(to->end(), one.values, one.values + one.size);
+}
+
+void program_image::LoadLocals(const std::vector<char>& from) const {
+  size_t done = 0;
+  for (const Locals& one : locals_) {
+    if (from.empty()) {
+      memcpy(one.values, one.initial, one.initial_size);
+      memset(one.values + one.initial_size, 0, one.size - one.initial_size);
+    } else {
+      memcpy(one.values, from.data() + done, one.size);
+    }
+    done += one.size;
+  }
+}
+
 void program_image::Close() {
+  locals_.clear();
   while (!handles_.empty()) {
     void* const last = handles_.back();
     handles_.pop_back();

@@ -23,9 +23,9 @@
 
 // How a program begins and ends, and what it asks of its machine: posix_process.cc.
 #define SOCKBED_PROCESS_NAMES(X)                                                                 \
-  X(__assert_fail) X(__cxa_atexit) X(_exit) X(_Exit) X(abort) X(arc4random) X(arc4random_buf)    \
-  X(arc4random_uniform) X(clock) X(err) X(error) X(errx) X(exit) X(getdtablesize) X(getgroups)   \
-  X(gettid) X(if_indextoname) X(if_nametoindex) X(quick_exit) X(sched_getaffinity)               \
-  X(sched_getcpu) X(sysconf) X(times) X(timespec_get) X(verr) X(verrx)
+  X(__assert_fail) X(__cxa_atexit) X(__cxa_thread_atexit_impl) X(_exit) X(_Exit) X(abort)        \
+  X(arc4random) X(arc4random_buf) X(arc4random_uniform) X(clock) X(err) X(error) X(errx) X(exit) \
+  X(getdtablesize) X(getgroups) X(gettid) X(if_indextoname) X(if_nametoindex) X(quick_exit)      \
+  X(sched_getaffinity) X(sched_getcpu) X(sysconf) X(times) X(timespec_get) X(verr) X(verrx)
 
 #endif  // SOCKBED_UAPI_POSIX_NAMES_H_

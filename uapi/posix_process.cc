@@ -14,6 +14,7 @@
 #include "uapi/filedesc.h"
 #include "uapi/posix_real.h"
 #include "uapi/rthread.h"
+#include "uapi/rthread_private.h"
 #include "uapi/uapi.h"
 
 namespace sockbed {
@@ -52,6 +53,14 @@ void Complain(const std::string& text) { (void)uapi::write(2, text.data(), text.
   uapi::exit(1);  // the signal has ended the process
 }
 
+// The program that the current process runs, if an object of it is at `dso`.
+program* ProgramWith(const void* dso) {
+  if (!InProcess()) return nullptr;
+  const posix_process* const self = FindPosixProcess();
+  program* const running = self != nullptr ? self->running.get() : nullptr;
+  return running != nullptr && running->image.Holds(dso) ? running : nullptr;
+}
+
 }  // namespace
 
 posix_process* FindPosixProcess() {
@@ -67,6 +76,7 @@ posix_process& CurrentPosixProcess() {
 }
 
 void FinishProgram(program& ending) {
+  if (curproc()->p_rthread != nullptr) uapi::DestroyLocals(curproc()->p_rthread);
   while (!ending.at_exit.empty()) {
     const program::AtExit last = ending.at_exit.back();
     ending.at_exit.pop_back();
@@ -179,17 +189,17 @@ void error(int status, int number, const char* format, ...) {
   }
 }
 
-// What atexit(3) and static objects with destructors register.
+// What atexit(3) and static objects with destructors register, and thread_local ones.
 int __cxa_atexit(void (*call)(void*), void* arg, void* dso) noexcept {
-  if (InProcess()) {
-    const sockbed::posix_process* const self = sockbed::FindPosixProcess();
-    sockbed::program* const running = self != nullptr ? self->running.get() : nullptr;
-    if (running != nullptr && running->image.Holds(dso)) {
-      running->at_exit.push_back({call, arg});
-      return 0;
-    }
-  }
-  return Real().__cxa_atexit(call, arg, dso);
+  sockbed::program* const running = sockbed::ProgramWith(dso);
+  if (running == nullptr) return Real().__cxa_atexit(call, arg, dso);
+  running->at_exit.push_back({call, arg});
+  return 0;
+}
+int __cxa_thread_atexit_impl(void (*call)(void*), void* arg, void* dso) noexcept {
+  if (sockbed::ProgramWith(dso) == nullptr) return Real().__cxa_thread_atexit_impl(call, arg, dso);
+  uapi::SelfThread()->at_exit.push_back({call, arg});
+  return 0;
 }
 
 // --- The machine, which is the same everywhere. ---

@@ -61,6 +61,7 @@ struct program {
   std::vector<char*> words;        // the same, null after each
   program_image image;
   std::vector<AtExit> at_exit;  // run from the last to the first
+  pthread_t locals_of = 0;      // the thread whose thread_local variables are in place
   proc* main_thread = nullptr;
   jmp_buf start;  // where exit() of the main thread goes
   int status = 0;

@@ -15,6 +15,7 @@
 #include "uapi/filedesc.h"
 #include "uapi/posix_process.h"
 #include "uapi/posix_real.h"
+#include "uapi/rthread_private.h"
 #include "uapi/uapi.h"
 
 namespace sockbed {
@@ -68,7 +69,24 @@ program* ProgramOf(const Fiber* fiber) {
   return self != nullptr ? self->running.get() : nullptr;
 }
 
-void Switched(SwitchHook*, Fiber*, Fiber* to) { UseGlobalsOf(ProgramOf(to)); }
+// Puts a thread's own values into the program's thread_local variables. Those of the thread that
+// had them before are kept, if it is still there.
+void UseLocalsOf(program* running, rthread* thread) {
+  if (!running->image.has_locals() || thread == nullptr || running->locals_of == thread->id) return;
+  const auto& threads = thread->process->threads;
+  const auto before = threads.find(running->locals_of);
+  if (before != threads.end() && before->second->thr_proc != nullptr) {
+    running->image.SaveLocals(&before->second->locals);
+  }
+  running->image.LoadLocals(thread->locals);
+  running->locals_of = thread->id;
+}
+
+void Switched(SwitchHook*, Fiber*, Fiber* to) {
+  program* const next = ProgramOf(to);
+  UseGlobalsOf(next);
+  if (next != nullptr) UseLocalsOf(next, to->process->p_rthread);
+}
 
 // The machine tells of its switches from its first program on.
 void WatchSwitches() {
@@ -135,6 +153,7 @@ int Run(const ProgramStart& start) {
   self.running = std::make_unique<program>();
   program* const running = self.running.get();
   running->main_thread = p;
+  running->locals_of = static_cast<pthread_t>(p->p_pid);
   SetWords(start, running);
   SetGlobals(running);
   WatchSwitches();

@@ -56,6 +56,7 @@
 extern "C" void __assert_fail(const char* what, const char* file, unsigned line,
                               const char* function) noexcept __attribute__((noreturn));
 extern "C" int __cxa_atexit(void (*call)(void*), void* arg, void* dso) noexcept;
+extern "C" int __cxa_thread_atexit_impl(void (*call)(void*), void* arg, void* dso) noexcept;
 extern "C" void __pthread_register_cancel(__pthread_unwind_buf_t* handler);
 extern "C" void __pthread_unregister_cancel(__pthread_unwind_buf_t* handler);
 extern "C" void __pthread_register_cancel_defer(__pthread_unwind_buf_t* handler);

@@ -73,6 +73,9 @@ void DestroySpecific(rthread* self) {
   }
 }
 
+// Whether the thread ends with its process: by a signal, exit() or its last thread.
+bool ProcessEnds(const proc* p) { return p->p_mainproc->p_ps_exiting; }
+
 // What remains to be done when a thread ends alone.
 void EndAlone(rthread* self) {
   GiveUpRobust(self);
@@ -89,7 +92,7 @@ class UnwindGuard {
   explicit UnwindGuard(rthread* self) : self_(self) {}
   ~UnwindGuard() {
     const proc* const p = self_->thr_proc;
-    if (std::uncaught_exceptions() == 0 || p->p_mainproc->p_ps_exiting) return;
+    if (std::uncaught_exceptions() == 0 || ProcessEnds(p)) return;
     if (!p->p_exiting) return;  // an exception of the program, which ends the process
     if (self_->cancelled) self_->result = PTHREAD_CANCELED;
     EndAlone(self_);
@@ -199,6 +202,8 @@ bool ThreadCleansUp() {
 void rthread_ended(proc* p) {
   if (p->p_rthread == nullptr) return;
   p->p_rthread->cleans_up = true;
+  // A process that ends has destroyed its main thread's, in exit(), and leaves the others' alone.
+  if (!ProcessEnds(p)) DestroyLocals(p->p_rthread);
   DestroySpecific(p->p_rthread);
   rthread* const thread = std::exchange(p->p_rthread, nullptr);
   rprocess* const process = thread->process;
@@ -206,6 +211,14 @@ void rthread_ended(proc* p) {
   wakeup(thread);
   if (thread->detached) Forget(thread);
   if (--process->procs == 0) delete process;
+}
+
+void DestroyLocals(rthread* thread) {
+  while (!thread->at_exit.empty()) {
+    const rthread::ThreadExit last = thread->at_exit.back();
+    thread->at_exit.pop_back();
+    last.call(last.arg);
+  }
 }
 
 // --- Life. ---

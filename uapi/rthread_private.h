@@ -31,6 +31,11 @@ struct rthread {
     void* value = nullptr;
     uint32_t generation = 0;
   };
+  // What destroys a thread_local object.
+  struct ThreadExit {
+    void (*call)(void*);
+    void* arg;
+  };
 
   pthread_t id = 0;             // [I] p_pid of its proc
   rprocess* process = nullptr;  // [I]
@@ -45,6 +50,8 @@ struct rthread {
   std::vector<pthread_mutex_t*> robust;  // of these, the robust ones
   int uncancellable = 0;                 // depth of waits that cancellation does not end
   std::vector<Specific> specific;        // by key
+  std::vector<char> locals;              // its program's thread_local variables, while others run
+  std::vector<ThreadExit> at_exit;       // their destructors, run from the last to the first
   __pthread_unwind_buf_t* handlers = nullptr;  // C's, innermost first: in the frames that have them
   _Unwind_Exception* unwinding = nullptr;      // while one of them runs
 };
@@ -75,6 +82,9 @@ void ChargeThreadCall(proc* p);
 // Sleeps until woken or `until` (kForever: no limit), and acts on signals. [sleeps]
 // Errors: EINTR (a signal was acted on), ETIMEDOUT.
 int ThreadSleep(const volatile void* ident, const char* wmesg, SimTime until);
+
+// Runs what destroys the current thread's thread_local objects.
+void DestroyLocals(rthread* thread);
 
 // The thread ends: whoever locks its robust mutexes next, hears of it.
 void GiveUpRobust(rthread* thread);

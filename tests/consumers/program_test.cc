@@ -19,16 +19,17 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 class Program : public TwoHosts {
  protected:
   void SetUp() override { ASSERT_EQ(posix_check(), ""); }
 
-  void Start(Host& host, std::vector<std::string> args) {
-    const std::string file = Runfile("tests/consumers/behaviour.so");
+  void Start(Host& host, std::vector<std::string> args, const std::string& name = "behaviour") {
+    const std::string file = Runfile("tests/consumers/" + name + ".so");
     ASSERT_EQ(CheckProgram(file), "");
-    args.insert(args.begin(), "behaviour");
-    host.Spawn("behaviour", ProgramMain({.file = file, .args = args, .environment = {"MORE=more"}}),
+    args.insert(args.begin(), name);
+    host.Spawn(name, ProgramMain({.file = file, .args = args, .environment = {"MORE=more"}}),
                {.stack_bytes = kProgramStackBytes});
   }
   // Runs it alone; returns its status as wait(2) has it.
@@ -86,6 +87,16 @@ TEST_F(Program, LeavesThreadsBehind) {
 }
 
 TEST_F(Program, LeavesDetachedThreadsBehind) { EXPECT_EQ(WEXITSTATUS(StatusOf({"detached"})), 0); }
+
+// Values, constructors and destructors; c never uses the object, and has none.
+TEST_F(Program, HasThreadLocalVariables) {
+  Start(server_, {}, "thread_locals");
+  Start(client_, {}, "thread_locals");
+  Run();
+  const std::string a = "a has counted to 8 in 3 turns", b = "b has counted to 12 in 7 turns",
+                    own = "main has counted to 5 in 1 turns";
+  EXPECT_THAT(Lines(), UnorderedElementsAre(a, b, own, a, b, own));
+}
 
 TEST_F(Program, Aborts) { EXPECT_EQ(WTERMSIG(StatusOf({"abort"})), SIGABRT); }
 

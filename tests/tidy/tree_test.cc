@@ -18,6 +18,7 @@ constexpr Exception kExceptions[] = {
     {"kernel/sim/context.cc", "static", 1, "the current context: the one global of the tree"},
     {"kernel/sim/context.h", "static", 1, "its declaration"},
     {"ssl/runtime.cc", "static", 1, "libssl is prepared once per OS process"},
+    {"tests/consumers/thread_locals.cc", "static", 3, "a program with thread_local variables"},
     {"tests/consumers/web_client.cc", "static", 1, "a program with a static object"},
     {"tests/deps/planted.cc", "word", 2, "planted for imports_test to find"},
     {"tests/determinism/leaky_main.cc", "unordered", 1, "planted for leaks_test to find"},
