@@ -1,6 +1,7 @@
 // The shim's names beside those of posix.h.
 //
-// Lives here:  the lists of the C library's names of files, of streams and of programs.
+// Lives here:  the lists of the C library's names of files, of streams and of programs, and of the
+//              kernel's of system calls.
 // Called by:   posix_real.h, posix.cc.
 #ifndef SOCKBED_UAPI_POSIX_NAMES_H_
 #define SOCKBED_UAPI_POSIX_NAMES_H_
@@ -27,5 +28,14 @@
   X(arc4random) X(arc4random_buf) X(arc4random_uniform) X(clock) X(err) X(error) X(errx) X(exit) \
   X(getdtablesize) X(getgroups) X(gettid) X(if_indextoname) X(if_nametoindex) X(quick_exit)      \
   X(sched_getaffinity) X(sched_getcpu) X(sysconf) X(times) X(timespec_get) X(verr) X(verrx)
+
+// System calls that somebody is likely to make by number: posix_thread.cc.
+#define SOCKBED_NUMBERED_NAMES(X)                                                                \
+  X(accept) X(accept4) X(bind) X(clock_gettime) X(clone) X(clone3) X(connect) X(epoll_create1)   \
+  X(epoll_ctl) X(epoll_pwait) X(epoll_wait) X(execve) X(exit) X(exit_group) X(fcntl) X(fork)     \
+  X(getpeername) X(getpid) X(getsockname) X(getsockopt) X(io_uring_setup) X(ioctl) X(kill)       \
+  X(listen) X(mmap) X(nanosleep) X(open) X(openat) X(poll) X(ppoll) X(pselect6) X(read) X(readv) \
+  X(recvfrom) X(recvmmsg) X(recvmsg) X(select) X(sendmmsg) X(sendmsg) X(sendto) X(setsockopt)    \
+  X(shutdown) X(socket) X(socketpair) X(write) X(writev)
 
 #endif  // SOCKBED_UAPI_POSIX_NAMES_H_

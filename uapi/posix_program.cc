@@ -15,6 +15,7 @@
 #include "uapi/filedesc.h"
 #include "uapi/posix_process.h"
 #include "uapi/posix_real.h"
+#include "uapi/posix_trap.h"
 #include "uapi/rthread_private.h"
 #include "uapi/uapi.h"
 
@@ -99,6 +100,7 @@ void WatchSwitches() {
   HostLocal<uapi::UapiHost>::Get().runs_programs = true;
   program_switch.switched = Switched;
   Here().machine->AddSwitchHook(&program_switch);
+  TrapCalls();
 }
 
 // The words of argv and of the environment, as main takes them.
@@ -182,6 +184,7 @@ void UseGlobalsOf(program* next) {
   Save(&old);
   old.rand_state = setstate(wanted.rand_state);
   Load(wanted);
+  TrapWhile(next != nullptr);
   current = next;
 }
 

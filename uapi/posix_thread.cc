@@ -28,6 +28,17 @@ void MustBeFree(const pthread_mutex_t* mutex) {
   }
 }
 
+// " (name)" of a system call that somebody is likely to make by number, or nothing.
+std::string InBrackets(long number) {
+  switch (number) {
+#define SOCKBED_IN_BRACKETS(name) \
+  case SYS_##name: return " (" #name ")";
+    SOCKBED_NUMBERED_NAMES(SOCKBED_IN_BRACKETS)
+#undef SOCKBED_IN_BRACKETS
+    default: return "";
+  }
+}
+
 // The simulation's own threads are no processors' business: programs that size themselves by the
 // machine would make its number part of the run.
 constexpr int kProcessors = 1;
@@ -238,7 +249,8 @@ long syscall(long number, ...) noexcept {
     return uapi::getrandom(reinterpret_cast<void*>(a[0]), static_cast<size_t>(a[1]),
                            static_cast<unsigned>(a[2]));
   }
-  sockbed::CurrentHost().Say("system call " + std::to_string(number) + " is not simulated");
+  sockbed::CurrentHost().Say("system call " + std::to_string(number) + sockbed::InBrackets(number) +
+                             " is not simulated");
   errno = ENOSYS;
   return -1;
 }
