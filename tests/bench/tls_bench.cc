@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -73,7 +74,14 @@ class TlsWorld {
     client_->Spawn("client", [this] { ShakeHands(); }, {.daemon = true});
     sim_.RunUntil({});
   }
-  ~TlsWorld() { sim_.Finish(); }
+  ~TlsWorld() {
+    {
+      MachineScope scope(sim_.machine());
+      HostScope on(*server_);
+      bare_bulk_.clear();
+    }
+    sim_.Finish();
+  }
 
   // n connections one after the other, each a handshake.
   void Handshakes(int64_t n) {
@@ -105,16 +113,18 @@ class TlsWorld {
     bare_session_ = SessionOf(pair.client.get());
   }
 
-  // n records over one connection that stays open.
+  // n records over one connection, which stays open from call to call.
   void Records(int64_t n) {
+    if (!reads_) client_->Spawn("bulk", [this] { SendRecords(); }, {.daemon = true});
     reads_ = true;
-    client_->Spawn("client", [this, n] {
-      const ssl::SslPtr ssl = Connect();
-      const std::string record(kRecordBytes, 'x');
-      for (int64_t i = 0; i < n; ++i)
-        KASSERT(ssl::Write(ssl.get(), record.data(), record.size()).ok());
-    });
+    records_left_ = n;
+    {
+      MachineScope scope(sim_.machine());
+      HostScope on(*client_);
+      wakeup(&records_left_);
+    }
     sim_.RunUntil({});
+    KASSERT(records_left_ == 0);
   }
 
   // The same handshake between two ends joined in memory. On the server's host, for its randomness.
@@ -128,12 +138,11 @@ class TlsWorld {
   void BareRecords(int64_t n, PairMaker make_pair = ::BIO_new_bio_pair) {
     MachineScope scope(sim_.machine());
     HostScope on(*server_);
-    BarePair pair(*this, nullptr, make_pair);
-    const std::string record(kRecordBytes, 'x');
-    std::string read(kRecordBytes, '\0');
+    std::unique_ptr<BarePair>& pair = bare_bulk_[make_pair];
+    if (pair == nullptr) pair = std::make_unique<BarePair>(*this, nullptr, make_pair);
     for (int64_t i = 0; i < n; ++i) {
-      KASSERT(SSL_write(pair.client.get(), record.data(), kRecordBytes) == kRecordBytes);
-      KASSERT(SSL_read(pair.server.get(), read.data(), kRecordBytes) == kRecordBytes);
+      KASSERT(SSL_write(pair->client.get(), record_.data(), kRecordBytes) == kRecordBytes);
+      KASSERT(SSL_read(pair->server.get(), read_.data(), kRecordBytes) == kRecordBytes);
     }
   }
 
@@ -196,6 +205,17 @@ class TlsWorld {
     }
   }
 
+  // The client of bulk: as many records as there are left, then waits for more.
+  void SendRecords() {
+    const ssl::SslPtr ssl = Connect();
+    for (;;) {
+      for (; records_left_ > 0; --records_left_) {
+        KASSERT(ssl::Write(ssl.get(), record_.data(), record_.size()).ok());
+      }
+      if (tsleep(&records_left_, PWAIT | PCATCH, "records", 0) != 0) return;
+    }
+  }
+
   // As if goodbyes had been said: a session whose connection just breaks off is not resumed again.
   static void CountAsClosed(SSL* ssl) {
     SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
@@ -226,7 +246,11 @@ class TlsWorld {
   std::unique_ptr<ssl::Context> server_context_, client_context_;
   Session session_, bare_session_;
   int64_t left_ = 0;
-  bool reads_ = false;
+  bool reads_ = false;  // what the client sends; else the server leaves after the handshake
+  int64_t records_left_ = 0;
+  const std::string record_ = std::string(kRecordBytes, 'x');
+  std::string read_ = std::string(kRecordBytes, '\0');
+  std::map<PairMaker, std::unique_ptr<BarePair>> bare_bulk_;
 };
 
 void TlsHandshake(benchmark::State& state) {
