@@ -255,6 +255,7 @@ int loop_sense(socket* so, struct stat* sb) {
 
 int loop_ctloutput(prc_setopt op, socket*, int level, int optname, mbuf* m) {
   Loop().last_option = optname;
+  ++Loop().option_calls;
   if (level != IPPROTO_TCP && level != SOL_SOCKET) return ENOPROTOOPT;
   if (op == PRCO_GETOPT) {
     const int value = 42;

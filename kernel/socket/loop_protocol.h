@@ -60,6 +60,7 @@ struct LoopHost {
   std::vector<int> sent_lengths;
   std::vector<bool> sent_hints;  // SS_ISSENDING seen by each send
   int last_option = 0;           // name of the last option offered to pr_ctloutput
+  int option_calls = 0;          // how many were
 };
 
 inline LoopPcb* LoopPcbOf(socket* so) { return static_cast<LoopPcb*>(so->so_pcb); }

@@ -227,7 +227,39 @@ TEST_F(SockbufTest, ExpeditedRecordOfSeveralMbufsKeepsTheTail) {
   EXPECT_EQ(Records(), 2);
 }
 
+TEST_F(SockbufTest, ExpeditedRecordMayBeTheLast) {
+  for (const char* byte : {"1", "2"}) {
+    sbinsertoob(&sb_, MbufWith(byte, MT_OOBDATA));
+    sbcheck(&sb_);
+  }
+  EXPECT_EQ(Record(0) + Record(1), "12");
+}
+
+TEST_F(SockbufTest, ExpeditedRecordOvertakesOneThatIsControlAlone) {
+  sbappendrecord(&sb_, MbufWith("control!", MT_CONTROL));
+  sbinsertoob(&sb_, MbufWith("!", MT_OOBDATA));
+  sbcheck(&sb_);
+  EXPECT_EQ(Record(0), "!");
+}
+
+TEST_F(SockbufTest, RecordThatNobodyMarkedHasNoMarkedEnd) {
+  MbufPtr m = PacketOf(2048);
+  m->m_next = PacketOf(2048).release();
+  m_removehdr(m->m_next);
+  sbappendrecord(&sb_, std::move(m));
+  sbcheck(&sb_);
+  EXPECT_EQ(sb_.sb_mbtail->m_flags & M_EOR, 0);
+}
+
 // --- Names and control. ---
+
+TEST_F(SockbufTest, MergedControlIsNoData) {
+  MbufPtr control = MbufWith("one-", MT_CONTROL);
+  control->m_next = MbufWith("two", MT_CONTROL).release();
+  sbappendrecord(&sb_, std::move(control));
+  sbcheck(&sb_);
+  ExpectCounts(7, 0, 256);
+}
 
 const sockaddr kAddress = {.sa_family = AF_INET, .sa_data = {}};
 
@@ -339,6 +371,17 @@ TEST_F(SockbufTest, DropCutsAnMbufAndCrossesRecords) {
   sbdrop(&sb_, 5);
   sbcheck(&sb_);
   ExpectCounts(0, 0, 0);
+}
+
+TEST_F(SockbufTest, DropTakesAllTheEmptyMbufsBehindTheLastByte) {
+  MbufPtr control = MbufWith("c", MT_CONTROL);
+  MbufPtr m = MbufWith("");
+  m->m_next = MbufWith("").release();
+  ASSERT_EQ(sbappendcontrol(&sb_, m, control), 1);  // does not compress
+  sbappendrecord(&sb_, MbufWith(""));
+  sbdrop(&sb_, 1);
+  sbcheck(&sb_);
+  EXPECT_EQ(Records(), 1) << "and the record with them, but none behind it";
 }
 
 TEST_F(SockbufTest, DropTakesEmptyMbufsOfTheSameRecordAlong) {

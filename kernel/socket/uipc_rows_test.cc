@@ -7,13 +7,29 @@
 #include <tuple>
 #include <vector>
 
+#include "kernel/mbuf/mbuf_host.h"
+#include "kernel/sched/kqueue.h"
+#include "kernel/sched/signal.h"
 #include "kernel/socket/loop_test_host.h"
 #include "kernel/socket/splice_test_relay.h"
 
 namespace sockbed {
 namespace {
 
-using RowsTest = LoopTestHost;
+class RowsTest : public LoopTestHost {
+ protected:
+  // Has memory for 100 pages and holds as many mbufs with a page each as make that many percent.
+  void Use(int percent) {
+    ASSERT_EQ(host().sysctls.Set("kern.maxclusters", 200), 0);
+    while (m_pool_used() < percent) held_.push_back(PacketOf(4096));
+    while (m_pool_used() > percent) held_.pop_back();
+    ASSERT_EQ(m_pool_used(), percent);
+  }
+  void UseNoMore() { held_.clear(); }
+
+ private:
+  std::vector<MbufPtr> held_;
+};
 
 // Gives the buffer one record of these mbufs.
 void AppendChain(sockbuf* sb, std::vector<MbufPtr> mbufs) {
@@ -71,11 +87,14 @@ TEST_F(RowsTest, NewConnectionInheritsIdsMarksLimitsAndAsync) {
     head->so_ruid = 15;
     head->so_snd.sb_lowat = 16;
     head->so_rcv.sb_timeo = 17;
+    head->so_egid = 18;
+    head->so_rgid = 19;
     for (sockbuf* sb : {&head->so_snd, &head->so_rcv}) sb->sb_flags |= SB_ASYNC;
     socket* so = NewConnection(head, 0);
     ASSERT_NE(so, nullptr);
     EXPECT_EQ(std::tuple(so->so_siguid, so->so_sigeuid, so->so_cpid, so->so_euid, so->so_ruid),
               std::tuple(11u, 12u, 13, 14u, 15u));
+    EXPECT_EQ(std::tuple(so->so_egid, so->so_rgid), std::tuple(18u, 19u));
     EXPECT_EQ(so->so_snd.sb_lowat, 16);
     EXPECT_EQ(so->so_rcv.sb_timeo, 17);
     EXPECT_NE(so->so_snd.sb_flags & SB_ASYNC, 0);
@@ -84,7 +103,176 @@ TEST_F(RowsTest, NewConnectionInheritsIdsMarksLimitsAndAsync) {
   });
 }
 
+TEST_F(RowsTest, NewConnectionIsRefusedAboveNinetyFivePercentOfTheMemory) {
+  InProcess([this] {
+    socket* head = CreateListener(80);
+    Use(95);
+    EXPECT_NE(NewConnection(head, 0), nullptr);
+    Use(96);
+    EXPECT_EQ(NewConnection(head, 0), nullptr);
+    UseNoMore();
+    soclose(head);
+  });
+}
+
+TEST_F(RowsTest, ConnectionMadeFinishedWakesThePollersOfItsListener) {
+  InProcess([this] {
+    socket* head = CreateListener(80);
+    bool woken = false;
+    Spawn("poller", [&] {
+      EXPECT_EQ(sopoll(head, POLLIN, curproc()), 0);
+      EXPECT_EQ(selwait(curproc(), "poll", 0), 0);
+      woken = true;
+    });
+    Pause(kTickNs);
+    ASSERT_NE(NewConnection(head, SS_ISCONNECTED), nullptr);
+    Pause(kTickNs);
+    EXPECT_TRUE(woken);
+    soclose(head);
+  });
+}
+
+constexpr uid_t kUser = 1000, kOther = 5;
+
+// What is posted to the current process because of `so`, of SIGIO and SIGURG.
+uint64_t SignalsOf(socket* so) {
+  Hear(so);
+  sohasoutofband(so);
+  return std::exchange(curproc()->p_siglist, 0);
+}
+
+TEST_F(RowsTest, SignalsOfASocketObeyTheIdsOfWhoeverSetItsOwner) {
+  InProcess(
+      [] {
+        for (const int signo : {SIGIO, SIGURG}) {
+          ASSERT_EQ(sigaction_set(curproc(), signo,
+                                  {.kind = sigact::Kind::kCatch, .handler = [](int) {}}),
+                    0);
+        }
+        socket* so = Create(SOCK_STREAM);
+        so->so_rcv.sb_flags |= SB_ASYNC;
+        const uint64_t both = SigBit(SIGIO) | SigBit(SIGURG);
+        so->so_pgid = curproc()->p_pid;
+        EXPECT_EQ(SignalsOf(so), SigBit(SIGURG)) << "nobody asked for SIGIO";
+        so->so_pgid = 0;
+        so->so_state |= SS_ASYNC;
+        EXPECT_EQ(SignalsOf(so), 0u) << "nobody owns it";
+        so->so_pgid = curproc()->p_pid;
+        for (const auto& [uid, euid, expected] : {std::tuple{kOther, kOther, uint64_t{0}},
+                                                  {kUser, kOther, both},
+                                                  {kOther, kUser, both},
+                                                  {kOther, uid_t{0}, both},
+                                                  {uid_t{0}, kOther, uint64_t{0}}}) {
+          so->so_siguid = uid;
+          so->so_sigeuid = euid;
+          EXPECT_EQ(SignalsOf(so), expected) << uid << ", " << euid;
+        }
+        so->so_state &= ~SS_ASYNC;
+        soclose(so);
+      },
+      {.cr_uid = kUser, .cr_ruid = kUser, .cr_svuid = kUser});
+}
+
+// A knote is told of data; that reading was shut, which takes everything else from the buffer, does
+// not end its interest.
+TEST_F(RowsTest, KnoteHearsOfDataBeforeAndAfterAShutdown) {
+  InProcess([] {
+    socket* so = Create(SOCK_STREAM);
+    so->so_state |= SS_ISCONNECTED;
+    file* fp = nullptr;
+    ASSERT_EQ(sofile(so, FREAD | FWRITE, &fp), 0);
+    kqueue* kq = kqueue_make(nullptr);
+    struct kevent change;
+    EV_SET(&change, 3, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, nullptr);
+    ASSERT_EQ(kqueue_register(kq, change, fp), 0);
+    const auto told = [kq] {
+      return kqueue_scan(
+          kq, 10, [](knote*, void*) { return KnoteVerdict::kTold; }, nullptr);
+    };
+    EXPECT_EQ(told(), 0);
+    sbappendstream(&so->so_rcv, MbufWith("x"));
+    Hear(so);
+    EXPECT_EQ(told(), 1);
+    EXPECT_EQ(told(), 0);
+    sorflush(so);
+    EXPECT_EQ(told(), 1) << "of the end";
+    sbappendstream(&so->so_rcv, MbufWith("y"));
+    Hear(so);
+    EXPECT_EQ(told(), 1);
+    kqueue_free(kq);
+    so->so_state &= ~SS_ISCONNECTED;
+    EXPECT_EQ(FRELE(fp), 0);
+  });
+}
+
 // --- Section 6. ---
+
+TEST_F(RowsTest, SocketInItsHandshakeOrItsEndCannotListen) {
+  InProcess([] {
+    for (const int state : {SS_ISCONNECTING, SS_ISDISCONNECTING}) {
+      socket* so = CreateBound(SOCK_STREAM, 80);
+      so->so_state |= state;
+      EXPECT_EQ(solisten(so, 1), EINVAL) << state;
+      so->so_state &= ~state;
+      soclose(so);
+    }
+  });
+}
+
+TEST_F(RowsTest, LingeringCloseStartsItsTimeAnewAtEachWakeup) {
+  InProcess([this] {
+    const auto [a, b] = CreatePair(SOCK_STREAM);
+    a->so_options |= kSoLinger;
+    a->so_linger = 2;
+    Spawn("waker", [a = a] {
+      Pause(kSecond);
+      wakeup(&a->so_timeo);
+    });
+    EXPECT_EQ(soclose_error(a), EWOULDBLOCK);
+    EXPECT_EQ(Now(), 3 * kSecond);
+    soclose(b);
+  });
+}
+
+TEST_F(RowsTest, SocketThatNoLongerReadsStillSends) {
+  InProcess([] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    EXPECT_EQ(soshutdown(pair.first, SHUT_RD), 0);
+    EXPECT_EQ(Send(pair.first, "still"), 0);
+    EXPECT_EQ(Receive(pair.second, 10).data, "still");
+    ClosePair(pair);
+  });
+}
+
+TEST_F(RowsTest, CloseOfASocketThatItsProtocolHasLetGoIsNoError) {
+  InProcess([] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    LoopReset(pair.first, ECONNRESET);
+    EXPECT_EQ(soclose_error(pair.first), 0);
+    soclose(pair.second);
+  });
+}
+
+TEST_F(RowsTest, ListenerTakesAConnectionAlongThatItsProtocolHasLetGo) {
+  InProcess([this] {
+    socket* head = CreateListener(80);
+    socket* client = Create(SOCK_STREAM);
+    EXPECT_EQ(Connect(client, 80), 0);
+    LoopReset(head->so_q.first, ECONNRESET);
+    soclose(head);
+    EXPECT_EQ(sockets().live_sockets, 1);
+    soclose(client);
+  });
+}
+
+TEST_F(RowsTest, CloseOfAConnectionThatIsEndingAlreadyIsNoError) {
+  InProcess([] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    EXPECT_EQ(sodisconnect(pair.first), 0);
+    EXPECT_EQ(soclose_error(pair.first), 0);
+    soclose(pair.second);
+  });
+}
 
 TEST_F(RowsTest, ConnectedSocketWithANameCannotListenEither) {
   InProcess([] {
@@ -144,7 +332,67 @@ TEST_F(RowsTest, ProtocolSeesThatMoreFollowsUntilTheLastPiece) {
   });
 }
 
+TEST_F(RowsTest, DataWithControlNeedsAConnectionAsDataAloneDoes) {
+  InProcess([] {
+    socket* so = Create(SOCK_STREAM);
+    const auto send = [so](std::string_view bytes) {
+      return SendTo(so, bytes, nullptr, 0, nullptr, MbufWith("control-message!", MT_CONTROL));
+    };
+    EXPECT_EQ(send("x"), ENOTCONN);
+    EXPECT_NE(send(""), ENOTCONN) << "the protocol has the last word";
+    soclose(so);
+  });
+}
+
+TEST_F(RowsTest, ControlWaitsForRoomAsAWholeAndCountsAgainstTheRequest) {
+  InProcess([this] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    socket* so = pair.first;
+    loop().stalled = loop().drops_control = true;
+    const auto send = [so](int bytes, int control) {
+      return SendTo(so, std::string(static_cast<size_t>(bytes), 'x'), nullptr, MSG_DONTWAIT,
+                    nullptr, MbufWith(std::string(static_cast<size_t>(control), 'c'), MT_CONTROL));
+    };
+    EXPECT_EQ(Send(so, std::string(kLoopSpace - 150, 'f')), 0);
+    so->so_snd.sb_lowat = 1;
+    EXPECT_EQ(send(10, 151), EWOULDBLOCK) << "more control than room";
+    so->so_snd.sb_lowat = 200;
+    EXPECT_EQ(send(100, 51), EWOULDBLOCK) << "both do not fit, and there is less than the mark";
+    EXPECT_EQ(send(100, 50), 0) << "both fit";
+    loop().stalled = false;
+    ClosePair(pair);
+  });
+}
+
+TEST_F(RowsTest, FromThreeHundredAndSixtyNineBytesOnDataGoesIntoACluster) {
+  InProcess([this] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    loop().stalled = true;
+    for (const size_t size : {368u, 369u}) {
+      EXPECT_EQ(Send(pair.first, std::string(size, 'x')), 0);
+      EXPECT_EQ((pair.first->so_snd.sb_mb->m_flags & M_EXT) != 0, size == 369) << size;
+      sbflush(&pair.first->so_snd);
+    }
+    loop().stalled = false;
+    ClosePair(pair);
+  });
+}
+
 // --- Section 7: receiving. ---
+
+TEST_F(RowsTest, CallThatFailsGivesNothing) {
+  InProcess([] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    const MbufPtr before = MbufWith("of an earlier call");
+    mbuf *nam = before.get(), *chain = before.get(), *control = before.get();
+    int flags = MSG_DONTWAIT;
+    EXPECT_EQ(soreceive(pair.first, &nam, nullptr, &chain, &control, &flags), EWOULDBLOCK);
+    EXPECT_EQ(nam, nullptr);
+    EXPECT_EQ(chain, nullptr);
+    EXPECT_EQ(control, nullptr);
+    ClosePair(pair);
+  });
+}
 
 TEST_F(RowsTest, UrgentOrMarkedRecordIsDeliveredThoughBelowTheLowWaterMark) {
   InProcess([] {
@@ -285,7 +533,75 @@ TEST_F(RowsTest, ErrorOfTheSourceEndsItsSpliceBeforeAnythingMoves) {
   });
 }
 
+// Urgent data finds room beyond the drain's limit, as it does in sosend.
+TEST_F(RowsTest, DataAroundAnUrgentByteMovesThoughTheDrainIsNearlyFull) {
+  InProcess([this] {
+    const Relay relay = Connected();
+    loop().stalled = true;
+    EXPECT_EQ(Send(relay.drain, std::string(kLoopSpace - 10, 'f')), 0);
+    relay.drain->so_snd.sb_lowat = 1;
+    sbappendstream(&relay.source->so_rcv, MbufWith(std::string(100, 'x')));
+    relay.source->so_oobmark = 50;
+    ASSERT_EQ(Splice(relay), 0);
+    EXPECT_EQ(so_splicelen(relay.source), 100);
+    loop().stalled = false;
+    Close(relay);
+  });
+}
+
+TEST_F(RowsTest, LastPieceOfASpliceIsSentWithoutTheHintOfMore) {
+  InProcess([this] {
+    const Relay relay = Connected();
+    ASSERT_EQ(Splice(relay), 0);
+    sbappendstream(&relay.source->so_rcv, MbufWith("all"));
+    Hear(relay.source);
+    EXPECT_EQ(loop().sent_hints, (std::vector<bool>{false}));
+    Close(relay);
+  });
+}
+
 // --- sockbuf.md. ---
+
+TEST_F(RowsTest, MemoryIsLowFromAboveEightyPercentToBelowSixty) {
+  InProcess([this] {
+    for (const auto& [percent, error] :
+         {std::pair{80, 0}, {81, ENOBUFS}, {60, ENOBUFS}, {59, 0}, {80, 0}}) {
+      Use(percent);
+      EXPECT_EQ(sbcheckreserve(1000, 100), error) << percent;
+    }
+    UseNoMore();
+  });
+}
+
+TEST_F(RowsTest, AddressMayFillAnMbuf) {
+  InProcess([] {
+    socket* so = Create(SOCK_DGRAM);
+    const char address[MLEN] = {};
+    MbufPtr m, control;
+    EXPECT_EQ(
+        sbappendaddr(&so->so_rcv, reinterpret_cast<const sockaddr*>(address), MLEN, m, control), 1);
+    EXPECT_EQ(so->so_rcv.sb_mb->m_len, MLEN);
+    soclose(so);
+  });
+}
+
+TEST_F(RowsTest, ControlMessageOfTwoHundredAndTwentyFourBytesNeedsNoCluster) {
+  InProcess([] {
+    const char data[MLEN] = {};
+    const size_t fits = MLEN - CMSG_LEN(0);
+    EXPECT_EQ(sbcreatecontrol(data, fits, 1, SOL_SOCKET)->m_flags & M_EXT, 0);
+    EXPECT_NE(sbcreatecontrol(data, fits + 1, 1, SOL_SOCKET)->m_flags & M_EXT, 0);
+  });
+}
+
+TEST_F(RowsTest, LockHeldOnReturnToUserModePanics) {
+  EXPECT_DEATH(InProcess([] {
+                 socket* so = Create(SOCK_STREAM);
+                 EXPECT_EQ(sblock(&so->so_rcv, true), 0);
+                 userret();
+               }),
+               "p_sblocks == 0");
+}
 
 TEST_F(RowsTest, ReservingClampsTheLowWaterMarkForSendingToTheLimit) {
   InProcess([] {
@@ -338,6 +654,21 @@ TEST_F(RowsTest, NothingIsMergedBehindAMarkedEnd) {
     sbflush(sb);
     ClosePair(pair);
   });
+}
+
+// Traces are compared bit for bit: the numbers of what only BSD has are part of them.
+TEST(SocketConstantsTest, StatesAndProtocolFlagsHaveTheNumbersOfTheTables) {
+  constexpr int kStates[] = {SS_NOFDREF,      SS_ISCONNECTED, SS_ISCONNECTING, SS_ISDISCONNECTING,
+                             SS_CANTSENDMORE, SS_CANTRCVMORE, SS_RCVATMARK,    SS_PRIV,
+                             SS_NBIO,         SS_ASYNC,       SS_ISCONFIRMING, SS_ISDISCONNECTED,
+                             SS_CONNECTOUT,   SS_ISSENDING};
+  for (size_t i = 0; i < std::size(kStates); ++i) EXPECT_EQ(kStates[i], 1 << i) << i;
+  constexpr int kFlags[] = {PR_ATOMIC, PR_ADDR,        PR_CONNREQUIRED, PR_WANTRCVD,
+                            PR_RIGHTS, PR_ABRTACPTDIS, PR_SPLICE};
+  for (size_t i = 0; i < std::size(kFlags); ++i) EXPECT_EQ(kFlags[i], 1 << i) << i;
+  constexpr int kBuffer[] = {SB_LOCK,  SB_WANT,   SB_WAIT,   SB_SEL,
+                             SB_ASYNC, SB_SPLICE, SB_NOINTR, SB_KNOTE};
+  for (size_t i = 0; i < std::size(kBuffer); ++i) EXPECT_EQ(kBuffer[i], 1 << i) << i;
 }
 
 }  // namespace

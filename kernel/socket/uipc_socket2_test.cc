@@ -237,6 +237,20 @@ TEST_F(Socket2Test, ConnectionMadeFinishedWakesAllAccepters) {
   }
 }
 
+TEST_F(Socket2Test, ConnectionInItsHandshakeWakesNobody) {
+  InProcess([this] {
+    socket* head = CreateListener(80);
+    bool woken = false;
+    Spawn("accepter",
+          [&woken, head] { woken = tsleep(&head->so_timeo, PSOCK, "netacc", hz) == 0; });
+    Pause(kMillisecond);
+    ASSERT_NE(NewConnection(head, 0), nullptr);
+    Pause(2 * kSecond);
+    EXPECT_FALSE(woken);
+    soclose(head);
+  });
+}
+
 TEST_F(Socket2Test, NewConnectionInheritsEvenThatItsListenerHasShut) {
   InProcess([] {
     socket* head = CreateListener(80);
@@ -257,7 +271,8 @@ TEST_F(Socket2Test, ConfirmingConnectionMaySendAndConfirmsByReading) {
     EXPECT_EQ(Send(pair.first, "x"), 0);
     const int before = loop().rcvd_calls;
     EXPECT_EQ(Receive(pair.first, 0, MSG_DONTWAIT).error, ENOTCONN);
-    EXPECT_EQ(loop().rcvd_calls, before) << "to read nothing confirms nothing";
+    EXPECT_EQ(Receive(pair.first, 1, MSG_OOB).error, EINVAL);
+    EXPECT_EQ(loop().rcvd_calls, before) << "to read nothing, or aside, confirms nothing";
     EXPECT_EQ(Receive(pair.first, 1, MSG_DONTWAIT).error, ENOTCONN);
     EXPECT_EQ(loop().rcvd_calls, before + 1);
     pair.first->so_state = (pair.first->so_state & ~SS_ISCONFIRMING) | SS_ISCONNECTED;
@@ -327,6 +342,18 @@ TEST_F(Socket2Test, FreshBuffersGetTheirLowWaterMarks) {
   });
 }
 
+TEST_F(Socket2Test, LowWaterMarksThatWereSetAreKept) {
+  InProcess([] {
+    socket* so = Create(SOCK_STREAM);
+    so->so_rcv.sb_lowat = 7;
+    so->so_snd.sb_lowat = 8;
+    ASSERT_EQ(soreserve(so, 9000, 500), 0);
+    EXPECT_EQ(so->so_rcv.sb_lowat, 7);
+    EXPECT_EQ(so->so_snd.sb_lowat, 8);
+    soclose(so);
+  });
+}
+
 TEST_F(Socket2Test, BuffersAreReservedBothOrNeither) {
   InProcess([] {
     socket* so = Create(SOCK_STREAM);
@@ -335,6 +362,39 @@ TEST_F(Socket2Test, BuffersAreReservedBothOrNeither) {
     EXPECT_EQ(so->so_snd.sb_hiwat, 0u) << "given back";
     EXPECT_EQ(so->so_rcv.sb_hiwat, kLoopSpace) << "not touched";
     soclose(so);
+  });
+}
+
+// --- Finding a protocol. ---
+
+constexpr pr_usrreqs kNoRequests = {};
+constexpr protosw kTable[] = {
+    {SOCK_DGRAM, nullptr, 0, 0, &kNoRequests, nullptr},
+    {SOCK_RAW, nullptr, 1, 0, &kNoRequests, nullptr},
+    {SOCK_RAW, nullptr, 0, 0, &kNoRequests, nullptr},  // the wildcard
+    {SOCK_RAW, nullptr, 0, PR_ATOMIC, &kNoRequests, nullptr},
+    {0, nullptr, 9, 0, &kNoRequests, nullptr},
+    {SOCK_STREAM, nullptr, 6, 0, nullptr, nullptr},  // answers nothing
+};
+constexpr domain kFamily = {.dom_family = AF_X25,
+                            .dom_name = "test",
+                            .dom_externalize = nullptr,
+                            .dom_dispose = nullptr,
+                            .dom_protosw = kTable};
+
+TEST_F(Socket2Test, ProtocolIsFoundByTypeOrByNumberInTheOrderOfTheTable) {
+  domain_register(host(), &kFamily);
+  InProcess([] {
+    EXPECT_EQ(pffindtype(AF_X25, SOCK_DGRAM), &kTable[0]);
+    EXPECT_EQ(pffindtype(AF_X25, SOCK_RAW), &kTable[1]);
+    EXPECT_EQ(pffindtype(AF_X25, 0), nullptr) << "no type is a type";
+    EXPECT_EQ(pffindtype(AF_X25, SOCK_RDM), nullptr);
+    EXPECT_EQ(pffindproto(AF_X25, 1, SOCK_RAW), &kTable[1]);
+    EXPECT_EQ(pffindproto(AF_X25, 77, SOCK_RAW), &kTable[2]);
+    EXPECT_EQ(pffindproto(AF_X25, 77, SOCK_DGRAM), nullptr);
+    EXPECT_EQ(pffindproto(AF_UNSPEC, 1, SOCK_RAW), nullptr);
+    socket* so = nullptr;
+    EXPECT_EQ(socreate(AF_X25, &so, SOCK_STREAM, 0), EPROTONOSUPPORT) << "it answers nothing";
   });
 }
 

@@ -53,6 +53,19 @@ TEST_F(ReceiveTest, PeekLeavesThePendingError) {
   });
 }
 
+TEST_F(ReceiveTest, DataThatAConnectionLeftBehindCanBeRead) {
+  InProcess([this] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    Arrive(pair.first, "last words");
+    LoopReset(pair.first, ECONNRESET);
+    const int told = loop().rcvd_calls;
+    EXPECT_EQ(Receive(pair.first, 100).data, "last words");
+    EXPECT_EQ(loop().rcvd_calls, told) << "no protocol is left to be told";
+    EXPECT_EQ(Receive(pair.first, 100).error, ECONNRESET);
+    ClosePair(pair);
+  });
+}
+
 TEST_F(ReceiveTest, StreamNeverConnectedIsNotConnected) {
   InProcess([] {
     socket* so = Create(SOCK_STREAM);
@@ -191,6 +204,16 @@ TEST_F(ReceiveTest, WaitallIsShortAtTheEndOfFile) {
   });
 }
 
+TEST_F(ReceiveTest, WaitallEndsWithTheRecord) {
+  InProcess([] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    for (const char* record : {"ab", "cd"}) sbappendrecord(&pair.first->so_rcv, MbufWith(record));
+    EXPECT_EQ(Receive(pair.first, 4, MSG_WAITALL).data, "ab");
+    EXPECT_EQ(Receive(pair.first, 2, MSG_WAITALL).data, "cd");
+    ClosePair(pair);
+  });
+}
+
 TEST_F(ReceiveTest, WaitallThatIsCutShortIsASuccess) {
   InProcess([] {
     const auto pair = CreatePair(SOCK_STREAM);
@@ -231,6 +254,40 @@ TEST_F(ReceiveTest, PeekSeesNameAndTruncationOfADatagram) {
     EXPECT_EQ(Receive(to, 100).data, "datagram");
     soclose(to);
     soclose(from);
+  });
+}
+
+TEST_F(ReceiveTest, PeekTellsTheProtocolNothingAndNeedsNoPlaceForWhatIsNotWanted) {
+  InProcess([this] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    Arrive(pair.first, "abc");
+    const int told = loop().rcvd_calls;
+    EXPECT_EQ(Receive(pair.first, 3, MSG_PEEK).data, "abc");
+    EXPECT_EQ(loop().rcvd_calls, told) << "there is no more room than before";
+    ClosePair(pair);
+
+    socket* to = CreateBound(SOCK_DGRAM, 7);
+    MbufPtr m = PacketOf(10), control = MbufWith("control-message!", MT_CONTROL);
+    const sockaddr from = {};
+    EXPECT_EQ(sbappendaddr(&to->so_rcv, &from, sizeof from, m, control), 1);
+    uio uio = {.uio_rw = UIO_READ};
+    int flags = MSG_PEEK;
+    EXPECT_EQ(soreceive(to, nullptr, &uio, nullptr, nullptr, &flags), 0);
+    EXPECT_EQ(flags, MSG_PEEK | MSG_TRUNC);
+    EXPECT_EQ(to->so_rcv.sb_datacc, 10u);
+    soclose(to);
+  });
+}
+
+TEST_F(ReceiveTest, ChainOfAPeekAtAnEmptyRecordIsNone) {
+  InProcess([] {
+    const auto pair = CreatePair(SOCK_SEQPACKET);
+    Arrive(pair.first, "");
+    mbuf* chain = nullptr;
+    int flags = MSG_PEEK;
+    EXPECT_EQ(soreceive(pair.first, nullptr, nullptr, &chain, nullptr, &flags), 0);
+    EXPECT_EQ(chain, nullptr);
+    ClosePair(pair);
   });
 }
 
@@ -415,6 +472,25 @@ TEST_F(ReceiveTest, UrgentByteIsFetchedAside) {
   });
 }
 
+TEST_F(ReceiveTest, UrgentByteMayComeAsAChainOrNotForWantOfMemory) {
+  InProcess([this] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    EXPECT_EQ(Send(pair.first, "!", MSG_OOB), 0);
+    {
+      const HostScope interrupt(host());
+      Fail({{.site = Site::kMbufGet}});
+      EXPECT_EQ(Receive(pair.second, 1, MSG_OOB).error, ENOBUFS);
+      Fail({});
+    }
+    mbuf* chain = nullptr;
+    int flags = MSG_OOB;
+    EXPECT_EQ(soreceive(pair.second, nullptr, nullptr, &chain, nullptr, &flags), 0);
+    const MbufPtr got(chain);
+    EXPECT_EQ(BytesOf(got.get()), "!");
+    ClosePair(pair);
+  });
+}
+
 TEST_F(ReceiveTest, ExpeditedRecordIsFlaggedAndReadAlone) {
   InProcess([] {
     const auto pair = CreatePair(SOCK_SEQPACKET);
@@ -450,6 +526,7 @@ TEST_F(ReceiveTest, FaultConsumesTheRequestAndIsReported) {
     uio uio = {.uio_iov = &iov, .uio_iovcnt = 1, .uio_resid = 4, .uio_rw = UIO_READ};
     const int told = loop().rcvd_calls;
     EXPECT_EQ(soreceive(pair.first, nullptr, &uio, nullptr, nullptr, nullptr), EFAULT);
+    EXPECT_EQ(uio.uio_resid, 0u) << "the whole request is used up";
     EXPECT_EQ(loop().rcvd_calls, told + 1) << "there is room again: the sender may wait for it";
     EXPECT_EQ(Receive(pair.first, 10).data, "ef");
     ClosePair(pair);

@@ -89,6 +89,9 @@ TEST_F(SendTest, NegativeResidueIsInvalid) {
     const auto pair = CreatePair(SOCK_STREAM);
     uio uio = {.uio_resid = SIZE_MAX, .uio_rw = UIO_WRITE};
     EXPECT_EQ(sosend(pair.first, nullptr, &uio, nullptr, nullptr, 0), EINVAL);
+    MbufPtr top = PacketOf(10);
+    top->m_pkthdr.len = -1;
+    EXPECT_EQ(sosend(pair.first, nullptr, nullptr, top.release(), nullptr, 0), EINVAL);
     ClosePair(pair);
   });
 }
@@ -224,6 +227,29 @@ TEST_F(SendTest, SignalEndsTheWait) {
   Run();
 }
 
+// A writer that was woken by room, and finds the buffer locked again, may be interrupted there too.
+TEST_F(SendTest, SignalEndsTheWaitForTheLockBehindTheOneForRoom) {
+  InProcess([this] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    loop().stalled = true;
+    int result = 0;
+    proc* writer = Spawn("writer", [&result, so = pair.first] {
+      result = Send(so, std::string(2 * kLoopSpace, 'w'));
+    });
+    Pause(kSecond);
+    EXPECT_EQ(sblock(&pair.first->so_snd, true), 0);
+    sowwakeup(pair.first);
+    Pause(kSecond);
+    EXPECT_EQ(result, 0) << "it waits";
+    psignal(writer, SIGTERM);
+    Pause(kSecond);
+    EXPECT_EQ(result, EINTR);
+    sbunlock(&pair.first->so_snd);
+    loop().stalled = false;
+    ClosePair(pair);
+  });
+}
+
 TEST_F(SendTest, ResetWakesTheBlockedWriter) {
   InProcess([this] {
     const auto pair = CreatePair(SOCK_STREAM);
@@ -307,11 +333,20 @@ TEST_F(SendTest, DatagramLeavesRoomForHeaders) {
   InProcess([] {
     socket* to = CreateBound(SOCK_DGRAM, 7);
     socket* so = Create(SOCK_DGRAM);
-    for (const int size : {0, 60, 100, 1400}) {
+    for (const int size : {0, 60, 100, 143, 1400}) {
       EXPECT_EQ(Send(so, std::string(static_cast<size_t>(size), 'x'), 0, 7), 0);
       const mbuf* data = to->so_rcv.sb_mb->m_next;
       EXPECT_EQ(data->m_pkthdr.len, size);
-      EXPECT_GE(m_leadingspace(data), size == 100 ? 40 : max_hdr) << size;
+      const int room = size == 100 ? 40 : size == 143 ? 0 : max_hdr;
+      EXPECT_GE(m_leadingspace(data), room) << size;
+      EXPECT_EQ(data->m_next, nullptr) << size;
+      sbdroprecord(&to->so_rcv);
+    }
+    for (const size_t size : {200u, 4000u}) {  // two mbufs
+      EXPECT_EQ(Send(so, std::string(size, 'x'), 0, 7), 0);
+      const mbuf* data = to->so_rcv.sb_mb->m_next;
+      EXPECT_EQ(m_leadingspace(data), size == 200 ? 0 : max_hdr);
+      EXPECT_EQ(m_leadingspace(data->m_next), 0) << "headers stand in front of the first alone";
       sbdroprecord(&to->so_rcv);
     }
     soclose(so);

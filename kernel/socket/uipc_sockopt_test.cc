@@ -83,6 +83,7 @@ TEST_F(SockoptTest, BindanyIsTheSuperusers) {
       [] {
         socket* so = Create(SOCK_STREAM);
         EXPECT_EQ(Set(so, SO_BINDANY, 1), EPERM);
+        EXPECT_EQ(Set(so, SO_KEEPALIVE, 1), 0) << "all others are everybody's";
         soclose(so);
       },
       {.cr_uid = 1000});
@@ -266,7 +267,13 @@ TEST_F(SockoptTest, ProtocolHearsOfSocketOptionsThatWereSet) {
     EXPECT_EQ(loop().last_option, SO_KEEPALIVE);
     EXPECT_EQ(Set(so, SO_TYPE, 1), ENOPROTOOPT);
     EXPECT_EQ(loop().last_option, SO_KEEPALIVE) << "but not of those refused";
+    const int calls = loop().option_calls;
+    EXPECT_EQ(Set(so, SO_RTABLE, 1), 0);
+    EXPECT_EQ(loop().option_calls, calls + 1) << "whose it is in the first place: once";
     soclose(so);
+    socket* datagram = Create(SOCK_DGRAM);
+    EXPECT_EQ(Set(datagram, SO_BROADCAST, 1), 0) << "though its protocol has no options";
+    soclose(datagram);
   });
 }
 

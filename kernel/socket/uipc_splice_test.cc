@@ -73,6 +73,20 @@ TEST_F(SpliceTest, FullDrainHoldsTheSourceBack) {
   });
 }
 
+TEST_F(SpliceTest, MbufThatDoesNotFitWaitsAsAWhole) {
+  InProcess([this] {
+    const Relay relay = Connected();
+    loop().stalled = true;
+    EXPECT_EQ(Send(relay.drain, std::string(kLoopSpace - 100, 'd')), 0);
+    relay.drain->so_snd.sb_lowat = 1;
+    sbappendstream(&relay.source->so_rcv, PacketOf(101));
+    ASSERT_EQ(Splice(relay), 0);
+    EXPECT_EQ(so_splicelen(relay.source), 0) << "though there is room for all but a byte";
+    loop().stalled = false;
+    Close(relay);
+  });
+}
+
 TEST_F(SpliceTest, NothingMovesBelowTheDrainsLowWaterMark) {
   InProcess([] {
     const Relay relay = Connected();
@@ -200,8 +214,27 @@ TEST_F(SpliceTest, MarkBehindWhatMovesIsKept) {
     relay.source->so_error = 0;
     ASSERT_EQ(Splice(relay), 0);
     EXPECT_EQ(relay.source->so_oobmark, 7u);
+    EXPECT_EQ(relay.source->so_state & SS_RCVATMARK, 0) << "it is still ahead";
     EXPECT_EQ(ReadAll(relay.peer, 6), "abcdef");
     Close(relay);
+  });
+}
+
+TEST_F(SpliceTest, NothingIsUrgentThatIsNotInlineOrNotMarked) {
+  InProcess([] {
+    for (const bool is_inline : {true, false}) {
+      const Relay relay = Connected();
+      if (is_inline) {
+        relay.source->so_options |= kSoOobInline;
+      } else {
+        relay.source->so_state |= SS_RCVATMARK;  // the byte itself is held aside
+      }
+      sbappendstream(&relay.source->so_rcv, MbufWith("abc"));
+      ASSERT_EQ(Splice(relay), 0);
+      EXPECT_EQ(ReadAll(relay.peer, 3), "abc");
+      EXPECT_EQ(Receive(relay.peer, 1, MSG_OOB).error, EINVAL);
+      Close(relay);
+    }
   });
 }
 
@@ -237,15 +270,16 @@ TEST_F(SpliceTest, MaximumEndsItAndCutsAnMbuf) {
 }
 
 TEST_F(SpliceTest, MaximumThatIsQueuedAlreadyEndsItAtOnce) {
-  InProcess([] {
+  InProcess([this] {
     const Relay relay = Connected();
-    EXPECT_EQ(Send(relay.client, "12345"), 0);
+    EXPECT_EQ(Send(relay.client, "12345 and more"), 0);
     Pause(2 * kLoopDelay);
     ASSERT_EQ(Splice(relay, 5), 0);
     EXPECT_FALSE(IsSpliced(relay));
     EXPECT_EQ(relay.source->so_error, EFBIG);
     EXPECT_EQ(relay.source->so_rcv.sb_flags & SB_SPLICE, 0);
     EXPECT_EQ(relay.drain->so_snd.sb_flags & SB_SPLICE, 0);
+    EXPECT_FALSE(loop().sent_hints.back()) << "no more will follow";
     EXPECT_EQ(ReadAll(relay.peer, 5), "12345");
     Close(relay);
   });
