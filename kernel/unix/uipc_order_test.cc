@@ -2,7 +2,6 @@
 // leaves.
 #include <errno.h>
 #include <netinet/in.h>
-#include <sys/stat.h>
 
 #include <string>
 #include <vector>
@@ -40,6 +39,35 @@ TEST_F(UnixOrderTest, AcceptedSocketInheritsTheListenersBuffers) {
     EXPECT_EQ(server->so_rcv.sb_hiwat, 3000u);
     EXPECT_EQ(client->so_rcv.sb_hiwat, 4096u) << "its own";
     for (socket* so : {head, client, server}) soclose(so);
+  });
+}
+
+TEST_F(UnixOrderTest, SizesAreTunableUpToSbmax) {
+  EXPECT_EQ(host().sysctls.Set("net.unix.stream.recvspace", 0), EINVAL);
+  EXPECT_EQ(host().sysctls.Set("net.unix.dgram.sendspace", 262145), EINVAL);
+  uint64_t size = 8000;
+  for (const char* type : {"stream", "dgram", "seqpacket"}) {
+    for (const char* side : {"sendspace", "recvspace"}) {
+      const std::string name = std::string("net.unix.") + type + "." + side;
+      ASSERT_EQ(host().sysctls.Set(name, static_cast<int64_t>(++size)), 0);
+    }
+  }
+  InProcess([] {
+    uint64_t expected = 8000;
+    for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
+      socket* so = CreateLocal(type);
+      EXPECT_EQ(so->so_snd.sb_hiwat, ++expected);
+      EXPECT_EQ(so->so_rcv.sb_hiwat, ++expected);
+      soclose(so);
+    }
+  });
+}
+
+TEST_F(UnixOrderTest, NoSocketWhenItsBuffersWouldBeTooLarge) {
+  ASSERT_EQ(host().sysctls.Set("kern.sbmax", 4095), 0);
+  InProcess([] {
+    socket* so = nullptr;
+    EXPECT_EQ(socreate(AF_UNIX, &so, SOCK_STREAM, 0), ENOBUFS);
   });
 }
 
@@ -222,6 +250,20 @@ TEST_F(UnixOrderTest, StreamTakesWhatFitsAndSeqpacketAllOrNothing) {
   });
 }
 
+TEST_F(UnixOrderTest, ControlAloneNeedsAPeerAsWell) {
+  InProcess([this] {
+    for (const int type : {SOCK_STREAM, SOCK_SEQPACKET}) {
+      socket* so = CreateLocal(type);
+      const int fd = NewFd(so);
+      EXPECT_EQ(SendFds(so, "", {fd}), ENOTCONN);
+      EXPECT_EQ(local().unp_rights, 0);
+      EXPECT_EQ(soshutdown(so, SHUT_WR), 0) << "which needs none";
+      EXPECT_EQ(Write(so, "x"), EPIPE);
+      CloseFd(fd);
+    }
+  });
+}
+
 TEST_F(UnixOrderTest, EmptySeqpacketRecordIsSwallowedUnlessItEndsARecord) {
   InProcess([] {
     const auto [a, b] = CreateLocalPair(SOCK_SEQPACKET);
@@ -316,6 +358,22 @@ TEST_F(UnixOrderTest, ListenersIdsAreThoseOfTheBind) {
   });
 }
 
+TEST_F(UnixOrderTest, ConnectorsIdsAreThoseOfTheConnect) {
+  InProcess([] {
+    socket* head = CreateLocalListener("/tmp/server");
+    socket* client = CreateLocal(SOCK_STREAM);
+    curproc()->p_ucred.cr_gid = 77;  // since it made the socket
+    ASSERT_EQ(ConnectTo(client, "/tmp/server"), 0);
+    curproc()->p_ucred.cr_gid = 0;
+    socket* server = AcceptWaiting(head);
+    mbuf* raw = nullptr;
+    ASSERT_EQ(sogetopt(server, SOL_SOCKET, SO_PEERCRED, &raw), 0);
+    const MbufPtr m(raw);
+    EXPECT_EQ(mtod<::ucred>(m.get())->gid, 77u);
+    for (socket* so : {head, client, server}) soclose(so);
+  });
+}
+
 TEST_F(UnixOrderTest, NobodyIsAtTheOtherEndOfTheUnconnectedAndOfDatagrams) {
   InProcess([] {
     socket* so = CreateLocal(SOCK_STREAM);
@@ -347,6 +405,21 @@ TEST_F(UnixOrderTest, EndsOfAPairAreNameless) {
       EXPECT_EQ(mtod<sockaddr>(nam.get())->sa_family, AF_UNIX);
       CloseLocalPair(pair);
     }
+  });
+}
+
+TEST_F(UnixOrderTest, StatOfWhoHasNoMirrorTellsOfItsOwnBufferAlone) {
+  InProcess([] {
+    const auto pair = CreateLocalPair(SOCK_DGRAM);
+    EXPECT_EQ(Write(pair.first, "12345"), 0);
+    struct stat sb = {};
+    EXPECT_EQ(pair.first->so_proto->pr_usrreqs->pru_sense(pair.first, &sb), 0);
+    EXPECT_EQ(sb.st_blksize, 2048);
+    CloseLocalPair(pair);
+    socket* alone = CreateLocal(SOCK_STREAM);
+    EXPECT_EQ(alone->so_proto->pr_usrreqs->pru_sense(alone, &sb), 0);
+    EXPECT_EQ(sb.st_blksize, 4096);
+    soclose(alone);
   });
 }
 
@@ -394,17 +467,6 @@ TEST_F(UnixOrderTest, ConnectorIsConnectedBeforeItsServer) {
     if ((record.args[1] & SS_ISCONNECTED) != 0) connected.push_back(record.object);
   }
   EXPECT_EQ(connected, (std::vector<uint64_t>{2, 3}));
-}
-
-TEST_F(UnixOrderTest, StatOfADatagramSocketTellsOfItsOwnBufferAlone) {
-  InProcess([] {
-    const auto pair = CreateLocalPair(SOCK_DGRAM);
-    EXPECT_EQ(Write(pair.first, "12345"), 0);
-    struct stat sb = {};
-    EXPECT_EQ(pair.first->so_proto->pr_usrreqs->pru_sense(pair.first, &sb), 0);
-    EXPECT_EQ(sb.st_blksize, 2048);
-    CloseLocalPair(pair);
-  });
 }
 
 TEST_F(UnixOrderTest, SocketThatWasNeverConnectedEndsAsDisconnected) {

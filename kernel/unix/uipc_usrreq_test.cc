@@ -56,17 +56,6 @@ TEST_F(UnixTest, BuffersHaveTheSizesOfTheirType) {
   });
 }
 
-TEST_F(UnixTest, SizesAreTunableUpToSbmax) {
-  ASSERT_EQ(host().sysctls.Set("net.unix.stream.recvspace", 32768), 0);
-  EXPECT_EQ(host().sysctls.Set("net.unix.stream.recvspace", 0), EINVAL);
-  EXPECT_EQ(host().sysctls.Set("net.unix.dgram.sendspace", 262145), EINVAL);
-  InProcess([] {
-    socket* so = CreateLocal(SOCK_STREAM);
-    EXPECT_EQ(so->so_rcv.sb_hiwat, 32768u);
-    soclose(so);
-  });
-}
-
 TEST_F(UnixTest, NoControlBlockNoSocket) {
   InProcess([this] {
     Fail({{.site = Site::kPoolGet}});

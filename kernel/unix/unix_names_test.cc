@@ -35,6 +35,8 @@ TEST_F(NamesTest, TreeStartsWithTheUsualDirectories) {
       EXPECT_EQ(Node(path)->v_type, VnodeType::kDirectory) << path;
     }
     EXPECT_EQ(Node("/.."), Node("/"));
+    EXPECT_EQ(Node("/tmp/."), Node("/tmp"));
+    EXPECT_EQ(Node("/var/run/"), Node("/var/run"));
     EXPECT_EQ(Node("/var/run/../../tmp"), Node("/tmp"));
   });
 }
@@ -245,6 +247,11 @@ TEST_F(NamesTest, RenameMovesAndReplaces) {
     EXPECT_EQ(names().Rename("/d", "/d/below"), EINVAL);
     EXPECT_EQ(names().Rename("/d", "/tmp"), ENOTEMPTY);
     EXPECT_EQ(names().Rename("/d", "/tmp/."), EINVAL);
+    EXPECT_EQ(names().Rename("/.", "/tmp/root"), EINVAL);
+    ASSERT_EQ(names().Mkdir("/d/sub", 0755), 0);
+    EXPECT_EQ(names().Rename("/d", "/d/sub/below"), EINVAL) << "it would be cut off from the tree";
+    EXPECT_EQ(names().Rename("/tmp/b", "/d/sub/b"), 0) << "a file may go anywhere";
+    EXPECT_EQ(names().Rename("/d/sub/b", "/tmp/b"), 0);
     EXPECT_EQ(names().Rename("/d", "/tmp/d"), 0);
     EXPECT_EQ(Node("/tmp/d/.."), Node("/tmp"));
   });
@@ -259,6 +266,64 @@ TEST_F(NamesTest, RenameSparesADirectoryThatSomebodyIsIn) {
     ASSERT_EQ(names().Chdir("/"), 0);
     EXPECT_EQ(names().Rename("/tmp/other", "/tmp/mine"), 0);
   });
+}
+
+TEST_F(NamesTest, DirectoryThatIsSomebodysRootStays) {
+  InProcess([this] {
+    ASSERT_EQ(names().Mkdir("/jail", 0755), 0);
+    Spawn("jailed", [this] {
+      ASSERT_EQ(names().Chroot("/jail"), 0);
+      Pause(kSecond);
+    });
+    Pause(kTickNs);
+    EXPECT_EQ(names().Rmdir("/jail"), EBUSY);
+    Pause(2 * kSecond);
+    EXPECT_EQ(names().Rmdir("/jail"), 0);
+  });
+}
+
+// What the way to a name says, each operation passes on.
+TEST_F(NamesTest, EveryOperationNeedsItsWayThroughTheTree) {
+  InProcess([this] {
+    ASSERT_EQ(names().Creat("/tmp/file", 0644), 0);
+    for (const auto& [path, error] : {std::pair{"/none/x", ENOENT}, {"/tmp/file/x", ENOTDIR}}) {
+      EXPECT_EQ(names().Mkdir(path, 0755), error);
+      EXPECT_EQ(names().Creat(path, 0644), error);
+      EXPECT_EQ(names().Symlink("x", path), error);
+      EXPECT_EQ(names().Unlink(path), error);
+      EXPECT_EQ(names().Rmdir(path), error);
+      EXPECT_EQ(names().Rename(path, "/tmp/new"), error);
+      EXPECT_EQ(names().Rename("/tmp/file", path), error);
+      EXPECT_EQ(names().Chmod(path, 0644), error);
+      EXPECT_EQ(names().Chown(path, 1, 1), error);
+      EXPECT_EQ(names().Chdir(path), error);
+      EXPECT_EQ(names().Chroot(path), error);
+      EXPECT_EQ(names().SetReadOnly(path, true), error);
+    }
+    EXPECT_EQ(names().Chroot("/tmp/file"), ENOTDIR);
+  });
+}
+
+TEST_F(NamesTest, EveryChangeNeedsPermissionToWriteTheDirectory) {
+  InProcess([this] {
+    ASSERT_EQ(names().Mkdir("/d", 0755), 0);
+    ASSERT_EQ(names().Mkdir("/d/empty", 0755), 0);
+    ASSERT_EQ(names().Mkdir("/secret", 0700), 0);
+    ASSERT_EQ(names().SetReadOnly("/d/empty", true), 0);
+    EXPECT_EQ(names().Chown("/d/empty/.", 1, 1), EROFS);
+    ASSERT_EQ(names().SetReadOnly("/d/empty", false), 0);
+  });
+  InProcess(
+      [this] {
+        ASSERT_EQ(names().Creat("/tmp/mine", 0600), 0);
+        EXPECT_EQ(names().Unlink("/d/empty"), EACCES);
+        EXPECT_EQ(names().Rmdir("/d/empty"), EACCES);
+        EXPECT_EQ(names().Rename("/d/empty", "/tmp/taken"), EACCES);
+        EXPECT_EQ(names().Rename("/tmp/mine", "/d/mine"), EACCES);
+        EXPECT_EQ(names().Chdir("/secret"), EACCES);
+      },
+      kUser);
+  InProcess([this] { EXPECT_EQ(names().Chmod("/tmp/mine", 0644), 0) << "the superuser may"; });
 }
 
 TEST_F(NamesTest, ModeIsItsOwnersToChange) {
