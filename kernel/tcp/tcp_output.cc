@@ -149,11 +149,15 @@ uint32_t SpaceToOffer(const socket* so) {
 bool WindowUpdatePays(const tcpcb* tp, const socket* so, const Outgoing& out) {
   if (out.space == 0 || !TCPS_HAVERCVDSYN(tp->t_state)) return false;
   const int64_t largest = int64_t{TCP_MAXWIN} << tp->rcv_scale;
-  const int64_t adv = std::min<int64_t>(out.space, largest) - (tp->rcv_adv - tp->rcv_nxt);
+  const int64_t open = tp->rcv_adv - tp->rcv_nxt;  // as the peer knows it
+  const int64_t adv = std::min<int64_t>(out.space, largest) - open;
   const auto hiwat = static_cast<int64_t>(so->so_rcv.sb_hiwat);
   const int64_t mss = tp->t_maxseg;
   if (tunables(tp).winupdate_freebsd == 0) return adv >= 2 * mss || 2 * adv >= hiwat;
-  if (tcp_timer_isarmed(tp, TCPT_DELACK) || TCPS_HAVERCVDFIN(tp->t_state)) return false;
+  // A delayed ACK holds nothing back: there, TF_DELACK stands only until the segment is done with
+  // and the timer has been armed.
+  if (TCPS_HAVERCVDFIN(tp->t_state)) return false;
+  if ((open + adv) >> tp->rcv_scale <= open >> tp->rcv_scale) return false;  // the field stays
   return (adv >= 2 * mss &&
           (adv >= hiwat / 4 || out.space <= hiwat / 8 || hiwat <= 8 * mss || adv >= largest)) ||
          2 * adv >= hiwat;

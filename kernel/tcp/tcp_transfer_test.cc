@@ -241,6 +241,36 @@ TEST_F(Transfer, UpdatesTheWindowWhenTheReaderReads) {
   Expect(". 1:1(0) ack 17521 win 2920");
 }
 
+// An odd number of segments fills most of the window in one instant; then the reader reads. Nobody
+// waits for the delayed ACK.
+TEST_F(Transfer, UpdatesTheWindowWhileAnAckIsDelayed) {
+  Sysctl("net.inet.tcp.knob.winupdate_freebsd", 1);
+  Establish();
+  for (uint32_t at = 1; at < 16061; at += 1460) {
+    Send(". " + std::to_string(at) + ":" + std::to_string(at + 1460) + "(1460) ack 1");
+  }
+  EXPECT_EQ(Skip(), 5);
+  EXPECT_EQ(Read(), 16060);
+  Expect(". 1:1(0) ack 16061 win 17520");
+}
+
+// What scaling leaves of the window is what the peer would read: where that stays the other system
+// is silent.
+TEST_F(Transfer, UpdatesThatScalingHidesAreNotSent) {
+  Sysctl("net.inet.tcp.knob.winupdate_freebsd", 1);
+  Sysctl("kern.sbmax", int64_t{65535} << 14);
+  Establish(",nop,wscale 0");
+  ASSERT_EQ(tp()->rcv_scale, 14);
+  for (uint32_t at = 1; at < 17521; at += 1460) {
+    Send(". " + std::to_string(at) + ":" + std::to_string(at + 1460) + "(1460) ack 1");
+  }
+  Skip();
+  EXPECT_EQ(Read(16060), 16060);
+  ExpectNothing();
+  EXPECT_EQ(Read(1460), 1460);
+  Expect(". 1:1(0) ack 17521 win 1");
+}
+
 // The other system is silent once the peer has closed.
 TEST_F(Transfer, UpdatesTheWindowAfterThePeersFin) {
   Establish();

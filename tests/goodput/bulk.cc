@@ -18,10 +18,6 @@ namespace {
 
 constexpr uint16_t kPort = 5001;
 constexpr size_t kWrite = 32768;
-// Far above what any case needs, but segments arrive one after the other: where a whole window
-// arrives in one instant, before its reader can run, a freebsd host may wait for its delayed ACK
-// with the update of its window.
-constexpr uint64_t kRate = 10'000'000'000;
 constexpr int64_t kBufferLargest = 4 << 20;
 
 void SetBuffer(int fd, int name, int64_t bytes) {
@@ -79,7 +75,7 @@ BulkResult Transfer(const BulkCase& bulk) {
   Host& client = sim.AddHost("client");
   Link& link = sim.Connect(client, server,
                            {.latency = absl::Microseconds(bulk.round_trip_ms * 500),
-                            .rate_bps = kRate,
+                            .rate_bps = bulk.rate_bps,
                             .queue_len = 4096});
   LinkOptions lossy = link.options(0);
   lossy.loss = static_cast<Chance>(bulk.loss_ppm * static_cast<int64_t>(kAlways / 1000) / 1000);

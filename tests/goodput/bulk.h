@@ -21,6 +21,9 @@ struct BulkCase {
   int64_t round_trip_ms = 0;
   int64_t loss_ppm = 0;  // of data; ACKs are not lost
   int64_t buffer = 0;    // SO_SNDBUF and SO_RCVBUF
+  // Far above what any case needs, but segments arrive one after the other, and their reader runs
+  // in between. 0: no limit, a whole window arrives in one instant.
+  uint64_t rate_bps = 10'000'000'000;
 
   // "freebsd cubic 50 1000 65536"
   std::string Name() const;

@@ -69,6 +69,21 @@ INSTANTIATE_TEST_SUITE_P(Cases, Bulk, testing::ValuesIn(Grid()), [](const auto& 
   return name;
 });
 
+// Without a rate a window arrives before its reader can run. freebsd hosts tell of what is read in
+// quarters of the buffer, so that an eighth of it may lie idle.
+TEST(Rateless, LinksCarryAWindowEachRoundTrip) {
+  for (const bool freebsd : {false, true}) {
+    for (const int64_t buffer : {16384, 65536, 1 << 20}) {
+      const BulkCase bulk = {
+          .freebsd = freebsd, .round_trip_ms = 10, .buffer = buffer, .rate_bps = 0};
+      const auto expected = static_cast<double>(buffer * 1000 / bulk.round_trip_ms);
+      const double reached = static_cast<double>(Transfer(bulk).bytes_per_s) / expected;
+      EXPECT_GE(reached, freebsd ? 0.875 : 0.975) << bulk.Name();
+      EXPECT_LE(reached, 1.1) << bulk.Name() << ": the buffer is rounded to segments";
+    }
+  }
+}
+
 // The model of this test against what is in print.
 TEST(Model, AgreesWithMathis) {
   for (const double p : {1e-2, 1e-3}) {
