@@ -66,7 +66,7 @@ TEST_F(Epoll, EachWrongCallHasItsErrno) {
     EXPECT_THAT(Add(ep, ep, EPOLLIN), FailsWith(EINVAL));
     EXPECT_THAT(uapi::epoll_ctl(ep, EPOLL_CTL_ADD, a, nullptr), FailsWith(EFAULT));
     EXPECT_THAT(Control(ep, 9, a, EPOLLIN, 0), FailsWith(EINVAL));
-    EXPECT_THAT(Add(ep, a, EPOLLIN | EPOLLEXCLUSIVE), FailsWith(EINVAL));
+    EXPECT_THAT(Add(ep, a, EPOLLIN | EPOLLMSG), FailsWith(EINVAL)) << "no such event";
     EXPECT_THAT(Control(ep, EPOLL_CTL_MOD, a, EPOLLIN, 0), FailsWith(ENOENT));
     EXPECT_THAT(uapi::epoll_ctl(ep, EPOLL_CTL_DEL, a, nullptr), FailsWith(ENOENT));
     EXPECT_THAT(Add(ep, a, EPOLLIN), Works());
@@ -216,6 +216,53 @@ TEST_F(Epoll, PipesAndConsolesAreWatchedToo) {
     EXPECT_THAT(uapi::close(fds[1]), Works());
     EXPECT_THAT(Add(ep, 1, EPOLLOUT, 3), Works());
     EXPECT_EQ(Told(ep), "3:w ");
+  });
+}
+
+// Three processes wait for one connection after the other, as the workers of a server do.
+TEST_F(Epoll, OfExclusiveOnesOneIsWoken) {
+  sockaddr_in name;
+  int woken = 0;
+  server_.Spawn("prog", [&] {
+    const int listener = LoopbackSocket(SOCK_STREAM, &name);
+    EXPECT_THAT(uapi::listen(listener, 3), Works());
+    for (int i = 0; i < 3; ++i) {
+      uapi::spawn("worker", [&woken, listener] {
+        const int ep = uapi::epoll_create1(0);
+        EXPECT_THAT(Add(ep, listener, EPOLLIN | EPOLLEXCLUSIVE), Works());
+        epoll_event event;
+        EXPECT_THAT(uapi::epoll_wait(ep, &event, 1, -1), Eq(1));
+        ++woken;
+        uapi::usleep(20'000);  // the connection is there for all to see
+        EXPECT_THAT(uapi::accept(listener, nullptr, nullptr), Works());
+        return 0;
+      });
+    }
+    for (int i = 1; i <= 3; ++i) {
+      uapi::usleep(100'000);
+      EXPECT_EQ(woken, i - 1);
+      const int fd = uapi::socket(AF_INET, SOCK_STREAM, 0);
+      EXPECT_THAT(uapi::connect(fd, AsSockaddr(name), sizeof name), Works());
+    }
+    for (int i = 0; i < 3; ++i) EXPECT_THAT(uapi::wait(nullptr), Works());
+  });
+  Run();
+  EXPECT_EQ(woken, 3);
+}
+
+// Nobody sleeps: all are told, as in life, and so is who does not insist on being alone.
+TEST_F(Epoll, ExclusiveOnesThatDoNotSleepAreAllTold) {
+  InProcess([](int ep, int a, int b) {
+    const int second = uapi::epoll_create1(0), usual = uapi::epoll_create1(0);
+    EXPECT_THAT(Add(ep, b, EPOLLIN | EPOLLEXCLUSIVE, 1), Works());
+    EXPECT_THAT(Add(second, b, EPOLLIN | EPOLLEXCLUSIVE | EPOLLET | EPOLLWAKEUP, 2), Works());
+    EXPECT_THAT(Add(usual, b, EPOLLIN, 3), Works());
+    EXPECT_THAT(uapi::write(a, "x", 1), Eq(1));
+    EXPECT_EQ(Told(ep) + Told(second) + Told(usual), "1:r 2:r 3:r ");
+    EXPECT_EQ(Told(ep) + Told(second), "1:r ");
+    EXPECT_THAT(uapi::epoll_ctl(ep, EPOLL_CTL_DEL, b, nullptr), Works());
+    EXPECT_THAT(uapi::close(second), Works());
+    EXPECT_EQ(Told(ep) + Told(usual), "3:r ");
   });
 }
 

@@ -13,8 +13,6 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
-
 #include "kernel/sched/kqueue.h"
 #include "kernel/sched/selinfo.h"
 #include "uapi/syscall.h"
@@ -26,7 +24,12 @@ namespace {
 
 constexpr uint32_t kPollEvents = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDNORM | EPOLLRDBAND |
                                  EPOLLWRNORM | EPOLLWRBAND | EPOLLERR | EPOLLHUP;
-constexpr uint32_t kKnownEvents = kPollEvents | EPOLLRDHUP | EPOLLET | EPOLLONESHOT;
+// EPOLLWAKEUP keeps a host awake that is about to be suspended; none ever is.
+constexpr uint32_t kKnownEvents =
+    kPollEvents | EPOLLRDHUP | EPOLLET | EPOLLONESHOT | EPOLLWAKEUP | EPOLLEXCLUSIVE;
+// What may stand beside EPOLLEXCLUSIVE.
+constexpr uint32_t kExclusiveEvents =
+    EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
 static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLPRI == POLLPRI);
 static_assert(EPOLLERR == POLLERR && EPOLLHUP == POLLHUP && EPOLLRDNORM == POLLRDNORM);
 
@@ -146,6 +149,20 @@ int sys_epoll_create(proc* p, int flags, int64_t* value) {
   return 0;
 }
 
+// A knote of the watch of `fp` as `fd`, or null.
+const knote* FindWatch(sockbed::kqueue* kq, file* fp, int fd) {
+  for (const short filter : kFilters) {
+    const knote* const kn = kqueue_find(kq, filter, fp, static_cast<uintptr_t>(fd));
+    if (kn != nullptr) return kn;
+  }
+  return nullptr;
+}
+
+// As epoll_ctl(2) has it: such a watch is added, never changed, and not of an epoll.
+bool MayBeExclusive(int op, const file* fp, uint32_t events) {
+  return op == EPOLL_CTL_ADD && fp->f_type != FileType::kEpoll && (events & ~kExclusiveEvents) == 0;
+}
+
 // Removes the watch of `fp` as `fd`; whether there was one.
 bool DropWatch(sockbed::kqueue* kq, file* fp, int fd) {
   bool found = false;
@@ -180,6 +197,11 @@ int AddWatch(sockbed::kqueue* kq, file* fp, int fd, const epoll_event& event) {
       return error;
     }
     watched = true;
+    // READ alone is for the end of the file, which everybody hears of.
+    const uint32_t own = filter == EVFILT_WRITE ? EPOLLOUT : EPOLLIN;
+    if ((event.events & EPOLLEXCLUSIVE) != 0 && (event.events & own) != 0) {
+      knote_exclusive(kqueue_find(kq, filter, fp, static_cast<uintptr_t>(fd)));
+    }
   }
   return watched ? 0 : EPERM;
 }
@@ -195,11 +217,14 @@ int sys_epoll_ctl(proc* p, int epfd, int op, int fd, const epoll_event* event) {
   if (op == EPOLL_CTL_DEL) return DropWatch(kq, fp, fd) ? 0 : ENOENT;
   if (op != EPOLL_CTL_ADD && op != EPOLL_CTL_MOD) return EINVAL;
   if ((event->events & ~kKnownEvents) != 0) return EINVAL;
-  const auto ident = static_cast<uintptr_t>(fd);
-  const bool exists = std::ranges::any_of(
-      kFilters, [&](short filter) { return kqueue_find(kq, filter, fp, ident) != nullptr; });
-  if (op == EPOLL_CTL_ADD && exists) return EEXIST;
-  if (op == EPOLL_CTL_MOD && !DropWatch(kq, fp, fd)) return ENOENT;
+  if ((event->events & EPOLLEXCLUSIVE) != 0 && !MayBeExclusive(op, fp, event->events)) {
+    return EINVAL;
+  }
+  const knote* const watch = FindWatch(kq, fp, fd);
+  if (op == EPOLL_CTL_ADD) return watch != nullptr ? EEXIST : AddWatch(kq, fp, fd, *event);
+  if (watch == nullptr) return ENOENT;
+  if ((Wanted(watch) & EPOLLEXCLUSIVE) != 0) return EINVAL;
+  DropWatch(kq, fp, fd);
   return AddWatch(kq, fp, fd, *event);
 }
 

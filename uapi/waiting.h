@@ -57,10 +57,11 @@ int kevent(int kq, const struct kevent* changes, int nchanges, struct kevent* ev
 // EPOLL_CLOEXEC. It is inherited by spawn. Errors: EMFILE, ENFILE, EINVAL (flags; a size below 1).
 int epoll_create(int size);
 int epoll_create1(int flags);
-// EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EPOLLET, EPOLLONESHOT. A watch stays until it is deleted
-// or the last descriptor of its file is closed. Errors: EBADF, EINVAL (no epoll; itself; op;
-// EPOLLEXCLUSIVE and other unknown events), EEXIST, ENOENT, EPERM (the file cannot be watched),
-// ELOOP, ENOMEM, EFAULT.
+// EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE (of several epolls
+// that watch a file so, one that somebody sleeps on is told, the first to have come first). A watch
+// stays until it is deleted or the last descriptor of its file is closed. Errors: EBADF, EINVAL (no
+// epoll; itself; op; unknown events; what EPOLLEXCLUSIVE does not go with), EEXIST, ENOENT, EPERM
+// (the file cannot be watched), ELOOP, ENOMEM, EFAULT.
 int epoll_ctl(int epfd, int op, int fd, epoll_event* event);
 // A negative limit is none. [sleeps] "epoll". An event is what poll(2) would tell of the file, and
 // EPOLLRDHUP of a socket whose peer sends no more.

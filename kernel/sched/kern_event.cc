@@ -225,9 +225,27 @@ constexpr filterops kSeltrue = {.f_detach = knote_detach, .f_event = seltrue};
 
 void knote_tell(klist* list, long hint) {
   for (knote* kn = list->kl_first; kn != nullptr; kn = kn->kn_selnext) {
-    if (kn->kn_fop->f_event(kn, hint)) knote_activate(kn);
+    if (!kn->kn_fop->f_event(kn, hint)) continue;
+    const bool exclusive = knote_is_exclusive(kn) && is_slept_on(kn->kn_kq);
+    knote_activate(kn);
+    if (exclusive && !is_slept_on(kn->kn_kq)) return;  // it has ended a sleep: the rest is spared
   }
 }
+
+void knote_exclusive(knote* kn) {
+  KASSERT(kn->kn_list != nullptr && !knote_is_exclusive(kn));
+  kn->kn_status |= KN_EXCLUSIVE;
+  klist* const list = kn->kn_list;
+  klist_remove(kn);
+  kn->kn_list = list;
+  knote* last = list->kl_first;
+  while (last != nullptr && last->kn_selnext != nullptr) last = last->kn_selnext;
+  kn->kn_selprev = last;
+  kn->kn_selnext = nullptr;
+  (last != nullptr ? last->kn_selnext : list->kl_first) = kn;
+}
+
+bool knote_is_exclusive(const knote* kn) { return (kn->kn_status & KN_EXCLUSIVE) != 0; }
 
 void klist_insert(klist* list, knote* kn) {
   KASSERT(kn->kn_list == nullptr);

@@ -40,6 +40,12 @@ bool filter_isfd(short filter);
 // The knote of `kq` that watches `fp` as `fd`, or null.
 knote* kqueue_find(kqueue* kq, short filter, file* fp, uintptr_t fd);
 
+// From now on `kn` hears only of what no other such knote of the same object has woken somebody
+// for: they stand behind all others, first come first, and are asked until one of them ends a sleep
+// of its kqueue. EPOLLEXCLUSIVE. REQUIRES: it watches a file.
+void knote_exclusive(knote* kn);
+bool knote_is_exclusive(const knote* kn);
+
 // What is made of a knote that fires.
 enum class KnoteVerdict : uint8_t {
   kTold,     // counts as one event

@@ -167,6 +167,50 @@ void EpollModes(Notes& notes, Kind kind) {
   NoteEpoll(notes, "peer gone", ep);
 }
 
+void EpollExclusiveErrors(Notes& notes) {
+  const int ep = epoll_create1(0), inner = epoll_create1(0);
+  int ends[2];
+  if (pipe(ends) != 0) return;
+  epoll_event event{};
+  event.events = EPOLLEXCLUSIVE | EPOLLIN;
+  notes.Call("an epoll", epoll_ctl(ep, EPOLL_CTL_ADD, inner, &event));
+  notes.Call("change of none", epoll_ctl(ep, EPOLL_CTL_MOD, ends[0], &event));
+  for (const uint32_t more : {EPOLLONESHOT, EPOLLRDHUP, EPOLLPRI, EPOLLRDNORM}) {
+    event.events = EPOLLEXCLUSIVE | more;
+    notes.Call("with another", epoll_ctl(ep, EPOLL_CTL_ADD, ends[0], &event));
+  }
+  event.events = EPOLLEXCLUSIVE | EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLET;
+  notes.Call("with all", epoll_ctl(ep, EPOLL_CTL_ADD, ends[0], &event));
+  notes.Call("change to it", epoll_ctl(ep, EPOLL_CTL_MOD, ends[0], &event));
+  event.events = EPOLLIN;
+  notes.Call("change of it", epoll_ctl(ep, EPOLL_CTL_MOD, ends[0], &event));
+  notes.Call("add again", epoll_ctl(ep, EPOLL_CTL_ADD, ends[0], &event));
+  notes.Call("delete", epoll_ctl(ep, EPOLL_CTL_DEL, ends[0], nullptr));
+  event.events = EPOLLIN | EPOLLWAKEUP;
+  notes.Call("wakeup", epoll_ctl(ep, EPOLL_CTL_ADD, ends[0], &event));
+}
+
+// How many of three epolls wake up for one message, two of which want to be alone.
+void EpollExclusive(Notes& notes, Kind kind) {
+  const Pair pair = MakePair(kind);
+  int told[3];
+  std::vector<std::thread> sleepers;
+  for (int i = 0; i < 3; ++i) {
+    sleepers.emplace_back([&pair, &told, i] {
+      const int ep = epoll_create1(0);
+      epoll_event event{};
+      event.events = EPOLLIN | (i < 2 ? uint32_t{EPOLLEXCLUSIVE} : 0);
+      epoll_ctl(ep, EPOLL_CTL_ADD, pair.b, &event);
+      told[i] = epoll_wait(ep, &event, 1, 200);
+    });
+  }
+  usleep(60'000);
+  write(pair.a, "x", 1);
+  for (std::thread& sleeper : sleepers) sleeper.join();
+  notes.Value("exclusive ones", told[0] + told[1]);
+  notes.Value("another one", told[2]);
+}
+
 // A wait that another thread ends, by `act`.
 void WokenBy(Notes& notes, Kind kind, const char* label, void (*act)(const Pair&)) {
   const Pair pair = MakePair(kind);
@@ -340,7 +384,9 @@ void AddWaitingCases(std::vector<Case>* cases) {
   cases->push_back({"Wait.Polling", Polling});
   cases->push_back({"Wait.Selecting", Selecting});
   cases->push_back({"Wait.EpollErrors", EpollErrors});
+  cases->push_back({"Wait.EpollExclusiveErrors", EpollExclusiveErrors});
   ForEachKind(cases, "Wait.EpollModes", All, EpollModes);
+  ForEachKind(cases, "Wait.EpollExclusive", All, EpollExclusive);
   ForEachKind(cases, "Wait.Readers", All, ReadersWoken);
   ForEachKind(cases, "Wait.Pollers", All, PollersWoken);
   ForEachKind(
