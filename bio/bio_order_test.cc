@@ -1,5 +1,7 @@
 // Which system calls each routine makes, and in what order: it shows in traces, so it is part of
 // what is promised. Both ways; where the two differ the test says why.
+#include <sys/time.h>
+
 #include <sstream>
 
 #include "bio/both_ways.h"
@@ -15,7 +17,7 @@ class CallKeeper : public TraceSink {
 
   void Consume(std::span<const Record> records) override {
     for (const Record& record : records) {
-      if (record.room != Room::kUapi) continue;
+      if (record.room != Room::kUapi || record.type == kTimeTold) continue;
       if (record.type >= static_cast<uint8_t>(uapi::UapiRecord::kReturn)) continue;
       const std::string line = trace_.Format(record);
       const size_t call = line.find_first_not_of(' ', line.find("CALL") + 4);
@@ -40,6 +42,8 @@ class CallKeeper : public TraceSink {
     }
     kept += (kept.empty() ? "" : ", ") + call;
   }
+
+  static constexpr auto kTimeTold = static_cast<uint8_t>(uapi::Sys::kGetitimer);  // in loops
 
   const Trace& trace_;
 };
@@ -199,6 +203,45 @@ TEST_P(BioOrder, OfADatagramReadUnderATimer) {
             "getsockopt SO_RCVTIMEO, gettimeofday, recvfrom, setsockopt SO_RCVTIMEO 0, "
             "getsockopt SO_RCVTIMEO, gettimeofday, setsockopt SO_RCVTIMEO 0, recvfrom, "
             "setsockopt SO_RCVTIMEO 0, close");
+}
+
+// The descriptor that accept is about to return, and who closes it before anything else is done.
+constexpr int kAccepted = 5;
+void CloseAccepted(int) {
+  const int error = errno;
+  uapi::close(kAccepted);
+  errno = error;
+}
+
+// A signal comes between accept and the ioctl, and its handler closes the new socket: what cannot
+// be set is closed (again). The timer counts what calls are charged; `early` calls more than the
+// last but few before it is due, and it hits accept.
+TEST_P(BioOrder, OfAnAcceptedSocketThatCannotBeSet) {
+  const std::string calls = CallsOf([&] {
+    struct sigaction act {};
+    act.sa_handler = CloseAccepted;
+    EXPECT_THAT(uapi::sigaction(SIGVTALRM, &act, nullptr), Works());
+    const int listener = Stream();
+    EXPECT_EQ(bios().listen(listener, Loopback(80).get(), 0), 1);
+    int accepted = 0;
+    for (int early = 0; early < 20 && accepted != -1; ++early) {
+      const int fd = Stream();
+      EXPECT_EQ(bios().connect(fd, Loopback(80).get(), 0), 1);
+      EXPECT_EQ(fd + 1, kAccepted);
+      itimerval left{{}, {0, 10'000}};
+      EXPECT_THAT(uapi::setitimer(ITIMER_VIRTUAL, &left, nullptr), Works());
+      while (left.it_value.tv_usec > 2) uapi::getitimer(ITIMER_VIRTUAL, &left);
+      for (int i = 0; i < early; ++i) (void)uapi::getpid();
+      ERR_clear_error();
+      accepted = bios().accept_ex(listener, nullptr, 0);
+      left = {};
+      EXPECT_THAT(uapi::setitimer(ITIMER_VIRTUAL, &left, nullptr), Works());
+      for (const int each : {accepted, fd}) bios().closesocket(each);
+    }
+    EXPECT_EQ(TakeErrors(), (Errors{{ERR_LIB_SYS, EBADF, "calling ioctlsocket()"}}));
+    bios().closesocket(listener);
+  });
+  EXPECT_THAT(calls, testing::HasSubstr("accept, close, ioctl FIONBIO 0, close, setitimer"));
 }
 
 SOCKBED_BOTH_WAYS(BioOrder);

@@ -123,7 +123,9 @@ inline constexpr Bios kOpenssls = {"Openssls",
 
 class BothWays : public TwoHosts, public testing::WithParamInterface<const Bios*> {
  protected:
-  BothWays() { EXPECT_EQ(posix_check(), ""); }
+  explicit BothWays(const Machine::Options& options = {.seed = 7}) : TwoHosts(options) {
+    EXPECT_EQ(posix_check(), "");
+  }
 
   const Bios& bios() const { return *GetParam(); }
 
