@@ -175,6 +175,12 @@ TEST_F(ChainCopyTest, CopybackOfMoreThanACluster) {
   m_check(m.get());
 }
 
+TEST_F(ChainCopyTest, CopybackToBeforeTheChainPanics) {
+  MbufPtr m = Chain({10});
+  EXPECT_DEATH((void)m_copyback(m.get(), -1, 1, "x", M_DONTWAIT), "m_copyback: negative");
+  EXPECT_DEATH((void)m_copyback(m.get(), 0, -1, "x", M_DONTWAIT), "m_copyback: negative");
+}
+
 TEST_F(ChainCopyTest, CopybackOnNothingIsZero) {
   EXPECT_EQ(m_copyback(nullptr, 0, 10, "0123456789", M_DONTWAIT), 0);
 }
@@ -195,6 +201,9 @@ TEST_F(ChainCopyTest, DevgetLeavesRoomForALinkHeaderAsLongAsAllFits) {
   EXPECT_EQ(m_leadingspace(m_devget(data.data(), 128, 0).get()), max_linkhdr);
   EXPECT_EQ(m_leadingspace(m_devget(data.data(), 129, 0).get()), 0);
   EXPECT_EQ(m_leadingspace(m_devget(data.data(), 126, 2).get()), max_linkhdr + 2);
+  MbufPtr two = m_devget(Bytes(200).data(), 200, 0);
+  EXPECT_EQ(Lengths(two), (Lens{144, 56}));
+  EXPECT_EQ(m_leadingspace(two->m_next), 0) << "only the first has a header in front";
 }
 
 TEST_F(ChainCopyTest, DevgetWipesWhatItCouldNotFinish) {
@@ -218,6 +227,7 @@ TEST_F(ChainCopyTest, DevgetTakesClustersWhereTheyPay) {
 TEST_F(ChainCopyTest, DevgetRefusesWhatHasNoPlace) {
   EXPECT_EQ(m_devget("", 0, MHLEN + 1), nullptr);
   EXPECT_EQ(m_devget("", 0, -1), nullptr);
+  EXPECT_EQ(m_devget("", -1, 0), nullptr);
   EXPECT_EQ(m_devget("", 0, 0)->m_pkthdr.len, 0);
 }
 

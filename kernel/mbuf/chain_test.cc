@@ -126,7 +126,8 @@ TEST_F(ChainTest, PrependToAPlainMbufStaysPlain) {
   m_check(m.get());
 }
 
-TEST_F(ChainTest, PrependBeyond144Panics) {
+TEST_F(ChainTest, PrependOfLessThanNothingOrBeyond144Panics) {
+  EXPECT_DEATH((void)m_prepend(Chain({10}), -1, M_DONTWAIT), "m_prepend: does not fit");
   EXPECT_DEATH((void)m_prepend(Chain({10}), 145, M_DONTWAIT), "m_prepend: does not fit");
 }
 
@@ -147,6 +148,14 @@ TEST_F(ChainTest, PullupFreesWhatItEmpties) {
   MbufPtr m = m_pullup(Chain({20, 10, 0, 10, 5}), 40);
   EXPECT_EQ(Lengths(m), (Lens{40, 5}));
   EXPECT_EQ(Content(m), Bytes(45));
+}
+
+TEST_F(ChainTest, PullupLeavesTheLeadingSpaceThatItDoesNotNeed) {
+  MbufPtr m = Chain({100, 100});
+  m_adj(m.get(), 24);
+  m = m_pullup(std::move(m), 100);
+  EXPECT_EQ(Lengths(m), (Lens{100, 76}));
+  EXPECT_EQ(m_leadingspace(m.get()), 24);
 }
 
 TEST_F(ChainTest, PullupMovesDataToTheFrontWhenThatMakesRoom) {
@@ -236,6 +245,7 @@ TEST_F(ChainTest, MakespaceMovesTheRestIntoTrailingSpace) {  // figure 13 b
   int off = -1;
   EXPECT_EQ(m_makespace(m.get(), 20, 8, &off), m.get());
   EXPECT_EQ(off, 20);
+  EXPECT_EQ(Lengths(m), (Lens{108}));
   EXPECT_EQ(Content(m).substr(28), Bytes(80, 20));
   EXPECT_EQ(m->m_pkthdr.len, 108);
   m_check(m.get());
@@ -283,6 +293,7 @@ TEST_F(ChainTest, MakespaceAtTheEndAndBeyond) {
   int off = -1;
   EXPECT_EQ(m_makespace(m.get(), 324, 8, &off), m->m_next->m_next);
   EXPECT_EQ(off, 0);
+  EXPECT_EQ(Lengths(m), (Lens{100, 224, 8})) << "nothing was left to move out";
   EXPECT_EQ(m_makespace(m.get(), 333, 8, &off), nullptr);
   EXPECT_EQ(m->m_pkthdr.len, 332);
   m_check(m.get());
@@ -324,6 +335,7 @@ TEST_F(ChainTest, InjectRefusesTheFrontTheBeyondAndTheLarge) {
   EXPECT_EQ(m_inject(m.get(), 0, 8, M_DONTWAIT), nullptr);
   EXPECT_EQ(m_inject(m.get(), 101, 8, M_DONTWAIT), nullptr);
   EXPECT_EQ(m_inject(m.get(), 50, 144, M_DONTWAIT), nullptr);
+  EXPECT_EQ(m_inject(m.get(), 50, -1, M_DONTWAIT), nullptr);
   EXPECT_EQ(Content(m), Bytes(100));
 }
 
@@ -361,7 +373,8 @@ TEST_F(ChainTest, DefragOfOneMbufCountsNothing) {
   EXPECT_EQ(stat().m_defrag_alloc, 0);
 }
 
-TEST_F(ChainTest, DefragPanicsBeyond65536) {
+TEST_F(ChainTest, DefragPanicsWithoutAHeaderAndBeyond65536) {
+  EXPECT_DEATH((void)m_defrag(Chain({10, 10}, false).get(), M_DONTWAIT), "no packet header");
   MbufPtr m = Chain({40'000, 40'000});
   EXPECT_DEATH((void)m_defrag(m.get(), M_DONTWAIT), "no cluster is that large");
 }
@@ -425,6 +438,10 @@ TEST_F(ChainTest, SplitAtABoundaryPutsAnEmptyHeaderInFront) {  // figure 8
   EXPECT_EQ(Lengths(tail), (Lens{0, 1460}));
   EXPECT_EQ(tail->m_pkthdr.len, 1460);
   m_check(tail.get());
+  m = Chain({1460, 40});
+  tail = m_split(m.get(), 1460, M_DONTWAIT);
+  EXPECT_EQ(Lengths(tail), (Lens{0, 40}));
+  EXPECT_FALSE(M_READONLY(m.get())) << "nothing of its cluster went to the tail";
 }
 
 TEST_F(ChainTest, SplitOfAPlainChainAtABoundaryReturnsTheNextMbuf) {

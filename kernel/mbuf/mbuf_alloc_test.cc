@@ -375,6 +375,16 @@ TEST_F(MbufAllocTest, DupCopiesTagsAndNumbersThePacketAnew) {
   EXPECT_DEATH((void)m_dup_pkthdr(to.get(), from.get(), M_DONTWAIT), "M_PKTHDR");
 }
 
+TEST_F(MbufAllocTest, DupKeepsTheTargetsStorageAndPlace) {
+  MbufPtr from = Chain({20});
+  MbufPtr to = m_get(M_DONTWAIT, MT_DATA);
+  MCLGET(to.get(), M_DONTWAIT);
+  to->m_data += 5;
+  ASSERT_EQ(m_dup_pkthdr(to.get(), from.get(), M_DONTWAIT), 0);
+  EXPECT_EQ(to->m_flags, M_EXT | M_EXTWR | M_PKTHDR);
+  EXPECT_EQ(to->m_data, to->m_ext.ext_buf + 5);
+}
+
 TEST_F(MbufAllocTest, DupOfAPacketUnderWayIsNotUnderWay) {
   MbufPtr from = Chain({20});
   from->m_pkthdr.ph_event.handler = [](Event*) {};
@@ -439,6 +449,7 @@ TEST_F(MbufAllocTest, AlignEndsTheDataAtTheEndOfTheArea) {
 TEST_F(MbufAllocTest, AlignPanicsWhenItCannot) {
   MbufPtr m = m_gethdr(M_DONTWAIT, MT_DATA);
   EXPECT_DEATH(m_align(m.get(), 145), "too long");
+  EXPECT_DEATH(m_align(m.get(), -1), "too long");
   m->m_data += 8;
   EXPECT_DEATH(m_align(m.get(), 8), "has moved");
   MbufPtr shared = m_clget(nullptr, M_DONTWAIT, 2048);

@@ -108,6 +108,9 @@ TEST_F(PulldownTest, TooMuchFreesTheChain) {
     EXPECT_EQ(m_pulldown(m, off, len, nullptr), nullptr);
     EXPECT_EQ(m, nullptr);
   }
+  MbufPtr large = Chain({40'000, 40'000});
+  EXPECT_EQ(m_pulldown(large, 0, 65537, nullptr), nullptr) << "no mbuf is that large";
+  EXPECT_EQ(large, nullptr);
   MbufPtr end = Chain({40, 60});
   EXPECT_NE(m_pulldown(end, 100, 0, nullptr), nullptr);
 }
@@ -189,6 +192,13 @@ TEST_F(MbufTagTest, CopyChainWithoutMemoryLeavesNone) {
   EXPECT_EQ(m_tag_first(to.get()), nullptr);
   EXPECT_EQ(to->m_pkthdr.ph_tagsset, 0);
   m_check(to.get());
+}
+
+TEST_F(MbufTagTest, WhoMayWaitIsNeverRefused) {
+  fault::Plan plan({{.site = Site::kPoolGet}});
+  Boot({.fault_plan = &plan});
+  EXPECT_EQ(m_tag_get(PACKET_TAG_SRCROUTE, 4, M_DONTWAIT), nullptr);
+  InProcess([] { m_tag_free(m_tag_get(PACKET_TAG_SRCROUTE, 4, M_WAIT)); });
 }
 
 TEST_F(MbufTagTest, TagsFollowTheHeader) {
