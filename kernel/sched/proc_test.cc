@@ -176,6 +176,8 @@ TEST_F(ProcTest, StopsAndContinuesAreToldOnceToWhoAsks) {
     EXPECT_EQ(proc_wait(-1, WUNTRACED | WCONTINUED | WNOHANG, &pid, &status), 0);
     EXPECT_EQ(pid, 0);  // told already
     psignal(child, SIGCONT);
+    EXPECT_EQ(proc_wait(-1, WUNTRACED | WNOHANG, &pid, &status), 0);
+    EXPECT_EQ(pid, 0);  // this was not asked about either
     EXPECT_EQ(proc_wait(-1, WUNTRACED | WCONTINUED, &pid, &status), 0);
     EXPECT_TRUE(WIFCONTINUED(status));
     EXPECT_EQ(proc_wait(-1, WCONTINUED | WNOHANG, &pid, &status), 0);

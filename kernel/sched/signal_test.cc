@@ -236,6 +236,17 @@ TEST_F(SignalTest, KillAndStopCannotBeCaughtIgnoredOrBlocked) {
   EXPECT_EQ(RecordsOf(SchedEvent::kExit).back().args[1], static_cast<uint64_t>(SIGKILL));
 }
 
+TEST_F(SignalTest, OtherActionsLeaveTheFlagsOfSigchldAlone) {
+  Spawn("p", [&] {
+    ASSERT_EQ(sigaction_set(curproc(), SIGCHLD, {.nocldstop = true, .nocldwait = true}), 0);
+    Ignore(curproc(), SIGUSR1);
+    const sigact act = sigaction_get(curproc(), SIGCHLD);
+    EXPECT_TRUE(act.nocldstop && act.nocldwait);
+    EXPECT_FALSE(sigaction_get(curproc(), SIGUSR1).nocldstop);
+  });
+  Run();
+}
+
 TEST_F(SignalTest, SettingToIgnoreDropsWhatIsPending) {
   Spawn("p", [&] {
     psignal(curproc(), SIGTERM);
@@ -269,6 +280,15 @@ TEST_F(SignalTest, ContinuedSleeperThatWasNotWokenSleepsOn) {
   proc* p = Sleeper(PCATCH, 5);
   Killer(p, SIGTSTP);
   Killer(p, SIGCONT);
+  Run();
+  EXPECT_EQ(results_, std::vector<int>{EWOULDBLOCK});
+  EXPECT_EQ(machine().now(), 5 * kTickNs);
+}
+
+TEST_F(SignalTest, StoppedSleeperIsNotWokenByWhatItNeedNotActOn) {
+  proc* p = Sleeper(PCATCH, 5);
+  p->p_sigmask = SigBit(SIGUSR1);
+  for (const int signo : {SIGSTOP, SIGUSR1, SIGURG, SIGTSTP, SIGCONT}) Killer(p, signo);
   Run();
   EXPECT_EQ(results_, std::vector<int>{EWOULDBLOCK});
   EXPECT_EQ(machine().now(), 5 * kTickNs);
@@ -335,13 +355,14 @@ TEST_F(SignalTest, GroupSignalReachesItsMembersWhoseIdsAllow) {
                       .cred = {.cr_uid = uid, .cr_ruid = uid, .cr_svuid = uid},
                       .parent = parent});
   };
+  member(100, 0);  // of a group of its own
   const pid_t group = member(100, 0)->p_pid;
   member(100, group);
   member(200, group);  // another user's: skipped silently
   Spawn("killer", [group] { csignal(-group, SIGINT, 100, 100); });
   Run();
   EXPECT_EQ(results_, (std::vector<int>{EINTR, EINTR}));
-  EXPECT_EQ(sleepers(host()).size(), 1u);
+  EXPECT_EQ(sleepers(host()).size(), 2u);
   Spawn("root", [group] {
     csignal(-group, SIGINT, 5, 0);
     csignal(12345, SIGINT, 0, 0);  // nobody
@@ -476,7 +497,10 @@ TEST_F(SignalTest, ContinueDropsPendingStopsAndAStopDropsAPendingContinue) {
     EXPECT_NE(p->p_siglist & SigBit(SIGTSTP), 0u);
     psignal(p, SIGCONT);
     EXPECT_EQ(p->p_siglist & (SigBit(SIGTSTP) | SigBit(SIGCONT)), SigBit(SIGCONT));
+    psignal(p, SIGUSR1);
+    EXPECT_NE(p->p_siglist & SigBit(SIGCONT), 0u) << "others drop neither";
     psignal(p, SIGTSTP);
+    psignal(p, SIGUSR2);
     EXPECT_EQ(p->p_siglist & (SigBit(SIGTSTP) | SigBit(SIGCONT)), SigBit(SIGTSTP));
     psignal(p, SIGKILL);
   });
