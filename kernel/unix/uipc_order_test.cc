@@ -230,6 +230,14 @@ TEST_F(UnixOrderTest, DatagramIsSentToWhomeverTheAddressFinds) {
     const MbufPtr inet = UnixAddress("/tmp/live");
     mtod<sockaddr_un>(inet.get())->sun_family = AF_INET;
     EXPECT_EQ(SendTo(so, "x", inet.get()), EAFNOSUPPORT);
+    EXPECT_EQ(send(LoopPath()), ELOOP);
+    socket* secret = CreateLocal(SOCK_DGRAM);
+    ASSERT_EQ(Bind(secret, "/tmp/secret"), 0);
+    curproc()->p_ucred.cr_uid = 1000;
+    EXPECT_EQ(send("/tmp/secret"), EACCES);
+    curproc()->p_ucred.cr_uid = 0;
+    EXPECT_EQ(send("/tmp/secret"), 0);
+    soclose(secret);
     soclose(stream);
     soclose(so);
   });
