@@ -124,7 +124,7 @@ void m_check(const mbuf* m, bool queued = false);
 // Stops the run with a sentence, and the chain behind it.
 [[noreturn, gnu::cold]] void m_panic(const mbuf* m, std::string_view what);
 
-// The chain in one line: "[pkt 1554, 54 hdr] -> [1448 of 2048, shared 2] -> [52]". For panics and
+// The chain in one line: "[pkt 1554: 54] -> [1448 of 2048 shared by 2] -> [52]". For panics and
 // lessons.
 std::string m_show(const mbuf* m);
 

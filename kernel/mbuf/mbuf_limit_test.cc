@@ -92,6 +92,18 @@ TEST_F(MbufLimitTest, StatisticsShowPools) {
   EXPECT_EQ(mbuf_stat(a()).m_mtypes[MT_DATA], 1);
 }
 
+TEST_F(MbufLimitTest, StatisticsNameEveryPoolAndTheSizeOfItsItems) {
+  const std::pair<std::string, int32_t> expected[] = {
+      {"mbufpl", 256}, {"mcl2k", 2048},   {"mcl2k2", 2050},  {"mcl4k", 4096},  {"mcl8k", 8192},
+      {"mcl9k", 9216}, {"mcl12k", 12288}, {"mcl16k", 16384}, {"mcl64k", 65536}};
+  const std::vector<MbufPoolStat> pools = mbuf_pools(a());
+  ASSERT_EQ(pools.size(), std::size(expected));
+  for (size_t i = 0; i < pools.size(); ++i) {
+    EXPECT_EQ(pools[i].name, expected[i].first);
+    EXPECT_EQ(pools[i].size, expected[i].second);
+  }
+}
+
 TEST_F(MbufLimitTest, MaxclustersRefusesWhatIsNoLimit) {
   EXPECT_EQ(a().sysctls.Set("kern.maxclusters", 0), ERANGE);
   EXPECT_EQ(a().sysctls.Set("kern.maxclusters", -1), ERANGE);
