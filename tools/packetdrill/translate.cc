@@ -108,6 +108,8 @@ absl::Status TcpToLive(const TcpPart& line, const Config& config, Tracked* track
   }
   if (!line.options) return absl::OkStatus();
   tcp.options = EncodeOptions(*line.options);
+  const bool raw = !line.options->empty() && line.options->front().kind == TcpOption::Kind::kRaw;
+  if (raw) return absl::OkStatus();  // bytes as they are
   ShiftSack(&tcp.options, local);
   return TranslateEcho(line, config, *tracked, &tcp.options);
 }
