@@ -116,6 +116,11 @@ std::map<std::string, Setter> ValueOptions() {
        }},
       {"tcp_ts_tick_usecs", NumberIn(&Config::ts_tick_us, 0, 1'000'000'000)},
       {"non_fatal", SetNonFatal},
+      {"init_scripts",
+       [](const std::string& v, Config* c) {
+         c->init_scripts = absl::StrSplit(v, ',', absl::SkipEmpty());
+         return !c->init_scripts.empty();
+       }},
       {"tcp_md5_secret", text_into(&Config::md5_secret)},
       {"udp_encapsulation",
        [](const std::string& v, Config* c) {
@@ -125,7 +130,8 @@ std::map<std::string, Setter> ValueOptions() {
       {"define", nothing},  // the parser's
       {"speed", nothing},
       {"tun_dev", nothing},
-      {"persistent_tun_dev", nothing},
+      {"code_format", [](const std::string& v, Config*) { return v == "python"; }},
+      {"code_sockopt", [](const std::string& v, Config*) { return v == "TCP_INFO"; }},
       {"mss", nothing},
   };
 }
@@ -140,16 +146,19 @@ std::map<std::string, bool Config::*> Switches() {
 
 absl::Status ApplyOption(const std::string& name, const std::optional<std::string>& value,
                          Config* config) {
+  const absl::Status forbidden =
+      absl::InvalidArgumentError(absl::StrCat("option '", name, "' forbids an argument"));
   const std::map<std::string, bool Config::*> switches = Switches();
   if (const auto found = switches.find(name); found != switches.end()) {
-    if (value)
-      return absl::InvalidArgumentError(absl::StrCat("option '", name, "' forbids an argument"));
+    if (value) return forbidden;
     config->*found->second = true;
     return absl::OkStatus();
   }
-  // What is always so here: segments are compared one by one, and no reset ends a connection that
-  // the script leaves, since the host is gone with it.
-  if (name == "strict_segments" || name == "no_cleanup") return absl::OkStatus();
+  // What is always so here: segments are compared one by one, no reset ends a connection that the
+  // script leaves, since the host is gone with it, and no device outlives it.
+  if (name == "strict_segments" || name == "no_cleanup" || name == "persistent_tun_dev") {
+    return value ? forbidden : absl::OkStatus();
+  }
   const std::map<std::string, Setter> options = ValueOptions();
   const auto found = options.find(name);
   if (found == options.end()) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "tools/packetdrill/wire.h"
@@ -35,6 +36,7 @@ struct Config {
   bool verbose = false;
   bool tcp_in_udp = false;
   std::string md5_secret;
+  std::vector<std::string> init_scripts;  // files of commands, run before the script
 
   // The version of what goes over the wire.
   bool v6_packets() const { return ip_version == IpVersion::kIpv6; }

@@ -1,5 +1,7 @@
 #include "tools/packetdrill/runner.h"
 
+#include <fstream>
+
 #include "gtest/gtest.h"
 
 namespace sockbed::packetdrill {
@@ -142,6 +144,38 @@ TEST(Runner, CommandsActOnTheHost) {
   EXPECT_NE(Report("+0 `rm -rf /`\n"), "");
 }
 
+TEST(Runner, InitScriptsRunBeforeTheInitCommand) {
+  const std::string file = testing::TempDir() + "init.sh";
+  std::ofstream(file) << "#!/bin/sh\nsysctl -q net.inet.tcp.rfc1323=0\n";
+  const std::string syn =
+      "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n"
+      "+0 fcntl(3, F_SETFL, O_RDWR | O_NONBLOCK) = 0\n"
+      "+0 connect(3, ..., ...) = -1 EINPROGRESS (In progress)\n"
+      "+0 > S 0:0(0) <mss 1460,nop,nop,sackOK>\n";
+  EXPECT_EQ(Play("--init_scripts=\"" + file + "\"\n" + syn).message, "");
+  EXPECT_NE(
+      Play("--init_scripts=\"" + file + "\"\n`sysctl -w net.inet.tcp.rfc1323=1`\n" + syn).message,
+      "");
+  EXPECT_NE(Play(syn).message, "");
+  EXPECT_EQ(Play("--init_scripts=\"/none\"\n" + syn).message,
+            "t.pkt: init script /none: cannot be read\n");
+  std::ofstream(file) << "reboot\n";
+  EXPECT_EQ(Play("--init_scripts=\"" + file + "\"\n" + syn).message,
+            "t.pkt: error executing init script " + file +
+                ": 'reboot' is none of the commands that the simulated host knows\n");
+}
+
+TEST(Runner, CleanupRunsAfterAFailureToo) {
+  const std::string failing = std::string(kServer) + "+0 close(9) = 0\n";
+  EXPECT_EQ(Play(failing + "`reboot`\n").message,
+            "t.pkt:9: runtime error in close call: descriptor 9 is not open\n  close(9) = 0\n"
+            "t.pkt: error executing cleanup command: 'reboot' is none of the commands that the "
+            "simulated host knows\n");
+  const std::string unready = Play("`reboot`\n" + failing + "`halt`\n").message;
+  EXPECT_NE(unready.find("init command"), std::string::npos) << unready;
+  EXPECT_EQ(unready.find("cleanup"), std::string::npos) << unready;
+}
+
 TEST(Runner, CodeSeesTheConnection) {
   EXPECT_EQ(Report("+0 %{ assert tcpi_state == TCPI_ESTABLISHED }%\n"), "");
   const std::string report = Report("+0 %{ assert tcpi_state == TCPI_CLOSING }%\n");
@@ -169,6 +203,10 @@ TEST(Runner, UnreadableScriptsAndOptionsAreTold) {
   EXPECT_FALSE(Play("0 s//").readable);
   EXPECT_EQ(Play("--nonsense\n0 `true`").message, "t.pkt:1: option 'nonsense' unknown\n");
   EXPECT_EQ(Play("--mtu=7\n0 `true`").message, "t.pkt:1: bad --mtu: 7\n");
+  EXPECT_EQ(Play("--code_format=perl\n0 `true`").message, "t.pkt:1: bad --code_format: perl\n");
+  EXPECT_EQ(Play("--no_cleanup=1\n0 `true`").message,
+            "t.pkt:1: option 'no_cleanup' forbids an argument\n");
+  EXPECT_EQ(Play("--mtu\n0 `true`").message, "t.pkt:1: option 'mtu' requires an argument\n");
   EXPECT_EQ(Play("1 `true`").message, "t.pkt:1: the first event must be at time 0\n");
 }
 

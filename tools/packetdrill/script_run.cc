@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
+#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -56,24 +58,33 @@ ScriptRun::ScriptRun(const std::string& path, const Script& script, const Config
   scope_["TCPI_OPT_SYN_DATA"] = 32;
 }
 
-void ScriptRun::Run() {
-  bool good = true;
-  if (script_.init) {
-    if (absl::Status status = commands_.Run(script_.init->text); !status.ok()) {
-      absl::StrAppend(&verdict_->message, path_,
-                      ": error executing init command: ", status.message(), "\n");
-      good = false;
+bool ScriptRun::RunAside(const std::string& what, const std::string& commands) {
+  const absl::Status status = commands_.Run(commands);
+  if (status.ok()) return true;
+  absl::StrAppend(&verdict_->message, path_, ": error executing ", what, ": ", status.message(),
+                  "\n");
+  return false;
+}
+
+bool ScriptRun::RunInit() {
+  for (const std::string& file : config_.init_scripts) {
+    const std::ifstream in(file);
+    if (!in) {
+      absl::StrAppend(&verdict_->message, path_, ": init script ", file, ": cannot be read\n");
+      return false;
     }
+    std::stringstream text;
+    text << in.rdbuf();
+    if (!RunAside(absl::StrCat("init script ", file), text.str())) return false;
   }
+  return !script_.init || RunAside("init command", script_.init->text);
+}
+
+void ScriptRun::Run() {
+  bool good = RunInit();
   if (good) {
     good = RunEvents();
-    if (script_.cleanup) {
-      if (absl::Status status = commands_.Run(script_.cleanup->text); !status.ok()) {
-        absl::StrAppend(&verdict_->message, path_,
-                        ": error executing cleanup command: ", status.message(), "\n");
-        good = false;
-      }
-    }
+    if (script_.cleanup && !RunAside("cleanup command", script_.cleanup->text)) good = false;
   }
   verdict_->passed = good;
   verdict_->left_behind = live_->Finish();

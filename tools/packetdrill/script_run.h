@@ -41,6 +41,9 @@ class ScriptRun {
     int64_t start_us, return_us;
   };
 
+  // Commands outside of the events: false, and told, if they fail.
+  bool RunAside(const std::string& what, const std::string& commands);
+  bool RunInit();
   bool RunEvents();
   bool RunEvent(const ScriptEvent& event);
   When WhenOf(const Time& time) const;
