@@ -103,6 +103,8 @@ void Victim::Configure(const Setup& setup) {
   if ((setup.memory & 8) != 0) set("syncachelimit", 2);
   if ((setup.memory & 16) != 0) set("reasslimit", 4);
   if ((setup.memory & 32) != 0) set("sack.maxholes", 2);
+  // The host's numbers wrap at once.
+  if ((setup.memory & 64) != 0) set("knob.iss", 0xffff'ff00);
 }
 
 void Victim::Run(int64_t us) {
