@@ -19,6 +19,7 @@ namespace {
 constexpr uint16_t kPort = 5001;
 constexpr size_t kWrite = 32768;
 constexpr int64_t kBufferLargest = 4 << 20;
+constexpr int64_t kWrapsSoon = 0xffff'0000;  // an initial sequence number
 
 void SetBuffer(int fd, int name, int64_t bytes) {
   const int value = static_cast<int>(bytes);
@@ -84,6 +85,7 @@ BulkResult Transfer(const BulkCase& bulk) {
     host->SetSysctl("net.inet.tcp.profile", bulk.freebsd ? 1 : 0);
     host->SetSysctl("net.inet.tcp.cc.algorithm", static_cast<int64_t>(bulk.algorithm));
     host->SetSysctl("kern.sbmax", kBufferLargest);
+    host->SetSysctl("net.inet.tcp.knob.iss", kWrapsSoon);
   }
   int64_t received = 0;
   server.Spawn("reader", [&] { Serve(bulk, &received); });
