@@ -146,6 +146,11 @@ TEST_F(BioMmsg, TheDescriptorToWaitOnIsTold) {
     BIO_POLL_DESCRIPTOR descriptor;
     EXPECT_EQ(BIO_ctrl(bio.get(), BIO_CTRL_GET_RPOLL_DESCRIPTOR, 0, &descriptor), 1);
     EXPECT_EQ(descriptor.type, unsigned{BIO_POLL_DESCRIPTOR_TYPE_SOCK_FD});
+    BIO_POLL_DESCRIPTOR for_write;
+    EXPECT_EQ(BIO_ctrl(bio.get(), BIO_CTRL_GET_WPOLL_DESCRIPTOR, 0, &for_write), 1);
+    EXPECT_EQ(for_write.value.fd, descriptor.value.fd);
+    const BioPtr fresh(BIO_new(sockbed::BIO_s_datagram()));
+    EXPECT_EQ(BIO_ctrl(fresh.get(), BIO_CTRL_GET_RPOLL_DESCRIPTOR, 0, &for_write), 0);
     EXPECT_EQ(descriptor.value.fd, BIO_get_fd(bio.get(), nullptr));
   });
 }

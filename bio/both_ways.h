@@ -54,6 +54,7 @@ struct Bios {
   int (*new_bio_pair)(BIO** bio1, size_t writebuf1, BIO** bio2, size_t writebuf2);
   BIO* (*new_connect)(const char* name);
   BIO* (*new_accept)(const char* name);
+  const BIO_METHOD* (*s_socket)();
   const BIO_METHOD* (*s_connect)();
   const BIO_METHOD* (*s_accept)();
   int (*lookup_ex)(const char* host, const char* service, int lookup_type, int family, int socktype,
@@ -84,6 +85,7 @@ inline constexpr Bios kOurs = {"Ours",
                                sockbed::BIO_new_bio_pair,
                                sockbed::BIO_new_connect,
                                sockbed::BIO_new_accept,
+                               sockbed::BIO_s_socket,
                                sockbed::BIO_s_connect,
                                sockbed::BIO_s_accept,
                                sockbed::BIO_lookup_ex,
@@ -112,6 +114,7 @@ inline constexpr Bios kOpenssls = {"Openssls",
                                    ::BIO_new_bio_pair,
                                    ::BIO_new_connect,
                                    ::BIO_new_accept,
+                                   ::BIO_s_socket,
                                    ::BIO_s_connect,
                                    ::BIO_s_accept,
                                    ::BIO_lookup_ex,

@@ -204,5 +204,55 @@ TEST_F(MbufPairFaults, WithoutMemoryNothingIsTakenAndNothingIsForLater) {
   });
 }
 
+// The n-th mbuf of the run is refused, once: what a call could not do it has not begun.
+class MbufPairOnce : public MbufPair, public testing::WithParamInterface<uint64_t> {
+ protected:
+  MbufPairOnce() : MbufPair({.fault_plan = &plan_}) {}
+
+  static void ExpectOutOfMemory(BIO* bio, int result) {
+    EXPECT_EQ(result, -1);
+    EXPECT_FALSE(BIO_should_retry(bio));
+    EXPECT_EQ(TakeErrors(), (Errors{{ERR_LIB_BIO, ERR_R_MALLOC_FAILURE, ""}}));
+  }
+
+  fault::Plan plan_{{{.site = Site::kMbufGet, .only_ordinal = GetParam()}}};
+};
+
+// The first is the one that is written to; taking a part needs a header and a split.
+TEST_P(MbufPairOnce, APacketThatCouldNotBeTakenIsStillThere) {
+  InProcess([&] {
+    const std::string text = Written(3000);
+    MbufPtr packet;
+    ERR_clear_error();
+    ExpectOutOfMemory(b_.get(), BioPairTake(b_.get(), 1000, &packet));
+    EXPECT_EQ(packet, nullptr);
+    EXPECT_EQ(BIO_ctrl_pending(b_.get()), 3000u);
+    EXPECT_EQ(BioPairTake(b_.get(), 1000, &packet), 1000);
+    EXPECT_EQ(TextOfChain(packet.get()), text.substr(0, 1000));
+    std::string rest(2000, '\0');
+    EXPECT_EQ(BIO_read(b_.get(), rest.data(), 2000), 2000);
+    EXPECT_EQ(rest, text.substr(1000));
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Ordinals, MbufPairOnce, testing::Values(2, 3));
+
+// Thirteen mbufs make the chain; cutting it to the room needs another.
+class MbufPairPutOnce : public MbufPairOnce {};
+
+TEST_P(MbufPairPutOnce, AChainThatCouldNotBeCutStaysWithItsGiver) {
+  InProcess([&] {
+    const std::string text = Story(25'000);
+    MbufPtr chain = m_devget(text.data(), 25'000, 0);
+    ERR_clear_error();
+    ExpectOutOfMemory(a_.get(), BioPairPut(a_.get(), &chain));
+    EXPECT_EQ(TextOfChain(chain.get()), text);
+    EXPECT_EQ(BIO_ctrl_pending(b_.get()), 0u);
+    EXPECT_EQ(BioPairPut(a_.get(), &chain), 20'000);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Ordinals, MbufPairPutOnce, testing::Values(14));
+
 }  // namespace
 }  // namespace sockbed

@@ -256,14 +256,15 @@ long SetName(BIO* bio, long which, void* value) {
 }
 
 long GetName(const Connection& c, long which, void* value) {
-  if (which == 3) return FamilyNumber(c.at, c.family);  // its macro passes no pointer
+  // The macros of these two pass no pointer.
+  if (which == 3) return FamilyNumber(c.at, c.family);
+  if (which == 4) return c.mode;
   if (value == nullptr) return 0;
   auto** const out = static_cast<const void**>(value);
   switch (which) {
     case 0: *out = c.names.host_or_null(); return 1;
     case 1: *out = c.names.service_or_null(); return 1;
     case 2: *out = c.at != nullptr ? BIO_ADDRINFO_address(c.at) : nullptr; return 1;
-    case 4: return c.mode;
     default: return 0;
   }
 }

@@ -1,6 +1,9 @@
 // The connect BIO, both ways.
 #include "bio/bss_conn.h"
 
+#include <fcntl.h>
+#include <netinet/tcp.h>
+
 #include "bio/both_ways.h"
 
 namespace sockbed {
@@ -202,6 +205,78 @@ TEST_P(BssConn, TheInfoCallbackHearsOfEachState) {
     EXPECT_EQ(BIO_set_info_callback(bio.get(), Note), 1);
     EXPECT_EQ(BIO_do_connect(bio.get()), 1);
     EXPECT_EQ(seen, "23455");
+  });
+}
+
+// Stops at the third step, that of the socket.
+int StopAtThird(BIO* bio, int, int ret) {
+  auto* const steps = reinterpret_cast<int*>(BIO_get_callback_arg(bio));
+  return ++*steps == 3 ? 0 : ret;
+}
+
+TEST_P(BssConn, TheInfoCallbackMayStopIt) {
+  InProcess([&] {
+    const BioPtr bio(bios().new_connect("server:80"));
+    int steps = 0;
+    BIO_set_callback_arg(bio.get(), reinterpret_cast<char*>(&steps));
+    BIO_set_info_callback(bio.get(), StopAtThird);
+    ERR_clear_error();
+    EXPECT_EQ(BIO_do_connect(bio.get()), 0);
+    EXPECT_EQ(steps, 3);
+    EXPECT_EQ(TakeErrors(), Errors{});
+    EXPECT_FALSE(BIO_should_retry(bio.get()));
+    BIO_info_cb* callback = nullptr;
+    EXPECT_EQ(BIO_ctrl(bio.get(), BIO_CTRL_GET_CALLBACK, 0, &callback), 1);
+    EXPECT_EQ(callback, StopAtThird);
+    const BioPtr copy(BIO_dup_chain(bio.get()));
+    EXPECT_EQ(BIO_ctrl(copy.get(), BIO_CTRL_GET_CALLBACK, 0, &callback), 1);
+    EXPECT_EQ(callback, StopAtThird);
+  });
+}
+
+TEST_P(BssConn, TheModeIsThatOfTheNextConnection) {
+  ServeOnce();
+  InProcess([&] {
+    LetItListen();
+    const BioPtr bio(bios().new_connect("server:80"));
+    EXPECT_EQ(BIO_set_conn_mode(bio.get(), BIO_SOCK_NODELAY), 1);
+    EXPECT_EQ(BIO_do_connect(bio.get()), 1);
+    const int fd = static_cast<int>(BIO_get_fd(bio.get(), nullptr));
+    int value = 0;
+    socklen_t length = sizeof value;
+    EXPECT_THAT(uapi::getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length), Works());
+    EXPECT_NE(value, 0);
+    EXPECT_EQ(BIO_set_nbio(bio.get(), 1), 1);
+    EXPECT_EQ(uapi::fcntl(fd, F_GETFL) & O_NONBLOCK, 0);  // this one stays as it is
+    EXPECT_EQ(ReadText(bio.get()), "hi");
+    if (bios().ours) {
+      EXPECT_EQ(BIO_get_conn_mode(bio.get()), BIO_SOCK_NODELAY | BIO_SOCK_NONBLOCK);
+    }
+    EXPECT_EQ(BIO_reset(bio.get()), 0);
+    EXPECT_EQ(BIO_get_fd(bio.get(), nullptr), -1);
+    EXPECT_LE(BIO_do_connect(bio.get()), 0);
+    EXPECT_TRUE(BIO_should_io_special(bio.get()));
+    ERR_clear_error();
+  });
+}
+
+TEST_P(BssConn, FreeingItEndsTheConnectionWhoeverHasACopy) {
+  ServeOnce();
+  InProcess([&] {
+    LetItListen();
+    BIO* const bio = bios().new_connect("server:80");
+    EXPECT_EQ(BIO_get_conn_address(bio), nullptr);
+    EXPECT_EQ(BIO_do_connect(bio), 1);
+    const int fd = static_cast<int>(BIO_get_fd(bio, nullptr));
+    char line[8];
+    EXPECT_EQ(BIO_gets(bio, line, sizeof line), -2);
+    EXPECT_EQ(BIO_number_read(bio), 0u);
+    const int copy = uapi::dup(fd);
+    BIO_free(bio);  // shuts down, so that the copy does not keep the connection open
+    EXPECT_EQ(bios().closesocket(fd), 0);
+    EXPECT_THAT(uapi::send(copy, "x", 1, MSG_NOSIGNAL), FailsWith(EPIPE));
+    EXPECT_EQ(bios().closesocket(copy), 1);
+    ERR_clear_error();
   });
 }
 

@@ -232,6 +232,65 @@ TEST_P(BssDgram, TheCloseFlagSaysWhoOwnsTheDescriptor) {
   });
 }
 
+TEST_P(BssDgram, OfAnotherFamilyThereIsNoPathToAskAbout) {
+  InProcess([&] {
+    const BioPtr local(bios().new_dgram(bios().socket(AF_UNIX, SOCK_DGRAM, 0, 0), BIO_CLOSE));
+    const BioPtr none(bios().new_dgram(99, BIO_NOCLOSE));
+    EXPECT_EQ(BIO_ctrl(local.get(), BIO_CTRL_DGRAM_MTU_DISCOVER, 0, nullptr), -1);
+    EXPECT_EQ(BIO_ctrl(none.get(), BIO_CTRL_DGRAM_MTU_DISCOVER, 0, nullptr), 0);
+    for (BIO* const bio : {local.get(), none.get()}) {
+      EXPECT_EQ(BIO_ctrl(bio, BIO_CTRL_DGRAM_QUERY_MTU, 0, nullptr), 0);
+      EXPECT_EQ(BIO_ctrl(bio, BIO_CTRL_DGRAM_GET_MTU, 0, nullptr), 0);
+    }
+  });
+}
+
+// A UDP socket always takes what it is given; one that keeps packets apart and waits for its
+// reader does not.
+class BssDgramFull : public BssDgram {
+ protected:
+  // A BIO whose peer reads nothing, written to until it takes no more; `set_up` comes first.
+  void Fill(std::function<void(BIO* bio)> set_up, std::function<void(BIO* bio)> then) {
+    InProcess([&] {
+      int ends[2];
+      EXPECT_THAT(uapi::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), Works());
+      const BioPtr bio(bios().new_dgram(ends[0], BIO_CLOSE)), peer(bios().new_dgram(ends[1], 1));
+      AddrStorage name{};
+      name.un.sun_family = AF_UNIX;
+      EXPECT_EQ(BIO_ctrl_set_connected(bio.get(), name.addr()), 1);
+      set_up(bio.get());
+      const std::string packet(1000, 'x');
+      int n;
+      while ((n = BIO_write(bio.get(), packet.data(), 1000)) == 1000) continue;
+      EXPECT_EQ(n, -1);
+      EXPECT_EQ(errno, EWOULDBLOCK);
+      EXPECT_TRUE(BIO_should_write(bio.get()));
+      EXPECT_FALSE(BIO_should_read(bio.get()));
+      then(bio.get());
+    });
+  }
+};
+
+TEST_P(BssDgramFull, AWriteThatWouldBlockIsForLater) {
+  Fill([](BIO* bio) { Block(bio, 1); },
+       [](BIO* bio) {
+         EXPECT_EQ(BIO_dgram_send_timedout(bio), 1);  // a would-block counts
+         EXPECT_EQ(BIO_dgram_send_timedout(bio), 0);
+       });
+}
+
+TEST_P(BssDgramFull, AWriteEndsAtTheSocketsLimit) {
+  Fill(
+      [](BIO* bio) {
+        timeval limit{0, 250'000};
+        EXPECT_EQ(BIO_ctrl(bio, BIO_CTRL_DGRAM_SET_SEND_TIMEOUT, 0, &limit), 1);
+      },
+      [](BIO* bio) {
+        EXPECT_NEAR(Seconds(), 0.25, 0.02);
+        EXPECT_EQ(BIO_dgram_send_timedout(bio), 1);
+      });
+}
+
 TEST_P(BssDgram, ErrorsThatPass) {
   for (int error = 1; error < 134; ++error) {
     const bool passes = error == EWOULDBLOCK || error == EINTR || error == EPROTO ||
@@ -242,6 +301,7 @@ TEST_P(BssDgram, ErrorsThatPass) {
 }
 
 SOCKBED_BOTH_WAYS(BssDgram);
+SOCKBED_BOTH_WAYS(BssDgramFull);
 
 }  // namespace
 }  // namespace sockbed

@@ -127,6 +127,28 @@ TEST_P(BssSock, AnotherDescriptorClosesTheOldOneAndForgetsItsEnd) {
   });
 }
 
+TEST_P(BssSock, TheEndThatWasSeenStaysSeen) {
+  InProcess([&] {
+    const Pair pair = MakePair();
+    uapi::shutdown(DescriptorOf(pair.connected), SHUT_WR);
+    char byte = 0;
+    EXPECT_EQ(BIO_read(pair.accepted.get(), &byte, 1), 0);
+    bios().socket_nbio(DescriptorOf(pair.accepted), 1);
+    EXPECT_EQ(BIO_puts(pair.accepted.get(), "x"), 1);
+    EXPECT_EQ(BIO_eof(pair.accepted.get()), 1);
+    BIO_set_fd(pair.accepted.get(), DescriptorOf(pair.accepted), BIO_NOCLOSE);
+    EXPECT_EQ(BIO_eof(pair.accepted.get()), 0);
+    EXPECT_EQ(BIO_get_close(pair.accepted.get()), BIO_NOCLOSE);
+    EXPECT_EQ(BIO_set_close(pair.connected.get(), BIO_NOCLOSE), 1);
+    EXPECT_EQ(BIO_set_close(pair.connected.get(), BIO_CLOSE), 1);
+    const BioPtr fresh(BIO_new(bios().s_socket()));
+    EXPECT_EQ(BIO_get_fd(fresh.get(), nullptr), -1);
+    ERR_clear_error();
+    EXPECT_EQ(BIO_read(fresh.get(), &byte, 1), -1);
+    EXPECT_EQ(TakeErrors(), (Errors{{ERR_LIB_BIO, BIO_R_UNINITIALIZED, ""}}));
+  });
+}
+
 TEST_P(BssSock, GivesTheDescriptorUpUnlessItOwnsIt) {
   InProcess([&] {
     const int fd = Stream();

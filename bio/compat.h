@@ -1,6 +1,6 @@
 // What OpenSSL 3.2 adds to the BIO interface and 3.0's headers lack: numbers and types.
 //
-// Lives here:  control numbers, reasons, capability bits, BIO_MSG, BIO_POLL_DESCRIPTOR.
+// Lives here:  control numbers and macros, reasons, capability bits, BIO_MSG, BIO_POLL_DESCRIPTOR.
 // Called by:   bio/, and programs that use them. Built against newer headers, those win.
 // Source:      OpenSSL 3.2 BIO_sendmmsg(3), BIO_s_datagram(3), BIO_get_rpoll_descriptor(3).
 #ifndef SOCKBED_BIO_COMPAT_H_
@@ -56,6 +56,11 @@ struct BIO_POLL_DESCRIPTOR {
 
 #define BIO_POLL_DESCRIPTOR_TYPE_NONE 0
 #define BIO_POLL_DESCRIPTOR_TYPE_SOCK_FD 1
+#endif
+
+// --- Connect BIOs. ---
+#ifndef BIO_get_conn_mode
+#define BIO_get_conn_mode(b) BIO_ctrl(b, BIO_C_GET_CONNECT, 4, nullptr)
 #endif
 
 // --- TCP Fast Open. ---
