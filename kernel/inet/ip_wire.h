@@ -22,15 +22,24 @@
 
 namespace sockbed {
 
-inline uint16_t LoadBe16(const uint8_t* p) { return static_cast<uint16_t>(p[0] << 8 | p[1]); }
-inline uint32_t LoadBe32(const uint8_t* p) { return uint32_t{LoadBe16(p)} << 16 | LoadBe16(p + 2); }
+// As whole words: from single bytes a header would be pieced together in registers.
+inline uint16_t LoadBe16(const uint8_t* p) {
+  uint16_t value;
+  std::memcpy(&value, p, sizeof value);
+  return ntohs(value);
+}
+inline uint32_t LoadBe32(const uint8_t* p) {
+  uint32_t value;
+  std::memcpy(&value, p, sizeof value);
+  return ntohl(value);
+}
 inline void StoreBe16(uint8_t* p, uint16_t value) {
-  p[0] = static_cast<uint8_t>(value >> 8);
-  p[1] = static_cast<uint8_t>(value);
+  value = htons(value);
+  std::memcpy(p, &value, sizeof value);
 }
 inline void StoreBe32(uint8_t* p, uint32_t value) {
-  StoreBe16(p, static_cast<uint16_t>(value >> 16));
-  StoreBe16(p + 2, static_cast<uint16_t>(value));
+  value = htonl(value);
+  std::memcpy(p, &value, sizeof value);
 }
 inline in_addr LoadAddress(const uint8_t* p) {
   in_addr address;
