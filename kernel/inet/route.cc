@@ -151,12 +151,15 @@ ifaddr* AddressOf(sa_family_t family, const ifnet* ifp) {
 }
 
 template <typename Address>
-rtentry* MatchCached(route* ro, const Address& dst) {
-  const InetHost& inet = inet_here();
-  if (ro->ro_generation != inet.rt_generation || ro->ro_dst != inpaddru(dst)) {
-    *ro = {.ro_rt = rt_match(dst), .ro_generation = inet.rt_generation, .ro_dst = dst};
-  }
+[[gnu::noinline]] rtentry* MatchAnew(route* ro, const Address& dst) {
+  *ro = {.ro_rt = rt_match(dst), .ro_generation = inet_here().rt_generation, .ro_dst = dst};
   return ro->ro_rt;
+}
+
+template <typename Address>
+inline rtentry* MatchCached(route* ro, const Address& dst) {
+  const bool fresh = ro->ro_generation == inet_here().rt_generation && ro->ro_dst == inpaddru(dst);
+  return __builtin_expect(fresh, 1) ? ro->ro_rt : MatchAnew(ro, dst);
 }
 
 }  // namespace

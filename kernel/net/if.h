@@ -205,6 +205,7 @@ inline void if_accept_checksums(mbuf* m) {
                    {M_UDP_CSUM_OUT, M_UDP_CSUM_IN_OK},
                    {M_ICMP_CSUM_OUT, M_ICMP_CSUM_IN_OK}};
   uint32_t flags = m->m_pkthdr.csum_flags;
+#pragma GCC unroll 4
   for (const auto& [pending, verified] : kVerdicts)
     flags |= (flags & pending) * (verified / pending);
   m->m_pkthdr.csum_flags = static_cast<uint16_t>(flags);
