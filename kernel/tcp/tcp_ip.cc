@@ -4,8 +4,6 @@
 #include <cstring>
 
 #include "kernel/inet/in_options.h"
-#include "kernel/inet/ip6_var.h"
-#include "kernel/inet/ip_var.h"
 
 namespace sockbed {
 
@@ -27,18 +25,11 @@ TcpName::TcpName(const TcpEndpoints& ends) {
   size_ = static_cast<size_t>(to - bytes_.data());
 }
 
-TcpIpFields tcp_ip_fields(const inpcb* inp, bool v4) {
+TcpIpFields tcp_ip6_fields(const inpcb* inp) {
   TcpIpFields fields;
-  if (v4) {
-    fields.tos = inp->inp_ip.ip_tos;
-    fields.ttl = inp->inp_ip.ip_ttl;
-  } else {
-    fields.tos = static_cast<uint8_t>(std::max(in_pcbpktopts(inp).ip6po_tclass, 0));
-    fields.ttl = static_cast<uint8_t>(in6_selecthlim(inp->inp_hops, &inp->inp_route));
-    fields.flow = inp->inp_flowinfo;
-  }
-  const tcpcb* tp = intotcpcb(inp);
-  if (tp->t_port != 0) tcp_set_udp(*tp->t_host, tp->t_port, &fields);
+  fields.tos = static_cast<uint8_t>(std::max(in_pcbpktopts(inp).ip6po_tclass, 0));
+  fields.ttl = static_cast<uint8_t>(in6_selecthlim(inp->inp_hops, &inp->inp_route));
+  fields.flow = inp->inp_flowinfo;
   return fields;
 }
 
@@ -76,15 +67,6 @@ int tcp_write_ip(uint8_t* bytes, const TcpEndpoints& ends, const TcpIpFields& fi
     UdpHeader{fields.udp_sport, fields.udp_dport, payload}.Write(bytes + ip_length, kUdpHeader);
   }
   return lead;
-}
-
-int tcp_to_ip(MbufPtr m, bool v4, route* ro, int flags, inpcb* inp) {
-  if (v4) {
-    const mbuf* options = inp != nullptr ? inp->inp_options : nullptr;
-    return ip_output(std::move(m), options, ro, flags, nullptr, inp);
-  }
-  const ip6_pktopts* options = inp != nullptr ? inp->inp_outputopts6 : nullptr;
-  return ip6_output(std::move(m), options, ro, 0, nullptr, inp);
 }
 
 }  // namespace sockbed

@@ -13,9 +13,12 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "kernel/inet/in_pcb.h"
+#include "kernel/inet/ip6_var.h"
 #include "kernel/inet/ip6_wire.h"
+#include "kernel/inet/ip_var.h"
 #include "kernel/inet/ip_wire.h"
 #include "kernel/inet/udp_wire.h"
 #include "kernel/mbuf/mbuf.h"
@@ -55,11 +58,23 @@ class TcpName {
   size_t size_;
 };
 
-// The fields of a connection's segments.
-TcpIpFields tcp_ip_fields(const inpcb* inp, bool v4);
-
 // Makes the segment travel in UDP to that port of the peer's; 0: in none.
 void tcp_set_udp(const TcpHost& host, uint16_t peer_port, TcpIpFields* fields);
+
+// The fields of a connection's segments; of one of IPv6, without what UDP adds.
+TcpIpFields tcp_ip6_fields(const inpcb* inp);
+inline TcpIpFields tcp_ip_fields(const inpcb* inp, bool v4) {
+  TcpIpFields fields;
+  if (v4) {
+    fields.tos = inp->inp_ip.ip_tos;
+    fields.ttl = inp->inp_ip.ip_ttl;
+  } else {
+    fields = tcp_ip6_fields(inp);
+  }
+  const tcpcb* tp = intotcpcb(inp);
+  if (tp->t_port != 0) tcp_set_udp(*tp->t_host, tp->t_port, &fields);
+  return fields;
+}
 
 // Bytes in front of the TCP header.
 inline int tcp_lead(bool v4, const TcpIpFields& fields) {
@@ -81,7 +96,14 @@ int tcp_write_ip(uint8_t* bytes, const TcpEndpoints& ends, const TcpIpFields& fi
 
 // Hands a segment to IP. `inp` may be null: a segment outside any connection. `flags`: of
 // ip_output; of these IPv6 knows none. Takes m. Errors: ip_output's, ip6_output's.
-[[nodiscard]] int tcp_to_ip(MbufPtr m, bool v4, route* ro, int flags, inpcb* inp);
+[[nodiscard]] inline int tcp_to_ip(MbufPtr m, bool v4, route* ro, int flags, inpcb* inp) {
+  if (v4) {
+    const mbuf* options = inp != nullptr ? inp->inp_options : nullptr;
+    return ip_output(std::move(m), options, ro, flags, nullptr, inp);
+  }
+  const ip6_pktopts* options = inp != nullptr ? inp->inp_outputopts6 : nullptr;
+  return ip6_output(std::move(m), options, ro, 0, nullptr, inp);
+}
 
 }  // namespace sockbed
 
