@@ -45,8 +45,11 @@ std::vector<Difference> ReadDifferences(const std::string& path) {
 
 bool Matches(const Difference& difference, const std::string& where, const std::string& here,
              const std::string& there) {
-  return difference.here == here && difference.there == there &&
-         fnmatch(difference.where.c_str(), where.c_str(), 0) == 0;
+  const auto fits = [](const std::string& pattern, const std::string& text) {
+    return fnmatch(pattern.c_str(), text.c_str(), 0) == 0;
+  };
+  return fits(difference.where, where) && fits(difference.here, here) &&
+         fits(difference.there, there);
 }
 
 }  // namespace sockbed::two_arms

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstring>
+#include <set>
 #include <utility>
 
 #include "kernel/sim/random.h"
@@ -22,12 +24,13 @@ constexpr int kKindCount = 8;
 constexpr int kSizeMax = 60;  // so little that no buffer of either kernel is ever full
 
 // How often each operation is drawn, out of their sum.
-constexpr std::array<int, kOps> kWeights = {6, 8, 4, 3, 6, 4, 12, 4, 12, 4, 5, 5, 2, 1, 8, 3, 2, 3};
+constexpr std::array<int, kOps> kWeights = {6, 8, 4, 3, 6, 4, 12, 4, 12, 4, 5, 1,
+                                            1, 5, 1, 2, 1, 8, 3,  2, 3,  4, 5};
 
-constexpr const char* kOpNames[] = {"socket",   "pair",     "bind",       "listen", "connect",
-                                    "accept",   "send",     "sendto",     "recv",   "peek",
-                                    "shutdown", "close",    "dup",        "dup2",   "poll",
-                                    "FIONREAD", "SO_ERROR", "getpeername"};
+constexpr const char* kOpNames[] = {
+    "socket", "pair", "bind",     "listen",   "connect",     "accept", "send", "sendto",
+    "recv",   "peek", "shutdown", "SHUT_RD",  "SHUT_RDWR",   "close",  "drop", "dup",
+    "dup2",   "poll", "FIONREAD", "SO_ERROR", "getpeername", "pass",   "take"};
 std::string NameOf(Op op) { return kOpNames[static_cast<int>(op)]; }
 
 class Performer {
@@ -48,11 +51,19 @@ class Performer {
   std::string KindOf(int place) const {
     return Has(place) ? two_arms::NameOf(kinds_[place]) : "none";
   }
-  void Put(int place, int fd, Kind kind) {
+  // A new file, unless it is told which.
+  void Put(int place, int fd, Kind kind, int file = 0) {
     if (Has(place)) Empty(place);
     fds_[place] = fd;
     kinds_[place] = kind;
     names_[place] = {};
+    files_[place] = file != 0 ? file : ++last_file_;
+  }
+  // What BSD throws away and Linux keeps is told apart by what the row is about.
+  std::string ShutOf(const Step& step) const {
+    const bool reads = step.op == Op::kRecv || step.op == Op::kPeek || step.op == Op::kTake ||
+                       step.op == Op::kCount;
+    return reads && Has(step.a) && shut_.contains(files_[step.a]) ? "/shut" : "";
   }
   // Reads what waits: what a close with unread data does, the cases have. An error that is pending
   // may come first, or last.
@@ -93,6 +104,9 @@ class Performer {
   std::string Move(const Step& step);
   std::string Copy(const Step& step);
   std::string Look(const Step& step);
+  std::string Pass(const Step& step);
+  std::string Take(const Step& step);
+  std::string ReadPieces(int fd, int size);
   static std::string Read(int fd, int size, bool peek);
   static std::string PendingError(int fd);
 
@@ -101,8 +115,15 @@ class Performer {
   std::array<int, kPlaces> fds_{-1, -1, -1, -1, -1, -1};
   std::array<Kind, kPlaces> kinds_{};
   std::array<Address, kPlaces> names_{};
+  std::array<int, kPlaces> files_{};  // numbers of open files: a dup has that of the other
+  int last_file_ = 0;
+  std::set<int> shut_;  // files whose reading side was shut
   int bound_ = 0;
   char next_ = 'a';
+  bool passed_ = false;  // rights, at some time
+  // By the letter of the bytes beside.
+  std::array<Kind, 256> kinds_passed_{};
+  std::array<int, 256> files_passed_{};
 };
 
 std::string Performer::Make(const Step& step) {
@@ -163,6 +184,9 @@ std::string Performer::Read(int fd, int size, bool peek) {
 std::string Performer::Move(const Step& step) {
   const int fd = fds_[step.a];
   if (step.op != Op::kSend) {
+    if (passed_ && kinds_[step.a] == Kind::kUnixStream) {
+      return step.op == Op::kPeek ? "left out" : ReadPieces(fd, step.x);
+    }
     // UDP's error comes before what waits in Linux, behind it in BSD: it is asked for first.
     const std::string error = IsUdp(kinds_[step.a]) ? PendingError(fd) + ", " : "";
     return error + Read(fd, step.x, step.op == Op::kPeek);
@@ -171,9 +195,80 @@ std::string Performer::Move(const Step& step) {
   return Sent(write(fd, data.data(), data.size()), step.x);
 }
 
+// A stream's read ends before a right in BSD, behind it in Linux: together the pieces are the same.
+std::string Performer::ReadPieces(int fd, int size) {
+  std::string all;
+  for (int piece = 0; static_cast<int>(all.size()) < size; ++piece) {
+    char data[kSizeMax];
+    const ssize_t n = read(fd, data, static_cast<size_t>(size) - all.size());
+    if (n < 0 && piece == 0) return ErrnoName(errno);
+    if (n <= 0) break;
+    all.append(data, static_cast<size_t>(n));
+  }
+  return "\"" + all + "\"";
+}
+
+// One descriptor as ancillary data, or room for one.
+struct Right {
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {};
+
+  msghdr Message(iovec* vector) {
+    msghdr msg{};
+    msg.msg_iov = vector;
+    msg.msg_iovlen = 1;
+    msg.msg_control = space;
+    msg.msg_controllen = sizeof space;
+    return msg;
+  }
+};
+
+std::string Performer::Pass(const Step& step) {
+  if (!Has(step.a) || !IsUnix(kinds_[step.a]) || !Has(step.b)) return "nobody";
+  std::string data = Data(step.x);
+  kinds_passed_[static_cast<unsigned char>(data[0])] = kinds_[step.b];
+  files_passed_[static_cast<unsigned char>(data[0])] = files_[step.b];
+  passed_ = true;
+  iovec vector{data.data(), data.size()};
+  Right right;
+  msghdr msg = right.Message(&vector);
+  cmsghdr* const header = CMSG_FIRSTHDR(&msg);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(header), &fds_[step.b], sizeof(int));
+  return Sent(sendmsg(fds_[step.a], &msg, MSG_NOSIGNAL), step.x);
+}
+
+std::string Performer::Take(const Step& step) {
+  if (!Has(step.a) || !IsUnix(kinds_[step.a])) return "nobody";
+  char data[kSizeMax];
+  iovec vector{data, static_cast<size_t>(step.x)};
+  Right right;
+  msghdr msg = right.Message(&vector);
+  const ssize_t n = recvmsg(fds_[step.a], &msg, 0);
+  if (n < 0) return ErrnoName(errno);
+  // Where a stream's read ends, see ReadPieces.
+  std::string result =
+      kinds_[step.a] == Kind::kUnixStream ? "some" : "\"" + std::string(data, n) + "\"";
+  if ((msg.msg_flags & MSG_TRUNC) != 0) result += " cut";
+  if ((msg.msg_flags & MSG_CTRUNC) != 0) result += " rights cut";
+  const cmsghdr* const header = CMSG_FIRSTHDR(&msg);
+  if (header == nullptr) return result;
+  int made;
+  std::memcpy(&made, CMSG_DATA(header), sizeof made);
+  const auto letter = static_cast<unsigned char>(data[n - 1]);
+  Put(step.b, made, kinds_passed_[letter], files_passed_[letter]);
+  return result + " and a right";
+}
+
 std::string Performer::Copy(const Step& step) {
   const int fd = fds_[step.a];
   if (step.op == Op::kShutdown) return Result(shutdown(fd, SHUT_WR));
+  if (step.op == Op::kShutRead || step.op == Op::kShutBoth) {
+    if (Has(step.a)) shut_.insert(files_[step.a]);
+    return Result(shutdown(fd, step.op == Op::kShutRead ? SHUT_RD : SHUT_RDWR));
+  }
+  if (step.op == Op::kDrop) return Result(close(std::exchange(fds_[step.a], -1)));
   if (step.op == Op::kClose) {
     return Has(step.a) ? Result(Empty(step.a)) : Result(close(-1));
   }
@@ -181,7 +276,7 @@ std::string Performer::Copy(const Step& step) {
     const int made = dup(fd);
     const std::string result = Result(made);
     if (made >= 0 && step.a != step.b) {
-      Put(step.b, made, kinds_[step.a]);
+      Put(step.b, made, kinds_[step.a], files_[step.a]);
       names_[step.b] = names_[step.a];
     } else if (made >= 0) {
       close(made);
@@ -193,6 +288,7 @@ std::string Performer::Copy(const Step& step) {
   const std::string result = Result(dup2(fd, fds_[step.b]));
   if (Has(step.a)) {
     kinds_[step.b] = kinds_[step.a];
+    files_[step.b] = files_[step.a];
     names_[step.b] = names_[step.a];
   }
   return result;
@@ -231,7 +327,8 @@ void Performer::Do(const Step& step, int number) {
   std::string what = NameOf(step.op);
   const bool makes = step.op == Op::kSocket || step.op == Op::kPair;
   what += std::string(" ") +
-          (makes ? two_arms::NameOf(static_cast<Kind>(step.x)) : KindOf(step.a).c_str());
+          (makes ? two_arms::NameOf(static_cast<Kind>(step.x)) : KindOf(step.a).c_str()) +
+          ShutOf(step);
   std::string result;
   switch (step.op) {
     case Op::kSocket:
@@ -245,13 +342,18 @@ void Performer::Do(const Step& step, int number) {
     case Op::kRecv:
     case Op::kPeek: result = Move(step); break;
     case Op::kShutdown:
+    case Op::kShutRead:
+    case Op::kShutBoth:
     case Op::kClose:
+    case Op::kDrop:
     case Op::kDup:
     case Op::kDup2: result = Copy(step); break;
     case Op::kPoll:
     case Op::kCount:
     case Op::kError:
     case Op::kPeer: result = Look(step); break;
+    case Op::kPass: result = Pass(step); break;
+    case Op::kTake: result = Take(step); break;
   }
   notes_->Text(prefix_ + std::to_string(number) + " " + what, result);
   if (!ChangesNothing(step.op)) notes_->Settle();
@@ -274,13 +376,18 @@ std::string AsC(const Step& step) {
     case Op::kRecv: return "read(" + a + ", data, " + x + ")";
     case Op::kPeek: return "recv(" + a + ", data, " + x + ", MSG_PEEK)";
     case Op::kShutdown: return "shutdown(" + a + ", SHUT_WR)";
-    case Op::kClose: return "close(" + a + ")";
+    case Op::kShutRead: return "shutdown(" + a + ", SHUT_RD)";
+    case Op::kShutBoth: return "shutdown(" + a + ", SHUT_RDWR)";
+    case Op::kClose: return "drain(" + a + "), close(" + a + ")";
+    case Op::kDrop: return "close(" + a + ")";
     case Op::kDup: return b + " = dup(" + a + ")";
     case Op::kDup2: return "dup2(" + a + ", " + b + ")";
     case Op::kPoll: return "poll(" + a + ", POLLIN | POLLOUT | POLLPRI)";
     case Op::kCount: return "ioctl(" + a + ", FIONREAD)";
     case Op::kError: return "getsockopt(" + a + ", SOL_SOCKET, SO_ERROR)";
     case Op::kPeer: return "getpeername(" + a + ")";
+    case Op::kPass: return "sendmsg(" + a + ", data, " + x + ", SCM_RIGHTS " + b + ")";
+    case Op::kTake: return b + " = the right of recvmsg(" + a + ", data, " + x + ")";
   }
   return "";
 }

@@ -29,16 +29,21 @@ enum class Op : uint8_t {
   kSendTo,    // a: x bytes to b's name
   kRecv,      // a: x bytes
   kPeek,      // a: x bytes
-  kShutdown,  // a: SHUT_WR, the other ways are the cases'
-  kClose,     // a
+  kShutdown,  // a: SHUT_WR
+  kShutRead,  // a: SHUT_RD
+  kShutBoth,  // a: SHUT_RDWR
+  kClose,     // a, when what waits in it was read
+  kDrop,      // a, as it is
   kDup,       // b = a
   kDup2,      // b = a, onto b's number
   kPoll,      // a
   kCount,     // a: FIONREAD
   kError,     // a: SO_ERROR
   kPeer,      // a: whether it has a peer's name
+  kPass,      // a, a local socket: x bytes, and b as a right
+  kTake,      // a, a local socket: x bytes; b = the right that comes with them
 };
-inline constexpr int kOps = 18;
+inline constexpr int kOps = 23;
 
 struct Step {
   Op op;
