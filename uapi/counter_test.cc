@@ -118,6 +118,60 @@ TEST_F(CounterTest, TimersTakeTimesOfTheirClock) {
   });
 }
 
+// Sets the wall clock to so many seconds after boot.
+void SetClock(time_t seconds) {
+  const timespec to{kBootEpochSeconds + seconds, 0};
+  EXPECT_THAT(uapi::clock_settime(CLOCK_REALTIME, &to), Works());
+}
+
+TEST_F(CounterTest, ATimeOfTheWallClockFollowsIt) {
+  InProcess([] {
+    const int wall = uapi::timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK);
+    const int interval = uapi::timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK);
+    const int uptime = uapi::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    const itimerspec time{{}, {kBootEpochSeconds + 100, 0}}, seconds{{}, {100, 0}};
+    EXPECT_THAT(uapi::timerfd_settime(wall, TFD_TIMER_ABSTIME, &time, nullptr), Works());
+    EXPECT_THAT(uapi::timerfd_settime(interval, 0, &seconds, nullptr), Works());
+    EXPECT_THAT(uapi::timerfd_settime(uptime, TFD_TIMER_ABSTIME, &seconds, nullptr), Works());
+    SetClock(98);
+    uapi::sleep(1);
+    EXPECT_THAT(Count(wall), FailsWith(EAGAIN));
+    uapi::sleep(2);
+    EXPECT_THAT(Count(wall), Eq(1));
+    EXPECT_THAT(uapi::timerfd_settime(wall, TFD_TIMER_ABSTIME, &time, nullptr), Works());
+    SetClock(0);
+    uapi::sleep(50);
+    EXPECT_THAT(Count(interval), FailsWith(EAGAIN));
+    EXPECT_THAT(Count(uptime), FailsWith(EAGAIN));
+    uapi::sleep(51);
+    for (const int fd : {wall, interval, uptime}) EXPECT_THAT(Count(fd), Eq(1));
+  });
+}
+
+TEST_F(CounterTest, ATimerMayAskToBeToldThatTheClockWasSet) {
+  InProcess([] {
+    const int fd = uapi::timerfd_create(CLOCK_REALTIME, 0);
+    const itimerspec time{{}, {kBootEpochSeconds + 100, 0}};
+    constexpr int kFlags = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET;
+    EXPECT_THAT(uapi::timerfd_settime(fd, kFlags, &time, nullptr), Works());
+    uapi::spawn("setter", [] {
+      uapi::sleep(1);
+      SetClock(50);
+      return 0;
+    });
+    EXPECT_THAT(Count(fd), FailsWith(ECANCELED));
+    EXPECT_EQ(uapi::time(nullptr), kBootEpochSeconds + 50);
+    EXPECT_THAT(Count(fd), Eq(1));  // it goes on
+    EXPECT_EQ(uapi::time(nullptr), kBootEpochSeconds + 100);
+    SetClock(0);  // its time has come: it no longer minds
+    EXPECT_THAT(uapi::timerfd_settime(fd, TFD_TIMER_ABSTIME, &time, nullptr), Works());
+    SetClock(99);  // and was not asked to
+    EXPECT_THAT(Count(fd), Eq(1));
+    int status;
+    EXPECT_GT(uapi::wait(&status), 0);
+  });
+}
+
 TEST_F(CounterTest, EachWrongTimerHasItsErrno) {
   InProcess([] {
     EXPECT_THAT(uapi::timerfd_create(CLOCK_PROCESS_CPUTIME_ID, 0), FailsWith(EINVAL));

@@ -40,15 +40,15 @@ struct filedesc {
   int64_t fd_limit_max = INT64_MAX;  // what it may be raised to
   std::vector<char> fd_hostent;      // gethostbyname(3)'s static result
   std::vector<char> fd_servent, fd_protoent;  // the results of getservbyname, getprotobyname
-  std::string fd_cdir = "/";         // the current directory, absolute
-  mode_t fd_cmask = 022;             // umask(2)
-  std::shared_ptr<void> fd_posix;    // what the shim keeps of the process (posix_process.h)
-  int fd_refcnt = 1;                 // procs whose table it is: the threads of one process
+  std::string fd_cdir = "/";                  // the current directory, absolute
+  mode_t fd_cmask = 022;                      // umask(2)
+  std::shared_ptr<void> fd_posix;  // what the shim keeps of the process (posix_process.h)
+  int fd_refcnt = 1;               // procs whose table it is: the threads of one process
   struct Held {
     const proc* p;
     file* fp;
   };
-  std::vector<Held> fd_held;         // references of calls under way, if there are several threads
+  std::vector<Held> fd_held;  // references of calls under way, if there are several threads
 };
 
 namespace uapi {
@@ -58,6 +58,11 @@ struct NamedSemaphore {
   std::string name;  // empty once it is unlinked
   sem_t sem = {};
   int opens = 0;  // that were not closed; a process that ends closes nothing
+};
+
+// Who wants to know that the host's wall clock was set, and by how much it moved.
+struct WallWatch {
+  void (*clock_set)(WallWatch* watch, SimTime step) = nullptr;
 };
 
 // What this room keeps per host; made when its resolver is set up, or by its first process that
@@ -71,7 +76,9 @@ struct UapiHost {
   ResolverConf resolver;
   Files files;
   bool runs_programs = false;  // the shim follows the machine's switches
-  int64_t mutexes_left = 0;  // live count: locked by threads that have ended
+  int64_t mutexes_left = 0;    // live count: locked by threads that have ended
+  // Borrowed. Who sleeps until a time of the wall clock sleeps on it.
+  std::vector<WallWatch*> wall_watches;
   std::vector<std::unique_ptr<NamedSemaphore>> semaphores;  // in order of creation
 };
 

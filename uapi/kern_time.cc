@@ -4,8 +4,10 @@
 #include <time.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "kernel/sched/itimer.h"
+#include "uapi/filedesc.h"
 #include "uapi/syscall.h"
 #include "uapi/uapi.h"
 #include "uapi/wait_limit.h"
@@ -17,21 +19,16 @@ namespace {
 int ReadClock(clockid_t clock, int64_t* ns) {
   switch (clock) {
     case CLOCK_REALTIME:
-    case CLOCK_REALTIME_COARSE:
-      *ns = CurrentHost().wall_clock_ns();
-      return 0;
+    case CLOCK_REALTIME_COARSE: *ns = CurrentHost().wall_clock_ns(); return 0;
     case CLOCK_MONOTONIC:
     case CLOCK_MONOTONIC_RAW:
     case CLOCK_MONOTONIC_COARSE:
-    case CLOCK_BOOTTIME:
-      *ns = Now();
-      return 0;
+    case CLOCK_BOOTTIME: *ns = Now(); return 0;
     case CLOCK_PROCESS_CPUTIME_ID:
     case CLOCK_THREAD_CPUTIME_ID:
       *ns = curproc()->p_stime;  // computing takes no time, calls do
       return 0;
-    default:
-      return EINVAL;
+    default: return EINVAL;
   }
 }
 
@@ -41,10 +38,35 @@ timespec ToTimespec(int64_t ns) { return {.tv_sec = ns / kSecond, .tv_nsec = ns 
 int SleepUntil(SimTime until) {
   // A sleep may end early only by a signal: ticks begin before the program asks.
   while (Now() < until) {
-    const int error = tsleep_nsec(&nowake, PWAIT | PCATCH, "nanslp",
-                                  static_cast<uint64_t>(until - Now()));
+    const int error =
+        tsleep_nsec(&nowake, PWAIT | PCATCH, "nanslp", static_cast<uint64_t>(until - Now()));
     if (error != 0 && error != EWOULDBLOCK) return NoRestart(error);
   }
+  return 0;
+}
+
+// The same for a time of the wall clock, which may be set meanwhile.
+int SleepUntilShown(int64_t shown_ns) {
+  const Host& host = CurrentHost();
+  while (host.wall_clock_ns() < shown_ns) {
+    const int error = tsleep_nsec(&HostLocal<UapiHost>::Get().wall_watches, PWAIT | PCATCH,
+                                  "nanslp", static_cast<uint64_t>(shown_ns - host.wall_clock_ns()));
+    if (error != 0 && error != EWOULDBLOCK) return NoRestart(error);
+  }
+  return 0;
+}
+
+// Sets the wall clock and tells everybody who counts on it. Errors: EPERM, EINVAL.
+int SetWallClock(const proc* p, const timespec& ts) {
+  if (!suser(p->p_ucred)) return EPERM;
+  const bool fits = ts.tv_sec >= 0 && ts.tv_sec <= kForever / kSecond / 2;
+  if (!fits || ts.tv_nsec < 0 || ts.tv_nsec >= kSecond) return EINVAL;
+  Host& host = CurrentHost();
+  const SimTime step = ts.tv_sec * kSecond + ts.tv_nsec - host.wall_clock_ns();
+  host.StepWallClock(step);
+  std::vector<WallWatch*>& watches = HostLocal<UapiHost>::Get().wall_watches;
+  for (WallWatch* watch : watches) watch->clock_set(watch, step);
+  wakeup(&watches);
   return 0;
 }
 
@@ -68,7 +90,9 @@ int sys_clock_nanosleep(clockid_t clock, int flags, const timespec* t, timespec*
   if (t->tv_nsec < 0 || t->tv_nsec >= kSecond) return EINVAL;
   // Far enough for any run; a product beyond would overflow.
   const int64_t seconds = std::clamp<int64_t>(t->tv_sec, 0, kForever / kSecond / 2);
-  return SleepUntil(Now() + (seconds * kSecond + t->tv_nsec - shown));
+  const int64_t until = seconds * kSecond + t->tv_nsec;
+  const bool wall = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE;
+  return wall ? SleepUntilShown(until) : SleepUntil(Now() + (until - shown));
 }
 
 int sys_getitimer(const proc* p, int which, itimerval* value) {
@@ -91,9 +115,8 @@ int sys_setitimer(proc* p, int which, const itimerval* value, itimerval* old) {
 }  // namespace
 
 time_t time(time_t* result) {
-  const time_t now = SystemCallValue(Sys::kTime, {}, [](proc*) {
-    return CurrentHost().wall_clock_ns() / kSecond;
-  });
+  const time_t now = SystemCallValue(Sys::kTime, {},
+                                     [](proc*) { return CurrentHost().wall_clock_ns() / kSecond; });
   if (result != nullptr) *result = now;
   return now;
 }
@@ -118,13 +141,30 @@ int clock_gettime(clockid_t clock, timespec* ts) {
 }
 
 int clock_getres(clockid_t clock, timespec* ts) {
-  return static_cast<int>(
-      SystemCall(Sys::kClockGetres, {.a0 = Shown(clock)}, [&](proc*, int64_t*) {
-        int64_t ns;
-        if (const int error = ReadClock(clock, &ns)) return error;
-        if (ts != nullptr) *ts = {.tv_sec = 0, .tv_nsec = 1};
-        return 0;
-      }));
+  return static_cast<int>(SystemCall(Sys::kClockGetres, {.a0 = Shown(clock)}, [&](proc*, int64_t*) {
+    int64_t ns;
+    if (const int error = ReadClock(clock, &ns)) return error;
+    if (ts != nullptr) *ts = {.tv_sec = 0, .tv_nsec = 1};
+    return 0;
+  }));
+}
+
+int clock_settime(clockid_t clock, const timespec* ts) {
+  const CallArgs args{.a0 = Shown(clock), .a1 = Shown(ts != nullptr ? TimespecNs(*ts) : 0)};
+  return static_cast<int>(SystemCall(Sys::kClockSettime, args, [&](const proc* p, int64_t*) {
+    if (clock != CLOCK_REALTIME) return EINVAL;
+    return ts == nullptr ? EFAULT : SetWallClock(p, *ts);
+  }));
+}
+
+int settimeofday(const timeval* tv, const struct timezone* tz) {
+  const CallArgs args{.a0 = Shown(tv != nullptr ? TimevalNs(*tv) : 0)};
+  return static_cast<int>(SystemCall(Sys::kSettimeofday, args, [&](const proc* p, int64_t*) {
+    if (tz != nullptr) return EINVAL;
+    if (tv == nullptr) return EFAULT;
+    if (tv->tv_usec < 0 || tv->tv_usec >= kSecond / kMicrosecond) return EINVAL;
+    return SetWallClock(p, {.tv_sec = tv->tv_sec, .tv_nsec = tv->tv_usec * kMicrosecond});
+  }));
 }
 
 int nanosleep(const timespec* interval, timespec* rest) {

@@ -71,11 +71,70 @@ TEST(KernTime, AbsoluteSleepEndsAtItsTime) {
   EXPECT_EQ(sim.Run().Complaints(), "");
 }
 
+TEST(KernTime, TheSuperuserSetsTheWallClockOfItsHostAlone) {
+  Simulation sim({.seed = 1});
+  sim.AddHost("host").Spawn("root", [] {
+    const int64_t uptime = MonotonicNs();
+    const timespec later{kBootEpochSeconds + 1000, 0}, bad{1, kSecond}, before{-1, 0};
+    EXPECT_THAT(uapi::clock_settime(CLOCK_REALTIME, &later), Works());
+    EXPECT_EQ(uapi::time(nullptr), kBootEpochSeconds + 1000);
+    EXPECT_LT(MonotonicNs() - uptime, kMillisecond);
+    EXPECT_THAT(uapi::clock_settime(CLOCK_MONOTONIC, &later), FailsWith(EINVAL));
+    EXPECT_THAT(uapi::clock_settime(CLOCK_REALTIME, &bad), FailsWith(EINVAL));
+    EXPECT_THAT(uapi::clock_settime(CLOCK_REALTIME, &before), FailsWith(EINVAL));
+    EXPECT_THAT(uapi::clock_settime(CLOCK_REALTIME, nullptr), FailsWith(EFAULT));
+    const timeval back{kBootEpochSeconds - 1000, 250'000}, wrong{1, 1'000'000};
+    EXPECT_THAT(uapi::settimeofday(&back, nullptr), Works());
+    EXPECT_EQ(uapi::time(nullptr), kBootEpochSeconds - 1000);
+    EXPECT_THAT(uapi::settimeofday(&wrong, nullptr), FailsWith(EINVAL));
+    EXPECT_THAT(uapi::settimeofday(nullptr, nullptr), FailsWith(EFAULT));
+    const struct timezone zone {};
+    EXPECT_THAT(uapi::settimeofday(&back, &zone), FailsWith(EINVAL));
+  });
+  sim.AddHost("other").Spawn(
+      "user",
+      [] {
+        EXPECT_EQ(uapi::time(nullptr), kBootEpochSeconds + 1);
+        const timespec later{kBootEpochSeconds + 1000, 0};
+        EXPECT_THAT(uapi::clock_settime(CLOCK_REALTIME, &later), FailsWith(EPERM));
+        EXPECT_EQ(uapi::time(nullptr), kBootEpochSeconds + 1);
+      },
+      {.start_at = kSecond, .cred = {.cr_uid = 1000, .cr_ruid = 1000, .cr_svuid = 1000}});
+  EXPECT_EQ(sim.Run().Complaints(), "");
+}
+
+// A time of the wall clock comes when it shows it; an interval, and a time since boot, as before.
+TEST(KernTime, WhoSleepsUntilATimeOfTheWallClockFollowsIt) {
+  Simulation sim({.seed = 1});
+  Host& host = sim.AddHost("host");
+  const auto sleeper = [&](const char* name, clockid_t clock, int flags, timespec until,
+                           int64_t end_s) {
+    host.Spawn(name, [=] {
+      EXPECT_EQ(uapi::clock_nanosleep(clock, flags, &until, nullptr), 0);
+      EXPECT_EQ(MonotonicNs() / kSecond, end_s) << name;
+    });
+  };
+  sleeper("sooner", CLOCK_REALTIME, TIMER_ABSTIME, {kBootEpochSeconds + 100, 0}, 20);
+  sleeper("past", CLOCK_REALTIME, TIMER_ABSTIME, {kBootEpochSeconds + 50, 0}, 10);
+  sleeper("later", CLOCK_REALTIME, TIMER_ABSTIME, {kBootEpochSeconds + 105, 0}, 85);
+  sleeper("interval", CLOCK_REALTIME, 0, {30, 0}, 30);
+  sleeper("uptime", CLOCK_MONOTONIC, TIMER_ABSTIME, {40, 0}, 40);
+  host.Spawn("setter", [] {
+    EXPECT_EQ(uapi::sleep(10), 0u);
+    const timespec ahead{kBootEpochSeconds + 90, 0};
+    EXPECT_THAT(uapi::clock_settime(CLOCK_REALTIME, &ahead), Works());
+    EXPECT_EQ(uapi::sleep(11), 0u);
+    const timespec back{kBootEpochSeconds + 41, 0};
+    EXPECT_THAT(uapi::clock_settime(CLOCK_REALTIME, &back), Works());
+  });
+  EXPECT_EQ(sim.Run().Complaints(), "");
+}
+
 TEST(KernTime, SignalInterruptsASleepAndTellsTheRest) {
   Simulation sim({.seed = 1});
   Host& host = sim.AddHost("host");
   const pid_t sleeper = host.Spawn("sleeper", [] {
-    struct sigaction act{};
+    struct sigaction act {};
     act.sa_handler = [](int) {};
     act.sa_flags = SA_RESTART;  // no matter: a sleep is never made again
     EXPECT_THAT(uapi::sigaction(SIGUSR1, &act, nullptr), Works());

@@ -71,9 +71,9 @@ struct OptionalWord {
   long number;
   void* pointer() const { return reinterpret_cast<void*>(number); }
 };
-#define SOCKBED_OPTIONAL_WORD(last, word) \
-  va_list args;                           \
-  va_start(args, last);                   \
+#define SOCKBED_OPTIONAL_WORD(last, word)      \
+  va_list args;                                \
+  va_start(args, last);                        \
   const OptionalWord word{va_arg(args, long)}; \
   va_end(args)
 
@@ -85,7 +85,7 @@ void CheckFits(size_t len, size_t room) {
 }  // namespace
 
 std::string_view posix_check() {
-#define SOCKBED_CHECK(name)                                                            \
+#define SOCKBED_CHECK(name) \
   if (dlsym(RTLD_DEFAULT, #name) != reinterpret_cast<void*>(&::name)) return #name;
   SOCKBED_POSIX_NAMES(SOCKBED_CHECK)
   SOCKBED_PTHREAD_NAMES(SOCKBED_CHECK)
@@ -113,9 +113,9 @@ extern "C" {
 
 // Reading a clock leaves errno alone, as the C library does: libssl looks at its timer between a
 // failed read and what it says of errno.
-#define SOCKBED_SHIM_CLOCK(result, name, params, args)                                          \
-  result name params noexcept {                                                                 \
-    return InProcess() ? KeepingErrno([&] { return uapi::name args; }) : Real().name args;       \
+#define SOCKBED_SHIM_CLOCK(result, name, params, args)                                     \
+  result name params noexcept {                                                            \
+    return InProcess() ? KeepingErrno([&] { return uapi::name args; }) : Real().name args; \
   }
 
 // --- Sockets. ---
@@ -176,8 +176,7 @@ ssize_t pwritev64(int fd, const iovec* iov, int count, off64_t offset) {
 }
 SOCKBED_SHIM(int, sendmmsg, (int fd, mmsghdr* messages, unsigned count, int flags),
              (fd, messages, count, flags))
-SOCKBED_SHIM(int, recvmmsg,
-             (int fd, mmsghdr* messages, unsigned count, int flags, timespec* limit),
+SOCKBED_SHIM(int, recvmmsg, (int fd, mmsghdr* messages, unsigned count, int flags, timespec* limit),
              (fd, messages, count, flags, limit))
 off64_t lseek64(int fd, off64_t offset, int whence) noexcept { return lseek(fd, offset, whence); }
 
@@ -226,11 +225,9 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
 
 // --- Waiting, time. ---
 SOCKBED_SHIM(int, poll, (pollfd * fds, nfds_t count, int limit_ms), (fds, count, limit_ms))
-SOCKBED_SHIM(int, ppoll,
-             (pollfd * fds, nfds_t count, const timespec* limit, const sigset_t* mask),
+SOCKBED_SHIM(int, ppoll, (pollfd * fds, nfds_t count, const timespec* limit, const sigset_t* mask),
              (fds, count, limit, mask))
-SOCKBED_SHIM(int, select,
-             (int count, fd_set* in, fd_set* out, fd_set* except, timeval* limit),
+SOCKBED_SHIM(int, select, (int count, fd_set* in, fd_set* out, fd_set* except, timeval* limit),
              (count, in, out, except, limit))
 SOCKBED_SHIM(int, pselect,
              (int count, fd_set* in, fd_set* out, fd_set* except, const timespec* limit,
@@ -246,8 +243,7 @@ SOCKBED_SHIM(int, epoll_pwait,
              (int epfd, epoll_event* events, int max, int limit_ms, const sigset_t* mask),
              (epfd, events, max, limit_ms, mask))
 SOCKBED_SHIM(int, epoll_pwait2,
-             (int epfd, epoll_event* events, int max, const timespec* limit,
-              const sigset_t* mask),
+             (int epfd, epoll_event* events, int max, const timespec* limit, const sigset_t* mask),
              (epfd, events, max, limit, mask))
 SOCKBED_SHIM_NOTHROW(int, eventfd, (unsigned count, int flags), (count, flags))
 // The C library's own would not pass through our read and write.
@@ -265,13 +261,14 @@ SOCKBED_SHIM_NOTHROW(int, timerfd_settime,
                      (fd, flags, value, old))
 SOCKBED_SHIM_NOTHROW(int, timerfd_gettime, (int fd, itimerspec* value), (fd, value))
 SOCKBED_SHIM_NOTHROW(int, signalfd, (int fd, const sigset_t* mask, int flags), (fd, mask, flags))
-SOCKBED_SHIM_CLOCK(time_t, time, (time_t* result), (result))
+SOCKBED_SHIM_CLOCK(time_t, time, (time_t * result), (result))
 SOCKBED_SHIM_CLOCK(int, gettimeofday, (timeval * tv, void* tz), (tv, tz))
 SOCKBED_SHIM_CLOCK(int, clock_gettime, (clockid_t clock, timespec* ts), (clock, ts))
 SOCKBED_SHIM_NOTHROW(int, clock_getres, (clockid_t clock, timespec* ts), (clock, ts))
+SOCKBED_SHIM_NOTHROW(int, clock_settime, (clockid_t clock, const timespec* ts), (clock, ts))
+SOCKBED_SHIM_NOTHROW(int, settimeofday, (const timeval* tv, const struct timezone* tz), (tv, tz))
 SOCKBED_SHIM(int, nanosleep, (const timespec* interval, timespec* rest), (interval, rest))
-SOCKBED_SHIM(int, clock_nanosleep,
-             (clockid_t clock, int flags, const timespec* t, timespec* rest),
+SOCKBED_SHIM(int, clock_nanosleep, (clockid_t clock, int flags, const timespec* t, timespec* rest),
              (clock, flags, t, rest))
 SOCKBED_SHIM(unsigned, sleep, (unsigned seconds), (seconds))
 SOCKBED_SHIM(int, usleep, (useconds_t usec), (usec))
@@ -303,12 +300,12 @@ SOCKBED_SHIM_NOTHROW(int, sigaction,
                      (signo, act, old))
 SOCKBED_SHIM_NOTHROW(int, sigprocmask, (int how, const sigset_t* set, sigset_t* old),
                      (how, set, old))
-SOCKBED_SHIM_NOTHROW(int, sigpending, (sigset_t* set), (set))
+SOCKBED_SHIM_NOTHROW(int, sigpending, (sigset_t * set), (set))
 SOCKBED_SHIM(int, sigsuspend, (const sigset_t* mask), (mask))
 SOCKBED_SHIM(int, pause, (), ())
 sighandler_t signal(int signo, sighandler_t handler) noexcept {
   if (!InProcess()) return Real().signal(signo, handler);
-  struct sigaction act{}, old{};
+  struct sigaction act = {}, old = {};
   act.sa_handler = handler;
   act.sa_flags = SA_RESTART;
   return sigaction(signo, &act, &old) == 0 ? old.sa_handler : SIG_ERR;

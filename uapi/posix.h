@@ -28,6 +28,7 @@ namespace sockbed {
 // time and processes: posix.cc.
 #define SOCKBED_POSIX_NAMES(X)                                                                   \
   X(accept) X(accept4) X(alarm) X(bind) X(clock_getres) X(clock_gettime) X(clock_nanosleep)      \
+  X(clock_settime) X(settimeofday)                                                               \
   X(close) X(connect) X(dup) X(dup2) X(dup3) X(epoll_create) X(epoll_create1) X(epoll_ctl)       \
   X(epoll_pwait) X(epoll_pwait2) X(epoll_wait) X(eventfd) X(eventfd_read) X(eventfd_write)       \
   X(fcntl) X(fcntl64) X(freeaddrinfo) X(fstat) X(fstat64) X(getaddrinfo) X(getegid)              \

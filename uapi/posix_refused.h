@@ -15,7 +15,7 @@
   X(aio_read64) X(aio_return) X(aio_return64) X(aio_suspend) X(aio_suspend64) X(aio_write) \
   X(aio_write64) X(arch_prctl) X(bdflush) X(bindresvport) X(bsd_signal) X(callrpc) X(capget) \
   X(capset) X(chflags) X(chmod) X(chown) X(chroot) X(clock_adjtime) X(clock_getcpuclockid) \
-  X(clock_settime) X(close_range) X(closefrom) X(closelog) X(copy_file_range) X(create_module) \
+  X(close_range) X(closefrom) X(closelog) X(copy_file_range) X(create_module) \
   X(daemon) X(delete_module) X(endgrent) X(endhostent) X(endnetent) X(endnetgrent) X(endprotoent) \
   X(endpwent) X(endservent) X(endspent) X(endusershell) X(endutent) X(endutxent) X(error_at_line) \
   X(execv) X(execve) X(execveat) X(execvp) X(execvpe) X(fallocate) X(fallocate64) \
@@ -56,7 +56,7 @@
   X(setgid) X(setgrent) X(setgroups) X(sethostent) X(sethostid) X(sethostname) \
   X(setipv4sourcefilter) X(setlogin) X(setlogmask) X(setnetent) X(setnetgrent) X(setns) \
   X(setpgrp) X(setpriority) X(setprotoent) X(setpwent) X(setregid) X(setresgid) X(setresuid) \
-  X(setreuid) X(setservent) X(setsid) X(setsourcefilter) X(setspent) X(settimeofday) X(setuid) \
+  X(setreuid) X(setservent) X(setsid) X(setsourcefilter) X(setspent) X(setuid) \
   X(setusershell) X(setutent) X(setutxent) X(setxattr) X(shm_open) X(shm_unlink) X(shmat) \
   X(shmctl) X(shmdt) X(shmget) X(sigblock) X(siggetmask) X(sighold) X(sigignore) X(siginterrupt) \
   X(sigpause) X(sigqueue) X(sigrelse) X(sigreturn) X(sigset) X(sigsetmask) X(sigstack) \

@@ -8,11 +8,14 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "kernel/sched/event.h"
 #include "kernel/sched/periodic.h"
 #include "kernel/sched/selinfo.h"
 #include "kernel/sched/synch.h"
+#include "uapi/filedesc.h"
 #include "uapi/syscall.h"
 #include "uapi/uapi.h"
 #include "uapi/wait_limit.h"
@@ -35,6 +38,13 @@ struct TimerFile : Counter {
   };
   clockid_t clock = CLOCK_MONOTONIC;
   Timer timer;
+  bool absolute = false;       // set for a time of the clock
+  bool cancel_on_set = false;  // TFD_TIMER_CANCEL_ON_SET
+  bool cancelled = false;      // the clock was set, and no read has told
+  struct Watch : WallWatch {
+    TimerFile* file = nullptr;
+  };
+  Watch watch;  // among the host's while `clock` is CLOCK_REALTIME
 };
 TimerFile& TimerOf(const file* fp) { return static_cast<TimerFile&>(CounterOf(fp)); }
 
@@ -64,7 +74,16 @@ int ReadCount(file* fp, uio* uio, const char* wmesg) {
 }
 
 int eventfd_read(file* fp, uio* uio) { return ReadCount(fp, uio, "evfdrd"); }
-int timerfd_read(file* fp, uio* uio) { return ReadCount(fp, uio, "tmfdrd"); }
+int timerfd_read(file* fp, uio* uio) {
+  if (uio->uio_resid < sizeof(uint64_t)) return EINVAL;
+  TimerFile& timer = TimerOf(fp);
+  while (timer.count == 0) {
+    if (const int error = AwaitChange(fp, "tmfdrd")) return error;
+  }
+  if (!std::exchange(timer.cancelled, false)) return ReadCount(fp, uio, "tmfdrd");
+  timer.count = 0;
+  return ECANCELED;
+}
 
 int eventfd_write(file* fp, uio* uio) {
   uint64_t added;
@@ -134,6 +153,7 @@ int eventfd_close(file* fp) {
   return 0;
 }
 int timerfd_close(file* fp) {
+  std::erase(HostLocal<UapiHost>::Get().wall_watches, &TimerOf(fp).watch);
   delete &TimerOf(fp);
   return 0;
 }
@@ -198,6 +218,18 @@ void Fire(periodic* pt, int64_t times) {
   Changed(timer);
 }
 
+// A time of the wall clock comes sooner when the clock is set ahead, and later when it is set back.
+void ClockSet(WallWatch* watch, SimTime step) {
+  TimerFile& timer = *static_cast<TimerFile::Watch*>(watch)->file;
+  if (!timer.absolute || timer.timer.pt_deadline == 0) return;
+  periodic_start(&timer.timer, std::max<SimTime>(timer.timer.pt_deadline - step, 1),
+                 timer.timer.pt_interval);
+  if (!timer.cancel_on_set) return;
+  timer.cancelled = true;
+  ++timer.count;
+  Changed(timer);
+}
+
 int GetTimer(proc* p, int fd, TimerFile** timer) {
   file* fp;
   if (const int error = getfile(p, fd, &fp)) return error;
@@ -216,6 +248,9 @@ int sys_timerfd_settime(proc* p, int fd, int flags, const itimerspec* value, iti
   if (const int error = GetTimer(p, fd, &timer)) return error;
   if (old != nullptr) *old = Left(*timer);
   timer->count = 0;
+  timer->absolute = (flags & TFD_TIMER_ABSTIME) != 0;
+  timer->cancel_on_set = (flags & TFD_TIMER_CANCEL_ON_SET) != 0;
+  timer->cancelled = false;
   periodic_stop(&timer->timer);
   const SimTime when = ToNs(value->it_value);
   if (when == 0) return 0;
@@ -235,7 +270,14 @@ int sys_timerfd_create(proc* p, int clock, int flags, int64_t* value) {
   timer->clock = clock;
   timer->timer.file = timer.get();
   timer->timer.pt_fire = Fire;
-  return Open(p, FileType::kTimerfd, &kTimerfdOps, std::move(timer), flags, value);
+  timer->watch.file = timer.get();
+  timer->watch.clock_set = ClockSet;
+  TimerFile::Watch* const watch = &timer->watch;
+  const int error = Open(p, FileType::kTimerfd, &kTimerfdOps, std::move(timer), flags, value);
+  if (error == 0 && clock == CLOCK_REALTIME) {
+    HostLocal<UapiHost>::Get().wall_watches.push_back(watch);
+  }
+  return error;
 }
 
 int sys_eventfd(proc* p, unsigned count, int flags, int64_t* value) {

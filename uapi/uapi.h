@@ -139,6 +139,13 @@ int gettimeofday(timeval* tv, void* tz);
 // CLOCK_PROCESS_CPUTIME_ID and CLOCK_THREAD_CPUTIME_ID: what calls were charged. Errors: EINVAL.
 int clock_gettime(clockid_t clock, timespec* ts);
 int clock_getres(clockid_t clock, timespec* ts);
+// Steps the host's wall clock, and nothing else: uptime goes on, sleeps of an interval last as long
+// as they were asked. Who waits for a time of the wall clock in clock_nanosleep or a timerfd waits
+// for that time anew; a thread at a lock or condition keeps the end that its wait began with.
+// Errors: EPERM (not superuser), EINVAL (another clock; a bad time, or one before 1970; a time
+// zone), EFAULT.
+int clock_settime(clockid_t clock, const timespec* ts);
+int settimeofday(const timeval* tv, const struct timezone* tz);
 // [sleep] "nanslp": at least the interval, on tick boundaries. Errors: EINTR (see `rest`), EINVAL.
 int nanosleep(const timespec* interval, timespec* rest);
 // The same until a time of a clock, with TIMER_ABSTIME. Returns the errno itself.

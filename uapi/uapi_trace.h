@@ -68,6 +68,8 @@ namespace sockbed::uapi {
   X(kGettimeofday, "gettimeofday", "")                                             \
   X(kClockGettime, "clock_gettime", "{0:@clock}")                                  \
   X(kClockGetres, "clock_getres", "{0:@clock}")                                    \
+  X(kClockSettime, "clock_settime", "{0:@clock}, {1:t} s")                         \
+  X(kSettimeofday, "settimeofday", "{0:t} s")                                      \
   X(kNanosleep, "nanosleep", "{0:t} s")                                            \
   X(kClockNanosleep, "clock_nanosleep", "{0:@clock}, {1:t} s")                     \
   X(kGetitimer, "getitimer", "{0:@itimer}")                                        \

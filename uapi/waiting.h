@@ -80,7 +80,8 @@ int eventfd(unsigned count, int flags);
 // TFD_CLOEXEC. A time comes with the first tick at or after it. [sleep] "tmfdrd".
 // Errors: EMFILE, ENFILE, EINVAL (clock, flags).
 int timerfd_create(int clock, int flags);
-// TFD_TIMER_ABSTIME; TFD_TIMER_CANCEL_ON_SET never cancels, for no clock here is ever set.
+// TFD_TIMER_ABSTIME; with TFD_TIMER_CANCEL_ON_SET a read fails once with ECANCELED after the wall
+// clock was set, if it is a time of that clock which has not come.
 // Errors: EBADF, EINVAL (no timerfd; a bad time; flags), EFAULT.
 int timerfd_settime(int fd, int flags, const itimerspec* value, itimerspec* old);
 int timerfd_gettime(int fd, itimerspec* value);

@@ -176,7 +176,8 @@ int Host::DeleteRoute(const HostRoute& route) {
 }
 
 int64_t Host::wall_clock_ns() const {
-  return kBootEpochSeconds * kSecond + simulation_.machine().now() + options_.clock_offset;
+  return kBootEpochSeconds * kSecond + simulation_.machine().now() + options_.clock_offset +
+         clock_step_;
 }
 
 void Host::Say(std::string_view line) {

@@ -152,6 +152,8 @@ class Host : public HostBase {
 
   // What the host's wall clock shows now, in nanoseconds since 1970.
   int64_t wall_clock_ns() const;
+  // Moves it by so much: from now on, as if the offset of HostOptions had been another.
+  void StepWallClock(SimTime by) { clock_step_ += by; }
 
   // Prints a line of the current process on the console.
   void Say(std::string_view line);
@@ -172,6 +174,7 @@ class Host : public HostBase {
 
   Simulation& simulation_;
   const HostOptions options_;
+  SimTime clock_step_ = 0;  // how far its wall clock was set ahead since boot
   std::vector<HostAddress> addresses_;
   std::vector<HostAddress6> addresses6_;
   std::vector<pid_t> daemons_;        // in order of pid
