@@ -1,6 +1,8 @@
 // The accept BIO, both ways.
 #include "bio/bss_acpt.h"
 
+#include <fcntl.h>
+
 #include "bio/both_ways.h"
 
 namespace sockbed {
@@ -158,6 +160,65 @@ TEST_P(BssAcpt, ModesAreSetAndAsked) {
     EXPECT_EQ(BIO_flush(bio.get()), 1);
     EXPECT_EQ(BIO_ctrl(bio.get(), 73, 0, nullptr), 0);
     EXPECT_EQ(BIO_method_type(bio.get()), BIO_TYPE_ACCEPT);
+  });
+}
+
+TEST_P(BssAcpt, AcceptedSocketsHaveAModeOfTheirOwn) {
+  Call(100, "80", "one");
+  Call(200, "80", "two");
+  InProcess([&] {
+    const ChainPtr bio(bios().new_accept("80"));
+    EXPECT_EQ(BIO_get_accept_ip_family(bio.get()), BIO_FAMILY_IPANY);
+    for (const int nonblocking : {1, 0}) {
+      EXPECT_EQ(BIO_set_nbio(bio.get(), nonblocking), 1);
+      if (nonblocking != 0) {
+        EXPECT_EQ(BIO_do_accept(bio.get()), 1);
+      }
+      EXPECT_EQ(BIO_do_accept(bio.get()), 1);
+      const ChainPtr connection(BIO_pop(bio.get()));
+      const int fd = static_cast<int>(BIO_get_fd(connection.get(), nullptr));
+      EXPECT_EQ((uapi::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0, nonblocking != 0);
+    }
+    char line[8];
+    EXPECT_EQ(BIO_gets(bio.get(), line, sizeof line), -2);
+  });
+}
+
+// An accept BIO that has failed for the time being forgets the peer of before.
+TEST_P(BssAcpt, ThePeerIsThatOfTheLastConnection) {
+  Call(100, "80", "one");
+  InProcess([&] {
+    const ChainPtr bio(bios().new_accept("80"));
+    EXPECT_EQ(BIO_do_accept(bio.get()), 1);
+    EXPECT_EQ(BIO_do_accept(bio.get()), 1);
+    EXPECT_NE(BIO_get_peer_name(bio.get()), nullptr);
+    const ChainPtr connection(BIO_pop(bio.get()));
+    int fd = static_cast<int>(BIO_get_fd(bio.get(), nullptr));
+    EXPECT_EQ(bios().socket_nbio(fd, 1), 1);
+    EXPECT_EQ(BIO_do_accept(bio.get()), -1);
+    EXPECT_TRUE(BIO_should_retry(bio.get()));
+    EXPECT_EQ(BIO_get_peer_name(bio.get()), nullptr);
+    EXPECT_EQ(BIO_reset(bio.get()), 0);
+    EXPECT_FALSE(BIO_should_retry(bio.get()));
+    EXPECT_EQ(BIO_set_bind_mode(bio.get(), BIO_BIND_REUSEADDR), 1);
+    EXPECT_EQ(BIO_do_accept(bio.get()), 1);  // listens anew
+  });
+}
+
+TEST_P(BssAcpt, WithoutTheCloseFlagTheListenerStays) {
+  InProcess([&] {
+    const int listener = Stream();
+    EXPECT_EQ(bios().listen(listener, Loopback(80).get(), 0), 1);
+    BIO* const bio = BIO_new(bios().s_accept());
+    EXPECT_EQ(BIO_get_accept_name(bio), nullptr);
+    BIO_set_fd(bio, listener, BIO_NOCLOSE);
+    EXPECT_EQ(BIO_get_close(bio), BIO_NOCLOSE);
+    BIO_free(bio);
+    EXPECT_EQ(bios().closesocket(listener), 1);
+    // A port alone is enough to know where to listen.
+    const ChainPtr by_port(BIO_new(bios().s_accept()));
+    EXPECT_EQ(BIO_set_accept_port(by_port.get(), "81"), 1);
+    EXPECT_EQ(BIO_do_accept(by_port.get()), 1);
   });
 }
 
