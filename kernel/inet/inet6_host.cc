@@ -3,6 +3,7 @@
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/ip6_private.h"
 #include "kernel/inet/nd6.h"
+#include "kernel/inet/tcp_chopper.h"
 #include "kernel/sim/machine.h"
 
 namespace sockbed {
@@ -12,7 +13,8 @@ namespace {
 void finish_checksums(mbuf* m) { in6_proto_cksum_out(m, kTransportChecksumsOut6); }
 
 // Routes of both families are looked after by IPv4's.
-constexpr if_family kInet6Family = {ip6_input, finish_checksums, nd6_link_state, nd6_resolve};
+constexpr if_family kInet6Family = {ip6_input, finish_checksums, nd6_link_state, nd6_resolve,
+                                     tcp_chopper};
 
 struct Tunable {
   const char* name;

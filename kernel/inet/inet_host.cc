@@ -6,6 +6,7 @@
 
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/ip_private.h"
+#include "kernel/inet/tcp_chopper.h"
 #include "kernel/sim/machine.h"
 
 namespace sockbed {
@@ -20,7 +21,8 @@ int resolve(ifnet* ifp, MbufPtr& m, const sockaddr* dst, ether_addr* to) {
   return inet_here().arp.Resolve(ifp, m, sin.sin_addr, to);
 }
 
-constexpr if_family kInetFamily = {ip_input, finish_checksums, rt_link_state, resolve};
+constexpr if_family kInetFamily = {ip_input, finish_checksums, rt_link_state, resolve,
+                                    tcp_chopper};
 
 struct Tunable {
   const char* name;

@@ -10,6 +10,7 @@
 #include "kernel/inet/ip6_private.h"
 #include "kernel/inet/ip6_var.h"
 #include "kernel/inet/nd6.h"
+#include "kernel/inet/tcp_chopper.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/sim/machine.h"
@@ -159,14 +160,23 @@ int TransmitFragments(const Way& way, uint32_t mtu, MbufPtr m) {
   return 0;
 }
 
+// Whether the interface takes a packet for cutting, and the segments will fit.
+bool TakesForCutting(const ifnet* ifp, uint32_t mtu, const mbuf* m) {
+  return (ifp->if_capabilities & IFCAP_TSOv6) != 0 &&
+         static_cast<uint32_t>(tcp_chopped_max(m)) <= mtu;
+}
+
+int SendSegments(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* inp, MbufPtr m);
+
 // Checksums, size, away.
 int SendByWay(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* inp, MbufPtr m) {
   const uint32_t mtu = MtuOf(way, opt, flags, inp);
   const int capabilities = way.ifp->if_capabilities;
-  const bool whole =
-      static_cast<uint32_t>(m->m_pkthdr.len) <= mtu ||
-      ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0 && (capabilities & IFCAP_TSOv6) != 0);
-  if (!whole) {
+  if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
+    if (!TakesForCutting(way.ifp, mtu, m.get())) {
+      return SendSegments(way, opt, flags, inp, std::move(m));
+    }
+  } else if (static_cast<uint32_t>(m->m_pkthdr.len) > mtu) {
     // Only the source cuts packets up, and TCP never asks for it.
     const bool never = (flags & IPV6_FORWARDING) != 0 || (opt != nullptr && opt->ip6po_dontfrag);
     if (never) return Refuse(std::move(m), ip6s_cantfrag, EMSGSIZE);
@@ -177,6 +187,18 @@ int SendByWay(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* in
   if ((capabilities & IFCAP_CSUM_UDPv6) == 0) cannot |= M_UDP_CSUM_OUT | M_ICMP_CSUM_OUT;
   if ((m->m_pkthdr.csum_flags & cannot) != 0) in6_proto_cksum_out(m.get(), cannot);
   return Transmit(way, std::move(m));
+}
+
+// Cuts up what TCP has handed over in one piece; each segment then goes as if it had come alone.
+int SendSegments(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* inp, MbufPtr m) {
+  mbuf_list segments;
+  int error = tcp_chopper(std::move(m), &segments);
+  while (MbufPtr segment = ml_dequeue(&segments)) {
+    error = SendByWay(way, opt, flags, inp, std::move(segment));
+    if (error != 0) break;
+  }
+  while (MbufPtr rest = ml_dequeue(&segments)) ip6_drop(ip6s_odropped, std::move(rest));
+  return error;
 }
 
 }  // namespace

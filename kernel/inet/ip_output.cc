@@ -9,6 +9,7 @@
 #include "kernel/inet/ip_private.h"
 #include "kernel/inet/ip_var.h"
 #include "kernel/inet/ip_wire.h"
+#include "kernel/inet/tcp_chopper.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/sim/machine.h"
@@ -135,14 +136,23 @@ int TransmitFragments(const Way& way, uint32_t mtu, MbufPtr m) {
   return 0;
 }
 
+// Whether the interface takes a packet for cutting, and the segments will fit.
+bool TakesForCutting(const ifnet* ifp, uint32_t mtu, const mbuf* m) {
+  return (ifp->if_capabilities & IFCAP_TSOv4) != 0 &&
+         static_cast<uint32_t>(tcp_chopped_max(m)) <= mtu;
+}
+
+int SendSegments(InetHost& inet, const Way& way, int flags, MbufPtr m);
+
 // Rules 12 and 13, and the choice of 14: checksums, size, away.
 int SendByWay(InetHost& inet, const Way& way, int flags, MbufPtr m) {
   const uint32_t mtu = ApplyMtuPolicy(inet, way, flags, m.get());
   const int capabilities = way.ifp->if_capabilities;
-  const bool whole =
-      static_cast<uint32_t>(m->m_pkthdr.len) <= mtu ||
-      ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0 && (capabilities & IFCAP_TSOv4) != 0);
-  if (!whole) {
+  if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
+    if (!TakesForCutting(way.ifp, mtu, m.get())) {
+      return SendSegments(inet, way, flags, std::move(m));
+    }
+  } else if (static_cast<uint32_t>(m->m_pkthdr.len) > mtu) {
     if (ip_view(m.get()).dont_fragment()) return Refuse(std::move(m), ips_cantfrag, EMSGSIZE);
     return TransmitFragments(way, mtu, std::move(m));
   }
@@ -158,6 +168,18 @@ int SendByWay(InetHost& inet, const Way& way, int flags, MbufPtr m) {
   if ((capabilities & IFCAP_CSUM_IPv4) == 0) cannot |= M_IPV4_CSUM_OUT;
   if ((m->m_pkthdr.csum_flags & cannot) != 0) in_proto_cksum_out(m.get(), cannot);
   return Transmit(way, std::move(m));
+}
+
+// Cuts up what TCP has handed over in one piece; each segment then goes as if it had come alone.
+int SendSegments(InetHost& inet, const Way& way, int flags, MbufPtr m) {
+  mbuf_list segments;
+  int error = tcp_chopper(std::move(m), &segments);
+  while (MbufPtr segment = ml_dequeue(&segments)) {
+    error = SendByWay(inet, way, flags, std::move(segment));
+    if (error != 0) break;
+  }
+  while (MbufPtr rest = ml_dequeue(&segments)) ip_drop(ips_odropped, std::move(rest));
+  return error;
 }
 
 }  // namespace

@@ -91,6 +91,17 @@ void if_setflags(ifnet* ifp, int flags) {
 void if_up(ifnet* ifp) { if_setflags(ifp, ifp->if_flags | IFF_UP); }
 void if_down(ifnet* ifp) { if_setflags(ifp, ifp->if_flags & ~IFF_UP); }
 
+int if_setcapabilities(ifnet* ifp, int capabilities) {
+  int known = IFCAP_CSUM_ALL | IFCAP_TSOv4 | IFCAP_TSOv6;
+  if ((ifp->if_flags & IFF_LOOPBACK) != 0) known |= IFCAP_LRO;
+  if ((capabilities & ~known) != 0) return EINVAL;
+  const auto lacks = [capabilities](int all) { return (capabilities & all) != all; };
+  if ((capabilities & IFCAP_TSOv4) != 0 && lacks(IFCAP_CSUM_IPv4 | IFCAP_CSUM_TCPv4)) return EINVAL;
+  if ((capabilities & IFCAP_TSOv6) != 0 && lacks(IFCAP_CSUM_TCPv6)) return EINVAL;
+  ifp->if_capabilities = capabilities;
+  return 0;
+}
+
 void if_drop(ifnet* ifp, NetDrop why, uint64_t* counter, MbufPtr m) {
   ++*counter;
   Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kIfDrop), ifp->if_index,
@@ -128,6 +139,12 @@ void if_input_local(ifnet* ifp, MbufPtr m, int family) {
 void if_finish_checksums(ifnet* ifp, mbuf* m) {
   const if_family* family = HostLocal<NetHost>::Of(*ifp->if_host).families[m->m_pkthdr.ph_family];
   if (family != nullptr) family->finish_checksums(m);
+}
+
+int if_chop(ifnet* ifp, MbufPtr m, mbuf_list* segments) {
+  const if_family* family = HostLocal<NetHost>::Of(*ifp->if_host).families[m->m_pkthdr.ph_family];
+  KASSERT(family != nullptr && family->chop != nullptr);
+  return family->chop(std::move(m), segments);
 }
 
 MbufPtr if_take_turn(mbuf_list* queue, Event* event) {

@@ -108,7 +108,7 @@ struct ifnet {
   std::string if_xname;         // [I] "lo0", "link1"
   uint32_t if_index = 0;        // [I]
   int if_flags = 0;             // IFF_*
-  int if_capabilities = 0;      // IFCAP_*
+  int if_capabilities = 0;      // IFCAP_*; set by the driver, changed by if_setcapabilities
   uint32_t if_mtu = 1500;
   void* if_softc = nullptr;  // the driver's
   if_data if_counters;
@@ -142,6 +142,9 @@ struct if_family {
   // The link address of a next hop on an Ethernet interface: 0 and *to; else m has been taken:
   // EAGAIN when it is held until the address is known, or an errno. May be null: not for Ethernet.
   int (*resolve)(ifnet* ifp, MbufPtr& m, const sockaddr* dst, ether_addr* to) = nullptr;
+  // Cuts a packet with M_TCP_TSO into segments of ph_mss, checksums pending. Takes m. Errors:
+  // ENOBUFS, counted there. May be null: the family makes no such packets.
+  int (*chop)(MbufPtr m, mbuf_list* segments) = nullptr;
 };
 
 struct NetHost {
@@ -178,6 +181,11 @@ inline ifnet* if_loopback(HostBase& host) { return if_byindex(host, 1); }
 // Sets or clears IFF_UP and tells the families. Idempotent.
 void if_up(ifnet* ifp);
 void if_down(ifnet* ifp);
+
+// Says what work a host leaves to the interface from now on: any of IFCAP_*. Errors: EINVAL (an
+// unknown one; IFCAP_LRO but to lo0, since no link joins segments; cutting without the checksums of
+// what is cut).
+[[nodiscard]] int if_setcapabilities(ifnet* ifp, int capabilities);
 
 // Sends m, of dst's family. Takes m, borrows dst. Errors: ENETDOWN (not up and running), ENOBUFS
 // (the queue is full), ELOOP (lo0). Packets that a link loses are no error.

@@ -96,6 +96,11 @@ int ether_send(ifnet* ifp, MbufPtr m, const ether_addr& to, uint16_t type) {
     if_drop(ifp, NetDrop::kDown, &ifp->if_counters.ifi_oerrors, std::move(m));
     return ENETDOWN;
   }
+  if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
+    return if_send_chopped(ifp, std::move(m), [&](MbufPtr segment) {
+      return ether_send(ifp, std::move(segment), to, type);
+    });
+  }
   if_finish_checksums(ifp, m.get());
   const int bytes = m->m_pkthdr.len;
   m = m_prepend(std::move(m), kEtherHeader, M_DONTWAIT);

@@ -1,7 +1,7 @@
 // What the drivers of this room share: counting and dropping.
 //
-// Lives here:  if_drop, if_setflags, if_take_turn, if_count_output.
-// Called by:   if.cc, loop.cc, link.cc.
+// Lives here:  if_drop, if_setflags, if_chop, if_send_chopped, if_take_turn, if_count_output.
+// Called by:   if.cc, if_ethersubr.cc, loop.cc, link.cc.
 #ifndef SOCKBED_KERNEL_NET_IF_PRIVATE_H_
 #define SOCKBED_KERNEL_NET_IF_PRIVATE_H_
 
@@ -15,6 +15,23 @@ void if_drop(ifnet* ifp, NetDrop why, uint64_t* counter, MbufPtr m);
 
 // Sets if_flags; on a change leaves a record and tells the address families.
 void if_setflags(ifnet* ifp, int flags);
+
+// Cuts a packet that the host has left to be cut (M_TCP_TSO), by its family. Takes m. Errors:
+// ENOBUFS, counted; then `segments` is empty.
+[[nodiscard]] int if_chop(ifnet* ifp, MbufPtr m, mbuf_list* segments);
+
+// Does so, and hands each segment to `send`, which takes it. Errors: if_chop's; the first of
+// `send`, to which the others are handed all the same.
+template <typename Send>
+int if_send_chopped(ifnet* ifp, MbufPtr m, Send send) {
+  mbuf_list segments;
+  int error = if_chop(ifp, std::move(m), &segments);
+  while (MbufPtr segment = ml_dequeue(&segments)) {
+    const int send_error = send(std::move(segment));
+    if (error == 0) error = send_error;
+  }
+  return error;
+}
 
 // The packet of `queue` whose turn it is when `event` fires, taken off. That is the first one,
 // whichever of several events of this instant was chosen to come first: a queue never changes its

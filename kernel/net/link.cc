@@ -192,7 +192,13 @@ uint64_t Link::DrawBelow(const Direction& d, uint64_t number, DrawOf what, uint6
       Draw(Here().machine->seed(), {Site::kLinkRandom, d.from->if_host->id, d.id, ordinal}), bound);
 }
 
-int Link::Output(ifnet* ifp, MbufPtr m, const sockaddr*) { return Transmit(ifp, std::move(m)); }
+int Link::Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
+  if (__builtin_expect((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0, 0)) {
+    return if_send_chopped(ifp, std::move(m),
+                           [ifp](MbufPtr segment) { return Transmit(ifp, std::move(segment)); });
+  }
+  return Transmit(ifp, std::move(m));
+}
 
 int Link::Transmit(ifnet* ifp, MbufPtr m) {
   Direction& d = *static_cast<Direction*>(ifp->if_softc);

@@ -20,8 +20,15 @@ void loop_input(Event* event) {
 }
 
 // if_output of lo0. Checksums that are pending stay so, and count as verified: they are never
-// computed.
-int looutput(ifnet* ifp, MbufPtr m, const sockaddr*) { return loop_to(ifp, std::move(m)); }
+// computed. What was left to be cut arrives joined, unless the receiving half may not.
+int looutput(ifnet* ifp, MbufPtr m, const sockaddr*) {
+  if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0 && (ifp->if_capabilities & IFCAP_LRO) == 0) {
+    return if_send_chopped(ifp, std::move(m),
+                           [ifp](MbufPtr segment) { return loop_to(ifp, std::move(segment)); });
+  }
+  m->m_pkthdr.csum_flags &= static_cast<uint16_t>(~M_TCP_TSO);
+  return loop_to(ifp, std::move(m));
+}
 
 }  // namespace
 

@@ -21,6 +21,7 @@ namespace {
 struct Outgoing {
   uint32_t off = 0;          // of its data in so_snd
   uint32_t len = 0;          // of its data
+  uint16_t mss = 0;          // the interface cuts it into segments of so much data; 0: it is one
   uint8_t flags = 0;         // TH_*
   sackhole* hole = nullptr;  // it fills this hole of the peer's
   bool more = false;         // others can follow at once
@@ -71,6 +72,31 @@ uint32_t PrrBudget(const tcpcb* tp) {
   return tp->snd_cwnd >= pipe + tp->t_maxseg ? tp->snd_cwnd - pipe : 0;
 }
 
+// Whether what goes next is plain enough for an interface to cut, and its own one can. A record of
+// RackState is one segment.
+bool MayBeCut(tcpcb* tp) {
+  inpcb* inp = tp->t_inpcb;
+  if (tunables(tp).tso == 0 || tp->t_force || SEQ_GT(tp->snd_up, tp->snd_una)) return false;
+  if (inp->inp_options != nullptr || inp->inp_outputopts6 != nullptr) return false;
+  if ((tp->t_flags & (TF_SIGNATURE | TF_DSACK)) != 0 || tp->rcv_numsacks > 0) return false;
+  if (tp->t_port != 0 || tp->t_rack != nullptr) return false;
+  const rtentry* rt = in_pcbrtentry(inp);
+  const int capability = tcp_is4(inp) ? IFCAP_TSOv4 : IFCAP_TSOv6;
+  return rt != nullptr && (rt->rt_ifp->if_capabilities & capability) != 0;
+}
+
+// More data than a segment holds may go: one segment's, or several in one piece (12.1, 4).
+void TakeSegments(tcpcb* tp, uint32_t len, Outgoing* out) {
+  const uint32_t mss = tp->t_maxseg;
+  out->len = mss;
+  if (len >= 2 * mss && MayBeCut(tp)) {
+    const uint32_t headers = tcp_headers(tp) + tp->t_maxopd - mss;
+    out->len = std::min(len, kIpv4PacketMax - headers) / mss * mss;
+    if (out->len > mss) out->mss = static_cast<uint16_t>(mss);
+  }
+  out->more = out->len < len;
+}
+
 // How much data the windows allow, from snd_nxt on (12.1, 1 to 4).
 void DecideData(tcpcb* tp, const socket* so, Outgoing* out) {
   const auto available = static_cast<uint32_t>(so->so_snd.sb_cc);
@@ -100,11 +126,8 @@ void DecideData(tcpcb* tp, const socket* so, Outgoing* out) {
     if (win == 0 && available != 0 && !SynPending(tp)) WindowShut(tp);
     out->off = static_cast<uint32_t>(tp->snd_nxt - tcp_snd_first(tp));
   }
-  if (len > tp->t_maxseg) {
-    len = tp->t_maxseg;
-    out->more = true;
-  }
   out->len = static_cast<uint32_t>(len);
+  if (len > tp->t_maxseg) TakeSegments(tp, out->len, out);
   if (out->off + out->len < available) out->flags &= ~TH_FIN;
 }
 
@@ -527,7 +550,8 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
   const int scale = (th.th_flags & TH_SYN) != 0 ? 0 : tp->rcv_scale;
   const TraceId record = EmitSegment(TcpEvent::kOut, tp->t_id, th, out->len,
                                      uint32_t{th.th_win} << scale, tp->iss, tp->irs);
-  tp->t_maxsent = std::max(tp->t_maxsent, out->len + static_cast<uint32_t>(options.bytes().size()));
+  const uint32_t largest = out->mss != 0 ? out->mss : out->len;
+  tp->t_maxsent = std::max(tp->t_maxsent, largest + static_cast<uint32_t>(options.bytes().size()));
   const uint32_t advanced = Advance(tp, *out);
   if (tp->t_rack != nullptr) {
     const uint32_t fin = (th.th_flags & TH_FIN) != 0 ? 1 : 0;
@@ -536,6 +560,8 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
   int error = ENOBUFS;
   if (m != nullptr) {
     m->m_pkthdr.ph_cause = record;
+    m->m_pkthdr.ph_mss = out->mss;
+    if (out->mss != 0) m->m_pkthdr.csum_flags |= M_TCP_TSO;
     const uint8_t ecn = ect ? IPTOS_ECN_ECT0 : IPTOS_ECN_NOT_ECT;
     error = SendToIp(tp, so, std::move(m), th, ecn, options);
   }

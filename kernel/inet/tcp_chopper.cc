@@ -1,0 +1,122 @@
+#include "kernel/inet/tcp_chopper.h"
+
+#include <errno.h>
+
+#include <algorithm>
+
+#include "kernel/inet/inet6_host.h"
+#include "kernel/inet/inet_host.h"
+#include "kernel/inet/inet_trace.h"
+#include "kernel/inet/ip6_private.h"
+#include "kernel/inet/ip_private.h"
+#include "kernel/mbuf/chain.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+
+namespace sockbed {
+
+namespace {
+
+// Where fields of a TCP header stand (RFC 9293 3.1). Of that protocol IP knows no more.
+constexpr int kSequenceAt = 4, kDataOffsetAt = 12, kFlagsAt = 13, kTcpHeaderLeast = 20;
+constexpr uint8_t kFin = 0x01, kPush = 0x08, kCwr = 0x80;
+
+// The headers of a packet that is to be cut, as they were.
+struct Whole {
+  explicit Whole(const mbuf* m)
+      : v4(m->m_data[0] >> 4 == 4), ip_length(v4 ? ip_view(m).header_length() : kIpv6Header) {
+    KASSERT((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0 && m->m_pkthdr.ph_mss > 0);
+    KASSERT(m->m_len >= ip_length + kTcpHeaderLeast);
+    const uint8_t* tcp = mtod<uint8_t>(m) + ip_length;
+    length = ip_length + (tcp[kDataOffsetAt] >> 4) * 4;
+    KASSERT(m->m_len >= length && m->m_pkthdr.len >= length);
+    sequence = LoadBe32(tcp + kSequenceAt);
+    flags = tcp[kFlagsAt];
+    if (v4) id = ip_view(m).id();
+  }
+
+  bool v4;
+  int ip_length;
+  int length;  // of all headers
+  uint32_t sequence;
+  uint8_t flags;
+  uint16_t id = 0;  // IPv4; 0: none
+};
+
+// Makes the headers at the front of `m` those of the segment whose data begins at `offset`.
+void WriteHeaders(mbuf* m, const Whole& whole, int offset, uint16_t id, bool last) {
+  if (whole.v4) {
+    ip_edit(m).set_total_length(m->m_pkthdr.len);
+    ip_edit(m).set_id(id);
+  } else {
+    ip6_edit(m).set_payload_length(m->m_pkthdr.len - kIpv6Header);
+  }
+  uint8_t* tcp = mtod<uint8_t>(m) + whole.ip_length;
+  StoreBe32(tcp + kSequenceAt, whole.sequence + static_cast<uint32_t>(offset));
+  const int without = (offset == 0 ? 0 : kCwr) | (last ? 0 : kPush | kFin);
+  tcp[kFlagsAt] = static_cast<uint8_t>(whole.flags & ~without);
+}
+
+// A packet with room for the headers of `m`, copied, and `length` bytes of its data from `offset`
+// on. Null: no memory.
+MbufPtr MakeSegment(mbuf* m, const Whole& whole, int offset, int length) {
+  MbufPtr segment = m_gethdr(M_DONTWAIT, MT_HEADER);
+  if (segment == nullptr) return nullptr;
+  KASSERT(max_linkhdr + whole.length <= MHLEN);
+  segment->m_data += max_linkhdr;
+  segment->m_len = whole.length;
+  m_copydata(m, 0, whole.length, segment->m_data);
+  pkthdr& header = segment->m_pkthdr;
+  header.csum_flags = m->m_pkthdr.csum_flags & static_cast<uint16_t>(~M_TCP_TSO);
+  header.ph_rtableid = m->m_pkthdr.ph_rtableid;
+  header.ph_family = m->m_pkthdr.ph_family;
+  header.ph_cause = m->m_pkthdr.ph_cause;
+  MbufPtr data = m_copym(m, whole.length + offset, length, M_DONTWAIT);
+  if (data == nullptr) return nullptr;
+  m_cat(segment.get(), std::move(data));
+  header.len = whole.length + length;
+  return segment;
+}
+
+int Refuse(MbufPtr m, bool v4) {
+  if (v4) {
+    ip_drop(ips_nobufs, std::move(m));
+  } else {
+    ip6_drop(ip6s_nobufs, std::move(m));
+  }
+  return ENOBUFS;
+}
+
+}  // namespace
+
+int tcp_chopped_max(const mbuf* m) {
+  const Whole whole(m);
+  return std::min(m->m_pkthdr.len, whole.length + m->m_pkthdr.ph_mss);
+}
+
+int tcp_chopper(MbufPtr m, mbuf_list* segments) {
+  const Whole whole(m.get());
+  const int most = m->m_pkthdr.ph_mss;
+  const int data = m->m_pkthdr.len - whole.length;
+  uint16_t id = whole.id;
+  mbuf_list rest;
+  for (int offset = most; offset < data; offset += most) {
+    const int length = std::min(most, data - offset);
+    MbufPtr segment = MakeSegment(m.get(), whole, offset, length);
+    if (segment == nullptr) {
+      ml_purge(&rest);
+      return Refuse(std::move(m), whole.v4);
+    }
+    if (whole.id != 0 && ++id == 0) id = 1;
+    WriteHeaders(segment.get(), whole, offset, id, offset + length == data);
+    ml_enqueue(&rest, std::move(segment));
+  }
+  // What is left of the packet becomes the first segment.
+  m->m_pkthdr.csum_flags &= static_cast<uint16_t>(~M_TCP_TSO);
+  if (data > most) m_adj(m.get(), most - data);
+  WriteHeaders(m.get(), whole, 0, whole.id, data <= most);
+  ml_enqueue(segments, std::move(m));
+  ml_enlist(segments, &rest);
+  return 0;
+}
+
+}  // namespace sockbed
