@@ -1,4 +1,5 @@
-// ICMPv6 echo: spec inet.md 8. Errors are tested where they arise.
+// ICMPv6 echo, and what transports hear of errors: spec inet.md 8. That errors are sent is tested
+// where they arise.
 #include "kernel/inet/icmp6.h"
 
 #include "kernel/inet/inet6_test_net.h"
@@ -36,6 +37,20 @@ class Icmp6Test : public Inet6TestNet {
     StoreBe16(p + 2, static_cast<uint16_t>(
                          in_cksum_finish(in_cksum_add(sum, p, packet.payload.size())) + off));
     Inject6(link_.interface(0), packet.Bytes());
+  }
+
+  // An error about a packet of host a arrives there. Returns what the transport heard.
+  IcmpError Error(uint8_t type, uint8_t code, uint32_t rest = 0) {
+    std::string bytes(kIcmpHeader, '\0');
+    IcmpHeader{.type = type, .code = code, .rest = rest}.Write(bytes.data(), bytes.size());
+    const size_t heard = Errors6(a_).size();
+    Inject("2001:db8:1::9", "2001:db8:1::1",
+           bytes + Packet6{.src = Addr6("2001:db8:1::1"),
+                           .dst = Addr6("2001:db8:1::2"),
+                           .payload = "eight of"}
+                       .Bytes());
+    EXPECT_EQ(Errors6(a_).size(), heard + 1) << int{type} << "/" << int{code};
+    return Errors6(a_).back();
   }
 
   Tap tap_;
@@ -94,6 +109,44 @@ TEST_F(Icmp6Test, BadChecksumShortAndUnspecifiedSourceAreDropped) {
   Inject("::", "2001:db8:1::1", Request(""));
   EXPECT_EQ(icmp6stat_get(a_, icp6s_badsource), 1u);
   EXPECT_EQ(tap_.sent.size(), 0u);
+}
+
+// The table of spec 8, by profile.
+TEST_F(Icmp6Test, TheTransportHearsOfErrorsAsErrnos) {
+  struct Row {
+    uint8_t type, code;
+    int openbsd, freebsd;
+  };
+  constexpr Row kRows[] = {
+      {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOROUTE, EHOSTUNREACH, EHOSTUNREACH},
+      {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADMIN, ECONNREFUSED, ECONNREFUSED},
+      {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_BEYONDSCOPE, ENOPROTOOPT, EHOSTUNREACH},
+      {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADDR, EHOSTDOWN, EHOSTUNREACH},
+      {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT, ECONNREFUSED, ECONNREFUSED},
+      {ICMP6_PACKET_TOO_BIG, 0, EMSGSIZE, EMSGSIZE},
+      {ICMP6_TIME_EXCEEDED, ICMP6_TIME_EXCEED_TRANSIT, 0, EHOSTUNREACH},
+      {ICMP6_TIME_EXCEEDED, ICMP6_TIME_EXCEED_REASSEMBLY, 0, 0},
+      {ICMP6_PARAM_PROB, ICMP6_PARAMPROB_HEADER, ENOPROTOOPT, ENOPROTOOPT},
+      {ICMP6_PARAM_PROB, ICMP6_PARAMPROB_NEXTHEADER, ECONNREFUSED, ENOPROTOOPT},
+      {ICMP6_PARAM_PROB, ICMP6_PARAMPROB_OPTION, ENOPROTOOPT, ENOPROTOOPT},
+  };
+  for (const int profile : {0, 1}) {
+    Set(a_, "net.inet.ip.profile", profile);
+    for (const Row& row : kRows) {
+      const IcmpError heard = Error(row.type, row.code, 1300);
+      EXPECT_EQ(heard.error, profile == 0 ? row.openbsd : row.freebsd)
+          << int{row.type} << "/" << int{row.code} << " profile " << profile;
+      EXPECT_EQ(in6_text(heard.src.v6()), "2001:db8:1::1");
+      EXPECT_EQ(in6_text(heard.dst.v6()), "2001:db8:1::2");
+      EXPECT_EQ(heard.mtu, row.type == ICMP6_PACKET_TOO_BIG ? 1300u : 0u);
+    }
+  }
+}
+
+TEST_F(Icmp6Test, NoPathIsNarrowerThanEveryLinkMayBe) {
+  EXPECT_EQ(Error(ICMP6_PACKET_TOO_BIG, 0, 600).mtu, 1280u);
+  HostScope scope(a_);
+  EXPECT_EQ(rt_path_mtu(rt_match(Addr6("2001:db8:1::2"))), 1280u);
 }
 
 }  // namespace

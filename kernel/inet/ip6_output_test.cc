@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernel/inet/inet6_test_net.h"
 
 namespace sockbed {
@@ -40,6 +42,24 @@ TEST_F(Ip6OutputTest, LinkLocalAddressesHaveTheZoneOfTheirInterface) {
   EXPECT_EQ(in6_text(Packets6(b_)[0].src), "fe80::ff:fe00:101%2");
   EXPECT_EQ(in6_text(Packets6(b_)[0].dst), "fe80::ff:fe00:102%2");
   ExpectDrops6(a_, ip6s_noroute, 1);
+}
+
+// RFC 6724 5, rule 5 before rule 8: an address of the interface that the packet leaves by, though
+// another one has more bits in common with the destination.
+TEST_F(Ip6OutputTest, TheSourceIsOneOfTheOutgoingInterface) {
+  Join6(a_, b_);  // 2001:db8:2::/64
+  AddRoute6(a_, "2001:db8:1:5::", 64, "2001:db8:2::2");
+  AddRoute6(a_, "2001:db8:2:5::", 64, "2001:db8:1::2");
+  AddAddress6(if_loopback(b_), "2001:db8:1:5::9", 128);
+  AddAddress6(if_loopback(b_), "2001:db8:2:5::9", 128);
+  Set(b_, "net.inet6.ip6.forwarding", 1);  // its addresses answer on every link
+  EXPECT_EQ(Output6(a_, {.dst = Addr6("2001:db8:1:5::9"), .payload = "x"}), 0);
+  EXPECT_EQ(Output6(a_, {.dst = Addr6("2001:db8:2:5::9"), .payload = "y"}), 0);
+  Run();
+  ASSERT_EQ(Packets6(b_).size(), 2u);
+  std::ranges::sort(Packets6(b_), {}, &Packet6::payload);
+  EXPECT_EQ(in6_text(Packets6(b_)[0].src), "2001:db8:2::1");
+  EXPECT_EQ(in6_text(Packets6(b_)[1].src), "2001:db8:1::1");
 }
 
 TEST_F(Ip6OutputTest, OwnAddressesAreReachedThroughLoopback) {
