@@ -192,7 +192,10 @@ void* mmap(void* addr, size_t len, int prot, int flags, int fd, off_t offset) no
   if ((flags & MAP_ANONYMOUS) != 0 || !InProcess()) {
     return Real().mmap(addr, len, prot, flags, fd, offset);
   }
-  return WithoutUnwinding([&] { return uapi::mmap(addr, len, prot, flags, fd, offset); });
+  // As a number: what it gives where it may not unwind is -1, MAP_FAILED.
+  return reinterpret_cast<void*>(WithoutUnwinding([&] {
+    return reinterpret_cast<intptr_t>(uapi::mmap(addr, len, prot, flags, fd, offset));
+  }));
 }
 void* mmap64(void* addr, size_t len, int prot, int flags, int fd, off64_t offset) noexcept {
   return mmap(addr, len, prot, flags, fd, offset);

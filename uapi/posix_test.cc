@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -152,6 +153,8 @@ TEST_F(Posix, KilledProcessDoesNotUnwindThroughANothrowName) {
     const Guard guard{&unwound};
     ::kill(::getpid(), SIGKILL);
     EXPECT_EQ(::getpid(), -1);
+    EXPECT_EQ(::getcwd(nullptr, 0), nullptr);
+    EXPECT_EQ(::mmap(nullptr, 1, PROT_READ, MAP_PRIVATE, 1, 0), MAP_FAILED);
     ::usleep(1);
     ADD_FAILURE() << "still alive";
   });
