@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 
 #include "bio/both_ways.h"
 
@@ -260,6 +261,77 @@ TEST_P(BssConn, TheModeIsThatOfTheNextConnection) {
   });
 }
 
+// A write that would block, one that is for nobody any more, and one that has worked since.
+TEST_P(BssConn, AWriteTellsWhyItDidNotWork) {
+  client_.Spawn("server", [&] {
+    const int listener = Stream();
+    EXPECT_EQ(bios().listen(listener, Loopback(80).get(), 0), 1);
+    const int fd = bios().accept_ex(listener, nullptr, 0);
+    bios().closesocket(listener);
+    uapi::sleep(1);
+    std::string sink(1'000'000, '\0');
+    EXPECT_GT(uapi::read(fd, sink.data(), sink.size()), 0);
+    uapi::sleep(1);
+    bios().closesocket(fd);
+  });
+  InProcess([&] {
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    if (!bios().ours) uapi::sigaction(SIGPIPE, &ignore, nullptr);
+    LetItListen();
+    const BioPtr bio(bios().new_connect("localhost:80"));
+    EXPECT_EQ(BIO_do_connect(bio.get()), 1);
+    const int fd = static_cast<int>(BIO_get_fd(bio.get(), nullptr));
+    EXPECT_EQ(bios().socket_nbio(fd, 1), 1);
+    const std::string bytes(100'000, 'x');
+    while (BIO_write(bio.get(), bytes.data(), 100'000) > 0) continue;
+    EXPECT_TRUE(BIO_should_write(bio.get()));
+    pollfd room{fd, POLLOUT, 0};
+    EXPECT_EQ(uapi::poll(&room, 1, -1), 1);
+    EXPECT_GT(BIO_write(bio.get(), bytes.data(), 1), 0);
+    EXPECT_FALSE(BIO_should_retry(bio.get()));
+    uapi::sleep(3);
+    while (BIO_write(bio.get(), bytes.data(), 100) > 0) continue;
+    EXPECT_FALSE(BIO_should_retry(bio.get()));
+    EXPECT_NE(errno, 0);
+    char byte;
+    errno = EAGAIN;
+    EXPECT_LE(BIO_read(bio.get(), &byte, 1), 0);
+    EXPECT_FALSE(BIO_should_retry(bio.get()));
+  });
+}
+
+TEST_P(BssConn, ACopyIsToldFamilyAndMode) {
+  ServeOnce();
+  InProcess([&] {
+    LetItListen();
+    const BioPtr bio(bios().new_connect("server:80"));
+    int family = BIO_FAMILY_IPV6;
+    BIO_set_conn_ip_family(bio.get(), family);
+    EXPECT_EQ(BIO_set_conn_mode(bio.get(), BIO_SOCK_NONBLOCK), 1);
+    const BioPtr copy(BIO_dup_chain(bio.get()));
+    ERR_clear_error();
+    EXPECT_LE(BIO_do_connect(copy.get()), 0);  // the server has no such address
+    EXPECT_NE(TakeErrors(), Errors{});
+    family = BIO_FAMILY_IPV4;
+    BIO_set_conn_ip_family(copy.get(), family);
+    EXPECT_EQ(BIO_reset(copy.get()), 0);
+    EXPECT_LE(BIO_do_connect(copy.get()), 0);
+    EXPECT_TRUE(BIO_should_io_special(copy.get()));  // it does not block
+    EXPECT_EQ(errno, EINPROGRESS);
+    if (bios().ours) {  // the library spins
+      EXPECT_LE(BIO_do_connect(copy.get()), 0);
+      EXPECT_EQ(errno, EINPROGRESS);
+    }
+    char text[8];
+    BioPtr waiting(bios().new_socket(static_cast<int>(BIO_get_fd(copy.get(), nullptr)), 0));
+    pollfd entry{static_cast<int>(BIO_get_fd(copy.get(), nullptr)), POLLIN, 0};
+    EXPECT_EQ(uapi::poll(&entry, 1, -1), 1);
+    EXPECT_EQ(BIO_read(waiting.get(), text, sizeof text), 2);
+    EXPECT_EQ(BIO_do_connect(copy.get()), 1);
+  });
+}
+
 TEST_P(BssConn, FreeingItEndsTheConnectionWhoeverHasACopy) {
   ServeOnce();
   InProcess([&] {
@@ -335,6 +407,30 @@ TEST_P(BssConnTwice, TheNextAddressIsTried) {
     EXPECT_EQ(BIO_do_connect(bio.get()), 1);
     EXPECT_EQ(TextOf(BIO_get_conn_address(bio.get())), "10.0.3.2:80");
     EXPECT_EQ(TakeErrors(), Errors{});
+  });
+}
+
+// The socket of the first is closed: the second has its number.
+TEST_P(BssConnTwice, TheNextAddressIsTriedWhenTheRefusalComesLater) {
+  InProcess([&] {
+    const BioPtr bio(bios().new_connect("far:80"));
+    BIO_set_nbio(bio.get(), 1);
+    int fd = -1;
+    for (const char* const address : {"10.0.2.2:80", "10.0.3.2:80"}) {
+      ERR_clear_error();
+      EXPECT_LE(BIO_do_connect(bio.get()), 0);
+      EXPECT_TRUE(BIO_should_io_special(bio.get())) << address;
+      EXPECT_EQ(TakeErrors(), Errors{});
+      EXPECT_EQ(TextOf(BIO_get_conn_address(bio.get())), address);
+      const int now = static_cast<int>(BIO_get_fd(bio.get(), nullptr));
+      EXPECT_TRUE(fd == -1 || fd == now);
+      fd = now;
+      pollfd entry{fd, POLLOUT, 0};
+      EXPECT_EQ(uapi::poll(&entry, 1, -1), 1);
+    }
+    EXPECT_EQ(BIO_do_connect(bio.get()), 0);
+    EXPECT_FALSE(BIO_should_retry(bio.get()));
+    ERR_clear_error();
   });
 }
 
