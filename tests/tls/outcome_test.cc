@@ -21,6 +21,8 @@ class TlsOutcome : public TlsHosts, public testing::WithParamInterface<Way> {
     if (!std::get<2>(GetParam())) UseOpensslsBios();
   }
 
+  static bool IsTls13() { return std::get<0>(GetParam()) == TLS1_3_VERSION; }
+
   // A peer that is not TLS: takes the connection, reads once, then does as it likes.
   void ServeRaw(std::function<void(int fd)> body) {
     server_.Spawn("server", [this, body = std::move(body)] {
@@ -211,6 +213,98 @@ TEST_P(TlsOutcome, SilenceEndsWithTcpsTimeout) {
     EXPECT_EQ(outcome.ssl_error, SSL_ERROR_SYSCALL) << outcome.ToString();
     EXPECT_NE(outcome.sys_errno, 0);
   });
+  Run();
+}
+
+TEST_P(TlsOutcome, NothingYetIsForLater) {
+  Serve([](SSL* ssl) { EXPECT_FALSE(Handshake(ssl).ok()); });
+  Ask([](SSL* ssl) {
+    EXPECT_EQ(sockbed::BIO_socket_nbio(SSL_get_fd(ssl), 1), 1);
+    ERR_clear_error();
+    Expect(TakeOutcome(ssl, SSL_connect(ssl)), -1, SSL_ERROR_WANT_READ, 0, EAGAIN);
+    SSL_set_quiet_shutdown(ssl, 1);
+  });
+  Run();
+}
+
+// A BIO that does not tell of its end leaves nothing to say but that there is nothing.
+TEST_P(TlsOutcome, WithoutBioEofTheEndIsAnErrorOfTheSystemWithoutOne) {
+  ServeRaw([](int) {});
+  Ask([](SSL* ssl) {
+    BIO_set_callback_ex(
+        SSL_get_rbio(ssl),
+        [](BIO*, int operation, const char*, size_t, int command, long, int ret, size_t*) -> long {
+          return operation == BIO_CB_CTRL && command == BIO_CTRL_EOF ? 0 : ret;
+        });
+    Expect(Handshake(ssl), -1, SSL_ERROR_SYSCALL, 0, 0);
+  });
+  Run();
+}
+
+TEST_P(TlsOutcome, ABareEndMayBeTakenForAGoodbyeLaterToo) {
+  Serve([](SSL* ssl) {
+    ExpectHandshake(ssl);
+    EXPECT_EQ(ReadText(ssl), "x");
+    SSL_set_quiet_shutdown(ssl, 1);
+  });
+  Ask([](SSL* ssl) {
+    SSL_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    ExpectHandshake(ssl);
+    WriteText(ssl, "x");
+    char byte;
+    Expect(Read(ssl, &byte, 1), 0, SSL_ERROR_ZERO_RETURN, 0, 0);
+    EXPECT_EQ(SSL_get_shutdown(ssl), SSL_RECEIVED_SHUTDOWN);
+  });
+  Run();
+}
+
+// Who forges a record is told by an alert, and the forgery is told by name.
+TEST_P(TlsOutcome, AForgedRecordIsToldByNameAndAnsweredByAnAlert) {
+  Serve([](SSL* ssl) {
+    ExpectHandshake(ssl);
+    char byte;
+    // TLS 1.2: the provider's own entry comes before libssl's.
+    constexpr int kCipherOperationFailed = 102;
+    const int first =
+        IsTls13() ? SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC : kCipherOperationFailed;
+    Expect(Read(ssl, &byte, 1), 0, SSL_ERROR_SSL, first, -1);
+    EXPECT_EQ(ERR_GET_REASON(ERR_peek_last_error()), SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC);
+  });
+  Ask([](SSL* ssl) {
+    ExpectHandshake(ssl);
+    std::string forged("\x17\x03\x03\x00\x20", 5);
+    forged.append(32, 'x');
+    EXPECT_EQ(uapi::send(SSL_get_fd(ssl), forged.data(), forged.size(), 0), 37);
+    char byte;
+    Expect(Read(ssl, &byte, 1), 0, SSL_ERROR_SSL, SSL_R_SSLV3_ALERT_BAD_RECORD_MAC, -1);
+  });
+  Run();
+}
+
+// The client is gone when a TLS 1.3 server writes its tickets: the handshake has succeeded all the
+// same. A TLS 1.2 server writes its ticket before it is done.
+TEST_P(TlsOutcome, TicketsThatFindNobodyAreNoFailure) {
+  Serve([](SSL* ssl) {
+    BIO_set_callback_ex(
+        SSL_get_wbio(ssl),
+        [](BIO* bio, int operation, const char*, size_t, int, long, int ret, size_t*) -> long {
+          char* const writes = BIO_get_callback_arg(bio);
+          if (operation == BIO_CB_WRITE && writes != nullptr && ++*writes == 2) {
+            uapi::shutdown(static_cast<int>(BIO_get_fd(bio, nullptr)), SHUT_WR);
+          }
+          return ret;
+        });
+    char writes = 0;
+    BIO_set_callback_arg(SSL_get_wbio(ssl), &writes);
+    const Outcome outcome = Handshake(ssl);
+    if (IsTls13()) {
+      EXPECT_EQ(outcome.ret, 1) << outcome.ToString();
+    } else {
+      Expect(outcome, -1, SSL_ERROR_SYSCALL, 0, EPIPE);
+    }
+    BIO_set_callback_arg(SSL_get_wbio(ssl), nullptr);
+  });
+  Ask([](SSL* ssl) { EXPECT_EQ(Handshake(ssl).ok(), IsTls13()); });
   Run();
 }
 

@@ -73,5 +73,34 @@ TEST_F(Pki, ExpiresDuringTheRun) {
             (V{X509_V_OK, X509_V_OK, X509_V_ERR_CERT_HAS_EXPIRED}));
 }
 
+// The client's clock is set: what is good for a year has expired to it, and is good again.
+TEST_F(Pki, ExpiresByAStepOfTheClock) {
+  client_.Spawn("setter", [] {
+    for (const int64_t day : {400, 0}) {
+      uapi::sleep(10);
+      const timespec to{kBootEpochSeconds + day * IssueOptions::kDay, 0};
+      EXPECT_EQ(uapi::clock_settime(CLOCK_REALTIME, &to), 0);
+    }
+  });
+  EXPECT_EQ(Verdicts("server", {.valid_until_s = 365 * IssueOptions::kDay}, {1, 12, 10}),
+            (V{X509_V_OK, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_OK}));
+}
+
+// What is to be asked is not the clock's to say if the program has another time in mind.
+TEST_F(Pki, AProgramMaySayWhatTimeItIs) {
+  server_.Spawn("server", [this] {
+    const Context context(Role::kServer, server_options_);
+    const SslPtr ssl = context.NewSsl(BIO_new_socket(AcceptOne(), BIO_CLOSE));
+    EXPECT_FALSE(Handshake(ssl.get()).ok());
+  });
+  Ask([](SSL* ssl) {
+    X509_VERIFY_PARAM_set_time(SSL_get0_param(ssl),
+                               kBootEpochSeconds + 20 * 365 * IssueOptions::kDay);
+    EXPECT_FALSE(Handshake(ssl).ok());
+    EXPECT_EQ(SSL_get_verify_result(ssl), X509_V_ERR_CERT_HAS_EXPIRED);
+  });
+  Run();
+}
+
 }  // namespace
 }  // namespace sockbed::ssl
