@@ -215,12 +215,14 @@ void Arrived(TcpSegment& seg) {
 // Header prediction: the next segment of a transfer needs few of the checks, be it data, an ACK of
 // something new, or (without SACK information) both. Does what the steps would do, by the same
 // leaves. Returns kGoOn if it is not such a segment.
+// Differs: a bare ACK may bring another window. Where a simulated receiver reads in one go what has
+// arrived in one go, most do.
 Next Predict(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   const TcpHeader& th = seg.th;
   if (tp->t_state != TCPS_ESTABLISHED || th.th_seq != tp->rcv_nxt ||
-      (th.th_flags & ~TH_PUSH) != TH_ACK || seg.ecn == IPTOS_ECN_CE || seg.tiwin != tp->snd_wnd ||
-      seg.tiwin == 0 || tp->snd_nxt != tp->snd_max || seg.opt.sack_count != 0) {
+      (th.th_flags & ~TH_PUSH) != TH_ACK || seg.ecn == IPTOS_ECN_CE || tp->snd_nxt != tp->snd_max ||
+      seg.opt.sack_count != 0) {
     return Next::kGoOn;
   }
   if ((tp->t_flags & TF_RCVD_TSTMP) != 0 &&
@@ -235,14 +237,20 @@ Next Predict(TcpSegment& seg) {
                tcp_recovering(tp) || (data && reports))) {
     return Next::kGoOn;
   }
-  if (data && (tp->t_segq != nullptr || seg.tlen > tp->rcv_wnd)) return Next::kGoOn;
+  if (data && (seg.tiwin != tp->snd_wnd || seg.tiwin == 0 || tp->t_segq != nullptr ||
+               seg.tlen > tp->rcv_wnd)) {
+    return Next::kGoOn;
+  }
   (void)tcp_step_timestamp(seg);
   if (acks) {
     tp->t_rcvacktime = Now();
     (void)tcp_ack_new(seg);  // a FIN is not out yet
   }
   (void)tcp_step_window(seg);
-  if (data) tcp_take_data(seg);
+  if (data) {
+    tp->rcv_up = SEQ_MAX(tp->rcv_up, tp->rcv_nxt);  // drawn along, as tcp_step_urgent does
+    tcp_take_data(seg);
+  }
   ++seg.host->stat[data ? tcps_preddat : tcps_predack];
   return Next::kDone;
 }

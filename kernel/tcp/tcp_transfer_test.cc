@@ -372,6 +372,16 @@ TEST_F(Transfer, TakesTheUrgentByteAside) {
   EXPECT_EQ(tp()->t_oobflags, TCPOOB_HAVEDATA);
 }
 
+// The pointer is drawn along by what header prediction takes, too: after 2 GB it would seem to lie
+// ahead of everything.
+TEST_F(Transfer, SeesUrgentDataAfterTwoGigabytesWithoutAny) {
+  Establish();
+  tp()->rcv_up = tp()->rcv_nxt - 2'147'483'000;
+  Send("P. 1:1001(1000) ack 1");
+  Send("P.U 1001:1011(10) ack 1 urg 10");
+  EXPECT_EQ(so()->so_oobmark, 1009u);
+}
+
 TEST_F(Transfer, LeavesTheUrgentByteInline) {
   Establish();
   EXPECT_EQ(SetOption(SOL_SOCKET, SO_OOBINLINE, 1), 0);
