@@ -18,16 +18,16 @@
 namespace sockbed {
 
 struct PairedOptions {
-  double goal = 0;                // the ratio to reach, shown beside the one measured; 0: none
+  double goal = 0;  // the ratio to reach, shown beside the one measured; 0: none
   double slice_seconds = 1e-3;
   int pairs = 301;
-  double seconds_max = 10;        // fewer pairs when slices are long, but at least kPairsMin
+  double seconds_max = 10;  // fewer pairs when slices are long, but at least kPairsMin
 };
 inline constexpr int kPairsMin = 11;
 
 struct PairedResult {
-  double ratio;                   // median of subject / reference, time per operation
-  double subject_seconds;         // medians, per operation
+  double ratio;            // median of subject / reference, time per operation
+  double subject_seconds;  // medians, per operation
   double reference_seconds;
   int pairs;
 };
@@ -51,14 +51,18 @@ double TimeOf(Run& run, int64_t operations) {
   return MonotonicSeconds() - start;
 }
 
-// How many operations of `run` fill a slice. Also warms it up.
+// How many operations of `run` fill a slice. Also warms it up. Of three times the shortest counts:
+// one that the machine interrupted would make every slice too short.
 template <typename Run>
 int64_t OperationsPerSlice(Run& run, double slice_seconds) {
+  const auto shortest = [&run](int64_t operations) {
+    return std::min({TimeOf(run, operations), TimeOf(run, operations), TimeOf(run, operations)});
+  };
   int64_t operations = 1;
-  double seconds = TimeOf(run, operations);
+  double seconds = shortest(operations);
   while (seconds < slice_seconds / 4) {
     operations *= 2;
-    seconds = TimeOf(run, operations);
+    seconds = shortest(operations);
   }
   return std::max<int64_t>(1, static_cast<int64_t>(operations * slice_seconds / seconds));
 }
