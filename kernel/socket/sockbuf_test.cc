@@ -225,6 +225,23 @@ TEST_F(SockbufTest, ExpeditedRecordOfSeveralMbufsKeepsTheTail) {
   sbcheck(&sb_);
   sbinsertoob(&sb_, nullptr);
   EXPECT_EQ(Records(), 2);
+  EXPECT_EQ(sb_.sb_cc, 4096u + 6);
+  sbflush(&sb_);
+  m = PacketOf(2048);
+  m->m_next = PacketOf(1000).release();
+  sbinsertoob(&sb_, std::move(m));
+  sbcheck(&sb_);
+  EXPECT_EQ(sb_.sb_cc, 3048u) << "into an empty buffer too";
+}
+
+TEST_F(SockbufTest, EmptyMbufGivesItsMarkToTheOneBeforeIt) {
+  sbappend(&sb_, PacketOf(2048));
+  MbufPtr end = MbufWith("");
+  end->m_flags |= M_EOR;
+  sbappend(&sb_, std::move(end));
+  sbcheck(&sb_);
+  ExpectCounts(2048, 2048, 2304);
+  EXPECT_NE(sb_.sb_mb->m_flags & M_EOR, 0);
 }
 
 TEST_F(SockbufTest, ExpeditedRecordMayBeTheLast) {
@@ -646,6 +663,21 @@ TEST_F(SockbufTest, WaitsOfABufferThatIgnoresSignalsGoOn) {
   waiter = Spawn("waiter", [&] { EXPECT_EQ(sbwait(&sb_), 0); });
   Run();
   EXPECT_EQ(Now(), 2 * kSecond);
+}
+
+TEST_F(SockbufTest, UnlockForgetsWhoWantedTheLock) {
+  EXPECT_EQ(sblock(&sb_, true), 0);
+  sb_.sb_flags |= SB_WANT;
+  sbunlock(&sb_);
+  EXPECT_EQ(sb_.sb_flags, 0);
+}
+
+TEST_F(SockbufTest, ReleasedBufferHasNoLimits) {
+  Stream(MbufWith("data"));
+  sbrelease(&sb_);
+  ExpectCounts(0, 0, 0);
+  EXPECT_EQ(sb_.sb_hiwat + sb_.sb_mbmax, 0u);
+  EXPECT_EQ(sb_.sb_lowat, 0);
 }
 
 TEST_F(SockbufTest, UnlockOfAFreeBufferStopsTheRun) { EXPECT_DEATH(sbunlock(&sb_), "SB_LOCK"); }

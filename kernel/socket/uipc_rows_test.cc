@@ -328,6 +328,16 @@ TEST_F(RowsTest, ProtocolSeesThatMoreFollowsUntilTheLastPiece) {
     const auto pair = CreatePair(SOCK_STREAM);
     EXPECT_EQ(Send(pair.first, std::string(2 * kLoopSpace, 'x')), 0);
     EXPECT_EQ(loop().sent_hints, (std::vector<bool>{true, false}));
+    EXPECT_EQ(Receive(pair.second, 2 * kLoopSpace, MSG_WAITALL).error, 0);
+    loop().sent_hints.clear();
+    EXPECT_EQ(Send(pair.first, std::string(kLoopSpace, 'x')), 0);
+    Spawn("reader",
+          [so = pair.second] { EXPECT_EQ(Receive(so, 4 * kLoopSpace, MSG_WAITALL).error, 0); });
+    EXPECT_EQ(Send(pair.first, std::string(3 * kLoopSpace, 'x')), 0);
+    for (size_t i = 1; i < loop().sent_hints.size(); ++i) {
+      EXPECT_EQ(loop().sent_hints[i], i + 1 < loop().sent_hints.size()) << "waits or not";
+    }
+    Pause(kSecond);
     ClosePair(pair);
   });
 }
