@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,7 @@ TEST_F(UnixOrderTest, RenamedSocketIsFoundUnderItsNewNameAndSaysTheOld) {
     const MbufPtr nam = m_get(M_WAIT, MT_SONAME);
     EXPECT_EQ(client->so_proto->pr_usrreqs->pru_peeraddr(client, nam.get()), 0);
     EXPECT_EQ(PathIn(nam.get()), "/tmp/old") << "the string that bind was given";
+    EXPECT_EQ(mtod<sockaddr_un>(nam.get())->sun_family, AF_UNIX);
     socket* next = CreateLocal(SOCK_STREAM);
     EXPECT_EQ(Bind(next, "/tmp/old"), 0);
     for (socket* so : {head, client, next}) soclose(so);
@@ -269,6 +271,17 @@ TEST_F(UnixOrderTest, ControlAloneNeedsAPeerAsWell) {
       EXPECT_EQ(Write(so, "x"), EPIPE);
       CloseFd(fd);
     }
+  });
+}
+
+TEST_F(UnixOrderTest, SmallRecordsFillTheStorageBeforeTheBytes) {
+  InProcess([] {
+    const auto pair = CreateLocalPair(SOCK_SEQPACKET);
+    int written = 0;
+    while (Write(pair.first, "x", MSG_DONTWAIT) == 0) ++written;
+    EXPECT_EQ(written, 32);
+    EXPECT_EQ(pair.first->so_snd.sb_mbcnt, 8192u) << "the mirror has both counts";
+    CloseLocalPair(pair);
   });
 }
 
@@ -406,8 +419,11 @@ TEST_F(UnixOrderTest, EndsOfAPairAreNameless) {
       const auto pair = CreateLocalPair(type);
       const pr_usrreqs* requests = pair.first->so_proto->pr_usrreqs;
       const MbufPtr nam = m_get(M_WAIT, MT_SONAME);
+      std::memset(nam->m_data, 0xff, MLEN);
       EXPECT_EQ(requests->pru_sockaddr(pair.first, nam.get()), 0);
       EXPECT_EQ(PathIn(nam.get()), "-");
+      const sockaddr noname = {.sa_family = AF_UNIX, .sa_data = {}};
+      EXPECT_EQ(std::memcmp(nam->m_data, &noname, sizeof noname), 0) << "and no data";
       EXPECT_EQ(requests->pru_peeraddr(pair.first, nam.get()), 0);
       EXPECT_EQ(PathIn(nam.get()), "-");
       EXPECT_EQ(mtod<sockaddr>(nam.get())->sa_family, AF_UNIX);

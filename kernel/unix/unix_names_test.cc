@@ -36,6 +36,7 @@ TEST_F(NamesTest, TreeStartsWithTheUsualDirectories) {
     }
     EXPECT_EQ(Node("/.."), Node("/"));
     EXPECT_EQ(Node("/tmp/."), Node("/tmp"));
+    EXPECT_NE(Node("/tmp")->v_ino, Node("/var")->v_ino);
     EXPECT_EQ(Node("/var/run/"), Node("/var/run"));
     EXPECT_EQ(Node("/var/run/../../tmp"), Node("/tmp"));
   });
@@ -228,6 +229,7 @@ TEST_F(NamesTest, DirectoriesAreRemovedWhenEmptyAndUnused) {
     EXPECT_EQ(names().Rmdir("/d"), EBUSY);
     ASSERT_EQ(names().Chdir("/"), 0);
     EXPECT_EQ(names().Rmdir("/d"), 0);
+    EXPECT_EQ(Look("/d"), ENOENT);
     EXPECT_EQ(names().Rmdir("/"), EBUSY);
   });
 }
