@@ -85,6 +85,7 @@ TEST_F(PulldownTest, ContiguousInSharedStorageIsCopied) {
   MbufPtr sharer = m_copym(m.get(), 0, M_COPYALL, M_DONTWAIT);
   EXPECT_EQ(Pulldown(m, 34, 20), 0);
   EXPECT_EQ(Lengths(m), (Lens{34, 20, 1406}));
+  EXPECT_EQ(mbuf_stat(a()).m_pulldown_alloc, 1);
   EXPECT_EQ(Content(sharer), Bytes(1460));
   EXPECT_EQ(Pulldown(m, 54, 1406), 0);  // to the end: nothing is left to share
   EXPECT_EQ(Lengths(m), (Lens{34, 20, 0, 1406}));

@@ -202,6 +202,7 @@ TEST_F(SignalTest, HandlerWithResethandIsCalledOnce) {
   });
   Run();
   EXPECT_EQ(order_, "h");
+  EXPECT_EQ(RecordsOf(SchedEvent::kExit).back().args[1], static_cast<uint64_t>(SIGUSR1));
 }
 
 TEST_F(SignalTest, MaskOfAHandlerBlocksOthersWhileItRuns) {
@@ -234,6 +235,28 @@ TEST_F(SignalTest, KillAndStopCannotBeCaughtIgnoredOrBlocked) {
   Run();
   EXPECT_EQ(order_, "");
   EXPECT_EQ(RecordsOf(SchedEvent::kExit).back().args[1], static_cast<uint64_t>(SIGKILL));
+}
+
+TEST_F(SignalTest, LatestActionIsTheOneThatIsTaken) {
+  Spawn("p", [&] {
+    proc* const p = curproc();
+    Ignore(p, SIGUSR1);
+    Catch(p, SIGUSR1, 'c');
+    psignal(p, SIGUSR1);
+    userret();
+    EXPECT_EQ(order_, "c");
+    psignal(p, SIGUSR1);
+    Ignore(p, SIGUSR1);
+    Catch(p, SIGUSR1, 'x');
+    userret();
+    EXPECT_EQ(order_, "c") << "what was pending when it was ignored is gone";
+    ASSERT_EQ(sigaction_set(p, SIGUSR1, {}), 0);
+    psignal(p, SIGUSR1);
+    userret();
+    ADD_FAILURE();
+  });
+  Run();
+  EXPECT_EQ(RecordsOf(SchedEvent::kExit).back().args[1], static_cast<uint64_t>(SIGUSR1));
 }
 
 TEST_F(SignalTest, OtherActionsLeaveTheFlagsOfSigchldAlone) {
