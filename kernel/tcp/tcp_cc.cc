@@ -80,11 +80,11 @@ const cc_algo* tcp_cc_find(std::string_view name) {
 
 uint32_t tcp_initial_window(const tcpcb* tp) {
   const uint32_t mss = tp->t_maxseg;
-  switch (tunables(tp).rfc3390) {
-    case 2: return std::min(10 * mss, std::max(2 * mss, 14600u));
-    case 1: return std::min(4 * mss, std::max(2 * mss, 4380u));
-    default: return mss;
-  }
+  const TcpTunables& set = tunables(tp);
+  auto segments = static_cast<uint32_t>(set.initcwnd_segments);
+  if (segments == 0 && set.rfc3390 == 2) segments = 10;
+  if (segments != 0) return std::min(segments * mss, std::max(2 * mss, segments * 1460));
+  return set.rfc3390 == 1 ? std::min(4 * mss, std::max(2 * mss, 4380u)) : mss;
 }
 
 void tcp_cc_after_idle(tcpcb* tp) {

@@ -1,6 +1,9 @@
 // Openings: both ways, at once, refused, given up; what a listener does with all else.
 #include <cerrno>
 
+#include "kernel/inet/in_var.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/socket/socket.h"
 #include "kernel/tcp/segment_peer.h"
 
 namespace sockbed {
@@ -244,6 +247,22 @@ TEST_F(Handshake, ClosedPortsReset) {
   Sysctl("net.inet.tcp.blackhole", 1);
   Send("S 0:0(0)");
   ExpectNothing();
+}
+
+// blackhole(4): what the host says to itself is answered even then, unless it is 3.
+TEST_F(Handshake, BlackHolesSpareTheHostItself) {
+  for (const int64_t blackhole : {2, 3}) {
+    Sysctl("net.inet.tcp.blackhole", blackhole);
+    Create();
+    Do([&] {
+      const MbufPtr nam = m_get(M_WAIT, MT_SONAME);
+      in_sin2nam({htonl(INADDR_LOOPBACK)}, htons(9), nam.get());
+      EXPECT_EQ(soconnect(so(), nam.get()), 0);
+    });
+    RunTo(now_ms() + 1);
+    EXPECT_EQ(so()->so_error, blackhole == 2 ? ECONNREFUSED : 0);
+    (void)Close();
+  }
 }
 
 TEST_F(Handshake, ResetsAreLimited) {

@@ -194,7 +194,9 @@ Next Admit(TcpSegment& seg) {
   }
   (void)tcp_dropped(seg, tcps_noport);
   const int64_t blackhole = seg.host->tunables.blackhole;
-  const bool silent = blackhole == 2 || (blackhole == 1 && seg.has(TH_SYN));
+  // The host itself is spared, but for the last.
+  const bool silent =
+      blackhole == 3 || (!seg.loopback && (blackhole == 2 || (blackhole == 1 && seg.has(TH_SYN))));
   return silent ? Next::kDrop : Next::kReset;
 }
 

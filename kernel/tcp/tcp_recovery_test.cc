@@ -121,6 +121,26 @@ TEST_F(Recovery, ATimeoutThatWasNeededStays) {
   EXPECT_EQ(Stat(tcps_sndrexmitbad), 0u);
 }
 
+// RFC 3390, RFC 6928: tcp(4)'s two ways to say how a connection begins.
+TEST_F(Recovery, BeginsWithTheWindowThatTheHostSays) {
+  struct Row {
+    int64_t segments, rfc3390;
+    int sent;
+  };
+  uint16_t port = kPeerPort;
+  for (const Row row : {Row{0, 0, 1}, {0, 1, 3}, {0, 2, 10}, {3, 0, 3}, {1, 2, 1}}) {
+    SCOPED_TRACE(row.sent);
+    Sysctl("net.inet.tcp.initcwnd_segments", row.segments);
+    Sysctl("net.inet.tcp.rfc3390", row.rfc3390);
+    peer_port_ = port++;
+    Establish();
+    EXPECT_EQ(Write(17520), 0);
+    EXPECT_EQ(Skip(), row.sent);
+    EXPECT_EQ(Close(), 0);
+    Anew();
+  }
+}
+
 TEST_F(Recovery, SlowStartCountsBytes) {
   Begin(10);
   const uint32_t cwnd = tp()->snd_cwnd;

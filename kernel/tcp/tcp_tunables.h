@@ -26,7 +26,8 @@ namespace sockbed {
   X(mssdflt, "mssdflt", 512, 536, 216, 65535, "segment size where nobody says")                    \
   X(v6mssdflt, "v6mssdflt", 512, 1220, 216, 65535, "the same over IPv6")                           \
   X(minmss, "minmss", 216, 216, 64, 65535, "smallest segment size taken from a peer")              \
-  X(rfc3390, "rfc3390", 2, 2, 0, 2, "initial window: 0 one segment, 1 RFC 3390, 2 RFC 6928")       \
+  X(rfc3390, "rfc3390", 2, 1, 0, 2, "initial window: 0 one segment, 1 RFC 3390, 2 RFC 6928")       \
+  X(initcwnd_segments, "initcwnd_segments", 0, 10, 0, 64, "... in segments; 0: as rfc3390 says")   \
   X(ackonpush, "ackonpush", 0, 0, 0, 1, "acknowledge PSH at once")                                 \
   X(delayed_ack, "delayed_ack", 1, 1, 0, 1, "delay acknowledgements at all")                       \
   X(delacktime, "delacktime", 200, 40, 1, 2000, "how long")                                        \
@@ -64,7 +65,8 @@ namespace sockbed {
   X(insecure_syn, "insecure_syn", 0, 0, 0, 1, "a SYN inside the window resets")                    \
   X(insecure_ack, "insecure_ack", 0, 0, 0, 1, "take acknowledgements however old")                 \
   X(drop_synfin, "drop_synfin", 0, 0, 0, 1, "ignore SYN with FIN")                                 \
-  X(blackhole, "blackhole", 0, 0, 0, 2, "no reset for closed ports: 1 after SYN, 2 at all")        \
+  X(blackhole, "blackhole", 0, 0, 0, 3,                                                            \
+    "no reset for closed ports: 1 after SYN, 2 at all, 3 nor to itself")                           \
   X(icmp_may_rst, "icmp_may_rst", 0, 1, 0, 1, "ICMP errors end a handshake at once")               \
   X(icmp_soft_unreach, "knob.icmp_soft_unreach", 0, 1, 0, 1,                                       \
     "remember unreachable once connected")                                                         \
