@@ -108,9 +108,11 @@ void tcp_cc_slow_start(tcpcb* tp, uint32_t acked) {
   // After a timeout an ACK may stand for segments that were never lost: a segment at a time.
   const bool resending =
       tp->snd_nxt != tp->snd_max || (tp->t_rack != nullptr && tp->t_rack->timed_out);
+  const TcpTunables& set = tunables(tp);
   const uint32_t limit =
-      resending ? tp->t_maxseg : tp->t_maxseg * static_cast<uint32_t>(tunables(tp).abc_l_var);
-  tcp_cc_set(tp, uint64_t{tp->snd_cwnd} + std::min(acked, limit));
+      resending ? tp->t_maxseg : tp->t_maxseg * static_cast<uint32_t>(set.abc_l_var);
+  const uint32_t more = set.rfc3465 != 0 ? std::min(acked, limit) : tp->t_maxseg;
+  tcp_cc_set(tp, uint64_t{tp->snd_cwnd} + more);
 }
 
 void tcp_cc_set(tcpcb* tp, uint64_t cwnd) {

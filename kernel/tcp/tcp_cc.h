@@ -51,7 +51,8 @@ void tcp_cc_after_idle(tcpcb* tp);
 // Whether what is outstanding needs the congestion window: one that is not used is not tested, and
 // does not grow (RFC 9438 5.8, RFC 7661).
 bool tcp_cc_limited(const tcpcb* tp);
-// Slow start with byte counting: by what was acknowledged, within limits (RFC 3465 2.2).
+// Slow start with byte counting: by what was acknowledged, within limits (RFC 3465 2.2). Without
+// rfc3465 a segment for each ACK.
 void tcp_cc_slow_start(tcpcb* tp, uint32_t acked);
 // Sets snd_cwnd, no larger than a window can be.
 void tcp_cc_set(tcpcb* tp, uint64_t cwnd);

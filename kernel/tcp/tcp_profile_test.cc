@@ -22,6 +22,7 @@ class Peer : public SegmentTest {
   using SegmentTest::Establish;
   using SegmentTest::host;
   using SegmentTest::Listen;
+  using SegmentTest::now_ms;
   using SegmentTest::RunTo;
   using SegmentTest::Send;
   using SegmentTest::SetOption;
@@ -86,6 +87,9 @@ struct Difference {
   std::string (*talk)(Peer& peer);
   const char* on_openbsd;
   const char* on_freebsd;
+  // With all other knobs turned, where that matters.
+  const char* openbsd_on_freebsd = nullptr;
+  const char* freebsd_on_freebsd = nullptr;
 };
 
 std::string Established(Peer& peer, const char* segment) {
@@ -130,14 +134,14 @@ const Difference kDifferences[] = {
        Listening(p, "S 0:0(0) win 1000 <mss 1460>");
        return p.Times(10'000);
      },
-     "3000 9000 ", "1000 3000 7000 "},
+     "3000 9000 ", "1000 3000 7000 ", "3000 9200 ", "1000 3200 7400 "},
     {"D10", "rexmit_initial", 6000, 1000,
      [](Peer& p) {
        EXPECT_EQ(p.Connect(), 0);
        p.Skip();
        return p.Times(20'000);
      },
-     "6000 18000 ", "1000 3000 7000 15000 "},
+     "6000 18000 ", "1000 3000 7000 15000 ", "6000 18200 ", "1000 3200 7400 15600 "},
     {"D11", "rexmit_min", 1000, 30,
      [](Peer& p) {
        p.Establish();
@@ -145,7 +149,7 @@ const Difference kDifferences[] = {
        p.Send(". 1:1(0) ack 11");
        return std::to_string(p.tp()->t_rxtcur);
      },
-     "1000", "30"},
+     "1000", "30", "1200", "230"},
     {"D12", "delacktime", 200, 40,
      [](Peer& p) {
        p.Establish();
@@ -163,14 +167,16 @@ const Difference kDifferences[] = {
        return syn.substr(syn.find('<'));
      },
      "<mss 1460,nop,nop,sackOK,nop,wscale 3,nop,nop,TS val 0 ecr 0>",
-     "<mss 1460,nop,wscale 3,sackOK,TS val 0 ecr 0>"},
+     "<mss 1460,nop,wscale 3,sackOK,TS val 0 ecr 0>",
+     "<mss 1460,nop,nop,sackOK,nop,wscale 6,nop,nop,TS val 0 ecr 0>",
+     "<mss 1460,nop,wscale 6,sackOK,TS val 0 ecr 0>"},
     {"D14", "knob.window_round_up", 0, 1,
      [](Peer& p) {
        p.Sysctl("kern.sbmax", 262144);
        p.Establish(",nop,wscale 0");
        return p.LastWindow("P. 1:11(10) ack 1");
      },
-     "win 2188", "win 2189"},
+     "win 2188", "win 2189", "win 8211", "win 8212"},
     {"D15", "rfc3465", 0, 1,
      [](Peer& p) {
        p.Establish();
@@ -249,7 +255,7 @@ const Difference kDifferences[] = {
      [](Peer& p) {
        p.Establish();
        EXPECT_EQ(p.Write(17520), 0);
-       p.RunTo(6000);
+       while (p.tp()->snd_cwnd > 1460) p.RunTo(p.now_ms() + 100);  // until the first timeout
        return std::to_string(p.tp()->snd_cwnd) + " " + std::to_string(p.tp()->snd_ssthresh);
      },
      "1460 7300", "1460 10220"},
@@ -272,7 +278,7 @@ const Difference kDifferences[] = {
      [](Peer& p) {
        p.Establish();
        EXPECT_EQ(p.Write(1460), 0);
-       p.RunTo(100'000);
+       p.RunTo(50'000);
        return std::to_string((p.tp()->t_flags & TF_BLACKHOLE) != 0);
      },
      "1", "0"},
@@ -289,6 +295,21 @@ TEST_P(Differences, TurnsByItsOwnKnob) {
     peer.Sysctl(std::string("net.inet.tcp.") + difference.knob,
                 freebsd ? difference.freebsd : difference.openbsd);
     EXPECT_EQ(difference.talk(peer), freebsd ? difference.on_freebsd : difference.on_openbsd)
+        << difference.row << " freebsd: " << freebsd;
+  }
+}
+
+// The same knob on a host that is freebsd but for it.
+TEST_P(Differences, TurnsByItsOwnKnobOnTheOtherSystemToo) {
+  const Difference& difference = GetParam();
+  for (const bool freebsd : {false, true}) {
+    Peer peer;
+    peer.Sysctl("net.inet.tcp.profile", 1);
+    peer.Sysctl(std::string("net.inet.tcp.") + difference.knob,
+                freebsd ? difference.freebsd : difference.openbsd);
+    const char* same = freebsd ? difference.on_freebsd : difference.on_openbsd;
+    const char* other = freebsd ? difference.freebsd_on_freebsd : difference.openbsd_on_freebsd;
+    EXPECT_EQ(difference.talk(peer), other != nullptr ? other : same)
         << difference.row << " freebsd: " << freebsd;
   }
 }
