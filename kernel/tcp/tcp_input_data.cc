@@ -144,8 +144,10 @@ Next tcp_step_data(TcpSegment& seg) {
     return Next::kGoOn;
   }
   if (seg.tlen == 0 && !seg.has(TH_FIN)) return Next::kGoOn;
-  const bool straight =
-      seg.th.th_seq == tp->rcv_nxt && tp->t_segq == nullptr && tp->t_state == TCPS_ESTABLISHED;
+  // One system delays its ACKs after its own FIN, too.
+  const bool delays = tp->t_state == TCPS_ESTABLISHED ||
+                      (tunables(tp).delack_no_wait != 0 && TCPS_HAVEESTABLISHED(tp->t_state));
+  const bool straight = seg.th.th_seq == tp->rcv_nxt && tp->t_segq == nullptr && delays;
   if (!straight) {
     Queue(seg);
   } else if (seg.tlen != 0) {
@@ -163,18 +165,13 @@ Next tcp_step_fin(TcpSegment& seg) {
   tcp_advance_rcv(tp, 1);
   tp->t_flags |= TF_ACKNOW;
   switch (tp->t_state) {
-    case TCPS_ESTABLISHED:
-      tcp_newstate(tp, TCPS_CLOSE_WAIT);
-      break;
+    case TCPS_ESTABLISHED: tcp_newstate(tp, TCPS_CLOSE_WAIT); break;
     case TCPS_FIN_WAIT_1:
       tcp_newstate(tp,
                    TCPS_CLOSING);  // had our FIN been acknowledged, we were in FIN_WAIT_2 by now
       break;
-    case TCPS_FIN_WAIT_2:
-      tcp_twstart(tp);
-      break;
-    default:
-      KPANIC("a FIN counts in a state that cannot receive");
+    case TCPS_FIN_WAIT_2: tcp_twstart(tp); break;
+    default: KPANIC("a FIN counts in a state that cannot receive");
   }
   return Next::kGoOn;
 }

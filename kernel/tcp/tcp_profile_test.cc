@@ -160,6 +160,15 @@ const Difference kDifferences[] = {
        return early + "/" + p.Said();
      },
      "/", "/. 1:1(0) ack 11"},
+    {"D12Closing", "knob.delack_no_wait", 0, 1,
+     [](Peer& p) {
+       p.Establish();
+       EXPECT_EQ(p.Shutdown(), 0);
+       p.Send(". 1:1(0) ack 2");
+       std::string early = p.Answer("P. 1:11(10) ack 2");
+       return early + "/" + p.Answer("P. 11:21(10) ack 2");
+     },
+     ". 2:2(0) ack 11/. 2:2(0) ack 21", "/. 2:2(0) ack 21"},
     {"D13", "knob.syn_layout", 0, 1,
      [](Peer& p) {
        EXPECT_EQ(p.Connect(), 0);
