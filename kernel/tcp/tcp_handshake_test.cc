@@ -327,6 +327,17 @@ TEST_F(Cache, ChecksTheLastAck) {
   EXPECT_TRUE(Accept());
 }
 
+TEST_F(Cache, AnAckOlderThanItsSynIsDropped) {
+  Listen();
+  Send("S 0:0(0) win 1000 <mss 1460,nop,nop,TS val 500 ecr 0>");
+  Expect("S. 0:0(0) ack 1");
+  Send(". 1:1(0) ack 1 <nop,nop,TS val 499 ecr 0>");
+  ExpectNothing();
+  EXPECT_FALSE(Accept());
+  Send(". 1:1(0) ack 1 <nop,nop,TS val 501 ecr 0>");
+  EXPECT_TRUE(Accept());
+}
+
 TEST_F(Cache, BelievesResetsAtTheRightPlace) {
   Begin();
   Send("R 2:2(0)");

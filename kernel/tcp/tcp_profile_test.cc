@@ -16,13 +16,17 @@ class Peer : public SegmentTest {
  public:
   void TestBody() override {}
 
+  using SegmentTest::Accept;
+  using SegmentTest::Anew;
   using SegmentTest::Close;
   using SegmentTest::Connect;
   using SegmentTest::Create;
   using SegmentTest::Establish;
   using SegmentTest::host;
+  using SegmentTest::kPeerPort;
   using SegmentTest::Listen;
   using SegmentTest::now_ms;
+  using SegmentTest::peer_port_;
   using SegmentTest::RunTo;
   using SegmentTest::Send;
   using SegmentTest::SetOption;
@@ -46,6 +50,21 @@ class Peer : public SegmentTest {
     std::string all;
     for (const std::string& sent : TakeAll()) all += (all.empty() ? "" : "; ") + sent;
     return all;
+  }
+  // Its last segment's options by now.
+  std::string LastOptionsSent() {
+    std::string last;
+    for (std::string sent; !(sent = TakeWhole()).empty();) last = sent;
+    return last.substr(last.find('<'));
+  }
+  // A connection whose SYN has these options.
+  void Take(const std::string& options) {
+    Listen();
+    Send("S 0:0(0) win 1000" + options);
+    EXPECT_EQ(Skip(), 1);  // tells our numbers
+    Send(". 1:1(0) ack 1 win 1000");
+    EXPECT_TRUE(Accept());
+    Skip();
   }
   // The window, or the options, of the answer.
   std::string LastWindow(const std::string& segment) {
@@ -295,6 +314,137 @@ const Difference kDifferences[] = {
      "R. 0:0(0) ack 0", "R. 0:0(0) ack 1"},
 };
 
+// Tunables that both systems have, with the same default or none: what each turns.
+const Difference kTunables[] = {
+    {"AlwaysKeepalive", "always_keepalive", 0, 1,
+     [](Peer& p) {
+       p.Establish();
+       p.RunTo(7'250'000);
+       return p.Said();
+     },
+     "", ". 0:0(0) ack 1"},
+    {"Keepidle", "keepidle", 10, 20,
+     [](Peer& p) {
+       p.Sysctl("net.inet.tcp.always_keepalive", 1);
+       p.Establish();
+       return p.Times(40'000);
+     },
+     "10000 ", "20000 "},
+    {"Keepintvl", "keepintvl", 10, 20,
+     [](Peer& p) {
+       p.Sysctl("net.inet.tcp.always_keepalive", 1);
+       p.Sysctl("net.inet.tcp.keepidle", 10);
+       p.Establish();
+       return p.Times(35'000);
+     },
+     "10000 20000 30000 ", "10000 30000 "},
+    {"Keepcnt", "keepcnt", 1, 2,
+     [](Peer& p) {
+       p.Sysctl("net.inet.tcp.always_keepalive", 1);
+       p.Sysctl("net.inet.tcp.keepidle", 10);
+       p.Sysctl("net.inet.tcp.keepintvl", 10);
+       p.Establish();
+       p.RunTo(25'000);
+       return std::to_string(p.State());
+     },
+     "0", "4"},
+    {"Retries", "retries", 2, 3,
+     [](Peer& p) {
+       p.Establish();
+       EXPECT_EQ(p.Write(10), 0);
+       p.Skip();
+       return p.Times(100'000);
+     },
+     "6000 18000 42000 ", "6000 18000 42000 90000 "},
+    {"Persmin", "persmin", 5000, 8000,
+     [](Peer& p) {
+       p.Establish("", "0");
+       EXPECT_EQ(p.Write(10), 0);
+       return p.Times(12'000);
+     },
+     "5000 11000 ", "8000 "},
+    {"Persmax", "persmax", 60'000, 10'000,
+     [](Peer& p) {
+       p.Establish("", "0");
+       EXPECT_EQ(p.Write(10), 0);
+       return p.Times(40'000);
+     },
+     "5000 11000 23000 ", "5000 11000 21000 31000 "},
+    {"Msl", "msl", 30'000, 1000,
+     [](Peer& p) {
+       p.TimeWait();
+       p.RunTo(5000);
+       return std::to_string(p.State());
+     },
+     "10", "0"},
+    {"FastFinwait2Recycle", "fast_finwait2_recycle", 0, 1,
+     [](Peer& p) {
+       p.Sysctl("net.inet.tcp.knob.finwait2_poll", 0);
+       p.Sysctl("net.inet.tcp.finwait2_timeout", 5000);
+       p.Establish();
+       EXPECT_EQ(p.Close(), 0);
+       p.Send(". 1:1(0) ack 2");
+       p.RunTo(10'000);
+       return std::to_string(p.State());
+     },
+     "9", "0"},
+    {"RexmitDropOptions", "rexmit_drop_options", 0, 1,
+     [](Peer& p) {
+       EXPECT_EQ(p.Connect(), 0);
+       p.RunTo(45'000);
+       return p.LastOptionsSent();
+     },
+     "<mss 1460,nop,nop,sackOK,nop,wscale 3,nop,nop,TS val 42000 ecr 0>", "<mss 1460>"},
+    {"AbcLVar", "abc_l_var", 1, 2,
+     [](Peer& p) {
+       p.Sysctl("net.inet.tcp.rfc3465", 1);
+       p.Establish();
+       EXPECT_EQ(p.Write(17520), 0);
+       const uint32_t before = p.tp()->snd_cwnd;
+       p.Send(". 1:1(0) ack 2921");
+       return std::to_string(p.tp()->snd_cwnd - before);
+     },
+     "1460", "2920"},
+    {"Minmss", "minmss", 216, 500,
+     [](Peer& p) {
+       p.Take(" <mss 100>");
+       return std::to_string(p.tp()->t_maxseg);
+     },
+     "216", "500"},
+    {"Mssdflt", "mssdflt", 512, 600,
+     [](Peer& p) {
+       p.Take("");
+       return std::to_string(p.tp()->t_maxseg);
+     },
+     "512", "600"},
+    {"InsecureAck", "insecure_ack", 0, 1,
+     [](Peer& p) {
+       p.Sysctl("net.inet.tcp.knob.old_ack_challenge", 1);
+       p.Establish("", "1000");
+       return p.Answer("P. 1:11(10) ack 4294960000 win 1000");
+     },
+     ". 1:1(0) ack 1", ""},
+    {"DropSynfin", "drop_synfin", 0, 1,
+     [](Peer& p) { return Listening(p, "SF 0:0(0) win 1000 <mss 1460>"); }, "S. 0:0(0) ack 1", ""},
+    {"Hostcache", "hostcache.enable", 0, 1,
+     [](Peer& p) {
+       p.Establish();
+       for (int n = 1; n <= 10; ++n) {
+         EXPECT_EQ(p.Write(10), 0);
+         p.RunTo(p.now_ms() + 100);
+         p.Send(". 1:1(0) ack " + std::to_string(1 + 10 * n));
+       }
+       p.Send("R 1:1(0)");
+       EXPECT_EQ(p.Close(), 0);
+       p.Skip();
+       p.Anew();
+       p.peer_port_ = Peer::kPeerPort + 1;
+       p.Establish();
+       return std::to_string(p.tp()->t_srtt != 0);
+     },
+     "0", "1"},
+};
+
 class Differences : public testing::TestWithParam<Difference> {};
 
 TEST_P(Differences, TurnsByItsOwnKnob) {
@@ -324,6 +474,22 @@ TEST_P(Differences, TurnsByItsOwnKnobOnTheOtherSystemToo) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, Differences, testing::ValuesIn(kDifferences),
+                         [](const auto& info) { return std::string(info.param.row); });
+
+class Tunables : public testing::TestWithParam<Difference> {};
+
+TEST_P(Tunables, DoWhatTheySay) {
+  const Difference& tunable = GetParam();
+  for (const bool second : {false, true}) {
+    Peer peer;
+    peer.Sysctl(std::string("net.inet.tcp.") + tunable.knob,
+                second ? tunable.freebsd : tunable.openbsd);
+    EXPECT_EQ(tunable.talk(peer), second ? tunable.on_freebsd : tunable.on_openbsd)
+        << tunable.row << " second: " << second;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, Tunables, testing::ValuesIn(kTunables),
                          [](const auto& info) { return std::string(info.param.row); });
 
 struct Row {

@@ -382,6 +382,16 @@ TEST_F(Transfer, SeesUrgentDataAfterTwoGigabytesWithoutAny) {
   EXPECT_EQ(so()->so_oobmark, 1009u);
 }
 
+// A pointer beyond what a buffer may ever hold would be waited for in vain.
+TEST_F(Transfer, UrgentDataThatCannotFitIsNone) {
+  Sysctl("kern.sbmax", 32768);
+  Establish();
+  Send("P.U 1:11(10) ack 1 urg 40000");
+  EXPECT_EQ(so()->so_oobmark, 0u);
+  Send("P.U 11:21(10) ack 1 urg 20000");
+  EXPECT_EQ(so()->so_oobmark, 20009u);
+}
+
 TEST_F(Transfer, LeavesTheUrgentByteInline) {
   Establish();
   EXPECT_EQ(SetOption(SOL_SOCKET, SO_OOBINLINE, 1), 0);
