@@ -67,6 +67,42 @@ TEST(Runner, ShowsExpectedAndActualPacket) {
             "  actual packet: 0.200000 > . 1:1(0) ack 1\n");
 }
 
+// The host sends "P. 1:11(10) ack 1 win 17000", without options: whatever a line says otherwise is
+// found, and named.
+TEST(Runner, EachFieldIsCompared) {
+  const struct {
+    const char* line;
+    const char* field;
+  } kRows[] = {
+      {". 1:11(10) ack 1", "field tcp_psh: expected: 0"},
+      {"FP. 1:11(10) ack 1", "field tcp_fin: expected: 1"},
+      {"P 1:11(10) ack 1", "field tcp_ack: expected: 0"},
+      {"PU. 1:11(10) ack 1", "field tcp_urg: expected: 1"},
+      {"P.E 1:11(10) ack 1", "field tcp_ece: expected: 1"},
+      {"P.1 1:11(10) ack 1", "field tcp_ace: expected: 1"},
+      {"P. 2:12(10) ack 1", "field tcp_seq: expected: 2"},
+      {"P. 700:710(10)! ack 1", "field tcp_seq: expected: 700"},
+      {"P. 1:11(10)", "field tcp_ack_seq: expected: 0"},
+      {"P. 1:11(10) ack 1 win 5", "field tcp_window: expected: 5"},
+      {"P. 1:11(10) ack 1 urg 3", "field tcp_urg_ptr: expected: 3"},
+      {"P. 1:10(9) ack 1", "field payload length: expected: 9"},
+      {"P. 1:11(10) ack 1 <nop,nop,eol,eol>", "options differ in number: expected: 4"},
+      {"P. 1:11(10) ack 1 /udp(1 > 2)", "the segment does not travel in UDP"},
+      {"(ttl 9) P. 1:11(10) ack 1", "field ttl: expected: 9"},
+      {"(tos 0x10) P. 1:11(10) ack 1", "field tos: expected: 16"},
+      {"[ect01] P. 1:11(10) ack 1", "field ecn: expected: ect01"},
+  };
+  for (const auto& row : kRows) {
+    const std::string report =
+        Report("+0 write(4, ..., 10) = 10\n+0 > " + std::string(row.line) + "\n");
+    EXPECT_NE(report.find(row.field), std::string::npos) << row.line << ": " << report;
+  }
+  for (const char* same :
+       {"P. ...(10) ack 1", "P. 1:11(10) ack 1 <...>", "[noecn] P. 1:11(10) ack 1"}) {
+    EXPECT_EQ(Report("+0 write(4, ..., 10) = 10\n+0 > " + std::string(same) + "\n"), "");
+  }
+}
+
 TEST(Runner, ReportsTheDeviation) {
   EXPECT_EQ(Report("+0 < F. 1:1(0) ack 1 win 9\n+0.3 > . 1:1(0) ack 2\n"),
             "t.pkt:10: error handling packet: timing error: expected outbound packet at 0.500000 "
