@@ -1,5 +1,5 @@
-// Under which names system calls sleep, and on what: the table of spec sleep.md section 2. A list of
-// sleepers reads like ps(1).
+// Under which names system calls sleep, and on what: the table of spec sleep.md section 2. A list
+// of sleepers reads like ps(1).
 #include <poll.h>
 #include <sys/select.h>
 

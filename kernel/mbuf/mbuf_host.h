@@ -1,7 +1,7 @@
 // What a host pays for: counts, limits and statistics of its mbufs and clusters.
 //
 // Lives here:  booting the room, mbstat, the memory limit as others see it, the leak report.
-// Called by:   kernel/host (boot, tear-down), socket (m_pool_used); tests, for what netstat -m shows.
+// Called by:   kernel/host (boot, tear-down), socket (m_pool_used), tests (netstat -m's figures).
 // May touch:   sim, sched (sysctl, HostLocal).
 // Context:     any; never sleeps.
 // Units:       memory in bytes, in whole pages of 4096.

@@ -74,8 +74,8 @@ TEST_F(Kthread, EchoComesBackInTheMemoryItLeftIn) {
   AskAndLookForCopies();
 }
 
-// What TCP sends again it sends from where it stands in so_snd, while the first segment may still be
-// under way: both share it.
+// What TCP sends again it sends from where it stands in so_snd, while the first segment may still
+// be under way: both share it.
 TEST_F(Kthread, SoDoesAnEchoThatHadToBeSentAgain) {
   Connect(0.25);
   AskAndLookForCopies();
