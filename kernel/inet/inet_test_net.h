@@ -31,6 +31,7 @@
 #include "kernel/sim/fault.h"
 #include "kernel/sim/machine.h"
 #include "kernel/socket/socket.h"
+#include "tests/captures/test_captures.h"
 
 namespace sockbed {
 
@@ -60,10 +61,12 @@ inline constexpr InetProtocol kTestProtocolOps = {kTestProtocol, TestInbox::Inpu
 struct CaptureInterface {
   std::vector<Packet> sent;
   ifnet* ifp = nullptr;
+  TestCapture* capture = nullptr;  // of the net's
 
   static int Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
     auto* self = static_cast<CaptureInterface*>(ifp->if_softc);
     if_finish_checksums(ifp, m.get());
+    if (self->capture != nullptr) self->capture->Add(m.get(), true);
     self->sent.push_back(Packet::Of(BytesOf(m.get())));
     self->sent.back().mbuf_flags = m->m_flags;
     return 0;
@@ -102,7 +105,8 @@ class InetTestNet : public testing::Test {
   // Joins two hosts: the k-th link is 10.0.k.0/24, .1 is the first host's, .2 the second's.
   Link& Join(HostBase& a, HostBase& b, const LinkOptions& options = {}) {
     const uint32_t number = static_cast<uint32_t>(links_.size() + 1);
-    links_.push_back(std::make_unique<Link>(a, b, number, options));
+    links_.push_back(
+        std::make_unique<Link>(a, b, number, options, captures_.Next(options.ethernet)));
     const std::string net = "10.0." + std::to_string(number);
     AddAddress(links_.back()->interface(0), (net + ".1").c_str(), 24);
     AddAddress(links_.back()->interface(1), (net + ".2").c_str(), 24);
@@ -121,6 +125,7 @@ class InetTestNet : public testing::Test {
   // A host with a broadcast interface of the test's own: 192.168.1.1/24.
   HostBase& AddHostOnLan(CaptureInterface* lan) {
     HostBase& host = AddHost("lan" + std::to_string(hosts_.size()));
+    lan->capture = captures_.Next(false);
     lan->ifp = if_attach(host, "lan0");
     lan->ifp->if_softc = lan;
     lan->ifp->if_output = CaptureInterface::Output;
@@ -230,6 +235,7 @@ class InetTestNet : public testing::Test {
   }
 
   Records records_;
+  TestCaptures captures_;
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<MachineScope> scope_;
   std::vector<std::unique_ptr<HostBase>> hosts_;

@@ -258,6 +258,7 @@ void SegmentTest::RunTo(int64_t ms) {
 int SegmentTest::Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
   auto* test = static_cast<SegmentTest*>(ifp->if_softc);
   if_finish_checksums(ifp, m.get());
+  if (test->capture_ != nullptr) test->capture_->Add(m.get(), true);
   Sent sent{Now(), std::vector<uint8_t>(static_cast<size_t>(m->m_pkthdr.len))};
   m_copydata(m.get(), 0, m->m_pkthdr.len, sent.packet.data());
   const auto length = static_cast<int>(sent.packet.size()) - kIpv4HeaderMin;
@@ -301,6 +302,7 @@ void SegmentTest::Send(std::string_view text) {
   Ipv4Edit(m->m_data, kIpv4HeaderMin).set_checksum(in_cksum_bytes(m->m_data, kIpv4HeaderMin));
   const uint16_t sum = in4_cksum(m.get(), IPPROTO_TCP, kIpv4HeaderMin, length - kIpv4HeaderMin);
   StoreBe16(reinterpret_cast<uint8_t*>(m->m_data) + kIpv4HeaderMin + kTcpChecksumOffset, sum);
+  if (capture_ != nullptr) capture_->Add(m.get(), false);
   m->m_pkthdr.ph_family = AF_INET;
   if_input(ifp_, std::move(m));
   RunTo(now_ms());

@@ -38,6 +38,7 @@
 #include "kernel/socket/socketvar.h"
 #include "kernel/tcp/tcp.h"
 #include "kernel/tcp/tcp_var.h"
+#include "tests/captures/test_captures.h"
 
 namespace sockbed {
 
@@ -152,6 +153,8 @@ class SegmentTest : public testing::Test {
   void Compare(std::string_view expected, const Sent& sent);
   std::string RecentTrace();
 
+  TestCaptures captures_;
+  TestCapture* capture_ = captures_.Next(false);
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<MachineScope> scope_;
   std::unique_ptr<HostBase> host_;

@@ -75,7 +75,7 @@ void StreamTest::Boot(uint64_t seed, const LinkOptions& link, fault::Plan* plan)
     domain_register(*host, &kStream6Domain);
     hosts_.push_back(std::move(host));
   }
-  link_ = std::make_unique<Link>(host(0), host(1), 1, link);
+  link_ = std::make_unique<Link>(host(0), host(1), 1, link, captures_.Next(link.ethernet));
   for (int i = 0; i < 2; ++i) {
     const HostScope on_host(host(i));
     EXPECT_EQ(in_ifadd(link_->interface(i), AddressOf(i), 24), 0);

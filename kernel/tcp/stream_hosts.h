@@ -22,6 +22,7 @@
 #include "kernel/sim/machine.h"
 #include "kernel/socket/socketvar.h"
 #include "kernel/tcp/tcp.h"
+#include "tests/captures/test_captures.h"
 
 namespace sockbed {
 
@@ -75,6 +76,7 @@ class StreamTest : public testing::Test {
   void Spawn(int host, const char* name, std::function<void()> main);
   void Shutdown();
 
+  TestCaptures captures_;
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<MachineScope> scope_;
   std::vector<std::unique_ptr<HostBase>> hosts_;

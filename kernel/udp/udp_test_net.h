@@ -30,6 +30,7 @@
 #include "kernel/socket/socketvar.h"
 #include "kernel/udp/udp_trace.h"
 #include "kernel/udp/udp_var.h"
+#include "tests/captures/test_captures.h"
 
 namespace sockbed {
 
@@ -83,7 +84,8 @@ class UdpTestNet : public testing::Test {
   // The k-th link is 10.0.k.0/24, .1 is the first host's, .2 the second's.
   Link& Join(HostBase& a, HostBase& b, const LinkOptions& options = {}) {
     const uint32_t number = static_cast<uint32_t>(links_.size() + 1);
-    links_.push_back(std::make_unique<Link>(a, b, number, options));
+    links_.push_back(
+        std::make_unique<Link>(a, b, number, options, captures_.Next(options.ethernet)));
     for (int end = 0; end < 2; ++end) {
       ifnet* ifp = links_.back()->interface(end);
       HostScope scope(*ifp->if_host);
@@ -153,13 +155,11 @@ class UdpTestNet : public testing::Test {
     return SendTo(so, data, Name(address, port).get());
   }
   static Datagram Receive(socket* so, int flags = 0, size_t room = 65535) {
-    Datagram got;
+    Datagram got{.flags = flags};
     std::string space(room, '\0');
     iovec iov = {space.data(), room};
     uio uio = {.uio_iov = &iov, .uio_iovcnt = 1, .uio_resid = room, .uio_rw = UIO_READ};
-    mbuf* nam = nullptr;
-    mbuf* control = nullptr;
-    got.flags = flags;
+    mbuf *nam = nullptr, *control = nullptr;
     got.error = soreceive(so, &nam, &uio, nullptr, &control, &got.flags);
     const MbufPtr name(nam);
     got.control = MbufPtr(control);
@@ -195,9 +195,8 @@ class UdpTestNet : public testing::Test {
   // Asserts that exactly `count` datagrams were dropped as `why`, each with a record.
   void ExpectDrops(HostBase& host, udpstat_counters why, uint64_t count) {
     EXPECT_EQ(udpstat_get(host, why), count);
-    machine_->trace().Flush();
     uint64_t recorded = 0;
-    for (const Record& r : records_.all) {
+    for (const Record& r : records()) {
       if (r.room == Room::kUdp && r.type == static_cast<uint8_t>(UdpRecord::kDrop) &&
           r.host == host.id && r.args[2] == why) {
         ++recorded;
@@ -237,6 +236,7 @@ class UdpTestNet : public testing::Test {
   }
 
   Records records_;
+  TestCaptures captures_;
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<MachineScope> scope_;
   std::vector<std::unique_ptr<HostBase>> hosts_;
