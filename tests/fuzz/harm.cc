@@ -194,17 +194,19 @@ Bytes Harm::WithExtensionHeaders(const Bytes& packet) {
 }
 
 // The piece of the payload that begins at `from`, a multiple of 8.
-Bytes Harm::Fragment(const Bytes& packet, size_t from, size_t size, uint8_t id, bool more) {
+Bytes Harm::Fragment(const Bytes& packet, size_t from, size_t size, uint16_t id, bool more) {
   const size_t header = HeaderOf(packet);
   const auto begin = packet.begin() + static_cast<ptrdiff_t>(header + from);
   Bytes out(packet.begin(), packet.begin() + static_cast<ptrdiff_t>(header));
   if (header == kIpv6Header) {
     const size_t field = from | (more ? 1 : 0);
-    out.insert(out.end(), {out[6], 0, static_cast<uint8_t>(field >> 8), static_cast<uint8_t>(field),
-                           0, 0, 0, id});
+    out.insert(out.end(), {out[6], 0});
+    for (const size_t half : {field, size_t{0}, size_t{id}}) {
+      out.insert(out.end(), {static_cast<uint8_t>(half >> 8), static_cast<uint8_t>(half)});
+    }
     out[6] = kFragmentHeader;
   } else {
-    out[5] = id;
+    Put16(&out, 4, id);
     Put16(&out, 6, from / 8 | (more ? 0x2000 : 0));
   }
   out.insert(out.end(), begin, begin + static_cast<ptrdiff_t>(size));
@@ -220,7 +222,9 @@ std::vector<Bytes> Harm::Delivery(const Bytes& packet) {
   }
   const size_t cut = size_t{program_->Below(64)} * 8;
   if (how != 1 || cut == 0 || cut >= payload) return {packet};
-  const uint8_t id = program_->Take8();
+  // No two have one identification, nor has a loose piece: the host may have dropped a part of one
+  // (pieces that come twice overlap), and would make of the rest what nobody has sent.
+  const auto id = static_cast<uint16_t>(++wholes_ << 8 | program_->Take8());
   std::vector<Bytes> pieces = {Fragment(packet, 0, cut, id, true),
                                Fragment(packet, cut, payload - cut, id, false)};
   if (program_->Flip()) std::swap(pieces[0], pieces[1]);

@@ -41,10 +41,11 @@ class Harm {
   Bytes SackOption(const View& view);
   Bytes WithIpOptions(const Bytes& packet);
   Bytes WithExtensionHeaders(const Bytes& packet);
-  Bytes Fragment(const Bytes& packet, size_t from, size_t size, uint8_t id, bool more);
+  Bytes Fragment(const Bytes& packet, size_t from, size_t size, uint16_t id, bool more);
 
   Program* program_;
   Victim* victim_;
+  unsigned wholes_ = 0;  // packets that were delivered in pieces
 };
 
 }  // namespace sockbed::fuzz
