@@ -517,17 +517,21 @@ int fchdir(int fd) {
 }
 
 char* getcwd(char* path, size_t size) {
+  const auto give_back = [](void* memory) { free(memory); };
+  std::unique_ptr<void, decltype(give_back)> made(nullptr, give_back);  // if the call unwinds
   char* result = nullptr;
   SystemCall(Sys::kGetcwd, {}, [&](const proc* p, int64_t*) {
     const std::string& name = p->p_fd->fd_cdir;
     if (path != nullptr && size == 0) return EINVAL;
     if (size != 0 && size <= name.size()) return ERANGE;
-    result = path != nullptr ? path : static_cast<char*>(malloc(std::max(size, name.size() + 1)));
+    if (path == nullptr) made.reset(malloc(std::max(size, name.size() + 1)));
+    result = path != nullptr ? path : static_cast<char*>(made.get());
     if (result == nullptr) return ENOMEM;
     name.copy(result, name.size());
     result[name.size()] = '\0';
     return 0;
   });
+  (void)made.release() /*taken*/;
   return result;
 }
 
