@@ -160,12 +160,6 @@ int TransmitFragments(const Way& way, uint32_t mtu, MbufPtr m) {
   return 0;
 }
 
-// Whether the interface takes a packet for cutting, and the segments will fit.
-bool TakesForCutting(const ifnet* ifp, uint32_t mtu, const mbuf* m) {
-  return (ifp->if_capabilities & IFCAP_TSOv6) != 0 &&
-         static_cast<uint32_t>(tcp_chopped_max(m)) <= mtu;
-}
-
 int SendSegments(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* inp, MbufPtr m);
 
 // Checksums, size, away.
@@ -173,7 +167,7 @@ int SendByWay(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* in
   const uint32_t mtu = MtuOf(way, opt, flags, inp);
   const int capabilities = way.ifp->if_capabilities;
   if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
-    if (!TakesForCutting(way.ifp, mtu, m.get())) {
+    if (!tcp_may_leave_whole(way.ifp, IFCAP_TSOv6, mtu, m.get())) {
       return SendSegments(way, opt, flags, inp, std::move(m));
     }
   } else if (static_cast<uint32_t>(m->m_pkthdr.len) > mtu) {
@@ -191,14 +185,10 @@ int SendByWay(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* in
 
 // Cuts up what TCP has handed over in one piece; each segment then goes as if it had come alone.
 int SendSegments(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* inp, MbufPtr m) {
-  mbuf_list segments;
-  int error = tcp_chopper(std::move(m), &segments);
-  while (MbufPtr segment = ml_dequeue(&segments)) {
-    error = SendByWay(way, opt, flags, inp, std::move(segment));
-    if (error != 0) break;
-  }
-  while (MbufPtr rest = ml_dequeue(&segments)) ip6_drop(ip6s_odropped, std::move(rest));
-  return error;
+  return tcp_send_chopped(
+      std::move(m),
+      [&](MbufPtr segment) { return SendByWay(way, opt, flags, inp, std::move(segment)); },
+      [](MbufPtr rest) { ip6_drop(ip6s_odropped, std::move(rest)); });
 }
 
 }  // namespace

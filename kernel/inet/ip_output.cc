@@ -136,12 +136,6 @@ int TransmitFragments(const Way& way, uint32_t mtu, MbufPtr m) {
   return 0;
 }
 
-// Whether the interface takes a packet for cutting, and the segments will fit.
-bool TakesForCutting(const ifnet* ifp, uint32_t mtu, const mbuf* m) {
-  return (ifp->if_capabilities & IFCAP_TSOv4) != 0 &&
-         static_cast<uint32_t>(tcp_chopped_max(m)) <= mtu;
-}
-
 int SendSegments(InetHost& inet, const Way& way, int flags, MbufPtr m);
 
 // Rules 12 and 13, and the choice of 14: checksums, size, away.
@@ -149,7 +143,7 @@ int SendByWay(InetHost& inet, const Way& way, int flags, MbufPtr m) {
   const uint32_t mtu = ApplyMtuPolicy(inet, way, flags, m.get());
   const int capabilities = way.ifp->if_capabilities;
   if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
-    if (!TakesForCutting(way.ifp, mtu, m.get())) {
+    if (!tcp_may_leave_whole(way.ifp, IFCAP_TSOv4, mtu, m.get())) {
       return SendSegments(inet, way, flags, std::move(m));
     }
   } else if (static_cast<uint32_t>(m->m_pkthdr.len) > mtu) {
@@ -172,14 +166,10 @@ int SendByWay(InetHost& inet, const Way& way, int flags, MbufPtr m) {
 
 // Cuts up what TCP has handed over in one piece; each segment then goes as if it had come alone.
 int SendSegments(InetHost& inet, const Way& way, int flags, MbufPtr m) {
-  mbuf_list segments;
-  int error = tcp_chopper(std::move(m), &segments);
-  while (MbufPtr segment = ml_dequeue(&segments)) {
-    error = SendByWay(inet, way, flags, std::move(segment));
-    if (error != 0) break;
-  }
-  while (MbufPtr rest = ml_dequeue(&segments)) ip_drop(ips_odropped, std::move(rest));
-  return error;
+  return tcp_send_chopped(
+      std::move(m),
+      [&](MbufPtr segment) { return SendByWay(inet, way, flags, std::move(segment)); },
+      [](MbufPtr rest) { ip_drop(ips_odropped, std::move(rest)); });
 }
 
 }  // namespace

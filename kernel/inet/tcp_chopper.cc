@@ -88,9 +88,10 @@ int Refuse(MbufPtr m, bool v4) {
 
 }  // namespace
 
-int tcp_chopped_max(const mbuf* m) {
-  const Whole whole(m);
-  return std::min(m->m_pkthdr.len, whole.length + m->m_pkthdr.ph_mss);
+bool tcp_may_leave_whole(const ifnet* ifp, int capability, uint32_t mtu, const mbuf* m) {
+  if ((ifp->if_capabilities & capability) == 0) return false;
+  const int largest = std::min(m->m_pkthdr.len, Whole(m).length + m->m_pkthdr.ph_mss);
+  return static_cast<uint32_t>(largest) <= mtu;
 }
 
 int tcp_chopper(MbufPtr m, mbuf_list* segments) {
