@@ -445,32 +445,29 @@ const Difference kTunables[] = {
      "0", "1"},
 };
 
+// Turns the row's knob each way, on a host of either profile, and compares what its talk gives.
+void ExpectEachWay(const Difference& row, bool on_freebsd, const char* openbsd,
+                   const char* freebsd) {
+  for (const bool turned : {false, true}) {
+    Peer peer;
+    if (on_freebsd) peer.Sysctl("net.inet.tcp.profile", 1);
+    peer.Sysctl(std::string("net.inet.tcp.") + row.knob, turned ? row.freebsd : row.openbsd);
+    EXPECT_EQ(row.talk(peer), turned ? freebsd : openbsd) << row.row << " turned: " << turned;
+  }
+}
+
 class Differences : public testing::TestWithParam<Difference> {};
 
 TEST_P(Differences, TurnsByItsOwnKnob) {
-  const Difference& difference = GetParam();
-  for (const bool freebsd : {false, true}) {
-    Peer peer;
-    peer.Sysctl(std::string("net.inet.tcp.") + difference.knob,
-                freebsd ? difference.freebsd : difference.openbsd);
-    EXPECT_EQ(difference.talk(peer), freebsd ? difference.on_freebsd : difference.on_openbsd)
-        << difference.row << " freebsd: " << freebsd;
-  }
+  const Difference& row = GetParam();
+  ExpectEachWay(row, false, row.on_openbsd, row.on_freebsd);
 }
 
 // The same knob on a host that is freebsd but for it.
 TEST_P(Differences, TurnsByItsOwnKnobOnTheOtherSystemToo) {
-  const Difference& difference = GetParam();
-  for (const bool freebsd : {false, true}) {
-    Peer peer;
-    peer.Sysctl("net.inet.tcp.profile", 1);
-    peer.Sysctl(std::string("net.inet.tcp.") + difference.knob,
-                freebsd ? difference.freebsd : difference.openbsd);
-    const char* same = freebsd ? difference.on_freebsd : difference.on_openbsd;
-    const char* other = freebsd ? difference.freebsd_on_freebsd : difference.openbsd_on_freebsd;
-    EXPECT_EQ(difference.talk(peer), other != nullptr ? other : same)
-        << difference.row << " freebsd: " << freebsd;
-  }
+  const Difference& row = GetParam();
+  ExpectEachWay(row, true, row.openbsd_on_freebsd ? row.openbsd_on_freebsd : row.on_openbsd,
+                row.freebsd_on_freebsd ? row.freebsd_on_freebsd : row.on_freebsd);
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, Differences, testing::ValuesIn(kDifferences),
@@ -479,14 +476,8 @@ INSTANTIATE_TEST_SUITE_P(Rows, Differences, testing::ValuesIn(kDifferences),
 class Tunables : public testing::TestWithParam<Difference> {};
 
 TEST_P(Tunables, DoWhatTheySay) {
-  const Difference& tunable = GetParam();
-  for (const bool second : {false, true}) {
-    Peer peer;
-    peer.Sysctl(std::string("net.inet.tcp.") + tunable.knob,
-                second ? tunable.freebsd : tunable.openbsd);
-    EXPECT_EQ(tunable.talk(peer), second ? tunable.on_freebsd : tunable.on_openbsd)
-        << tunable.row << " second: " << second;
-  }
+  const Difference& row = GetParam();
+  ExpectEachWay(row, false, row.on_openbsd, row.on_freebsd);
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, Tunables, testing::ValuesIn(kTunables),
