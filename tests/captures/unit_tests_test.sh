@@ -1,10 +1,6 @@
 #!/usr/bin/env bash
 # unit_tests_test.sh LOOK TEST...: runs unit tests with captures, and lets tshark read all of these.
 set -euo pipefail
-if ! command -v tshark >/dev/null; then
-  echo "tshark is not installed: no capture was looked at"
-  exit 0
-fi
 source "$1"
 shift
 out=$TEST_TMPDIR/captures
@@ -13,4 +9,5 @@ for test in "$@"; do
   mkdir -p "$out/${test##*/}"
   SOCKBED_CAPTURES=$out/${test##*/} "$test" >"$out/log" || { cat "$out/log" && exit 1; }
 done
-look "$out"
+# Worlds share addresses and ports, so their streams are not to be put together.
+look "$out" -o tcp.desegment_tcp_streams:FALSE

@@ -65,8 +65,7 @@ class Performer {
                        step.op == Op::kCount;
     return reads && Has(step.a) && shut_.contains(files_[step.a]) ? "/shut" : "";
   }
-  // Reads what waits: what a close with unread data does, the cases have. An error that is pending
-  // may come first, or last.
+  // Reads what waits. An error that is pending may come first, or last.
   void Drain(int place) {
     char data[256];
     for (int failures = 0; failures < 2;) {
