@@ -25,8 +25,6 @@ namespace {
 
 using testing::Eq;
 
-constexpr uint16_t kPort = 7000;
-
 class Posix : public TwoHosts {
  protected:
   void SetUp() override { ASSERT_EQ(posix_check(), ""); }

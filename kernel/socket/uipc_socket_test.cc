@@ -18,7 +18,7 @@ class SocketTest : public LoopTestHost {
  protected:
   // A server process that accepts one connection on `port` and hands it to `body`.
   void Serve(uint16_t port, std::function<void(socket*)> body) {
-    Spawn("server", [this, port, body = std::move(body)] {
+    Spawn("server", [port, body = std::move(body)] {
       socket* head = CreateListener(port);
       int error = 0;
       socket* so = Accept(head, &error);

@@ -125,7 +125,7 @@ TEST_F(UnixTest, AbstractNamesDoNotExist) {
 }
 
 TEST_F(UnixTest, NamesComeBackInFullLengthOrAsNameless) {
-  InProcess([this] {
+  InProcess([] {
     socket* head = CreateLocalListener("/tmp/server");
     socket* client = CreateLocal(SOCK_STREAM);
     EXPECT_EQ(Bind(client, "/tmp/client"), 0);
@@ -271,7 +271,7 @@ TEST_F(UnixTest, ConnectNeedsPermissionToWrite) {
 }
 
 TEST_F(UnixTest, ConnectSucceedsBeforeAccept) {
-  InProcess([this] {
+  InProcess([] {
     socket* head = CreateLocalListener("/tmp/server");
     socket* client = CreateLocal(SOCK_STREAM);
     EXPECT_EQ(ConnectTo(client, "/tmp/server"), 0);
@@ -324,7 +324,7 @@ TEST_F(UnixTest, ConnectIsRefusedWithoutMemory) {
 }
 
 TEST_F(UnixTest, StreamConnectsOnce) {
-  InProcess([this] {
+  InProcess([] {
     socket* head = CreateLocalListener("/tmp/server");
     socket* client = CreateLocal(SOCK_STREAM);
     EXPECT_EQ(ConnectTo(client, "/tmp/server"), 0);
@@ -396,7 +396,7 @@ TEST_F(UnixTest, DatagramCarriesItsSendersName) {
 }
 
 TEST_F(UnixTest, DatagramSendErrors) {
-  InProcess([this] {
+  InProcess([] {
     socket* to = CreateLocal(SOCK_DGRAM);
     EXPECT_EQ(Bind(to, "/tmp/to"), 0);
     socket* so = CreateLocal(SOCK_DGRAM);
