@@ -25,7 +25,7 @@
 #include "kernel/sim/random.h"
 #include "kernel/socket/socketvar.h"
 #include "uapi/resolver.h"
-#include "uapi/vnode.h"
+#include "uapi/inode.h"
 
 namespace sockbed {
 

@@ -58,28 +58,28 @@ std::string NsswitchText(Host&) { return "hosts: files dns\nservices: files\npro
 std::string HostnameText(Host& host) { return host.name + "\n"; }
 std::string ServicesFileText(Host&) { return ServicesText(); }
 
-void Add(Files& files, const char* name, vnode::Kind kind, mode_t mode,
+void Add(Files& files, const char* name, inode::Kind kind, mode_t mode,
          std::string (*make)(Host&) = nullptr) {
-  auto made = std::make_shared<vnode>();
-  made->v_kind = kind;
-  made->v_mode = mode;
-  made->v_mtime = kBootEpochSeconds * kSecond;
-  made->v_make = make;
+  auto made = std::make_shared<inode>();
+  made->i_kind = kind;
+  made->i_mode = mode;
+  made->i_mtime = kBootEpochSeconds * kSecond;
+  made->i_make = make;
   files.nodes[name] = std::move(made);
 }
 
 }  // namespace
 
 void AddGenerated(Files& files) {
-  Add(files, "/dev/null", vnode::Kind::kNull, 0666);
-  Add(files, "/dev/zero", vnode::Kind::kZero, 0666);
-  Add(files, "/dev/random", vnode::Kind::kRandom, 0666);
-  Add(files, "/dev/urandom", vnode::Kind::kRandom, 0666);
-  Add(files, "/etc/hosts", vnode::Kind::kRegular, 0444, HostsText);
-  Add(files, "/etc/resolv.conf", vnode::Kind::kRegular, 0444, ResolvConfText);
-  Add(files, "/etc/nsswitch.conf", vnode::Kind::kRegular, 0444, NsswitchText);
-  Add(files, "/etc/services", vnode::Kind::kRegular, 0444, ServicesFileText);
-  Add(files, "/etc/hostname", vnode::Kind::kRegular, 0444, HostnameText);
+  Add(files, "/dev/null", inode::Kind::kNull, 0666);
+  Add(files, "/dev/zero", inode::Kind::kZero, 0666);
+  Add(files, "/dev/random", inode::Kind::kRandom, 0666);
+  Add(files, "/dev/urandom", inode::Kind::kRandom, 0666);
+  Add(files, "/etc/hosts", inode::Kind::kRegular, 0444, HostsText);
+  Add(files, "/etc/resolv.conf", inode::Kind::kRegular, 0444, ResolvConfText);
+  Add(files, "/etc/nsswitch.conf", inode::Kind::kRegular, 0444, NsswitchText);
+  Add(files, "/etc/services", inode::Kind::kRegular, 0444, ServicesFileText);
+  Add(files, "/etc/hostname", inode::Kind::kRegular, 0444, HostnameText);
 }
 
 }  // namespace sockbed::uapi

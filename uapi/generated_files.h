@@ -8,7 +8,7 @@
 #ifndef SOCKBED_UAPI_GENERATED_FILES_H_
 #define SOCKBED_UAPI_GENERATED_FILES_H_
 
-#include "uapi/vnode.h"
+#include "uapi/inode.h"
 
 namespace sockbed::uapi {
 

@@ -80,13 +80,13 @@ ssize_t ManyBuffersAt(Sys sys, int fd, const iovec* iov, int count, off_t offset
 int sys_lseek(proc* p, int fd, off_t offset, int whence, int64_t* value) {
   file* fp;
   if (const int error = getfile(p, fd, &fp)) return error;
-  OpenVnode* const open = vn_of(fp);
+  OpenInode* const open = vn_of(fp);
   if (open == nullptr) return ESPIPE;
   off_t from;
   switch (whence) {
     case SEEK_SET: from = 0; break;
     case SEEK_CUR: from = open->offset; break;
-    case SEEK_END: from = static_cast<off_t>(open->vp->v_data.size()); break;
+    case SEEK_END: from = static_cast<off_t>(open->ip->i_data.size()); break;
     default: return EINVAL;
   }
   if (__builtin_add_overflow(from, offset, &offset)) return EOVERFLOW;

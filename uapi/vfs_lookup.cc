@@ -19,8 +19,8 @@
 #include "kernel/sim/kassert.h"
 #include "uapi/filedesc.h"
 #include "uapi/generated_files.h"
+#include "uapi/inode.h"
 #include "uapi/outside.h"
-#include "uapi/vnode.h"
 
 namespace sockbed {
 
@@ -95,55 +95,55 @@ int RealStat(const std::string& path, bool follow, struct stat* st) {
 
 // What the real host has there, as this one shows it.
 int RealNode(Files& files, const std::string& absolute, const std::string& real, bool follow,
-             std::shared_ptr<vnode>* vp) {
+             std::shared_ptr<inode>* ip) {
   struct stat st;
   if (const int error = RealStat(real, follow, &st)) return error;
-  auto made = std::make_shared<vnode>();
-  made->v_mtime = kBootEpochSeconds * kSecond;
-  made->v_ino = NumberOf(files, absolute);
-  made->v_mode = S_ISDIR(st.st_mode) || (st.st_mode & S_IXUSR) != 0 ? 0555 : 0444;
+  auto made = std::make_shared<inode>();
+  made->i_mtime = kBootEpochSeconds * kSecond;
+  made->i_number = NumberOf(files, absolute);
+  made->i_mode = S_ISDIR(st.st_mode) || (st.st_mode & S_IXUSR) != 0 ? 0555 : 0444;
   if (S_ISDIR(st.st_mode)) {
-    made->v_kind = vnode::Kind::kDirectory;
+    made->i_kind = inode::Kind::kDirectory;
   } else if (S_ISREG(st.st_mode)) {
-    made->v_size = st.st_size;
-    made->v_real = real;
+    made->i_size = st.st_size;
+    made->i_real = real;
   } else if (S_ISLNK(st.st_mode)) {
-    made->v_kind = vnode::Kind::kLink;
-    made->v_mode = 0777;
+    made->i_kind = inode::Kind::kLink;
+    made->i_mode = 0777;
     std::string target(PATH_MAX, '\0');
     const OutsideProcess outside;
     const ssize_t len = ::readlink(real.c_str(), target.data(), target.size());
     if (len < 0) return errno;
-    made->v_data = target.substr(0, static_cast<size_t>(len));
+    made->i_data = target.substr(0, static_cast<size_t>(len));
   } else {
     return ENXIO;
   }
-  *vp = std::move(made);
+  *ip = std::move(made);
   return 0;
 }
 
-std::shared_ptr<vnode> Folder(Files& files, const std::string& absolute) {
-  auto made = std::make_shared<vnode>();
-  made->v_kind = vnode::Kind::kDirectory;
-  made->v_mode = MountOf(files, absolute).writable ? 0777 : 0555;
-  made->v_mtime = kBootEpochSeconds * kSecond;
-  made->v_ino = NumberOf(files, absolute);
+std::shared_ptr<inode> Folder(Files& files, const std::string& absolute) {
+  auto made = std::make_shared<inode>();
+  made->i_kind = inode::Kind::kDirectory;
+  made->i_mode = MountOf(files, absolute).writable ? 0777 : 0555;
+  made->i_mtime = kBootEpochSeconds * kSecond;
+  made->i_number = NumberOf(files, absolute);
   return made;
 }
 
 // The socket that is bound to that name, if one is.
-bool SocketNode(Files& files, const std::string& absolute, std::shared_ptr<vnode>* vp) {
-  sockbed::vnode* node;
+bool SocketNode(Files& files, const std::string& absolute, std::shared_ptr<inode>* ip) {
+  vnode* node;
   if (files.sockets.Lookup(absolute, &node) != 0 || node->v_type != VnodeType::kSocket)
     return false;
-  auto made = std::make_shared<vnode>();
-  made->v_kind = vnode::Kind::kSocket;
-  made->v_mode = node->v_mode;
-  made->v_uid = node->v_uid;
-  made->v_gid = node->v_gid;
-  made->v_mtime = kBootEpochSeconds * kSecond;
-  made->v_ino = NumberOf(files, absolute);
-  *vp = std::move(made);
+  auto made = std::make_shared<inode>();
+  made->i_kind = inode::Kind::kSocket;
+  made->i_mode = node->v_mode;
+  made->i_uid = node->v_uid;
+  made->i_gid = node->v_gid;
+  made->i_mtime = kBootEpochSeconds * kSecond;
+  made->i_number = NumberOf(files, absolute);
+  *ip = std::move(made);
   return true;
 }
 
@@ -208,32 +208,32 @@ int vn_path(proc* p, int dir, const char* path, std::string* absolute) {
   } else if (*path != '/') {
     file* fp;
     if (const int error = getfile(p, dir, &fp)) return error;
-    const OpenVnode* const open = vn_of(fp);
-    if (open == nullptr || open->vp->v_kind != vnode::Kind::kDirectory) return ENOTDIR;
+    const OpenInode* const open = vn_of(fp);
+    if (open == nullptr || open->ip->i_kind != inode::Kind::kDirectory) return ENOTDIR;
     from = open->path;
   }
   *absolute = Clean(from + "/" + path);
   const std::string_view text = path;
   if (text.back() != '/' && !text.ends_with("/.")) return 0;
-  std::shared_ptr<vnode> vp;  // a name that ends so is a directory's, if it is anybody's
-  const int error = namei(CurrentFiles(), *absolute, true, &vp);
-  return error == 0 && vp->v_kind != vnode::Kind::kDirectory ? ENOTDIR : 0;
+  std::shared_ptr<inode> ip;  // a name that ends so is a directory's, if it is anybody's
+  const int error = namei(CurrentFiles(), *absolute, true, &ip);
+  return error == 0 && ip->i_kind != inode::Kind::kDirectory ? ENOTDIR : 0;
 }
 
-int namei(Files& files, const std::string& absolute, bool follow, std::shared_ptr<vnode>* vp) {
+int namei(Files& files, const std::string& absolute, bool follow, std::shared_ptr<inode>* ip) {
   if (const auto known = files.nodes.find(absolute); known != files.nodes.end()) {
     if (known->second == nullptr) return ENOENT;
-    *vp = known->second;
-    if ((*vp)->v_make != nullptr) (*vp)->v_data = (*vp)->v_make(files.host);
-    if ((*vp)->v_ino == 0) (*vp)->v_ino = NumberOf(files, absolute);
+    *ip = known->second;
+    if ((*ip)->i_make != nullptr) (*ip)->i_data = (*ip)->i_make(files.host);
+    if ((*ip)->i_number == 0) (*ip)->i_number = NumberOf(files, absolute);
     return 0;
   }
-  if (SocketNode(files, absolute, vp)) return 0;
+  if (SocketNode(files, absolute, ip)) return 0;
   if (absolute != "/") {  // what was removed or is no directory has nothing below
     const auto parent =
         files.nodes.find(absolute.substr(0, std::max<size_t>(absolute.rfind('/'), 1)));
     if (parent != files.nodes.end() && parent->second == nullptr) return ENOENT;
-    if (parent != files.nodes.end() && parent->second->v_kind != vnode::Kind::kDirectory) {
+    if (parent != files.nodes.end() && parent->second->i_kind != inode::Kind::kDirectory) {
       return ENOTDIR;
     }
   }
@@ -241,64 +241,64 @@ int namei(Files& files, const std::string& absolute, bool follow, std::shared_pt
   if (!mount.from.empty()) {
     const std::string_view below = Below(absolute, mount.at);
     const std::string real = below.empty() ? mount.from : mount.from + std::string(below);
-    const int error = RealNode(files, absolute, real, follow, vp);
+    const int error = RealNode(files, absolute, real, follow, ip);
     if (error == 0 || !LeadsToMount(files, absolute)) return error;
   }
   if (!LeadsToMount(files, absolute)) return ENOENT;
-  *vp = Folder(files, absolute);
+  *ip = Folder(files, absolute);
   return 0;
 }
 
-int vn_load(Files& files, vnode* vp) {
-  if (vp->v_real.empty()) return 0;
-  if (const int error = RealRead(vp->v_real, &vp->v_data)) return error;
-  vp->v_real.clear();
+int vn_load(Files& files, inode* ip) {
+  if (ip->i_real.empty()) return 0;
+  if (const int error = RealRead(ip->i_real, &ip->i_data)) return error;
+  ip->i_real.clear();
   return 0;
 }
 
 int vn_writable(const Files& files, const std::string& absolute) {
   const auto known = files.nodes.find(absolute);
   const bool generated =
-      known != files.nodes.end() && known->second != nullptr && known->second->v_charged == nullptr;
+      known != files.nodes.end() && known->second != nullptr && known->second->i_charged == nullptr;
   return MountOf(files, absolute).writable && !generated ? 0 : EROFS;
 }
 
-int vn_own(Files& files, const std::string& absolute, std::shared_ptr<vnode> vp) {
-  if (vp->v_charged != nullptr) return 0;
+int vn_own(Files& files, const std::string& absolute, std::shared_ptr<inode> ip) {
+  if (ip->i_charged != nullptr) return 0;
   if (const int error = vn_writable(files, absolute)) return error;
-  if (const int error = vn_load(files, vp.get())) return error;
-  const auto size = static_cast<int64_t>(vp->v_data.size());
+  if (const int error = vn_load(files, ip.get())) return error;
+  const auto size = static_cast<int64_t>(ip->i_data.size());
   if (files.bytes_used + size > files.conf.bytes_max) return ENOSPC;
   files.bytes_used += size;
-  vp->v_charged = &files.bytes_used;
-  vp->v_ino = NumberOf(files, absolute);
-  if (vp->v_mode == 0444 || vp->v_mode == 0555) vp->v_mode |= 0200;
-  files.nodes[absolute] = std::move(vp);
+  ip->i_charged = &files.bytes_used;
+  ip->i_number = NumberOf(files, absolute);
+  if (ip->i_mode == 0444 || ip->i_mode == 0555) ip->i_mode |= 0200;
+  files.nodes[absolute] = std::move(ip);
   return 0;
 }
 
-int vn_access(const proc* p, const vnode& vp, int want) {
+int vn_access(const proc* p, const inode& ip, int want) {
   const ucred& cred = p->p_ucred;
-  if (suser(cred)) return (want & X_OK) == 0 || (vp.v_mode & 0111) != 0 ? 0 : EACCES;
-  const int shift = cred.cr_uid == vp.v_uid ? 6 : cred.cr_gid == vp.v_gid ? 3 : 0;
-  return (static_cast<int>(vp.v_mode >> shift) & want) == want ? 0 : EACCES;
+  if (suser(cred)) return (want & X_OK) == 0 || (ip.i_mode & 0111) != 0 ? 0 : EACCES;
+  const int shift = cred.cr_uid == ip.i_uid ? 6 : cred.cr_gid == ip.i_gid ? 3 : 0;
+  return (static_cast<int>(ip.i_mode >> shift) & want) == want ? 0 : EACCES;
 }
 
-int vn_resize(Files& files, vnode* vp, size_t size) {
-  const int64_t more = static_cast<int64_t>(size) - static_cast<int64_t>(vp->v_data.size());
+int vn_resize(Files& files, inode* ip, size_t size) {
+  const int64_t more = static_cast<int64_t>(size) - static_cast<int64_t>(ip->i_data.size());
   if (files.bytes_used + more > files.conf.bytes_max) return ENOSPC;
   files.bytes_used += more;
-  vp->v_data.resize(size);
-  vp->v_mtime = files.host.wall_clock_ns();
+  ip->i_data.resize(size);
+  ip->i_mtime = files.host.wall_clock_ns();
   return 0;
 }
 
 int vn_list(Files& files, const std::string& absolute, std::vector<std::string>* names) {
-  std::shared_ptr<vnode> vp;
-  if (const int error = namei(files, absolute, true, &vp)) return error;
-  if (vp->v_kind != vnode::Kind::kDirectory) return ENOTDIR;
+  std::shared_ptr<inode> ip;
+  if (const int error = namei(files, absolute, true, &ip)) return error;
+  if (ip->i_kind != inode::Kind::kDirectory) return ENOTDIR;
   const FileMount& mount = MountOf(files, absolute);
-  if (!mount.from.empty() && vp->v_charged == nullptr) {
+  if (!mount.from.empty() && ip->i_charged == nullptr) {
     const int error = RealList(mount.from + std::string(Below(absolute, mount.at)), names);
     if (error != 0 && !LeadsToMount(files, absolute)) return error;
   }
@@ -314,7 +314,7 @@ int vn_list(Files& files, const std::string& absolute, std::vector<std::string>*
   for (const FileMount& m : files.conf.mounts) {
     if (m.at.starts_with(prefix)) add(m.at);
   }
-  if (sockbed::vnode * node; files.sockets.Lookup(absolute, &node) == 0) {
+  if (vnode * node; files.sockets.Lookup(absolute, &node) == 0) {
     for (const auto& [name, entry] : node->v_entries) {
       if (entry->v_type == VnodeType::kSocket) names->push_back(name);
     }
@@ -337,25 +337,25 @@ void vn_forget(Files& files, const std::string& absolute) {
   }
 }
 
-void vn_stat(const vnode& vp, struct stat* st) {
+void vn_stat(const inode& ip, struct stat* st) {
   *st = {};
-  switch (vp.v_kind) {
-    case vnode::Kind::kRegular: st->st_mode = S_IFREG; break;
-    case vnode::Kind::kDirectory: st->st_mode = S_IFDIR; break;
-    case vnode::Kind::kLink: st->st_mode = S_IFLNK; break;
-    case vnode::Kind::kSocket: st->st_mode = S_IFSOCK; break;
+  switch (ip.i_kind) {
+    case inode::Kind::kRegular: st->st_mode = S_IFREG; break;
+    case inode::Kind::kDirectory: st->st_mode = S_IFDIR; break;
+    case inode::Kind::kLink: st->st_mode = S_IFLNK; break;
+    case inode::Kind::kSocket: st->st_mode = S_IFSOCK; break;
     default: st->st_mode = S_IFCHR; break;
   }
-  st->st_mode |= vp.v_mode;
+  st->st_mode |= ip.i_mode;
   st->st_dev = 1;
-  st->st_ino = vp.v_ino;
-  st->st_nlink = vp.v_kind == vnode::Kind::kDirectory ? 2 : 1;
-  st->st_uid = vp.v_uid;
-  st->st_gid = vp.v_gid;
-  st->st_size = vp.v_real.empty() ? static_cast<off_t>(vp.v_data.size()) : vp.v_size;
+  st->st_ino = ip.i_number;
+  st->st_nlink = ip.i_kind == inode::Kind::kDirectory ? 2 : 1;
+  st->st_uid = ip.i_uid;
+  st->st_gid = ip.i_gid;
+  st->st_size = ip.i_real.empty() ? static_cast<off_t>(ip.i_data.size()) : ip.i_size;
   st->st_blksize = 4096;
   st->st_blocks = (st->st_size + 511) / 512;
-  st->st_mtim = {.tv_sec = vp.v_mtime / kSecond, .tv_nsec = vp.v_mtime % kSecond};
+  st->st_mtim = {.tv_sec = ip.i_mtime / kSecond, .tv_nsec = ip.i_mtime % kSecond};
   st->st_atim = st->st_ctim = st->st_mtim;
 }
 

@@ -14,10 +14,10 @@
 #include <utility>
 
 #include "uapi/files.h"
+#include "uapi/inode.h"
 #include "uapi/outside.h"
 #include "uapi/syscall.h"
 #include "uapi/uapi.h"
-#include "uapi/vnode.h"
 
 namespace sockbed::uapi {
 namespace {
@@ -36,25 +36,25 @@ std::string ParentOf(const std::string& absolute) {
 
 // Whether the process may change the directory that holds that name.
 int MayChange(const proc* p, Files& files, const std::string& absolute) {
-  std::shared_ptr<vnode> parent;
+  std::shared_ptr<inode> parent;
   if (const int error = namei(files, ParentOf(absolute), true, &parent)) return error;
-  if (parent->v_kind != vnode::Kind::kDirectory) return ENOTDIR;
+  if (parent->i_kind != inode::Kind::kDirectory) return ENOTDIR;
   if (const int error = vn_writable(files, absolute)) return error;
   return suser(p->p_ucred) ? 0 : vn_access(p, *parent, W_OK | X_OK);
 }
 
-int Create(const proc* p, Files& files, const std::string& absolute, vnode::Kind kind, mode_t mode,
-           std::shared_ptr<vnode>* vp) {
+int Create(const proc* p, Files& files, const std::string& absolute, inode::Kind kind, mode_t mode,
+           std::shared_ptr<inode>* ip) {
   if (const int error = MayChange(p, files, absolute)) return error;
-  auto made = std::make_shared<vnode>();
-  made->v_kind = kind;
-  made->v_mode = mode & 07777 & ~p->p_fd->fd_cmask;
-  made->v_uid = p->p_ucred.cr_uid;
-  made->v_gid = p->p_ucred.cr_gid;
-  made->v_mtime = files.host.wall_clock_ns();
-  made->v_charged = &files.bytes_used;
+  auto made = std::make_shared<inode>();
+  made->i_kind = kind;
+  made->i_mode = mode & 07777 & ~p->p_fd->fd_cmask;
+  made->i_uid = p->p_ucred.cr_uid;
+  made->i_gid = p->p_ucred.cr_gid;
+  made->i_mtime = files.host.wall_clock_ns();
+  made->i_charged = &files.bytes_used;
   files.nodes[absolute] = made;
-  return namei(files, absolute, false, vp);  // which numbers it
+  return namei(files, absolute, false, ip);  // which numbers it
 }
 
 // /dev/fd/N and its other names: the descriptor that is meant, or -1.
@@ -81,26 +81,26 @@ int OpenDescriptor(proc* p, int fd, bool close_on_exec, int64_t* value) {
   return 0;
 }
 
-// The vnode that open(2) opens, made if need be.
+// The inode that open(2) opens, made if need be.
 int FindToOpen(const proc* p, Files& files, const std::string& absolute, int flags, mode_t mode,
-               std::shared_ptr<vnode>* vp) {
+               std::shared_ptr<inode>* ip) {
   const bool writes = (flags & O_ACCMODE) != O_RDONLY;
-  const int error = namei(files, absolute, (flags & O_NOFOLLOW) == 0, vp);
+  const int error = namei(files, absolute, (flags & O_NOFOLLOW) == 0, ip);
   if (error == ENOENT && (flags & O_CREAT) != 0) {
-    return Create(p, files, absolute, vnode::Kind::kRegular, mode, vp);
+    return Create(p, files, absolute, inode::Kind::kRegular, mode, ip);
   }
   if (error != 0) return error;
   if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) return EEXIST;
-  const vnode::Kind kind = (*vp)->v_kind;
-  if (kind == vnode::Kind::kLink) return ELOOP;
-  if (kind == vnode::Kind::kSocket) return ENXIO;
-  if (kind != vnode::Kind::kDirectory && (flags & O_DIRECTORY) != 0) return ENOTDIR;
-  if (kind == vnode::Kind::kDirectory && (writes || (flags & O_CREAT) != 0)) return EISDIR;
-  if (kind == vnode::Kind::kRegular && writes) {
-    if (const int readonly = vn_own(files, absolute, *vp)) return readonly;
+  const inode::Kind kind = (*ip)->i_kind;
+  if (kind == inode::Kind::kLink) return ELOOP;
+  if (kind == inode::Kind::kSocket) return ENXIO;
+  if (kind != inode::Kind::kDirectory && (flags & O_DIRECTORY) != 0) return ENOTDIR;
+  if (kind == inode::Kind::kDirectory && (writes || (flags & O_CREAT) != 0)) return EISDIR;
+  if (kind == inode::Kind::kRegular && writes) {
+    if (const int readonly = vn_own(files, absolute, *ip)) return readonly;
   }
   const int want = ((flags & O_ACCMODE) != O_WRONLY ? R_OK : 0) | (writes ? W_OK : 0);
-  return vn_access(p, **vp, want);
+  return vn_access(p, **ip, want);
 }
 
 int sys_open(proc* p, int dir, const char* path, int flags, mode_t mode, int64_t* value) {
@@ -113,18 +113,18 @@ int sys_open(proc* p, int dir, const char* path, int flags, mode_t mode, int64_t
     return OpenDescriptor(p, fd, close_on_exec, value);
   }
   Files& files = CurrentFiles();
-  auto open = std::make_unique<OpenVnode>();
-  if (const int error = FindToOpen(p, files, absolute, flags, mode, &open->vp)) return error;
-  if (const int error = vn_load(files, open->vp.get())) return error;
-  const vnode::Kind kind = open->vp->v_kind;
-  if (kind == vnode::Kind::kRegular && (flags & O_TRUNC) != 0 && open->vp->v_charged != nullptr) {
-    if (const int error = vn_resize(files, open->vp.get(), 0)) return error;
+  auto open = std::make_unique<OpenInode>();
+  if (const int error = FindToOpen(p, files, absolute, flags, mode, &open->ip)) return error;
+  if (const int error = vn_load(files, open->ip.get())) return error;
+  const inode::Kind kind = open->ip->i_kind;
+  if (kind == inode::Kind::kRegular && (flags & O_TRUNC) != 0 && open->ip->i_charged != nullptr) {
+    if (const int error = vn_resize(files, open->ip.get(), 0)) return error;
   }
   open->path = std::move(absolute);
   const int flag = ((flags & O_ACCMODE) + 1) | (flags & (O_NONBLOCK | O_APPEND));
-  const bool has_contents = kind == vnode::Kind::kRegular || kind == vnode::Kind::kDirectory;
+  const bool has_contents = kind == inode::Kind::kRegular || kind == inode::Kind::kDirectory;
   int fd;
-  const int error = fdcreate(p, FileType::kVnode, has_contents ? &vnode_ops : &device_ops,
+  const int error = fdcreate(p, FileType::kVnode, has_contents ? &inode_ops : &device_ops,
                              open.get(), flag, close_on_exec, &fd);
   if (error != 0) return error;
   (void)open.release() /*taken*/;
@@ -136,9 +136,9 @@ int sys_stat(proc* p, int dir, const char* path, bool follow, struct stat* st) {
   if (st == nullptr) return EFAULT;
   std::string absolute;
   if (const int error = vn_path(p, dir, path, &absolute)) return error;
-  std::shared_ptr<vnode> vp;
-  if (const int error = namei(CurrentFiles(), absolute, follow, &vp)) return error;
-  vn_stat(*vp, st);
+  std::shared_ptr<inode> ip;
+  if (const int error = namei(CurrentFiles(), absolute, follow, &ip)) return error;
+  vn_stat(*ip, st);
   return 0;
 }
 
@@ -147,22 +147,22 @@ int sys_access(proc* p, int dir, const char* path, int mode, bool follow) {
   std::string absolute;
   if (const int error = vn_path(p, dir, path, &absolute)) return error;
   Files& files = CurrentFiles();
-  std::shared_ptr<vnode> vp;
-  if (const int error = namei(files, absolute, follow, &vp)) return error;
-  const bool changes = (mode & W_OK) != 0 && (vp->v_kind == vnode::Kind::kRegular ||
-                                              vp->v_kind == vnode::Kind::kDirectory);
+  std::shared_ptr<inode> ip;
+  if (const int error = namei(files, absolute, follow, &ip)) return error;
+  const bool changes = (mode & W_OK) != 0 && (ip->i_kind == inode::Kind::kRegular ||
+                                              ip->i_kind == inode::Kind::kDirectory);
   if (changes && vn_writable(files, absolute) != 0) return EROFS;
-  return vn_access(p, *vp, mode);
+  return vn_access(p, *ip, mode);
 }
 
 int sys_unlink(proc* p, int dir, const char* path, bool directory) {
   std::string absolute;
   if (const int error = vn_path(p, dir, path, &absolute)) return error;
   Files& files = CurrentFiles();
-  std::shared_ptr<vnode> vp;
-  if (const int error = namei(files, absolute, false, &vp)) return error;
-  if (directory != (vp->v_kind == vnode::Kind::kDirectory)) return directory ? ENOTDIR : EISDIR;
-  if (vp->v_kind == vnode::Kind::kSocket) return files.sockets.Unlink(absolute);
+  std::shared_ptr<inode> ip;
+  if (const int error = namei(files, absolute, false, &ip)) return error;
+  if (directory != (ip->i_kind == inode::Kind::kDirectory)) return directory ? ENOTDIR : EISDIR;
+  if (ip->i_kind == inode::Kind::kSocket) return files.sockets.Unlink(absolute);
   for (const FileMount& mount : files.conf.mounts) {
     if (absolute == "/" || mount.at == absolute || mount.at.starts_with(absolute + "/")) {
       return EBUSY;
@@ -179,13 +179,13 @@ int sys_unlink(proc* p, int dir, const char* path, bool directory) {
   return 0;
 }
 
-// Whether what stands at `to` may give way to `vp`.
-int MayReplace(Files& files, const vnode& vp, const std::string& to) {
-  std::shared_ptr<vnode> old;
+// Whether what stands at `to` may give way to `ip`.
+int MayReplace(Files& files, const inode& ip, const std::string& to) {
+  std::shared_ptr<inode> old;
   const int error = namei(files, to, false, &old);
   if (error != 0) return error == ENOENT ? 0 : error;
-  const bool was_directory = old->v_kind == vnode::Kind::kDirectory;
-  if (was_directory != (vp.v_kind == vnode::Kind::kDirectory)) {
+  const bool was_directory = old->i_kind == inode::Kind::kDirectory;
+  if (was_directory != (ip.i_kind == inode::Kind::kDirectory)) {
     return was_directory ? EISDIR : ENOTDIR;
   }
   std::vector<std::string> names;
@@ -212,21 +212,21 @@ int sys_rename(proc* p, int from_dir, const char* from, int to_dir, const char* 
   if (const int error = vn_path(p, from_dir, from, &old_name)) return error;
   if (const int error = vn_path(p, to_dir, to, &new_name)) return error;
   Files& files = CurrentFiles();
-  std::shared_ptr<vnode> vp;
-  if (const int error = namei(files, old_name, false, &vp)) return error;
+  std::shared_ptr<inode> ip;
+  if (const int error = namei(files, old_name, false, &ip)) return error;
   if (old_name == new_name) return 0;
-  if (vp->v_kind == vnode::Kind::kSocket) return files.sockets.Rename(old_name, new_name);
+  if (ip->i_kind == inode::Kind::kSocket) return files.sockets.Rename(old_name, new_name);
   if (new_name.starts_with(old_name + "/")) return EINVAL;
   if (const int error = MayChange(p, files, old_name)) return error;
   if (const int error = MayChange(p, files, new_name)) return error;
-  if (const int error = MayReplace(files, *vp, new_name)) return error;
-  if (vp->v_kind == vnode::Kind::kRegular) {
-    if (const int error = vn_own(files, old_name, vp)) return error;
+  if (const int error = MayReplace(files, *ip, new_name)) return error;
+  if (ip->i_kind == inode::Kind::kRegular) {
+    if (const int error = vn_own(files, old_name, ip)) return error;
   }
-  if (vp->v_charged == nullptr) return EXDEV;
+  if (ip->i_charged == nullptr) return EXDEV;
   vn_forget(files, old_name);
-  files.nodes[new_name] = vp;
-  if (vp->v_kind == vnode::Kind::kDirectory) {
+  files.nodes[new_name] = ip;
+  if (ip->i_kind == inode::Kind::kDirectory) {
     MoveBelow(files, old_name, new_name);
     return files.sockets.Rename(old_name, new_name);
   }
@@ -234,10 +234,10 @@ int sys_rename(proc* p, int from_dir, const char* from, int to_dir, const char* 
 }
 
 int sys_chdir(proc* p, std::string absolute) {
-  std::shared_ptr<vnode> vp;
-  if (const int error = namei(CurrentFiles(), absolute, true, &vp)) return error;
-  if (vp->v_kind != vnode::Kind::kDirectory) return ENOTDIR;
-  if (const int error = vn_access(p, *vp, X_OK)) return error;
+  std::shared_ptr<inode> ip;
+  if (const int error = namei(CurrentFiles(), absolute, true, &ip)) return error;
+  if (ip->i_kind != inode::Kind::kDirectory) return ENOTDIR;
+  if (const int error = vn_access(p, *ip, X_OK)) return error;
   (void)CurrentFiles().sockets.Chdir(absolute);  // which does not know all real ones
   p->p_fd->fd_cdir = std::move(absolute);
   return 0;
@@ -248,18 +248,18 @@ int sys_truncate(proc* p, const char* path, off_t size) {
   std::string absolute;
   if (const int error = vn_path(p, AT_FDCWD, path, &absolute)) return error;
   Files& files = CurrentFiles();
-  std::shared_ptr<vnode> vp;
-  if (const int error = FindToOpen(p, files, absolute, O_WRONLY, 0, &vp)) return error;
-  if (vp->v_kind != vnode::Kind::kRegular) return EINVAL;
-  return vn_resize(files, vp.get(), static_cast<size_t>(size));
+  std::shared_ptr<inode> ip;
+  if (const int error = FindToOpen(p, files, absolute, O_WRONLY, 0, &ip)) return error;
+  if (ip->i_kind != inode::Kind::kRegular) return EINVAL;
+  return vn_resize(files, ip.get(), static_cast<size_t>(size));
 }
 
 int sys_ftruncate(proc* p, int fd, off_t size) {
   file* fp;
   if (const int error = getfile(p, fd, &fp)) return error;
-  OpenVnode* const open = vn_of(fp);
+  OpenInode* const open = vn_of(fp);
   if (size < 0 || open == nullptr || (fp->f_flag & FWRITE) == 0) return EINVAL;
-  return vn_resize(CurrentFiles(), open->vp.get(), static_cast<size_t>(size));
+  return vn_resize(CurrentFiles(), open->ip.get(), static_cast<size_t>(size));
 }
 
 // The file's bytes are copied: nobody else can change them, so a shared mapping to read is as good
@@ -268,8 +268,8 @@ int sys_mmap(proc* p, int fd, void* addr, size_t len, int prot, int flags, off_t
              int64_t* value) {
   file* fp;
   if (const int error = getfile(p, fd, &fp)) return error;
-  const OpenVnode* const open = vn_of(fp);
-  if (open == nullptr || open->vp->v_kind != vnode::Kind::kRegular) return ENODEV;
+  const OpenInode* const open = vn_of(fp);
+  if (open == nullptr || open->ip->i_kind != inode::Kind::kRegular) return ENODEV;
   const bool shared = (flags & MAP_PRIVATE) == 0;
   if ((fp->f_flag & FREAD) == 0 || (shared && (prot & PROT_WRITE) != 0)) return EACCES;
   if (offset < 0 || len == 0) return EINVAL;
@@ -277,7 +277,7 @@ int sys_mmap(proc* p, int fd, void* addr, size_t len, int prot, int flags, off_t
   void* const made = ::mmap(addr, len, PROT_READ | PROT_WRITE,
                             (flags & MAP_FIXED) | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (made == MAP_FAILED) return errno;
-  const std::string& data = open->vp->v_data;
+  const std::string& data = open->ip->i_data;
   const auto from = static_cast<size_t>(offset);
   if (from < data.size()) std::memcpy(made, data.data() + from, std::min(len, data.size() - from));
   if (::mprotect(made, len, prot) != 0) return errno;
@@ -292,11 +292,11 @@ int sys_sendfile(proc* p, int out, int in, off_t* offset, size_t len, int64_t* v
   if (const int error = getfile(p, in, &from)) return error;
   if (const int error = getfile(p, out, &to)) return error;
   if ((from->f_flag & FREAD) == 0 || (to->f_flag & FWRITE) == 0) return EBADF;
-  OpenVnode* const open = vn_of(from);
-  if (open == nullptr || open->vp->v_kind != vnode::Kind::kRegular) return EINVAL;
+  OpenInode* const open = vn_of(from);
+  if (open == nullptr || open->ip->i_kind != inode::Kind::kRegular) return EINVAL;
   const off_t at = offset != nullptr ? *offset : open->offset;
   if (at < 0) return EINVAL;
-  const std::string& data = open->vp->v_data;
+  const std::string& data = open->ip->i_data;
   const auto begin = std::min(static_cast<size_t>(at), data.size());
   // A copy: others may change the file while this one sleeps.
   const std::string piece = data.substr(begin, std::min(len, kSendfilePiece));
@@ -309,34 +309,34 @@ int sys_sendfile(proc* p, int out, int in, off_t* offset, size_t len, int64_t* v
   return error;
 }
 
-unsigned char DirentType(vnode::Kind kind) {
+unsigned char DirentType(inode::Kind kind) {
   switch (kind) {
-    case vnode::Kind::kRegular: return DT_REG;
-    case vnode::Kind::kDirectory: return DT_DIR;
-    case vnode::Kind::kLink: return DT_LNK;
-    case vnode::Kind::kSocket: return DT_SOCK;
+    case inode::Kind::kRegular: return DT_REG;
+    case inode::Kind::kDirectory: return DT_DIR;
+    case inode::Kind::kLink: return DT_LNK;
+    case inode::Kind::kSocket: return DT_SOCK;
     default: return DT_CHR;
   }
 }
 
 void AddEntry(Files& files, const std::string& absolute, const std::string& name,
               std::vector<dirent>* entries) {
-  std::shared_ptr<vnode> vp;
-  if (namei(files, absolute, false, &vp) != 0) return;  // a device of the real host, or just gone
+  std::shared_ptr<inode> ip;
+  if (namei(files, absolute, false, &ip) != 0) return;  // a device of the real host, or just gone
   dirent& entry = entries->emplace_back();
   entry = {};
-  entry.d_ino = vp->v_ino;
+  entry.d_ino = ip->i_number;
   entry.d_off = static_cast<off_t>(entries->size());
   entry.d_reclen = sizeof entry;
-  entry.d_type = DirentType(vp->v_kind);
+  entry.d_type = DirentType(ip->i_kind);
   name.copy(entry.d_name, sizeof entry.d_name - 1);
 }
 
 int sys_getdents(proc* p, int fd, std::vector<dirent>* entries) {
   file* fp;
   if (const int error = getfile(p, fd, &fp)) return error;
-  const OpenVnode* const open = vn_of(fp);
-  if (open == nullptr || open->vp->v_kind != vnode::Kind::kDirectory) return ENOTDIR;
+  const OpenInode* const open = vn_of(fp);
+  if (open == nullptr || open->ip->i_kind != inode::Kind::kDirectory) return ENOTDIR;
   Files& files = CurrentFiles();
   std::vector<std::string> names;
   if (const int error = vn_list(files, open->path, &names)) return error;
@@ -375,8 +375,8 @@ int PathCall(Sys sys, const char* path, uint64_t a2, auto body) {
 // The name of what `path` leads to.
 int sys_realpath(proc* p, const char* path, std::string* absolute) {
   if (const int error = vn_path(p, AT_FDCWD, path, absolute)) return error;
-  std::shared_ptr<vnode> vp;
-  return namei(CurrentFiles(), *absolute, true, &vp);
+  std::shared_ptr<inode> ip;
+  return namei(CurrentFiles(), *absolute, true, &ip);
 }
 
 }  // namespace
@@ -422,11 +422,11 @@ ssize_t readlinkat(int dir, const char* path, char* text, size_t len) {
   return SystemCall(Sys::kReadlink, PathArgs(path), [&](proc* p, int64_t* value) {
     std::string absolute;
     if (const int error = vn_path(p, dir, path, &absolute)) return error;
-    std::shared_ptr<vnode> vp;
-    if (const int error = namei(CurrentFiles(), absolute, false, &vp)) return error;
-    if (vp->v_kind != vnode::Kind::kLink) return EINVAL;
+    std::shared_ptr<inode> ip;
+    if (const int error = namei(CurrentFiles(), absolute, false, &ip)) return error;
+    if (ip->i_kind != inode::Kind::kLink) return EINVAL;
     if (text == nullptr) return EFAULT;
-    *value = static_cast<int64_t>(vp->v_data.copy(text, len));
+    *value = static_cast<int64_t>(ip->i_data.copy(text, len));
     return 0;
   });
 }
@@ -438,10 +438,10 @@ int mkdirat(int dir, const char* path, mode_t mode) {
     std::string absolute;
     if (const int error = vn_path(p, dir, path, &absolute)) return error;
     Files& files = CurrentFiles();
-    std::shared_ptr<vnode> vp;
-    const int error = namei(files, absolute, false, &vp);
+    std::shared_ptr<inode> ip;
+    const int error = namei(files, absolute, false, &ip);
     if (error != ENOENT) return error == 0 ? EEXIST : error;
-    const int made = Create(p, files, absolute, vnode::Kind::kDirectory, mode, &vp);
+    const int made = Create(p, files, absolute, inode::Kind::kDirectory, mode, &ip);
     // Local sockets can be bound there, too, unless the folder stands in one of the real host's.
     if (made == 0) (void)files.sockets.Mkdir(absolute, mode);
     return made;
@@ -511,7 +511,7 @@ int fchdir(int fd) {
   return static_cast<int>(SystemCall(Sys::kFchdir, {.fd = fd}, [&](proc* p, int64_t*) {
     file* fp;
     if (const int error = getfile(p, fd, &fp)) return error;
-    const OpenVnode* const open = vn_of(fp);
+    const OpenInode* const open = vn_of(fp);
     return open != nullptr ? sys_chdir(p, open->path) : ENOTDIR;
   }));
 }

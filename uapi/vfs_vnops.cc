@@ -1,4 +1,4 @@
-// An open vnode as an open file: reading and writing at a position.
+// An open inode as an open file: reading and writing at a position.
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -10,28 +10,28 @@
 
 #include "kernel/sched/event.h"
 #include "uapi/filedesc.h"
-#include "uapi/vnode.h"
+#include "uapi/inode.h"
 
 namespace sockbed::uapi {
 namespace {
 
-OpenVnode& Open(file* fp) { return *static_cast<OpenVnode*>(fp->f_data); }
+OpenInode& Open(file* fp) { return *static_cast<OpenInode*>(fp->f_data); }
 
 int vn_read(file* fp, uio* uio) { return vn_rdwr(fp, uio, &Open(fp).offset); }
 
 int vn_write(file* fp, uio* uio) {
-  OpenVnode& open = Open(fp);
-  if ((fp->f_flag & O_APPEND) != 0) open.offset = static_cast<off_t>(open.vp->v_data.size());
+  OpenInode& open = Open(fp);
+  if ((fp->f_flag & O_APPEND) != 0) open.offset = static_cast<off_t>(open.ip->i_data.size());
   return vn_rdwr(fp, uio, &open.offset);
 }
 
 int vn_ioctl(file* fp, unsigned long com, void* data) {
-  const OpenVnode& open = Open(fp);
+  const OpenInode& open = Open(fp);
   switch (com) {
     case FIONBIO:
     case FIOASYNC: return 0;  // a file never makes anybody wait
     case FIONREAD: {
-      const auto size = static_cast<off_t>(open.vp->v_data.size());
+      const auto size = static_cast<off_t>(open.ip->i_data.size());
       *static_cast<int*>(data) =
           static_cast<int>(std::clamp<off_t>(size - open.offset, 0, INT_MAX));
       return 0;
@@ -45,7 +45,7 @@ int vn_poll(file*, int events, proc*) {
 }
 
 int vn_statfile(file* fp, struct stat* st) {
-  vn_stat(*Open(fp).vp, st);
+  vn_stat(*Open(fp).ip, st);
   return 0;
 }
 
@@ -57,12 +57,12 @@ int vn_closefile(file* fp) {
 // --- Devices. ---
 
 int dev_read(file* fp, uio* uio) {
-  const vnode::Kind kind = Open(fp).vp->v_kind;
-  if (kind == vnode::Kind::kNull) return 0;
+  const inode::Kind kind = Open(fp).ip->i_kind;
+  if (kind == inode::Kind::kNull) return 0;
   std::array<char, 256> piece{};
   while (uio->uio_resid > 0) {
     const size_t n = std::min(uio->uio_resid, piece.size());
-    if (kind == vnode::Kind::kRandom) {
+    if (kind == inode::Kind::kRandom) {
       HostLocal<UapiHost>::Get().getrandom.Fill({reinterpret_cast<std::byte*>(piece.data()), n});
     }
     if (const int error = uiomove(piece.data(), n, uio)) return error;
@@ -81,7 +81,7 @@ int dev_ioctl(file*, unsigned long com, void*) {
 
 }  // namespace
 
-const fileops vnode_ops = {
+const fileops inode_ops = {
     .fo_read = vn_read,
     .fo_write = vn_write,
     .fo_ioctl = vn_ioctl,
@@ -101,28 +101,28 @@ const fileops device_ops = {
     .fo_close = vn_closefile,
 };
 
-OpenVnode* vn_of(const file* fp) {
-  return fp->f_ops == &vnode_ops ? static_cast<OpenVnode*>(fp->f_data) : nullptr;
+OpenInode* vn_of(const file* fp) {
+  return fp->f_ops == &inode_ops ? static_cast<OpenInode*>(fp->f_data) : nullptr;
 }
 
 int vn_rdwr(file* fp, uio* uio, off_t* offset) {
-  vnode& vp = *Open(fp).vp;
-  if (vp.v_kind == vnode::Kind::kDirectory) return EISDIR;
+  inode& ip = *Open(fp).ip;
+  if (ip.i_kind == inode::Kind::kDirectory) return EISDIR;
   if (*offset < 0) return EINVAL;
   const auto at = static_cast<size_t>(*offset);
   if (uio->uio_rw == UIO_READ) {
-    if (at >= vp.v_data.size()) return 0;
-    const size_t n = std::min(uio->uio_resid, vp.v_data.size() - at);
+    if (at >= ip.i_data.size()) return 0;
+    const size_t n = std::min(uio->uio_resid, ip.i_data.size() - at);
     *offset += static_cast<off_t>(n);
-    return uiomove(vp.v_data.data() + at, n, uio);
+    return uiomove(ip.i_data.data() + at, n, uio);
   }
   if (uio->uio_resid == 0) return 0;
   const size_t n = uio->uio_resid;
   if (n > static_cast<size_t>(INT64_MAX) - at) return EFBIG;
   Files& files = CurrentFiles();
-  if (const int error = vn_resize(files, &vp, std::max(vp.v_data.size(), at + n))) return error;
+  if (const int error = vn_resize(files, &ip, std::max(ip.i_data.size(), at + n))) return error;
   *offset += static_cast<off_t>(n);
-  return uiomove(vp.v_data.data() + at, n, uio);
+  return uiomove(ip.i_data.data() + at, n, uio);
 }
 
 }  // namespace sockbed::uapi
