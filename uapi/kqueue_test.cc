@@ -197,6 +197,27 @@ TEST_F(Kqueue, SignalsAndTimersAndTheProgramsOwn) {
   });
 }
 
+// What the wall clock shows as the timer is set counts, as in OpenBSD.
+TEST_F(Kqueue, ATimerMayBeSetForATimeOfTheWallClock) {
+  InProcess([](int kq) {
+    const int64_t now = uapi::time(nullptr);
+    EXPECT_THAT(Change(kq, 1, EVFILT_TIMER, EV_ADD, NOTE_ABSTIME | NOTE_SECONDS, now - 1), Works());
+    EXPECT_EQ(Told(kq), "-7 1; ") << "it was";
+    EXPECT_THAT(Change(kq, 1, EVFILT_TIMER, EV_DELETE, NOTE_ABSTIME, -1), Works());
+    EXPECT_THAT(Change(kq, 1, EVFILT_TIMER, EV_ADD, NOTE_ABSTIME, -1), FailsWith(EINVAL));
+    EXPECT_THAT(Change(kq, 2, EVFILT_TIMER, EV_ADD, NOTE_ABSTIME | NOTE_SECONDS, now + 3), Works());
+    const timespec back{.tv_sec = now - 100, .tv_nsec = 0};
+    EXPECT_THAT(uapi::clock_settime(CLOCK_REALTIME, &back), Works());
+    EXPECT_THAT(Change(kq, 3, EVFILT_TIMER, EV_ADD, NOTE_ABSTIME, (now - 96) * 1000), Works());
+    EXPECT_EQ(Told(kq), "");
+    const timespec soon{.tv_sec = 3, .tv_nsec = 500'000'000};
+    EXPECT_THAT(uapi::nanosleep(&soon, nullptr), Works());
+    EXPECT_EQ(Told(kq), "-7 1; ");
+    EXPECT_THAT(uapi::nanosleep(&soon, nullptr), Works());
+    EXPECT_EQ(Told(kq), "-7 1; -7 1; ");
+  });
+}
+
 TEST_F(Kqueue, ANumberThatIsClosedIsForgotten) {
   InProcess([](int kq) {
     int fds[2];
@@ -228,7 +249,7 @@ void* AwaitTimer(void* kq) {
 // A thread may go that has added a filter, and another wait while the number is closed.
 TEST_F(Kqueue, IsTheProcesssWhicheverThreadUsesIt) {
   InProcess([](int kq) {
-    struct sigaction act{};
+    struct sigaction act {};
     act.sa_handler = SIG_IGN;
     EXPECT_THAT(uapi::sigaction(SIGUSR2, &act, nullptr), Works());
     pthread_t thread;

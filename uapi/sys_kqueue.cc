@@ -25,7 +25,18 @@ KnoteVerdict Collect(knote* kn, void* arg) {
   return KnoteVerdict::kTold;
 }
 
+// What is set for a time of the wall clock: the queue knows the time since boot.
+int SetForATime(sockbed::kqueue* kq, struct kevent change) {
+  SimTime shown;
+  if (const int error = timer_ns(change.fflags, change.data, &shown)) return error;
+  change.fflags = NOTE_ABSTIME | NOTE_NSECONDS;
+  change.data = std::max<int64_t>(Now() + (shown - CurrentHost().wall_clock_ns()), 0);
+  return kqueue_register(kq, change, nullptr);
+}
+
 int ApplyChange(proc* p, sockbed::kqueue* kq, const struct kevent& change) {
+  const bool sets = change.filter == EVFILT_TIMER && (change.flags & EV_ADD) != 0;
+  if (sets && (change.fflags & NOTE_ABSTIME) != 0) return SetForATime(kq, change);
   file* const fp = filter_isfd(change.filter) && change.ident <= INT_MAX
                        ? fd_getfile(p, static_cast<int>(change.ident))
                        : nullptr;

@@ -20,7 +20,7 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
-#include "kernel/sched/event.h"
+#include "kernel/sched/kqueue.h"
 
 namespace sockbed::uapi {
 
@@ -46,7 +46,8 @@ int kqueue1(int flags);
 // and stores up to `nevents`. A change that fails becomes an event with EV_ERROR and its errno in
 // data, if there is room, and then the call does not wait; else the call fails with that errno.
 // `nevents` 0: returns at once. [sleeps] "kqread". Filters: READ, WRITE, EXCEPT (sockets; pipes,
-// kqueues, eventfd, timerfd as far as they can), TIMER, SIGNAL, USER.
+// kqueues, eventfd, timerfd as far as they can), TIMER (NOTE_ABSTIME: a time of the wall
+// clock), SIGNAL, USER.
 // Errors: EBADF (no kqueue; ident not open), EINVAL (filter, parameters, limit), ENOENT, ENOMEM,
 // ELOOP (kqueues nested more than 5 deep, or in a circle), EINTR.
 int kevent(int kq, const struct kevent* changes, int nchanges, struct kevent* events, int nevents,

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "kernel/sched/kern_event_private.h"
+#include "kernel/sched/kqueue.h"
 #include "kernel/sched/periodic.h"
 #include "kernel/sched/proc.h"
 #include "kernel/sched/sched_host.h"
@@ -12,7 +13,7 @@
 namespace sockbed {
 namespace {
 
-// --- EVFILT_TIMER: data is a period, and then how many have ended. ---
+// --- EVFILT_TIMER: data is a period or a time, and then how often it has come. ---
 
 constexpr int64_t kTimersMax = 4096;  // of a host, as OpenBSD's kq_timeoutmax
 
@@ -22,30 +23,24 @@ struct KnoteTimer : periodic {
 };
 KnoteTimer* TimerOf(const knote* kn) { return static_cast<KnoteTimer*>(kn->kn_hook); }
 
-// The period in nanoseconds. Errors: EINVAL (negative, an unknown unit).
-int PeriodOf(unsigned fflags, int64_t data, SimTime* ns) {
-  SimTime unit;
-  switch (fflags) {
-    case NOTE_MSECONDS: unit = kMillisecond; break;
-    case NOTE_SECONDS: unit = kSecond; break;
-    case NOTE_USECONDS: unit = kMicrosecond; break;
-    case NOTE_NSECONDS: unit = 1; break;
-    default: return EINVAL;
-  }
-  if (data < 0) return EINVAL;
-  constexpr SimTime kPeriodMax = kForever / 4;
-  *ns = std::max<SimTime>(std::min(data, kPeriodMax / unit) * unit, 1);
-  return 0;
-}
-
-void StartTimer(knote* kn, SimTime period) {
+// A period, or a time. One that is past has come.
+void StartTimer(knote* kn, SimTime ns) {
   kn->kn_data = 0;
-  periodic_start(TimerOf(kn), Now() + period, (kn->kn_flags & EV_ONESHOT) != 0 ? 0 : period);
+  if ((kn->kn_sfflags & NOTE_ABSTIME) == 0) {
+    kn->kn_flags |= EV_CLEAR;
+    ns = std::max<SimTime>(ns, 1);
+    periodic_start(TimerOf(kn), Now() + ns, (kn->kn_flags & EV_ONESHOT) != 0 ? 0 : ns);
+  } else if (ns > Now()) {
+    periodic_start(TimerOf(kn), ns, 0);
+  } else {
+    periodic_stop(TimerOf(kn));
+    kn->kn_data = 1;
+  }
 }
 
 int filt_timerattach(knote* kn) {
-  SimTime period;
-  if (const int error = PeriodOf(kn->kn_sfflags, kn->kn_sdata, &period)) return error;
+  SimTime ns;
+  if (const int error = timer_ns(kn->kn_sfflags, kn->kn_sdata, &ns)) return error;
   SchedHost& sched = Sched();
   if (sched.ntimers >= kTimersMax) return ENOMEM;
   ++sched.ntimers;
@@ -58,8 +53,7 @@ int filt_timerattach(knote* kn) {
     knote_activate(owner);
   };
   kn->kn_hook = timer;
-  kn->kn_flags |= EV_CLEAR;
-  StartTimer(kn, period);
+  StartTimer(kn, ns);
   return 0;
 }
 
@@ -72,12 +66,12 @@ bool filt_timer(knote* kn, long) { return kn->kn_data != 0; }
 
 // Starts over.
 int filt_timertouch(knote* kn, const kevent& kev) {
-  SimTime period;
-  if (const int error = PeriodOf(kev.fflags, kev.data, &period)) return error;
+  SimTime ns;
+  if (const int error = timer_ns(kev.fflags, kev.data, &ns)) return error;
   kn->kn_sfflags = kev.fflags;
   kn->kn_sdata = kev.data;
   knote_deactivate(kn);
-  StartTimer(kn, period);
+  StartTimer(kn, ns);
   return 0;
 }
 
@@ -129,6 +123,21 @@ int filt_usertouch(knote* kn, const kevent& kev) {
 }
 
 }  // namespace
+
+int timer_ns(unsigned fflags, int64_t data, SimTime* ns) {
+  SimTime unit;
+  switch (fflags & ~NOTE_ABSTIME) {
+    case NOTE_MSECONDS: unit = kMillisecond; break;
+    case NOTE_SECONDS: unit = kSecond; break;
+    case NOTE_USECONDS: unit = kMicrosecond; break;
+    case NOTE_NSECONDS: unit = 1; break;
+    default: return EINVAL;
+  }
+  if (data < 0) return EINVAL;
+  constexpr SimTime kTimerMax = kForever / 4;
+  *ns = std::min(data, kTimerMax / unit) * unit;
+  return 0;
+}
 
 const filterops timer_filtops = {.f_attach = filt_timerattach,
                                  .f_detach = filt_timerdetach,

@@ -229,6 +229,32 @@ TEST_F(KernEventTest, TimersCountPeriodsWithoutDrifting) {
   });
 }
 
+TEST_F(KernEventTest, ATimeComesOnceAndStays) {
+  InProcess([&] {
+    constexpr unsigned kAt = NOTE_ABSTIME | NOTE_NSECONDS;
+    EXPECT_EQ(Change(1, EVFILT_TIMER, EV_ADD, kAt, 45 * kMillisecond), 0);
+    EXPECT_EQ(Scan(), "");
+    EXPECT_EQ(kqueue_sleep(kq_, "kqread", 0), 0);
+    EXPECT_EQ(Now(), 50 * kMillisecond);
+    EXPECT_EQ(Scan(), "1:1 ");
+    EXPECT_EQ(tsleep(&nowake, PWAIT, "test", 20), EWOULDBLOCK);
+    EXPECT_EQ(Scan(), "1:1 ") << "it says so until it is taken away";
+    EXPECT_EQ(Change(1, EVFILT_TIMER, EV_ADD, NOTE_MSECONDS, 20), 0) << "from now on a period";
+    EXPECT_EQ(Scan(), "");
+    EXPECT_EQ(tsleep(&nowake, PWAIT, "test", 4), EWOULDBLOCK);
+    EXPECT_EQ(Scan(), "1:2 ");
+    EXPECT_EQ(Scan(), "");
+    EXPECT_EQ(Change(1, EVFILT_TIMER, EV_ADD, NOTE_ABSTIME | NOTE_SECONDS, 0), 0);
+    EXPECT_EQ(Scan(), "1:1 ") << "it is past";
+    EXPECT_EQ(Change(2, EVFILT_TIMER, EV_ADD | EV_ONESHOT, kAt, 1), 0);
+    EXPECT_EQ(Change(3, EVFILT_TIMER, EV_ADD, kAt | 0x20, 1), EINVAL);
+    EXPECT_EQ(Change(3, EVFILT_TIMER, EV_ADD, kAt, -1), EINVAL);
+    EXPECT_EQ(Change(1, EVFILT_TIMER, EV_DELETE), 0);
+    EXPECT_EQ(Scan(), "2:1 ");
+    EXPECT_EQ(Scan(), "");
+  });
+}
+
 TEST_F(KernEventTest, SignalsAreCountedIgnoredOrNot) {
   InProcess([&] {
     EXPECT_EQ(Change(SIGUSR1, EVFILT_SIGNAL, EV_ADD), 0);

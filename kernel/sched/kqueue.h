@@ -35,6 +35,12 @@ int kqueue_kqfilter(file* fp, knote* kn);
 // Applies one change. `fp` is the file that ident means, for filters of files. Errors: EBADF (no
 // file), EINVAL (filter or parameters), ELOOP (nested too deep), ENOENT (no such knote), ENOMEM.
 [[nodiscard]] int kqueue_register(kqueue* kq, const kevent& kev, file* fp);
+// EVFILT_TIMER: data is a time, which comes once, instead of a period. A program means one of the
+// wall clock, and what it shows as the timer is set counts; kqueue_register, the time since boot.
+inline constexpr unsigned NOTE_ABSTIME = 0x10;
+// What an EVFILT_TIMER's data comes to in nanoseconds (but for NOTE_ABSTIME, whichever clock it
+// is of). Errors: EINVAL (negative, an unknown unit).
+[[nodiscard]] int timer_ns(unsigned fflags, int64_t data, SimTime* ns);
 // Whether ident is a descriptor.
 bool filter_isfd(short filter);
 // The knote of `kq` that watches `fp` as `fd`, or null.
