@@ -24,8 +24,8 @@
 #include "kernel/sched/proc.h"
 #include "kernel/sim/random.h"
 #include "kernel/socket/socketvar.h"
-#include "uapi/resolver.h"
 #include "uapi/inode.h"
+#include "uapi/resolver.h"
 
 namespace sockbed {
 
@@ -63,6 +63,17 @@ struct NamedSemaphore {
 // Who wants to know that the host's wall clock was set, and by how much it moved.
 struct WallWatch {
   void (*clock_set)(WallWatch* watch, SimTime step) = nullptr;
+  WallWatch *next = nullptr, *prev = nullptr;  // null: hears nothing
+};
+
+// In order of beginning. Who sleeps until a time of the wall clock may sleep on it, too.
+struct WallWatches {
+  void Begin(WallWatch* watch);
+  void End(WallWatch* watch);  // no-op if it has not begun
+  void Tell(SimTime step) const;
+
+ private:
+  WallWatch *first_ = nullptr, *last_ = nullptr;  // borrowed
 };
 
 // What this room keeps per host; made when its resolver is set up, or by its first process that
@@ -77,8 +88,7 @@ struct UapiHost {
   Files files;
   bool runs_programs = false;  // the shim follows the machine's switches
   int64_t mutexes_left = 0;    // live count: locked by threads that have ended
-  // Borrowed. Who sleeps until a time of the wall clock sleeps on it.
-  std::vector<WallWatch*> wall_watches;
+  WallWatches wall_watches;
   std::vector<std::unique_ptr<NamedSemaphore>> semaphores;  // in order of creation
 };
 

@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include <algorithm>
-#include <vector>
+#include <utility>
 
 #include "kernel/sched/itimer.h"
 #include "uapi/filedesc.h"
@@ -64,8 +64,8 @@ int SetWallClock(const proc* p, const timespec& ts) {
   Host& host = CurrentHost();
   const SimTime step = ts.tv_sec * kSecond + ts.tv_nsec - host.wall_clock_ns();
   host.StepWallClock(step);
-  std::vector<WallWatch*>& watches = HostLocal<UapiHost>::Get().wall_watches;
-  for (WallWatch* watch : watches) watch->clock_set(watch, step);
+  WallWatches& watches = HostLocal<UapiHost>::Get().wall_watches;
+  watches.Tell(step);
   wakeup(&watches);
   return 0;
 }
@@ -113,6 +113,24 @@ int sys_setitimer(proc* p, int which, const itimerval* value, itimerval* old) {
 }
 
 }  // namespace
+
+void WallWatches::Begin(WallWatch* watch) {
+  watch->prev = std::exchange(last_, watch);
+  (watch->prev != nullptr ? watch->prev->next : first_) = watch;
+}
+
+void WallWatches::End(WallWatch* watch) {
+  if (watch->prev == nullptr && first_ != watch) return;
+  (watch->prev != nullptr ? watch->prev->next : first_) = watch->next;
+  (watch->next != nullptr ? watch->next->prev : last_) = watch->prev;
+  watch->next = watch->prev = nullptr;
+}
+
+void WallWatches::Tell(SimTime step) const {
+  for (WallWatch* watch = first_; watch != nullptr; watch = watch->next) {
+    watch->clock_set(watch, step);
+  }
+}
 
 time_t time(time_t* result) {
   const time_t now = SystemCallValue(Sys::kTime, {},

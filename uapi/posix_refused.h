@@ -87,19 +87,18 @@
   X(tempnam) X(tmpfile) X(tmpfile64) X(tmpnam) X(tmpnam_r) X(ttyname)
 
 // They return the errno itself.
-#define SOCKBED_REFUSED_ERRNO(X) \
+#define SOCKBED_REFUSED_ERRNO(X)                                                                 \
   X(getaliasbyname_r) X(getaliasent_r) X(getgrent_r) X(getgrgid_r) X(getgrnam_r) X(gethostent_r) \
-  X(getlogin_r) X(getmntent_r) X(getnetbyaddr_r) X(getnetbyname_r) X(getnetent_r) \
-  X(getprotoent_r) X(getpwent_r) X(getpwnam_r) X(getpwuid_r) X(getrpcbyname_r) \
-  X(getrpcbynumber_r) X(getrpcent_r) X(getservent_r) X(getsgent_r) X(getsgnam_r) X(getspent_r) \
-  X(getspnam_r) X(getutent_r) X(getutid_r) X(getutline_r) X(glob) X(glob64) X(posix_fadvise) \
-  X(posix_fadvise64) X(posix_fallocate) X(posix_fallocate64) X(posix_spawn) X(posix_spawnp) \
-  X(pthread_clockjoin_np) X(pthread_getaffinity_np) X(pthread_getattr_np) \
-  X(pthread_getcpuclockid) X(pthread_getname_np) X(pthread_getschedparam) \
-  X(pthread_mutex_getprioceiling) X(pthread_mutex_setprioceiling) X(pthread_rwlock_clockrdlock) \
-  X(pthread_rwlock_clockwrlock) X(pthread_setaffinity_np) X(pthread_setname_np) \
-  X(pthread_setschedparam) X(pthread_setschedprio) X(pthread_sigqueue) X(ptsname_r) \
-  X(readdir64_r) X(readdir_r) X(sigwait) X(ttyname_r) X(wordexp)
+  X(getlogin_r) X(getmntent_r) X(getnetbyaddr_r) X(getnetbyname_r) X(getnetent_r)                \
+  X(getprotoent_r) X(getpwent_r) X(getpwnam_r) X(getpwuid_r) X(getrpcbyname_r)                   \
+  X(getrpcbynumber_r) X(getrpcent_r) X(getservent_r) X(getsgent_r) X(getsgnam_r) X(getspent_r)   \
+  X(getspnam_r) X(getutent_r) X(getutid_r) X(getutline_r) X(glob) X(glob64) X(posix_fadvise)     \
+  X(posix_fadvise64) X(posix_fallocate) X(posix_fallocate64) X(posix_spawn) X(posix_spawnp)      \
+  X(pthread_getaffinity_np) X(pthread_getattr_np) X(pthread_getcpuclockid) X(pthread_getname_np) \
+  X(pthread_getschedparam) X(pthread_mutex_getprioceiling) X(pthread_mutex_setprioceiling)       \
+  X(pthread_setaffinity_np) X(pthread_setname_np) X(pthread_setschedparam)                       \
+  X(pthread_setschedprio) X(pthread_sigqueue) X(ptsname_r) X(readdir64_r) X(readdir_r)           \
+  X(sigwait) X(ttyname_r) X(wordexp)
 
 // They return -1. They take more words than registers hold, return twice, or are refused in part.
 #define SOCKBED_REFUSED_SPECIAL(X) \

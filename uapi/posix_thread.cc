@@ -82,6 +82,9 @@ SOCKBED_THREAD_NOTHROW(int, pthread_tryjoin_np, (pthread_t thread, void** result
 SOCKBED_THREAD(int, pthread_timedjoin_np,
                (pthread_t thread, void** result, const timespec* abstime),
                (thread, result, abstime))
+SOCKBED_THREAD(int, pthread_clockjoin_np,
+               (pthread_t thread, void** result, clockid_t clock, const timespec* abstime),
+               (thread, result, clock, abstime))
 SOCKBED_THREAD_NOTHROW(int, pthread_detach, (pthread_t thread), (thread))
 SOCKBED_THREAD_NOTHROW(pthread_t, pthread_self, (), ())
 SOCKBED_THREAD(int, pthread_cancel, (pthread_t thread), (thread))
@@ -164,6 +167,12 @@ SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_timedrdlock,
                        (pthread_rwlock_t * lock, const timespec* abstime), (lock, abstime))
 SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_timedwrlock,
                        (pthread_rwlock_t * lock, const timespec* abstime), (lock, abstime))
+SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_clockrdlock,
+                       (pthread_rwlock_t * lock, clockid_t clock, const timespec* abstime),
+                       (lock, clock, abstime))
+SOCKBED_THREAD_NOTHROW(int, pthread_rwlock_clockwrlock,
+                       (pthread_rwlock_t * lock, clockid_t clock, const timespec* abstime),
+                       (lock, clock, abstime))
 SOCKBED_THREAD_SHORT(UnlockAlone, pthread_rwlock_unlock, (pthread_rwlock_t * lock), (lock))
 SOCKBED_THREAD_NOTHROW(int, pthread_barrier_init,
                        (pthread_barrier_t * barrier, const pthread_barrierattr_t* attr,

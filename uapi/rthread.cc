@@ -126,21 +126,20 @@ size_t StackOf(const proc* p, const pthread_attr_t* attr) {
 }
 
 // Waits for a thread's end. [sleeps] "join".
-int Join(pthread_t id, void** result, bool wait, SimTime until) {
+int Join(pthread_t id, void** result, const Deadline& end) {
   BeginThreadCall();
   rthread* const thread = FindThread(id);
   if (thread == nullptr) return ESRCH;
   if (thread == SelfThread()) return EDEADLK;
   if (thread->detached || thread->joining) return EINVAL;
-  if (thread->thr_proc != nullptr && !wait) return EBUSY;
+  if (thread->thr_proc != nullptr && !end.waits()) return EBUSY;
   while (thread->thr_proc != nullptr) {
     thread->joining = true;
-    const int error = tsleep_nsec(
-        thread, PUSER | PCATCH, "join",
-        until == kForever ? INFSLP : static_cast<uint64_t>(std::max<SimTime>(until - Now(), 1)));
+    const int error = SleepToDeadline(thread, "join", end);
     thread->joining = false;
     userret();
-    if (error == EWOULDBLOCK && Now() >= until && thread->thr_proc != nullptr) return ETIMEDOUT;
+    const bool late = error == EWOULDBLOCK && Now() >= end.until();
+    if (late && thread->thr_proc != nullptr) return ETIMEDOUT;
   }
   if (result != nullptr) *result = thread->result;
   Forget(thread);
@@ -167,21 +166,55 @@ proc* BeginThreadCall() {
 
 void ChargeThreadCall(proc* p) { proc_charge(p, kThreadCallNs); }
 
-int ThreadDeadline(clockid_t clock, const timespec* abstime, SimTime* until) {
+SimTime Deadline::until() const { return wall ? Now() + (at - CurrentHost().wall_clock_ns()) : at; }
+
+int ThreadDeadline(clockid_t clock, const timespec* abstime, Deadline* end) {
   if (abstime == nullptr || abstime->tv_nsec < 0 || abstime->tv_nsec >= kSecond) return EINVAL;
   if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return EINVAL;
-  const int64_t shown = clock == CLOCK_REALTIME ? CurrentHost().wall_clock_ns() : Now();
   const int64_t seconds = std::clamp<int64_t>(abstime->tv_sec, 0, kForever / kSecond / 2);
-  *until = Now() + (seconds * kSecond + abstime->tv_nsec - shown);
+  *end = {.at = seconds * kSecond + abstime->tv_nsec, .wall = clock == CLOCK_REALTIME};
   return 0;
 }
 
-int ThreadSleep(const volatile void* ident, const char* wmesg, SimTime until) {
-  if (until <= Now()) return ETIMEDOUT;
-  const uint64_t ns = until == kForever ? INFSLP : static_cast<uint64_t>(until - Now());
-  const int error = tsleep_nsec(ident, PUSER | PCATCH, wmesg, ns);
+namespace {
+
+// Moves the end of the current thread's sleep when the wall clock is set. It hears of that as long
+// as it lives, which is no longer than the sleep: no code of the program runs meanwhile.
+class SleepWatch : private WallWatch {
+ public:
+  explicit SleepWatch(const Deadline& end) : end_(end) {
+    clock_set = [](WallWatch* watch, SimTime) {
+      const SleepWatch& self = *static_cast<SleepWatch*>(watch);
+      const SimTime left = std::max<SimTime>(self.end_.until() - Now(), 1);
+      proc_thread_relimit(self.sleeper_, static_cast<uint64_t>(left));
+    };
+    if (end.wall) Watches().Begin(this);
+  }
+  ~SleepWatch() { Watches().End(this); }
+  SleepWatch(const SleepWatch&) = delete;
+  SleepWatch& operator=(const SleepWatch&) = delete;
+
+ private:
+  static WallWatches& Watches() { return HostLocal<UapiHost>::Get().wall_watches; }
+
+  const Deadline end_;
+  proc* const sleeper_ = curproc();
+};
+
+}  // namespace
+
+int SleepToDeadline(const volatile void* ident, const char* wmesg, const Deadline& end) {
+  if (end.at == kForever) return tsleep(ident, PUSER | PCATCH, wmesg, 0);
+  const SimTime left = end.until() - Now();
+  if (left <= 0) return EWOULDBLOCK;
+  const SleepWatch watch(end);
+  return tsleep_nsec(ident, PUSER | PCATCH, wmesg, static_cast<uint64_t>(left));
+}
+
+int ThreadSleep(const volatile void* ident, const char* wmesg, const Deadline& end) {
+  const int error = SleepToDeadline(ident, wmesg, end);
   userret();
-  if (error == EWOULDBLOCK) return Now() >= until ? ETIMEDOUT : 0;
+  if (error == EWOULDBLOCK) return Now() >= end.until() ? ETIMEDOUT : 0;
   return NoRestart(error);
 }
 
@@ -257,14 +290,18 @@ void pthread_exit(void* result) {
   proc_thread_exit();
 }
 
-int pthread_join(pthread_t id, void** result) { return Join(id, result, true, kForever); }
+int pthread_join(pthread_t id, void** result) { return Join(id, result, kNever); }
 
-int pthread_tryjoin_np(pthread_t id, void** result) { return Join(id, result, false, kForever); }
+int pthread_tryjoin_np(pthread_t id, void** result) { return Join(id, result, kNoWait); }
 
 int pthread_timedjoin_np(pthread_t id, void** result, const timespec* abstime) {
-  SimTime until;
-  if (const int error = ThreadDeadline(CLOCK_REALTIME, abstime, &until)) return error;
-  return Join(id, result, true, until);
+  return uapi::pthread_clockjoin_np(id, result, CLOCK_REALTIME, abstime);
+}
+
+int pthread_clockjoin_np(pthread_t id, void** result, clockid_t clock, const timespec* abstime) {
+  Deadline end;
+  if (const int error = ThreadDeadline(clock, abstime, &end)) return error;
+  return Join(id, result, end);
 }
 
 int pthread_detach(pthread_t id) {
@@ -353,7 +390,7 @@ int pthread_once(pthread_once_t* once, void (*init)()) {
   BeginThreadCall();
   while (*once != kOnceDone) {
     if (*once == kOnceRuns) {
-      (void)ThreadSleep(once, "once", kForever);  // whatever ends it, it looks again
+      (void)ThreadSleep(once, "once", kNever);  // whatever ends it, it looks again
       continue;
     }
     *once = kOnceRuns;

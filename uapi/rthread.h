@@ -46,6 +46,7 @@ int thrd_create(thrd_t* thread, thrd_start_t start, void* arg);
 int pthread_join(pthread_t thread, void** result);
 int pthread_tryjoin_np(pthread_t thread, void** result);  // Errors: also EBUSY.
 int pthread_timedjoin_np(pthread_t thread, void** result, const timespec* abstime);
+int pthread_clockjoin_np(pthread_t thread, void** result, clockid_t clock, const timespec* abstime);
 int pthread_detach(pthread_t thread);  // Errors: EINVAL, ESRCH.
 pthread_t pthread_self();              // the number of the thread's proc
 // Errors: ESRCH. It takes effect at the thread's next system call or wait, when it is enabled.
@@ -90,6 +91,8 @@ int pthread_rwlock_tryrdlock(pthread_rwlock_t* lock);
 int pthread_rwlock_trywrlock(pthread_rwlock_t* lock);
 int pthread_rwlock_timedrdlock(pthread_rwlock_t* lock, const timespec* abstime);
 int pthread_rwlock_timedwrlock(pthread_rwlock_t* lock, const timespec* abstime);
+int pthread_rwlock_clockrdlock(pthread_rwlock_t* lock, clockid_t clock, const timespec* abstime);
+int pthread_rwlock_clockwrlock(pthread_rwlock_t* lock, clockid_t clock, const timespec* abstime);
 int pthread_rwlock_unlock(pthread_rwlock_t* lock);
 // [sleeps] "barrier". The last one to come gets PTHREAD_BARRIER_SERIAL_THREAD.
 int pthread_barrier_init(pthread_barrier_t* barrier, const pthread_barrierattr_t* attr,

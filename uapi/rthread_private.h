@@ -76,12 +76,27 @@ proc* BeginThreadCall();
 // Charges a little: for a try that has failed, so that who tries again and again moves time on.
 void ChargeThreadCall(proc* p);
 
-// When a wait ends. Errors: EINVAL (not a time, or not a clock that waits go by).
-[[nodiscard]] int ThreadDeadline(clockid_t clock, const timespec* abstime, SimTime* until);
+// When a wait ends: at a virtual time, or when the wall clock, which may be set meanwhile, shows a
+// time.
+struct Deadline {
+  SimTime at = kForever;  // that is never; negative: there is no wait
+  bool wall = false;      // `at` is the wall clock's
 
-// Sleeps until woken or `until` (kForever: no limit), and acts on signals. [sleeps]
-// Errors: EINTR (a signal was acted on), ETIMEDOUT.
-int ThreadSleep(const volatile void* ident, const char* wmesg, SimTime until);
+  // In virtual time, if the clock is not set.
+  SimTime until() const;
+  bool waits() const { return at >= 0; }
+};
+inline constexpr Deadline kNever, kNoWait{-1};
+
+// Errors: EINVAL (not a time, or not a clock that waits go by).
+[[nodiscard]] int ThreadDeadline(clockid_t clock, const timespec* abstime, Deadline* end);
+
+// tsleep until a deadline. [sleeps] Errors: EWOULDBLOCK (it has come, or is about to), EINTR,
+// kERESTART.
+[[nodiscard]] int SleepToDeadline(const volatile void* ident, const char* wmesg,
+                                  const Deadline& end);
+// The same, and acts on signals. [sleeps] Errors: EINTR (a signal was acted on), ETIMEDOUT.
+int ThreadSleep(const volatile void* ident, const char* wmesg, const Deadline& end);
 
 // Runs what destroys the current thread's thread_local objects.
 void DestroyLocals(rthread* thread);

@@ -50,11 +50,11 @@ int Inherit(pthread_mutex_t* mutex) {
   return EOWNERDEAD;
 }
 
-// Takes the mutex, waiting until `until` at most. Here and below 0 is: not at all.
-int Lock(pthread_mutex_t* mutex, SimTime until) {
+// Takes the mutex, waiting until `end` at most.
+int Lock(pthread_mutex_t* mutex, const Deadline& end) {
   proc* const p = BeginThreadCall();
   if (IsOwn(mutex, p)) {
-    if (KindOf(mutex) == PTHREAD_MUTEX_ERRORCHECK) return until == 0 ? EBUSY : EDEADLK;
+    if (KindOf(mutex) == PTHREAD_MUTEX_ERRORCHECK) return end.waits() ? EDEADLK : EBUSY;
     if (KindOf(mutex) == PTHREAD_MUTEX_RECURSIVE) {
       if (mutex->__data.__count == kDepthMax) return EAGAIN;
       ++mutex->__data.__count;
@@ -63,13 +63,13 @@ int Lock(pthread_mutex_t* mutex, SimTime until) {
   }
   bool waited = false;
   for (; mutex->__data.__lock != kFree; waited = true) {
-    if (until == 0) {
+    if (!end.waits()) {
       ChargeThreadCall(p);
       return EBUSY;
     }
     mutex->__data.__lock = kWaited;
     ++SelfThread()->uncancellable;
-    const int error = ThreadSleep(mutex, "mutex", until);
+    const int error = ThreadSleep(mutex, "mutex", end);
     --SelfThread()->uncancellable;
     if (error == ETIMEDOUT) return ETIMEDOUT;
   }
@@ -129,20 +129,16 @@ void LockAgain(pthread_mutex_t* mutex, proc* p) {
 
 // --- Condition variables. ---
 
-int Wait(pthread_cond_t* cond, pthread_mutex_t* mutex, SimTime until) {
+int Wait(pthread_cond_t* cond, pthread_mutex_t* mutex, const Deadline& end) {
   proc* const p = BeginThreadCall();
   if (!IsOwn(mutex, p)) return EPERM;
   if (const int error = Unlock(mutex)) return error;
-  int error = until <= Now() ? EWOULDBLOCK : 0;
-  if (error == 0) {
-    const uint64_t ns = until == kForever ? INFSLP : static_cast<uint64_t>(until - Now());
-    error = tsleep_nsec(cond, PUSER | PCATCH, "cond", ns);
-  }
+  const int error = SleepToDeadline(cond, "cond", end);
   LockAgain(mutex, p);
   if (p->p_threxit) wakeup_one(cond);  // it may have been the one that was woken
   userret();
   if (const int orphaned = Inherit(mutex)) return orphaned;
-  return error == EWOULDBLOCK && Now() >= until ? ETIMEDOUT : 0;
+  return error == EWOULDBLOCK && Now() >= end.until() ? ETIMEDOUT : 0;
 }
 
 // The clock that pthread_cond_init was told, where the C library notes it.
@@ -154,30 +150,30 @@ clockid_t ClockOf(const pthread_cond_t* cond) {
 // --- Reader-writer locks. ---
 
 // Waits for a change. Errors: EBUSY (not to wait), ETIMEDOUT.
-int AwaitLock(pthread_rwlock_t* lock, proc* p, SimTime until) {
-  if (until == 0) {
+int AwaitLock(pthread_rwlock_t* lock, proc* p, const Deadline& end) {
+  if (!end.waits()) {
     ChargeThreadCall(p);
     return EBUSY;
   }
   WaitedFor(lock) = 1;
-  return ThreadSleep(lock, "rwlock", until) == ETIMEDOUT ? ETIMEDOUT : 0;
+  return ThreadSleep(lock, "rwlock", end) == ETIMEDOUT ? ETIMEDOUT : 0;
 }
 
-int LockForReading(pthread_rwlock_t* lock, SimTime until) {
+int LockForReading(pthread_rwlock_t* lock, const Deadline& end) {
   proc* const p = BeginThreadCall();
-  if (WriterOf(lock) == static_cast<unsigned>(p->p_pid)) return until == 0 ? EBUSY : EDEADLK;
+  if (WriterOf(lock) == static_cast<unsigned>(p->p_pid)) return end.waits() ? EDEADLK : EBUSY;
   while (WriterOf(lock) != 0) {
-    if (const int error = AwaitLock(lock, p, until)) return error;
+    if (const int error = AwaitLock(lock, p, end)) return error;
   }
   ++ReadersOf(lock);
   return 0;
 }
 
-int LockForWriting(pthread_rwlock_t* lock, SimTime until) {
+int LockForWriting(pthread_rwlock_t* lock, const Deadline& end) {
   proc* const p = BeginThreadCall();
-  if (WriterOf(lock) == static_cast<unsigned>(p->p_pid)) return until == 0 ? EBUSY : EDEADLK;
+  if (WriterOf(lock) == static_cast<unsigned>(p->p_pid)) return end.waits() ? EDEADLK : EBUSY;
   while (WriterOf(lock) != 0 || ReadersOf(lock) != 0) {
-    if (const int error = AwaitLock(lock, p, until)) return error;
+    if (const int error = AwaitLock(lock, p, end)) return error;
   }
   WriterOf(lock) = static_cast<unsigned>(p->p_pid);
   return 0;
@@ -187,39 +183,39 @@ int LockForWriting(pthread_rwlock_t* lock, SimTime until) {
 
 uint32_t& ValueOf(sem_t* sem) { return *reinterpret_cast<uint32_t*>(sem->__size); }
 
-int Down(sem_t* sem, SimTime until) {
+int Down(sem_t* sem, const Deadline& end) {
   proc* const p = BeginThreadCall();
   while (ValueOf(sem) == 0) {
-    if (until == 0) {
+    if (!end.waits()) {
       ChargeThreadCall(p);
       return EAGAIN;
     }
-    if (const int error = ThreadSleep(sem, "sem", until)) return error;
+    if (const int error = ThreadSleep(sem, "sem", end)) return error;
   }
   --ValueOf(sem);
   return 0;
 }
 
-// Calls wait(until) with the limit as virtual time.
+// Calls wait(end) with the limit that a program gives.
 template <typename Call>
-int Until(clockid_t clock, const timespec* abstime, Call call) {
-  SimTime until;
-  if (const int error = ThreadDeadline(clock, abstime, &until)) return error;
-  return call(std::max<SimTime>(until, 1));  // 0 would be a look
+int Until(clockid_t clock, const timespec* abstime, Call wait) {
+  Deadline end;
+  if (const int error = ThreadDeadline(clock, abstime, &end)) return error;
+  return wait(end);
 }
 
 }  // namespace
 
-int pthread_mutex_lock(pthread_mutex_t* mutex) { return Lock(mutex, kForever); }
+int pthread_mutex_lock(pthread_mutex_t* mutex) { return Lock(mutex, kNever); }
 
-int pthread_mutex_trylock(pthread_mutex_t* mutex) { return Lock(mutex, 0); }
+int pthread_mutex_trylock(pthread_mutex_t* mutex) { return Lock(mutex, kNoWait); }
 
 int pthread_mutex_timedlock(pthread_mutex_t* mutex, const timespec* abstime) {
   return uapi::pthread_mutex_clocklock(mutex, CLOCK_REALTIME, abstime);
 }
 
 int pthread_mutex_clocklock(pthread_mutex_t* mutex, clockid_t clock, const timespec* abstime) {
-  return Until(clock, abstime, [mutex](SimTime until) { return Lock(mutex, until); });
+  return Until(clock, abstime, [mutex](const Deadline& end) { return Lock(mutex, end); });
 }
 
 int pthread_mutex_unlock(pthread_mutex_t* mutex) {
@@ -256,7 +252,7 @@ void GiveUpRobust(rthread* thread) {
 }
 
 int pthread_cond_wait(pthread_cond_t* cond, pthread_mutex_t* mutex) {
-  return Wait(cond, mutex, kForever);
+  return Wait(cond, mutex, kNever);
 }
 
 int pthread_cond_timedwait(pthread_cond_t* cond, pthread_mutex_t* mutex, const timespec* abstime) {
@@ -265,7 +261,7 @@ int pthread_cond_timedwait(pthread_cond_t* cond, pthread_mutex_t* mutex, const t
 
 int pthread_cond_clockwait(pthread_cond_t* cond, pthread_mutex_t* mutex, clockid_t clock,
                            const timespec* abstime) {
-  return Until(clock, abstime, [&](SimTime until) { return Wait(cond, mutex, until); });
+  return Until(clock, abstime, [&](const Deadline& end) { return Wait(cond, mutex, end); });
 }
 
 int pthread_cond_signal(pthread_cond_t* cond) {
@@ -285,17 +281,25 @@ int pthread_cond_destroy(pthread_cond_t* cond) {
   return is_slept_on(cond) ? EBUSY : 0;
 }
 
-int pthread_rwlock_rdlock(pthread_rwlock_t* lock) { return LockForReading(lock, kForever); }
-int pthread_rwlock_wrlock(pthread_rwlock_t* lock) { return LockForWriting(lock, kForever); }
-int pthread_rwlock_tryrdlock(pthread_rwlock_t* lock) { return LockForReading(lock, 0); }
-int pthread_rwlock_trywrlock(pthread_rwlock_t* lock) { return LockForWriting(lock, 0); }
+int pthread_rwlock_rdlock(pthread_rwlock_t* lock) { return LockForReading(lock, kNever); }
+int pthread_rwlock_wrlock(pthread_rwlock_t* lock) { return LockForWriting(lock, kNever); }
+int pthread_rwlock_tryrdlock(pthread_rwlock_t* lock) { return LockForReading(lock, kNoWait); }
+int pthread_rwlock_trywrlock(pthread_rwlock_t* lock) { return LockForWriting(lock, kNoWait); }
 
 int pthread_rwlock_timedrdlock(pthread_rwlock_t* lock, const timespec* abstime) {
-  return Until(CLOCK_REALTIME, abstime, [lock](SimTime t) { return LockForReading(lock, t); });
+  return uapi::pthread_rwlock_clockrdlock(lock, CLOCK_REALTIME, abstime);
 }
 
 int pthread_rwlock_timedwrlock(pthread_rwlock_t* lock, const timespec* abstime) {
-  return Until(CLOCK_REALTIME, abstime, [lock](SimTime t) { return LockForWriting(lock, t); });
+  return uapi::pthread_rwlock_clockwrlock(lock, CLOCK_REALTIME, abstime);
+}
+
+int pthread_rwlock_clockrdlock(pthread_rwlock_t* lock, clockid_t clock, const timespec* abstime) {
+  return Until(clock, abstime, [lock](const Deadline& end) { return LockForReading(lock, end); });
+}
+
+int pthread_rwlock_clockwrlock(pthread_rwlock_t* lock, clockid_t clock, const timespec* abstime) {
+  return Until(clock, abstime, [lock](const Deadline& end) { return LockForWriting(lock, end); });
 }
 
 int pthread_rwlock_unlock(pthread_rwlock_t* lock) {
@@ -348,7 +352,7 @@ int pthread_barrier_wait(pthread_barrier_t* barrier) {
     return PTHREAD_BARRIER_SERIAL_THREAD;
   }
   // A signal's handler runs, and the wait goes on.
-  while (b->round == round) (void)ThreadSleep(barrier, "barrier", kForever);
+  while (b->round == round) (void)ThreadSleep(barrier, "barrier", kNever);
   return 0;
 }
 
@@ -378,16 +382,16 @@ int pthread_spin_unlock(pthread_spinlock_t* lock) {
   return 0;
 }
 
-int sem_wait(sem_t* sem) { return ThreadErrno(Down(sem, kForever)); }
+int sem_wait(sem_t* sem) { return ThreadErrno(Down(sem, kNever)); }
 
-int sem_trywait(sem_t* sem) { return ThreadErrno(Down(sem, 0)); }
+int sem_trywait(sem_t* sem) { return ThreadErrno(Down(sem, kNoWait)); }
 
 int sem_timedwait(sem_t* sem, const timespec* abstime) {
   return uapi::sem_clockwait(sem, CLOCK_REALTIME, abstime);
 }
 
 int sem_clockwait(sem_t* sem, clockid_t clock, const timespec* abstime) {
-  return ThreadErrno(Until(clock, abstime, [sem](SimTime until) { return Down(sem, until); }));
+  return ThreadErrno(Until(clock, abstime, [sem](const Deadline& end) { return Down(sem, end); }));
 }
 
 int sem_post(sem_t* sem) {
@@ -400,22 +404,22 @@ int sem_post(sem_t* sem) {
 
 namespace {
 
-int FutexWait(const uint32_t* word, uint32_t value, SimTime until) {
+int FutexWait(const uint32_t* word, uint32_t value, const Deadline& end) {
   if (*word != value) return EAGAIN;
-  return ThreadSleep(word, "futex", until);
+  return ThreadSleep(word, "futex", end);
 }
 
 // A relative limit, or with a bit set an absolute one.
-int FutexDeadline(int op, const timespec* limit, SimTime* until) {
-  *until = kForever;
+int FutexDeadline(int op, const timespec* limit, Deadline* end) {
+  *end = kNever;
   if (limit == nullptr) return 0;
-  if ((op & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET) {
-    const bool real = (op & FUTEX_CLOCK_REALTIME) != 0;
-    return ThreadDeadline(real ? CLOCK_REALTIME : CLOCK_MONOTONIC, limit, until);
+  const bool relative = (op & FUTEX_CMD_MASK) != FUTEX_WAIT_BITSET;
+  const bool real = !relative && (op & FUTEX_CLOCK_REALTIME) != 0;
+  if (const int error = ThreadDeadline(real ? CLOCK_REALTIME : CLOCK_MONOTONIC, limit, end)) {
+    return error;
   }
-  const int error = ThreadDeadline(CLOCK_MONOTONIC, limit, until);
-  *until += Now();
-  return error;
+  if (relative) end->at += Now();
+  return 0;
 }
 
 }  // namespace
@@ -427,9 +431,9 @@ long futex(uint32_t* word, int op, uint32_t value, const timespec* limit, uint32
       if (bitset != FUTEX_BITSET_MATCH_ANY) return ThreadErrno(ENOSYS);
       [[fallthrough]];
     case FUTEX_WAIT: {
-      SimTime until;
-      if (const int error = FutexDeadline(op, limit, &until)) return ThreadErrno(error);
-      return ThreadErrno(FutexWait(word, value, until));
+      Deadline end;
+      if (const int error = FutexDeadline(op, limit, &end)) return ThreadErrno(error);
+      return ThreadErrno(FutexWait(word, value, end));
     }
     case FUTEX_WAKE_BITSET:
       if (bitset != FUTEX_BITSET_MATCH_ANY) return ThreadErrno(ENOSYS);

@@ -1,10 +1,14 @@
 // What outlives a thread: robust mutexes, named semaphores; and what runs as it ends: C's handlers.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <iterator>
 #include <string>
 
 #include "uapi/cleanup_handlers.h"
@@ -95,6 +99,122 @@ TEST_F(RthreadSync, WhoWaitsHearsOfIt) {
       ASSERT_EQ(pthread_create(&threads[i], nullptr, mains[i], &mutex), 0);
     }
     for (const pthread_t thread : threads) EXPECT_EQ(pthread_join(thread, nullptr), 0);
+  });
+}
+
+// --- The wall clock is set while threads wait for what it shows. ---
+
+// A lock that the main thread has, and a thread each that waits until `end` of `clock`.
+struct Waits {
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+  pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+  sem_t sem{};
+  uint32_t word = 0;
+  pthread_t joined{};
+  clockid_t clock = CLOCK_REALTIME;
+  timespec end{};
+  int64_t ended_s = 0;  // since boot; of the wait that ended last
+
+  void Note(int error, const char* what) {
+    EXPECT_EQ(error, ETIMEDOUT) << what;
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    EXPECT_TRUE(ended_s == 0 || ended_s == now.tv_sec) << what;
+    ended_s = now.tv_sec;
+  }
+};
+Waits& WaitsOf(void* arg) { return *static_cast<Waits*>(arg); }
+
+void* AwaitMutex(void* arg) {
+  Waits& w = WaitsOf(arg);
+  w.Note(pthread_mutex_clocklock(&w.mutex, w.clock, &w.end), "mutex");
+  return nullptr;
+}
+void* AwaitCondition(void* arg) {
+  Waits& w = WaitsOf(arg);
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&mutex);
+  w.Note(pthread_cond_clockwait(&w.cond, &mutex, w.clock, &w.end), "cond");
+  pthread_mutex_unlock(&mutex);
+  return nullptr;
+}
+void* AwaitReading(void* arg) {
+  Waits& w = WaitsOf(arg);
+  w.Note(pthread_rwlock_clockrdlock(&w.lock, w.clock, &w.end), "rwlock");
+  return nullptr;
+}
+void* AwaitSemaphore(void* arg) {
+  Waits& w = WaitsOf(arg);
+  w.Note(sem_clockwait(&w.sem, w.clock, &w.end) == -1 ? errno : 0, "sem");
+  return nullptr;
+}
+void* AwaitWord(void* arg) {
+  Waits& w = WaitsOf(arg);
+  const int op = FUTEX_WAIT_BITSET | (w.clock == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME : 0);
+  const long result = syscall(SYS_futex, &w.word, op, 0, &w.end, nullptr, FUTEX_BITSET_MATCH_ANY);
+  w.Note(result == -1 ? errno : 0, "futex");
+  return nullptr;
+}
+void* AwaitEnd(void* arg) {
+  Waits& w = WaitsOf(arg);
+  w.Note(pthread_clockjoin_np(w.joined, nullptr, w.clock, &w.end), "join");
+  return nullptr;
+}
+void* SleepTwoMinutes(void*) {
+  sleep(120);
+  return nullptr;
+}
+
+// Sets the clock from 10 s after boot to what it shows `step_s` later.
+void StepAmid(Waits* waits, int step_s) {
+  pthread_mutex_lock(&waits->mutex);
+  pthread_rwlock_wrlock(&waits->lock);
+  ASSERT_EQ(pthread_create(&waits->joined, nullptr, SleepTwoMinutes, nullptr), 0);
+  void* (*const mains[])(void*) = {AwaitMutex,     AwaitCondition, AwaitReading,
+                                   AwaitSemaphore, AwaitWord,      AwaitEnd};
+  pthread_t threads[std::size(mains)];
+  for (size_t i = 0; i < std::size(mains); ++i) {
+    ASSERT_EQ(pthread_create(&threads[i], nullptr, mains[i], waits), 0);
+  }
+  sleep(10);
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  now.tv_sec += step_s;
+  EXPECT_EQ(clock_settime(CLOCK_REALTIME, &now), 0);
+  for (const pthread_t thread : threads) EXPECT_EQ(pthread_join(thread, nullptr), 0);
+  EXPECT_EQ(pthread_join(waits->joined, nullptr), 0);
+  pthread_rwlock_unlock(&waits->lock);
+  pthread_mutex_unlock(&waits->mutex);
+}
+
+TEST_F(RthreadSync, WhoWaitsForATimeOfTheWallClockFollowsIt) {
+  server_.Spawn("sooner", [] {
+    Waits sooner{.end = {time(nullptr) + 60, 0}};
+    StepAmid(&sooner, 20);
+    EXPECT_EQ(sooner.ended_s, 40);
+  });
+  client_.Spawn("later", [] {
+    Waits later{.end = {time(nullptr) + 60, 0}};
+    StepAmid(&later, -20);
+    EXPECT_EQ(later.ended_s, 80);
+  });
+  Run();
+}
+
+TEST_F(RthreadSync, ATimeThatTheClockWasSetBeyondHasCome) {
+  InProcess([] {
+    Waits waits{.end = {time(nullptr) + 60, 0}};
+    StepAmid(&waits, 1000);
+    EXPECT_EQ(waits.ended_s, 10);
+  });
+}
+
+TEST_F(RthreadSync, WhoWaitsForATimeSinceBootDoesNot) {
+  InProcess([] {
+    Waits waits{.clock = CLOCK_MONOTONIC, .end = {60, 0}};
+    StepAmid(&waits, 20);
+    EXPECT_EQ(waits.ended_s, 60);
   });
 }
 

@@ -153,7 +153,7 @@ int eventfd_close(file* fp) {
   return 0;
 }
 int timerfd_close(file* fp) {
-  std::erase(HostLocal<UapiHost>::Get().wall_watches, &TimerOf(fp).watch);
+  HostLocal<UapiHost>::Get().wall_watches.End(&TimerOf(fp).watch);
   delete &TimerOf(fp);
   return 0;
 }
@@ -275,7 +275,7 @@ int sys_timerfd_create(proc* p, int clock, int flags, int64_t* value) {
   TimerFile::Watch* const watch = &timer->watch;
   const int error = Open(p, FileType::kTimerfd, &kTimerfdOps, std::move(timer), flags, value);
   if (error == 0 && clock == CLOCK_REALTIME) {
-    HostLocal<UapiHost>::Get().wall_watches.push_back(watch);
+    HostLocal<UapiHost>::Get().wall_watches.Begin(watch);
   }
   return error;
 }

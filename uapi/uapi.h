@@ -140,8 +140,8 @@ int gettimeofday(timeval* tv, void* tz);
 int clock_gettime(clockid_t clock, timespec* ts);
 int clock_getres(clockid_t clock, timespec* ts);
 // Steps the host's wall clock, and nothing else: uptime goes on, sleeps of an interval last as long
-// as they were asked. Who waits for a time of the wall clock in clock_nanosleep or a timerfd waits
-// for that time anew; a thread at a lock or condition keeps the end that its wait began with.
+// as they were asked. Who waits for a time of the wall clock in clock_nanosleep, at a timerfd, a
+// lock or a condition waits for that time anew; kevent's NOTE_ABSTIME is what it was as it was set.
 // Errors: EPERM (not superuser), EINVAL (another clock; a bad time, or one before 1970; a time
 // zone), EFAULT.
 int clock_settime(clockid_t clock, const timespec* ts);

@@ -11,6 +11,7 @@
 #include "kernel/sched/sched_host.h"
 #include "kernel/sched/sched_trace.h"
 #include "kernel/sched/signal.h"
+#include "kernel/sched/thread.h"
 #include "kernel/sim/fault.h"
 
 namespace sockbed {
@@ -247,6 +248,12 @@ void unsleep(proc* p) {
   if (p->p_wchan == nullptr) return;
   SchedOf(p).sleep_queues.Remove(p);
   SetRunnable(*Here().machine, p, Here().cause);
+}
+
+void proc_thread_relimit(proc* p, uint64_t nsecs) {
+  if (p->p_wchan == nullptr) return;
+  KASSERT(timeout_pending(&p->p_sleep_to));
+  timeout_add(&p->p_sleep_to, TicksOf(nsecs));
 }
 
 void mtx_enter(mutex* mtx) {

@@ -1,13 +1,15 @@
 // The threads of one process: how each of them, and all of them, end.
 //
-// Lives here:  proc_abort, proc_terminate, proc_thread_exit, proc_thread_kill, proc_foreach_thread.
+// Lives here:  proc_abort, proc_terminate, proc_thread_exit, proc_thread_kill, proc_thread_relimit,
+//              proc_foreach_thread.
 // Called by:   signal.cc, proc.cc; uapi, which gives threads POSIX's names.
-// Context:     a process, but for proc_thread_kill and proc_foreach_thread.
+// Context:     a process, but for proc_thread_kill, proc_thread_relimit and proc_foreach_thread.
 // Invariants:  those of proc.h; a further thread is made by proc_spawn with thread_of.
 // Source:      OpenBSD 4.9 sys/kern/kern_exit.c (exit1 with EXIT_THREAD), __threxit(2).
 #ifndef SOCKBED_KERNEL_SCHED_THREAD_H_
 #define SOCKBED_KERNEL_SCHED_THREAD_H_
 
+#include <cstdint>
 #include <string_view>
 
 #include "kernel/sched/proc.h"
@@ -30,6 +32,10 @@ void proc_abort(std::string_view what);
 
 // Makes a thread end alone, at its next return to user mode; a PCATCH sleep returns EINTR for it.
 void proc_thread_kill(proc* p);
+
+// Ends a thread's sleep that has a limit `nsecs` from now, instead of when it was to end. No-op if
+// it is awake.
+void proc_thread_relimit(proc* p, uint64_t nsecs);
 
 // Visits all threads of p's process, the main one first.
 template <typename Visit>
