@@ -158,6 +158,26 @@ TEST_F(Epoll, WhatIsNotAskedForIsNotTold) {
   });
 }
 
+// A kqueue tells of a listener's connections alone. What shuts one down to end its waiter, as
+// libmicrohttpd does, counts on epoll.
+TEST_F(Epoll, AListenerThatIsShutDownIsReady) {
+  InProcess([](int ep, int, int) {
+    sockaddr_in name;
+    const int listener = LoopbackSocket(SOCK_STREAM, &name);
+    EXPECT_THAT(uapi::listen(listener, 3), Works());
+    EXPECT_THAT(Add(ep, listener, EPOLLIN, 1), Works());
+    const int kq = uapi::kqueue();
+    struct kevent change;
+    EV_SET(&change, static_cast<uintptr_t>(listener), EVFILT_READ, EV_ADD, 0, 0, nullptr);
+    EXPECT_THAT(uapi::kevent(kq, &change, 1, nullptr, 0, nullptr), Works());
+    EXPECT_EQ(Told(ep), "");
+    (void)uapi::shutdown(listener, SHUT_RDWR);  // TCP is not connected; the socket is shut
+    EXPECT_EQ(Told(ep), "1:r ");
+    const timespec none{};
+    EXPECT_THAT(uapi::kevent(kq, nullptr, 0, &change, 1, &none), Eq(0));
+  });
+}
+
 TEST_F(Epoll, WatchesOfSeveralFilesTakeTurns) {
   InProcess([](int ep, int a, int b) {
     EXPECT_THAT(Add(ep, a, EPOLLOUT, 1), Works());

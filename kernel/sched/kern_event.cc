@@ -245,6 +245,8 @@ void knote_exclusive(knote* kn) {
   (last != nullptr ? last->kn_selnext : list->kl_first) = kn;
 }
 
+bool knote_polls(const knote* kn) { return kn->kn_kq->kq_fdp == nullptr; }
+
 bool knote_is_exclusive(const knote* kn) { return (kn->kn_status & KN_EXCLUSIVE) != 0; }
 
 void klist_insert(klist* list, knote* kn) {

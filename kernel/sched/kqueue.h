@@ -46,6 +46,9 @@ bool filter_isfd(short filter);
 // The knote of `kq` that watches `fp` as `fd`, or null.
 knote* kqueue_find(kqueue* kq, short filter, file* fp, uintptr_t fd);
 
+// Whether its queue is an epoll, whose events are those of poll(2).
+bool knote_polls(const knote* kn);
+
 // From now on `kn` hears only of what no other such knote of the same object has woken somebody
 // for: they stand behind all others, first come first, and are asked until one of them ends a sleep
 // of its kqueue. EPOLLEXCLUSIVE. REQUIRES: it watches a file.

@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "kernel/sched/kqueue.h"
 #include "kernel/sched/spl.h"
 #include "kernel/socket/socket_private.h"
 
@@ -133,7 +134,7 @@ bool filt_soread(knote* kn, long) {
   const socket* so = WatchedBy(kn);
   if ((so->so_options & kSoAcceptConn) != 0) {
     kn->kn_data = so->so_qlen;
-    return so->so_qlen != 0;
+    return so->so_qlen != 0 || (knote_polls(kn) && soreadable(so));
   }
   kn->kn_data = static_cast<int64_t>(so->so_rcv.sb_cc);
   if (so->so_splice != nullptr) return false;
