@@ -44,7 +44,8 @@ constexpr Harmless kHarmless[] = {
      "argp_* wordfree globfree* glob_pattern_p mprotect munmap mremap madvise posix_madvise msync "
      "mincore mlock* munlock* brk sbrk remap_file_pages pkey_*"},
     {"streams: a program's are over simulated descriptors",
-     "f* *_unlocked get[cw]* getdelim getline gets put[csw]* setbuf* setvbuf setlinebuf unget* "
+     "f* *_unlocked getc getchar getw getwc getwchar getdelim getline gets put[csw]* setbuf* "
+     "setvbuf setlinebuf unget* "
      "rewind perror psignal psiginfo vwarn* warn* open_memstream open_wmemstream clearerr "
      "_flushlbf *fw* _IO_* sgetspent* sgetsgent* putpwent hasmntopt"},
     {"the program's environment, locale and time zone",
@@ -63,10 +64,30 @@ constexpr Harmless kHarmless[] = {
     {"jumps within the program",
      "*setjmp *longjmp* getcontext setcontext makecontext swapcontext backtrace*"},
     {"what the hardware is",
-     "confstr getauxval get_phys_pages get_avphys_pages getpagesize gnu_dev_* get_kernel_syms"},
+     "confstr getauxval getpagesize gnu_dev_* get_kernel_syms __getauxval __getpagesize "
+     "__x86_get_cpuid_feature_leaf"},
+    {"what compilers and fortified headers make of the above",
+     "__str* __mem* __wcs* __wmem* __wcp* __stp* __is* __mb* __argz* __*printf* __v*scanf* __isoc* "
+     "__wc*_chk __f[gr]*_chk __gets_chk __confstr_chk __explicit_bzero_chk __longjmp_chk "
+     "__*_l __to* __ctype_* __finite* __signbit* __bzero __ffs __rawmemchr __xpg_basename "
+     "__xpg_strerror_r __asprintf __errno_location __h_errno_location __cmsg_nxthdr __sigsetjmp "
+     "__sig*set __sigismember __libc_current_sigrt* __sched_cpu* __sched_get_priority_* "
+     "__stack_chk_fail __chk_fail __fdelt_warn __assert __assert_perror_fail __cxa_* "
+     "__register_atfork __pthread_mutexattr_* __pthread_*_init __pthread_*_destroy "
+     "__pthread_cleanup_routine"},
+    {"what streams are made of",
+     "__fbufsize __flbf __fpending __fpurge __f*able __f*ing __fsetlocking __getdelim __overflow "
+     "__uflow __underflow __w*flow __printf_fp __endmntent"},
+    {"memory, locales and the rest of the above, under a second name",
+     "__libc_*alloc* __libc_mall* __libc_memalign __libc_free* __sbrk __default_morecore "
+     "__backtrace* __*locale __*gettext __gmtime_r __posix_getopt __secure_getenv __dn_* "
+     "__res_*ok __res_nclose __res_*mkquery __res_randomid __res_state __twalk* __tfind "
+     "__tsearch __tdelete __libc_sa_len"},
     {"internal: no header declares them",
-     "__* _nss_* _dl_* _rpc_dtablesize _seterr_reply _authenticate _mcleanup _mcount mcount "
-     "moncontrol monstartup _pthread_cleanup_* pthread_kill_other_threads_np sstk ttyslot"},
+     "__nss_* __rpc_* __libc_init_first __libc_start_main __libc_allocate_rtsig __ivaliduser "
+     "__cyg_profile_* __fentry__ __monstartup __profile_frequency _nss_* _dl_* _rpc_dtablesize "
+     "_seterr_reply _authenticate _mcleanup _mcount mcount moncontrol monstartup "
+     "_pthread_cleanup_* pthread_kill_other_threads_np sstk ttyslot"},
     {"what works on what refused names would have made",
      "xdr* svc* clnt* auth* xprt_* putsg* endmntent addmntent res_*ok res_mkquery res_nmkquery "
      "fts*"},
@@ -83,27 +104,58 @@ bool IsHarmless(const std::string& name) {
   return false;
 }
 
-// The names of the functions that an ELF file defines.
-std::set<std::string> FunctionsOf(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  const std::string elf{std::istreambuf_iterator<char>(in), {}};
-  const auto* const header = reinterpret_cast<const Elf64_Ehdr*>(elf.data());
-  const auto* const sections = reinterpret_cast<const Elf64_Shdr*>(elf.data() + header->e_shoff);
-  std::set<std::string> names;
-  for (int i = 0; i < header->e_shnum; ++i) {
-    if (sections[i].sh_type != SHT_DYNSYM) continue;
-    const char* const texts = elf.data() + sections[sections[i].sh_link].sh_offset;
-    const auto* const begin =
-        reinterpret_cast<const Elf64_Sym*>(elf.data() + sections[i].sh_offset);
-    const auto* const end = begin + sections[i].sh_size / sizeof(Elf64_Sym);
-    for (const Elf64_Sym* symbol = begin; symbol != end; ++symbol) {
-      const int type = ELF64_ST_TYPE(symbol->st_info);
-      const bool function = type == STT_FUNC || type == STT_GNU_IFUNC;
-      if (function && symbol->st_shndx != SHN_UNDEF) names.insert(texts + symbol->st_name);
+// The dynamic symbols of an ELF file.
+class Symbols {
+ public:
+  explicit Symbols(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    elf_.assign(std::istreambuf_iterator<char>(in), {});
+    const auto* const header = At<Elf64_Ehdr>(0);
+    sections_ = At<Elf64_Shdr>(header->e_shoff);
+    for (int i = 0; i < header->e_shnum; ++i) {
+      if (sections_[i].sh_type == SHT_DYNSYM) symbols_ = &sections_[i];
+      if (sections_[i].sh_type == SHT_GNU_versym) versions_ = &sections_[i];
+      if (sections_[i].sh_type == SHT_GNU_verdef) FindPrivateVersion(sections_[i]);
     }
   }
-  return names;
-}
+  // The names of the functions that it defines for others than the C library's own parts.
+  std::set<std::string> Functions() const {
+    std::set<std::string> names;
+    const auto* const symbols = At<Elf64_Sym>(symbols_->sh_offset);
+    for (size_t i = 0; i < symbols_->sh_size / sizeof *symbols; ++i) {
+      const int type = ELF64_ST_TYPE(symbols[i].st_info);
+      const bool function = type == STT_FUNC || type == STT_GNU_IFUNC;
+      if (!function || symbols[i].st_shndx == SHN_UNDEF || IsPrivate(i)) continue;
+      names.insert(At<char>(sections_[symbols_->sh_link].sh_offset) + symbols[i].st_name);
+    }
+    return names;
+  }
+
+ private:
+  template <typename T>
+  const T* At(size_t offset) const {
+    return reinterpret_cast<const T*>(elf_.data() + offset);
+  }
+  void FindPrivateVersion(const Elf64_Shdr& section) {
+    const char* const texts = At<char>(sections_[section.sh_link].sh_offset);
+    size_t at = section.sh_offset;
+    for (unsigned i = 0; i < section.sh_info; ++i) {
+      const auto* const version = At<Elf64_Verdef>(at);
+      const auto* const name = At<Elf64_Verdaux>(at + version->vd_aux);
+      if (texts + name->vda_name == std::string("GLIBC_PRIVATE")) private_ = version->vd_ndx;
+      at += version->vd_next;
+    }
+  }
+  bool IsPrivate(size_t symbol) const {
+    return versions_ != nullptr && At<Elf64_Half>(versions_->sh_offset)[symbol] == private_;
+  }
+
+  std::string elf_;
+  const Elf64_Shdr* sections_ = nullptr;
+  const Elf64_Shdr* symbols_ = nullptr;
+  const Elf64_Shdr* versions_ = nullptr;
+  int private_ = -1;
+};
 
 // Where a library that asks for that name finds it.
 std::string OwnerOf(const std::string& name) {
@@ -114,7 +166,7 @@ std::string OwnerOf(const std::string& name) {
 
 TEST(LibcNames, NoneLeadsPastTheShim) {
   const std::string libc = OwnerOf("gnu_get_libc_version");
-  const std::set<std::string> names = FunctionsOf(libc);
+  const std::set<std::string> names = Symbols(libc).Functions();
   ASSERT_GT(names.size(), 2000u) << libc;
   std::string open;
   for (const std::string& name : names) {

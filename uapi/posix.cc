@@ -77,9 +77,15 @@ struct OptionalWord {
   const OptionalWord word{va_arg(args, long)}; \
   va_end(args)
 
-// The buffer checks of fortified programs: their text is the C library's.
+// The buffer checks of fortified programs: a process ends alone, as if by the C library's abort.
+[[gnu::cold]] void Overflow() {
+  constexpr char kWhat[] = "buffer overflow detected: a length exceeds the buffer's size";
+  if (!InProcess()) KPANIC(kWhat);
+  proc_abort(kWhat);
+  proc_terminate();
+}
 void CheckFits(size_t len, size_t room) {
-  if (len > room) KPANIC("buffer overflow detected: a length exceeds the buffer's size");
+  if (len > room) Overflow();
 }
 
 }  // namespace
@@ -221,6 +227,11 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
   SOCKBED_OPTIONAL_WORD(request, word);
   if (!InProcess()) return Real().ioctl(fd, request, word.number);
   return WithoutUnwinding([&] { return uapi::ioctl(fd, request, word.pointer()); });
+}
+int sockatmark(int fd) noexcept {
+  if (!InProcess()) return Real().sockatmark(fd);
+  int at_mark = 0;
+  return ioctl(fd, SIOCATMARK, &at_mark) == 0 ? at_mark : -1;
 }
 
 // --- Waiting, time. ---
@@ -385,6 +396,15 @@ ssize_t __recvfrom_chk(int fd, void* data, size_t len, size_t room, int flags, s
                        socklen_t* fromlen) {
   sockbed::CheckFits(len, room);
   return recvfrom(fd, data, len, flags, from, fromlen);
+}
+// The word of an fd_set that has a descriptor's bit.
+long __fdelt_chk(long fd) {
+  sockbed::CheckFits(static_cast<size_t>(fd), FD_SETSIZE - 1);
+  return fd / NFDBITS;
+}
+int __getgroups_chk(int count, gid_t* groups, size_t room) noexcept {
+  sockbed::CheckFits(static_cast<size_t>(count), room / sizeof(gid_t));
+  return getgroups(count, groups);
 }
 int __poll_chk(pollfd* fds, nfds_t count, int limit_ms, size_t room) {
   sockbed::CheckFits(count, room / sizeof(pollfd));

@@ -28,22 +28,21 @@ namespace sockbed {
 // time and processes: posix.cc.
 #define SOCKBED_POSIX_NAMES(X)                                                                   \
   X(accept) X(accept4) X(alarm) X(bind) X(clock_getres) X(clock_gettime) X(clock_nanosleep)      \
-  X(clock_settime) X(settimeofday)                                                               \
-  X(close) X(connect) X(dup) X(dup2) X(dup3) X(epoll_create) X(epoll_create1) X(epoll_ctl)       \
-  X(epoll_pwait) X(epoll_pwait2) X(epoll_wait) X(eventfd) X(eventfd_read) X(eventfd_write)       \
-  X(fcntl) X(fcntl64) X(freeaddrinfo) X(fstat) X(fstat64) X(getaddrinfo) X(getegid)              \
-  X(getentropy) X(geteuid) X(getgid) X(gethostbyaddr) X(gethostbyaddr_r) X(gethostbyname)        \
-  X(gethostbyname2) X(gethostbyname2_r) X(gethostbyname_r) X(gethostname) X(getitimer)           \
-  X(getnameinfo) X(getpeername) X(getpgid) X(getpgrp) X(getpid) X(getppid) X(getrandom)          \
-  X(getrlimit) X(getrlimit64) X(getrusage) X(getsockname) X(getsockopt) X(gettimeofday)          \
-  X(getuid) X(ioctl) X(kill) X(killpg) X(listen) X(lseek) X(lseek64) X(nanosleep) X(pause)       \
-  X(pipe) X(pipe2) X(poll) X(ppoll) X(pread) X(pread64) X(preadv) X(preadv64) X(pselect)         \
-  X(pwrite) X(pwrite64) X(pwritev) X(pwritev64) X(raise) X(read) X(readv) X(recv) X(recvfrom)    \
-  X(recvmmsg) X(recvmsg) X(select) X(send) X(sendmmsg) X(sendmsg) X(sendto) X(setitimer)         \
-  X(setpgid) X(setrlimit) X(setrlimit64) X(setsockopt) X(shutdown) X(sigaction) X(signal)        \
-  X(signalfd) X(sigpending) X(sigprocmask) X(sigsuspend) X(sleep) X(socket) X(socketpair)        \
-  X(time) X(timerfd_create) X(timerfd_gettime) X(timerfd_settime) X(uname) X(usleep) X(wait)     \
-  X(wait4) X(waitpid) X(write) X(writev)
+  X(clock_settime) X(close) X(connect) X(dup) X(dup2) X(dup3) X(epoll_create) X(epoll_create1)   \
+  X(epoll_ctl) X(epoll_pwait) X(epoll_pwait2) X(epoll_wait) X(eventfd) X(eventfd_read)           \
+  X(eventfd_write) X(fcntl) X(fcntl64) X(freeaddrinfo) X(fstat) X(fstat64) X(getaddrinfo)        \
+  X(getegid) X(getentropy) X(geteuid) X(getgid) X(gethostbyaddr) X(gethostbyaddr_r)              \
+  X(gethostbyname) X(gethostbyname2) X(gethostbyname2_r) X(gethostbyname_r) X(gethostname)       \
+  X(getitimer) X(getnameinfo) X(getpeername) X(getpgid) X(getpgrp) X(getpid) X(getppid)          \
+  X(getrandom) X(getrlimit) X(getrlimit64) X(getrusage) X(getsockname) X(getsockopt)             \
+  X(gettimeofday) X(getuid) X(ioctl) X(kill) X(killpg) X(listen) X(lseek) X(lseek64)             \
+  X(nanosleep) X(pause) X(pipe) X(pipe2) X(poll) X(ppoll) X(pread) X(pread64) X(preadv)          \
+  X(preadv64) X(pselect) X(pwrite) X(pwrite64) X(pwritev) X(pwritev64) X(raise) X(read) X(readv) \
+  X(recv) X(recvfrom) X(recvmmsg) X(recvmsg) X(select) X(send) X(sendmmsg) X(sendmsg) X(sendto)  \
+  X(setitimer) X(setpgid) X(setrlimit) X(setrlimit64) X(setsockopt) X(settimeofday) X(shutdown)  \
+  X(sigaction) X(signal) X(signalfd) X(sigpending) X(sigprocmask) X(sigsuspend) X(sleep)         \
+  X(sockatmark) X(socket) X(socketpair) X(time) X(timerfd_create) X(timerfd_gettime)             \
+  X(timerfd_settime) X(uname) X(usleep) X(wait) X(wait4) X(waitpid) X(write) X(writev)
 
 // Those of threads: posix_thread.cc.
 #define SOCKBED_PTHREAD_NAMES(X)                                                                 \

@@ -1,8 +1,8 @@
 // The shim's names beside those of posix.h.
 //
-// Lives here:  the lists of the C library's names of files, of streams and of programs, and of the
-//              kernel's of system calls.
-// Called by:   posix_real.h, posix.cc.
+// Lives here:  the lists of the C library's names of files, of streams and of programs, of those
+//              that it has twice, and of the kernel's of system calls.
+// Called by:   posix_real.h, posix.cc, posix_aliases.cc.
 #ifndef SOCKBED_UAPI_POSIX_NAMES_H_
 #define SOCKBED_UAPI_POSIX_NAMES_H_
 
@@ -24,10 +24,21 @@
 
 // How a program begins and ends, and what it asks of its machine: posix_process.cc.
 #define SOCKBED_PROCESS_NAMES(X)                                                                 \
-  X(__assert_fail) X(__cxa_atexit) X(__cxa_thread_atexit_impl) X(_exit) X(_Exit) X(abort)        \
+  X(_Exit) X(__assert_fail) X(__cxa_atexit) X(__cxa_thread_atexit_impl) X(_exit) X(abort)        \
   X(arc4random) X(arc4random_buf) X(arc4random_uniform) X(clock) X(err) X(error) X(errx) X(exit) \
-  X(getdtablesize) X(getgroups) X(gettid) X(if_indextoname) X(if_nametoindex) X(quick_exit)      \
-  X(sched_getaffinity) X(sched_getcpu) X(sysconf) X(times) X(timespec_get) X(verr) X(verrx)
+  X(get_avphys_pages) X(get_phys_pages) X(getdtablesize) X(getgroups) X(gettid)                  \
+  X(if_indextoname) X(if_nametoindex) X(quick_exit) X(sched_getaffinity) X(sched_getcpu)         \
+  X(sysconf) X(times) X(timespec_get) X(verr) X(verrx)
+
+// Those that the C library exports with two underlines in front as well: posix_aliases.cc.
+#define SOCKBED_ALIASED_NAMES(X)                                                                \
+  X(close) X(connect) X(dup2) X(fcntl) X(getpgid) X(getpid) X(gettimeofday) X(lseek)            \
+  X(nanosleep) X(open) X(open64) X(pipe) X(poll) X(pread64) X(pthread_getspecific)              \
+  X(pthread_key_create) X(pthread_mutex_destroy) X(pthread_mutex_lock) X(pthread_mutex_trylock) \
+  X(pthread_mutex_unlock) X(pthread_once) X(pthread_rwlock_rdlock) X(pthread_rwlock_tryrdlock)  \
+  X(pthread_rwlock_trywrlock) X(pthread_rwlock_unlock) X(pthread_rwlock_wrlock)                 \
+  X(pthread_setspecific) X(pwrite64) X(read) X(sched_yield) X(select) X(send) X(setpgid)        \
+  X(sigaction) X(sigsuspend) X(sysconf) X(wait) X(waitpid) X(write)
 
 // System calls that somebody is likely to make by number: posix_thread.cc.
 #define SOCKBED_NUMBERED_NAMES(X)                                                                \

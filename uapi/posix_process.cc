@@ -20,6 +20,8 @@
 namespace sockbed {
 namespace {
 
+constexpr long kMemoryPages = 1L << 18;  // 1 GiB of 4 KiB pages, whatever the machine has
+
 std::string Formatted(const char* format, va_list args) {
   if (format == nullptr) return "";
   char* text = nullptr;
@@ -205,15 +207,22 @@ int __cxa_thread_atexit_impl(void (*call)(void*), void* arg, void* dso) noexcept
 // --- The machine, which is the same everywhere. ---
 long sysconf(int name) noexcept {
   if (!InProcess()) return Real().sysconf(name);
-  constexpr long kMemoryPages = 1L << 18;  // 1 GiB of 4 KiB pages
+  // The processor's caches are no part of the run.
+  if (name >= _SC_LEVEL1_ICACHE_SIZE && name <= _SC_LEVEL4_CACHE_LINESIZE) return 0;
   switch (name) {
     case _SC_NPROCESSORS_CONF:
     case _SC_NPROCESSORS_ONLN: return 1;
     case _SC_PHYS_PAGES:
-    case _SC_AVPHYS_PAGES: return kMemoryPages;
+    case _SC_AVPHYS_PAGES: return sockbed::kMemoryPages;
     case _SC_OPEN_MAX: return getdtablesize();
     default: return Real().sysconf(name);
   }
+}
+long get_phys_pages() noexcept {
+  return InProcess() ? sockbed::kMemoryPages : Real().get_phys_pages();
+}
+long get_avphys_pages() noexcept {
+  return InProcess() ? sockbed::kMemoryPages : Real().get_avphys_pages();
 }
 int getdtablesize() noexcept {
   if (!InProcess()) return Real().getdtablesize();

@@ -88,6 +88,12 @@ int clone(int (*main)(void*), void* stack, int flags, void* arg, ...) noexcept {
   return real(main, stack, flags, arg, more[0], more[1], more[2]);
 }
 
+// As the C library has them: the same names again.
+pid_t __vfork() noexcept { return vfork(); }
+int __clone(int (*main)(void*), void* stack, int flags, void* arg, void* a, void* b, void* c) {
+  return clone(main, stack, flags, arg, a, b, c);
+}
+
 // One may look: AddressSanitizer's own code does, wherever an exception passes.
 int sigaltstack(const stack_t* stack, stack_t* old) noexcept {
   if (stack != nullptr && InProcess()) return static_cast<int>(Refuse("sigaltstack", -1));
@@ -96,6 +102,17 @@ int sigaltstack(const stack_t* stack, stack_t* old) noexcept {
 }
 
 void syslog(int priority, const char* format, ...) {
+  va_list args;
+  va_start(args, format);
+  if (InProcess()) {
+    Refuse("syslog", 0);
+  } else {
+    vsyslog(priority, format, args);
+  }
+  va_end(args);
+}
+
+void __syslog_chk(int priority, int, const char* format, ...) {
   va_list args;
   va_start(args, format);
   if (InProcess()) {

@@ -9,16 +9,31 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/sysinfo.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <string>
 #include <string_view>
 
 #include "kernel/sim/kassert.h"
 #include "uapi/two_hosts.h"
+
+// What fortified headers, and those who know the C library's second names, call.
+extern "C" {
+ssize_t __read_chk(int fd, void* data, size_t len, size_t room);
+ssize_t __recv_chk(int fd, void* data, size_t len, size_t room, int flags);
+int __poll_chk(pollfd* fds, nfds_t count, int limit_ms, size_t room);
+long __fdelt_chk(long fd);
+ssize_t __write(int fd, const void* data, size_t len);
+int __close(int fd);
+long __sysconf(int name);
+int __fcntl(int fd, int command, ...);
+}
 
 namespace sockbed {
 namespace {
@@ -85,6 +100,83 @@ TEST_F(Posix, TimeIsVirtualInside) {
   });
   Run();
   EXPECT_EQ(sim_.console().size(), 1u);
+}
+
+TEST_F(Posix, TheSuperuserSetsTheClockByTheseNames) {
+  server_.Spawn("root", [] {
+    const timespec later{.tv_sec = kBootEpochSeconds + 1000, .tv_nsec = 0};
+    EXPECT_EQ(::clock_settime(CLOCK_REALTIME, &later), 0);
+    EXPECT_EQ(::time(nullptr), kBootEpochSeconds + 1000);
+    EXPECT_EQ(::clock_settime(CLOCK_MONOTONIC, &later), -1);
+    EXPECT_EQ(errno, EINVAL);
+    const timeval back{.tv_sec = kBootEpochSeconds - 1000, .tv_usec = 0};
+    EXPECT_EQ(::settimeofday(&back, nullptr), 0);
+    EXPECT_EQ(::time(nullptr), kBootEpochSeconds - 1000);
+  });
+  client_.Spawn("user",
+                [] {
+                  const timeval tv{.tv_sec = 1, .tv_usec = 0};
+                  EXPECT_EQ(::settimeofday(&tv, nullptr), -1);
+                  EXPECT_EQ(errno, EPERM);
+                  const timespec ts{.tv_sec = 1, .tv_nsec = 0};
+                  EXPECT_EQ(::clock_settime(CLOCK_REALTIME, &ts), -1);
+                  EXPECT_EQ(errno, EPERM);
+                },
+                {.cred = {.cr_uid = 1000, .cr_ruid = 1000, .cr_svuid = 1000}});
+  Run();
+}
+
+TEST_F(Posix, FortifiedNamesAreTheSame) {
+  server_.Spawn("prog", [] {
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    EXPECT_EQ(::__write(ends[0], "abc", 3), 3);
+    char data[4];
+    pollfd entry{.fd = ends[1], .events = POLLIN, .revents = 0};
+    EXPECT_EQ(::__poll_chk(&entry, 1, -1, sizeof entry), 1);
+    EXPECT_EQ(::__recv_chk(ends[1], data, 1, sizeof data, MSG_PEEK), 1);
+    EXPECT_EQ(::__read_chk(ends[1], data, sizeof data, sizeof data), 3);
+    EXPECT_EQ(::sockatmark(ends[1]), 0);
+    EXPECT_EQ(::__fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    EXPECT_EQ(::fcntl(ends[1], F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    EXPECT_EQ(::__close(ends[0]), 0);
+    EXPECT_EQ(::__close(ends[0]), -1);
+    EXPECT_EQ(errno, EBADF);
+    EXPECT_EQ(::sockatmark(77), -1);
+    EXPECT_EQ(::__fdelt_chk(FD_SETSIZE - 1), FD_SETSIZE / NFDBITS - 1);
+    EXPECT_EQ(::__sysconf(_SC_NPROCESSORS_ONLN), 1);
+  });
+  Run();
+}
+
+TEST_F(Posix, ABufferThatIsTooSmallEndsItsProcess) {
+  const auto ends = [this](const char* name, void (*main)()) {
+    server_.Spawn(name, [main] {
+      main();
+      ::usleep(1);
+      ADD_FAILURE() << "still alive";
+    });
+  };
+  ends("read", [] { ::__read_chk(0, nullptr, 5, 4); });
+  ends("recv", [] { ::__recv_chk(0, nullptr, 5, 4, 0); });
+  ends("poll", [] { ::__poll_chk(nullptr, 2, 0, sizeof(pollfd)); });
+  ends("above", [] { ::__fdelt_chk(FD_SETSIZE); });
+  ends("below", [] { ::__fdelt_chk(-1); });
+  const std::string complaints = sim_.Run().Complaints();
+  for (const char* name : {"read", "recv", "poll", "above", "below"}) {
+    EXPECT_THAT(complaints, testing::HasSubstr(std::string("\"") + name + "\" was ended by"));
+  }
+  EXPECT_THAT(complaints, testing::HasSubstr("buffer overflow detected"));
+}
+
+TEST_F(Posix, TheMachinesSizeIsNoPartOfARun) {
+  server_.Spawn("prog", [] {
+    EXPECT_EQ(::get_phys_pages(), ::sysconf(_SC_PHYS_PAGES));
+    EXPECT_EQ(::get_avphys_pages(), 1L << 18);
+    EXPECT_EQ(::sysconf(_SC_LEVEL1_DCACHE_SIZE), 0);
+    EXPECT_EQ(::sysconf(_SC_PAGESIZE), 4096);
+  });
+  Run();
 }
 
 // All of stdio works on what fopen gives: it is the C library's own FILE over our descriptor.
