@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <openssl/crypto.h>
+#include <string.h>
 
 #include <string>
 
@@ -78,6 +79,12 @@ int BIO_lookup_ex(const char* host, const char* service, int lookup_type, int fa
 int BIO_lookup(const char* host, const char* service, enum BIO_lookup_type lookup_type, int family,
                int socktype, BIO_ADDRINFO** result) {
   return sockbed::BIO_lookup_ex(host, service, lookup_type, family, socktype, 0, result);
+}
+
+BIO_ADDR* BIO_ADDR_dup(const BIO_ADDR* addr) {
+  BIO_ADDR* const copy = addr != nullptr ? BIO_ADDR_new() : nullptr;
+  if (copy != nullptr) memcpy(SockaddrOf(copy), SockaddrOf(addr), kBioAddrBytes);
+  return copy;
 }
 
 char* BIO_ADDR_hostname_string(const BIO_ADDR* addr, int numeric) {

@@ -1,7 +1,8 @@
 // Names and addresses for BIOs: BIO_lookup_ex and BIO_ADDR_hostname_string over the simulated
 // resolver.
 //
-// Lives here:  BIO_lookup, BIO_lookup_ex, BIO_ADDR_hostname_string, BIO_ADDR_service_string.
+// Lives here:  BIO_lookup, BIO_lookup_ex, BIO_ADDR_dup, BIO_ADDR_hostname_string,
+//              BIO_ADDR_service_string.
 // Called by:   connect and accept BIOs; programs.
 // May touch:   uapi (getaddrinfo, getnameinfo).
 // Context:     a simulated process.
@@ -24,6 +25,9 @@ int BIO_lookup_ex(const char* host, const char* service, int lookup_type, int fa
                   int protocol, BIO_ADDRINFO** result);
 int BIO_lookup(const char* host, const char* service, enum BIO_lookup_type lookup_type, int family,
                int socktype, BIO_ADDRINFO** result);
+
+// A copy of an address, or null: of null, or out of memory. As OpenSSL 3.2 has it.
+BIO_ADDR* BIO_ADDR_dup(const BIO_ADDR* addr);
 
 // A new string, in figures or as a name; null with an entry.
 char* BIO_ADDR_hostname_string(const BIO_ADDR* addr, int numeric);

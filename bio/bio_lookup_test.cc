@@ -92,6 +92,13 @@ TEST_P(BioLookup, AddressesHaveNamesAndFigures) {
   });
 }
 
+TEST(BioAddrDup, CopiesTheWholeAddress) {
+  const AddrPtr addr = Loopback(443), copy(sockbed::BIO_ADDR_dup(addr.get()));
+  EXPECT_NE(copy.get(), addr.get());
+  EXPECT_EQ(memcmp(copy.get(), addr.get(), kBioAddrBytes), 0);
+  EXPECT_EQ(sockbed::BIO_ADDR_dup(nullptr), nullptr);
+}
+
 TEST_P(BioLookup, ASocketTellsItsOwnAddress) {
   InProcess([&] {
     const int fd = Stream();

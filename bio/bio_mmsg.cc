@@ -1,4 +1,6 @@
-// Many datagrams in one call: BIO_sendmmsg(3) of OpenSSL 3.2, over sendmsg and recvmsg.
+// Many datagrams in one call: BIO_sendmmsg(3) of OpenSSL 3.2. A method of 3.0 has no slot for it, so
+// it is chosen here: sendmsg and recvmsg, or a queue's own, or those of the datagram BIO that a
+// connect BIO has.
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -22,19 +24,11 @@ union LocalControl {
 };
 static_assert(sizeof(in_pktinfo) <= sizeof(in6_pktinfo));
 
-// Whether the call can be made at all; leaves an entry if not.
-bool CheckCall(DgramData* data, const BIO_MSG* msgs, size_t stride, size_t count, uint64_t flags) {
-  if (data == nullptr) {
-    RaiseBio(BIO_R_UNSUPPORTED_METHOD);
-  } else if (stride != sizeof(BIO_MSG) || flags != 0) {
-    RaiseBio(ERR_R_PASSED_INVALID_ARGUMENT);
-  } else if (!data->local_addr &&
-             std::any_of(msgs, msgs + std::min(count, kMessagesMax),
-                         [](const BIO_MSG& m) { return m.local != nullptr; })) {
-    RaiseBio(BIO_R_LOCAL_ADDR_NOT_AVAILABLE);
-  } else {
-    return true;
-  }
+// Whether a socket can send and receive these at all; leaves an entry if not.
+bool CheckLocals(const DgramData& data, const BIO_MSG* msgs, size_t count) {
+  const auto names_one = [](const BIO_MSG& m) { return m.local != nullptr; };
+  if (data.local_addr || std::none_of(msgs, msgs + count, names_one)) return true;
+  RaiseBio(BIO_R_LOCAL_ADDR_NOT_AVAILABLE);
   return false;
 }
 
@@ -68,8 +62,8 @@ size_t PutSource(const BIO_ADDR* local, LocalControl* control) {
   return PutControl(IPPROTO_IP, IP_PKTINFO, info, control);
 }
 
-// Sends one. False: an entry says why, or (`quiet`) nothing does.
-bool SendOne(DgramData* data, BIO_MSG* m, bool quiet) {
+// Sends one; only if it is the first an entry says why it failed.
+bool SendOne(DgramData* data, BIO_MSG* m, bool first) {
   iovec iov{m->data, m->data_len};
   LocalControl control{};
   msghdr msg{};
@@ -84,7 +78,7 @@ bool SendOne(DgramData* data, BIO_MSG* m, bool quiet) {
   }
   if (m->local != nullptr && SockaddrOf(m->local)->sa_family != AF_UNSPEC) {
     if (!IsOwnPort(*data, m->local)) {
-      if (!quiet) RaiseBio(BIO_R_PORT_MISMATCH);
+      if (first) RaiseBio(BIO_R_PORT_MISMATCH);
       return false;
     }
     msg.msg_control = &control;
@@ -92,7 +86,7 @@ bool SendOne(DgramData* data, BIO_MSG* m, bool quiet) {
   }
   const ssize_t n = uapi::sendmsg(data->sock, &msg, MSG_NOSIGNAL);
   if (n < 0) {
-    if (!quiet) RaiseSystem("sendmsg()");
+    if (first) RaiseSystem("sendmsg()");
     return false;
   }
   m->data_len = static_cast<size_t>(n);
@@ -146,31 +140,81 @@ bool ReceiveOne(DgramData* data, BIO_MSG* m, bool first) {
   return true;
 }
 
-// Calls `one` for each message until it fails; the first failure alone is told.
+// One direction of the calls.
+struct Direction {
+  int callback;                                             // BIO_CB_*
+  bool (*socket)(DgramData* data, BIO_MSG* m, bool first);  // false: an entry says why, if first
+  int (*queue)(BIO* bio, BIO_MSG* m);                       // 0, or a reason
+};
+constexpr Direction kSend = {BIO_CB_SENDMMSG, SendOne, PutMessage};
+constexpr Direction kReceive = {BIO_CB_RECVMMSG, ReceiveOne, TakeMessage};
+
+// Calls `one` for each message until it fails; how many it did not fail for.
 template <typename One>
-int EachMessage(BIO* bio, BIO_MSG* msgs, size_t stride, size_t count, uint64_t flags,
-                size_t* processed, One one) {
-  *processed = 0;
+size_t CountWhile(BIO_MSG* msgs, size_t count, One one) {
+  size_t done = 0;
+  while (done < count && one(&msgs[done], done == 0)) ++done;
+  return done;
+}
+
+// The datagram BIO that is meant by `bio`: a connect BIO's own, once it is connected.
+BIO* Underlying(BIO* bio) {
+  BIO* own = nullptr;
+  const bool is_connect = bio != nullptr && BIO_method_type(bio) == BIO_TYPE_CONNECT;
+  if (!is_connect || BIO_do_connect(bio) <= 0) return bio;
+  return BIO_ctrl(bio, BIO_C_GET_DGRAM_BIO, 0, &own) == 1 ? own : bio;
+}
+
+// 1 with *processed, or 0 and an entry.
+int Transfer(const Direction& direction, BIO* bio, const BIO_MMSG_CB_ARGS& args) {
+  bio = Underlying(bio);
   DgramData* const data = FindDgram(bio);
-  if (!CheckCall(data, msgs, stride, count, flags)) return 0;
-  if (count == 0) return 1;
-  const size_t most = std::min(count, kMessagesMax);
-  while (*processed < most && one(data, &msgs[*processed], *processed == 0)) ++*processed;
-  return *processed > 0;
+  if (data == nullptr && !IsDgramQueue(bio)) {
+    RaiseBio(BIO_R_UNSUPPORTED_METHOD);
+    return 0;
+  }
+  if (args.stride != sizeof(BIO_MSG) || args.flags != 0) {
+    RaiseBio(ERR_R_PASSED_INVALID_ARGUMENT);
+    return 0;
+  }
+  const size_t count = std::min(args.num_msg, kMessagesMax);
+  if (data != nullptr) {
+    if (!CheckLocals(*data, args.msg, count)) return 0;
+    *args.num_processed = CountWhile(
+        args.msg, count, [&](BIO_MSG* m, bool first) { return direction.socket(data, m, first); });
+  } else {
+    *args.num_processed = CountWhile(args.msg, count, [&](BIO_MSG* m, bool first) {
+      const int reason = direction.queue(bio, m);
+      if (reason != 0 && first) RaiseBio(reason);
+      return reason == 0;
+    });
+  }
+  return count == 0 || *args.num_processed > 0;
+}
+
+// The transfer between the two calls of the BIO's callback, if it has one.
+int Call(const Direction& direction, BIO* bio, BIO_MMSG_CB_ARGS args) {
+  *args.num_processed = 0;
+  const BIO_callback_fn_ex callback = bio != nullptr ? BIO_get_callback_ex(bio) : nullptr;
+  if (callback == nullptr) return Transfer(direction, bio, args);
+  const auto* const text = reinterpret_cast<const char*>(&args);
+  long ret = callback(bio, direction.callback, text, 0, 0, 0, 1, nullptr);
+  if (ret <= 0) return 0;
+  ret = Transfer(direction, bio, args);
+  return static_cast<int>(callback(bio, direction.callback | BIO_CB_RETURN, text, 0, 0, 0,
+                                   static_cast<int>(ret), nullptr));
 }
 
 }  // namespace
 
 int BIO_sendmmsg(BIO* bio, BIO_MSG* msgs, size_t stride, size_t count, uint64_t flags,
                  size_t* processed) {
-  return EachMessage(
-      bio, msgs, stride, count, flags, processed,
-      [](DgramData* data, BIO_MSG* m, bool first) { return SendOne(data, m, /*quiet=*/!first); });
+  return Call(kSend, bio, {msgs, stride, count, flags, processed});
 }
 
 int BIO_recvmmsg(BIO* bio, BIO_MSG* msgs, size_t stride, size_t count, uint64_t flags,
                  size_t* processed) {
-  return EachMessage(bio, msgs, stride, count, flags, processed, ReceiveOne);
+  return Call(kReceive, bio, {msgs, stride, count, flags, processed});
 }
 
 int BIO_err_is_non_fatal(unsigned int entry) {

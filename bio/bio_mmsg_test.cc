@@ -76,6 +76,44 @@ TEST_F(BioMmsg, AFailureOfTheFirstIsAnEntryAndLeavesTheRetryFlags) {
   });
 }
 
+// A BIO's callback hears of the call before it, and may refuse it; and after it, with its result.
+TEST_F(BioMmsg, ACallbackHearsOfTheCall) {
+  InProcess([] {
+    struct Heard {
+      int before = 0, after = 0;
+      bool refuse = false;
+    } heard;
+    const BioPtr a = Bound(1);
+    BIO_set_callback_arg(a.get(), reinterpret_cast<char*>(&heard));
+    BIO_set_callback_ex(
+        a.get(),
+        [](BIO* bio, int operation, const char* text, size_t, int, long, int ret, size_t*) -> long {
+          auto* const self = reinterpret_cast<Heard*>(BIO_get_callback_arg(bio));
+          const auto* args = reinterpret_cast<const BIO_MMSG_CB_ARGS*>(text);
+          if (operation == BIO_CB_SENDMMSG) {
+            self->before = static_cast<int>(args->num_msg);
+            return self->refuse ? 0 : 1;
+          }
+          if (operation == (BIO_CB_SENDMMSG | BIO_CB_RETURN)) {
+            self->after = static_cast<int>(*args->num_processed);
+          }
+          return ret;
+        });
+    char x[] = "x";
+    const AddrPtr to = Loopback(2);
+    BIO_MSG out[] = {{x, 1, to.get()}, {x, 1, to.get()}};
+    size_t processed = 9;
+    EXPECT_EQ(SendAll(a.get(), out, 2, &processed), 1);
+    EXPECT_EQ(heard.before, 2);
+    EXPECT_EQ(heard.after, 2);
+    heard = {.refuse = true};
+    EXPECT_EQ(SendAll(a.get(), out, 2, &processed), 0);
+    EXPECT_EQ(processed, 0u);
+    EXPECT_EQ(heard.after, 0);
+    BIO_set_callback_ex(a.get(), nullptr);
+  });
+}
+
 TEST_F(BioMmsg, ALaterFailureEndsTheCallAndIsNotTold) {
   InProcess([] {
     const BioPtr a = Bound(1), b = Bound(2);

@@ -45,7 +45,8 @@ void HostService::RaiseMissing(int reason, const char* format) const {
   ERR_raise_data(ERR_LIB_BIO, reason, format, host_text(), service_text());
 }
 
-bool LookUp(const HostService& names, BIO_lookup_type type, int family, AddrListPtr* list) {
+bool LookUp(const HostService& names, BIO_lookup_type type, int family, int socktype,
+            AddrListPtr* list) {
   int domain = AF_UNSPEC;
   switch (family) {
     case BIO_FAMILY_IPV4: domain = AF_INET; break;
@@ -54,7 +55,7 @@ bool LookUp(const HostService& names, BIO_lookup_type type, int family, AddrList
     default: RaiseBio(BIO_R_UNSUPPORTED_IP_FAMILY); return false;
   }
   BIO_ADDRINFO* found = nullptr;
-  if (sockbed::BIO_lookup(names.host_or_null(), names.service_or_null(), type, domain, SOCK_STREAM,
+  if (sockbed::BIO_lookup(names.host_or_null(), names.service_or_null(), type, domain, socktype,
                           &found) == 0) {
     return false;
   }

@@ -38,8 +38,9 @@ struct HostService {
   void RaiseMissing(int reason, const char* format) const;
 };
 
-// Looks both up for streams; `family` is BIO_FAMILY_*. False with an entry.
-bool LookUp(const HostService& names, BIO_lookup_type type, int family, AddrListPtr* list);
+// Looks both up; `family` is BIO_FAMILY_*. False with an entry.
+bool LookUp(const HostService& names, BIO_lookup_type type, int family, int socktype,
+            AddrListPtr* list);
 
 // 4 or 6: the family of the address in use; `asked` when there is none.
 long FamilyNumber(const BIO_ADDRINFO* at, int asked);

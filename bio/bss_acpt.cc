@@ -63,7 +63,7 @@ Step Begin(Acceptor* a) {
 }
 
 Step GetAddr(Acceptor* a) {
-  if (!LookUp(a->asked, BIO_LOOKUP_SERVER, a->family, &a->list)) return Step::kFail;
+  if (!LookUp(a->asked, BIO_LOOKUP_SERVER, a->family, SOCK_STREAM, &a->list)) return Step::kFail;
   a->at = a->list.get();
   a->state = State::kCreateSocket;
   return Step::kGoOn;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -13,6 +15,8 @@
 #include "bio/bio_names.h"
 #include "bio/bio_sock.h"
 #include "bio/bio_stack.h"
+#include "bio/bss_dgram.h"
+#include "bio/compat.h"
 #include "bio/methods.h"
 #include "uapi/uapi.h"
 
@@ -30,15 +34,22 @@ enum State {
   kConnectError = 7,
 };
 
+struct BioFree {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+};
+using BioPtr = std::unique_ptr<BIO, BioFree>;
+
 struct Connection {
   State state = kBefore;
   HostService names;
   int family = BIO_FAMILY_IPANY;
   int mode = 0;  // BIO_SOCK_*, besides KEEPALIVE
+  int socktype = SOCK_STREAM;
   AddrListPtr list;
   const BIO_ADDRINFO* at = nullptr;  // the address in use, of the list
   int sock = -1;
   bool unsent = false;  // Fast Open: the first write connects
+  BioPtr dgram;         // over `sock`, once it is connected and of datagrams
   BIO_info_cb* info = nullptr;
 };
 
@@ -64,7 +75,7 @@ Step Begin(Connection* c) {
 }
 
 Step GetAddr(Connection* c) {
-  if (!LookUp(c->names, BIO_LOOKUP_CLIENT, c->family, &c->list)) return Step::kFail;
+  if (!LookUp(c->names, BIO_LOOKUP_CLIENT, c->family, c->socktype, &c->list)) return Step::kFail;
   c->at = c->list.get();
   c->state = kCreateSocket;
   return Step::kGoOn;
@@ -105,15 +116,31 @@ Step GiveUp(Connection* c, int error, int reason) {
   return Step::kStop;
 }
 
+// What comes once the socket is connected.
+Step Connected(Connection* c) {
+  if (c->socktype == SOCK_DGRAM) {
+    c->dgram.reset(sockbed::BIO_new_dgram(c->sock, BIO_NOCLOSE));
+    if (c->dgram == nullptr) {
+      c->state = kConnectError;
+      return Step::kFail;
+    }
+    AddrStorage peer{};
+    const BIO_ADDR* const addr = BIO_ADDRINFO_address(c->at);
+    memcpy(&peer, SockaddrOf(addr), SockaddrLength(addr));
+    BIO_ctrl_set_connected(c->dgram.get(), peer.addr());
+  }
+  c->state = kOk;
+  return Step::kGoOn;
+}
+
 Step Connect(BIO* bio, Connection* c) {
   BIO_clear_retry_flags(bio);
   BIO_set_retry_reason(bio, 0);
   ERR_set_mark();
   if (sockbed::BIO_connect(c->sock, BIO_ADDRINFO_address(c->at), BIO_SOCK_KEEPALIVE | c->mode)) {
     ERR_clear_last_mark();
-    c->state = kOk;
     c->unsent = (c->mode & BIO_SOCK_TFO) != 0;
-    return Step::kGoOn;
+    return Connected(c);
   }
   const int error = errno;
   if (BIO_sock_should_retry(0) != 0) {
@@ -137,10 +164,7 @@ Step FinishConnect(BIO* bio, Connection* c) {
   }
   BIO_clear_retry_flags(bio);
   const int error = sockbed::BIO_sock_error(c->sock);
-  if (error == 0) {
-    c->state = kOk;
-    return Step::kGoOn;
-  }
+  if (error == 0) return Connected(c);
   return NextAddress(c) ? Step::kGoOn : GiveUp(c, error, BIO_R_NBIO_CONNECT_ERROR);
 }
 
@@ -180,8 +204,18 @@ int Run(BIO* bio) {
 // 1 when connected; else what the call returns.
 int Ready(BIO* bio) { return ConnectionOf(bio).state == kOk ? 1 : Run(bio); }
 
+// What the datagram BIO's read or write came to, flags included.
+int Passed(BIO* bio, BIO* dgram, int n) {
+  BIO_clear_retry_flags(bio);
+  BIO_set_flags(bio, BIO_get_retry_flags(dgram));
+  return n;
+}
+
 int Read(BIO* bio, char* out, int length) {
   if (const int ready = Ready(bio); ready <= 0) return ready;
+  if (BIO* const dgram = ConnectionOf(bio).dgram.get()) {
+    return Passed(bio, dgram, BIO_read(dgram, out, length));
+  }
   if (out == nullptr) return 0;
   errno = 0;
   const int n =
@@ -207,6 +241,9 @@ ssize_t Send(Connection* c, const char* in, size_t size) {
 
 int Write(BIO* bio, const char* in, int length) {
   if (const int ready = Ready(bio); ready <= 0) return ready;
+  if (BIO* const dgram = ConnectionOf(bio).dgram.get()) {
+    return Passed(bio, dgram, BIO_write(dgram, in, length));
+  }
   errno = 0;
   const int n = static_cast<int>(Send(&ConnectionOf(bio), in, static_cast<size_t>(length)));
   BIO_clear_retry_flags(bio);
@@ -220,6 +257,7 @@ int Puts(BIO* bio, const char* text) { return Write(bio, text, static_cast<int>(
 
 // Only a finished connection is shut down; one under way is just closed.
 void CloseSocket(Connection* c) {
+  c->dgram.reset();
   if (c->sock < 0) return;
   if (c->state == kOk) uapi::shutdown_staying(c->sock, SHUT_RDWR);
   BIO_closesocket(std::exchange(c->sock, -1));
@@ -269,14 +307,67 @@ long GetName(const Connection& c, long which, void* value) {
   }
 }
 
+// Only before the look-up.
+long SetSockType(Connection* c, long type) {
+  if ((type != SOCK_STREAM && type != SOCK_DGRAM) || c->state >= kGetAddr) return 0;
+  c->socktype = static_cast<int>(type);
+  return 1;
+}
+
+long GetDgram(const Connection& c, BIO** out) {
+  if (c.dgram == nullptr) return 0;
+  *out = c.dgram.get();
+  return 1;
+}
+
+// Whom it is connected to, or would be: connects if need be. `room`: bytes at `out`, 0: enough.
+long GetPeer(BIO* bio, long room, void* out) {
+  (void)Ready(bio);  // as far as it comes
+  const Connection& c = ConnectionOf(bio);
+  if (c.at == nullptr) return 0;
+  const BIO_ADDR* const peer = BIO_ADDRINFO_address(c.at);
+  const long length = SockaddrLength(peer);
+  memcpy(out, SockaddrOf(peer), static_cast<size_t>(room > 0 ? std::min(room, length) : length));
+  return 1;
+}
+
+long PollDescriptor(BIO* bio, BIO_POLL_DESCRIPTOR* descriptor) {
+  (void)Ready(bio);
+  const Connection& c = ConnectionOf(bio);
+  if (c.sock < 0) return 0;
+  descriptor->type = BIO_POLL_DESCRIPTOR_TYPE_SOCK_FD;
+  descriptor->value.fd = c.sock;
+  return 1;
+}
+
 long Duplicate(const Connection& from, BIO* to) {
   Connection& c = ConnectionOf(to);
   c.names = from.names;
   c.family = from.family;
   c.mode = from.mode;
+  c.socktype = from.socktype;
   c.info = from.info;
   BIO_set_init(to, 1);
   return 1;
+}
+
+// Controls of later releases; else 0.
+long LaterControl(BIO* bio, int command, long number, void* pointer) {
+  Connection& c = ConnectionOf(bio);
+  switch (command) {
+    case BIO_C_SET_TFO:
+      c.mode = number != 0 ? c.mode | BIO_SOCK_TFO : c.mode & ~BIO_SOCK_TFO;
+      return 1;
+    case BIO_C_SET_SOCK_TYPE: return SetSockType(&c, number);
+    case BIO_C_GET_SOCK_TYPE: return c.socktype;
+    case BIO_C_GET_DGRAM_BIO: return GetDgram(c, static_cast<BIO**>(pointer));
+    case BIO_CTRL_DGRAM_GET_PEER:
+    case BIO_CTRL_DGRAM_DETECT_PEER_ADDR: return GetPeer(bio, number, pointer);
+    case BIO_CTRL_GET_RPOLL_DESCRIPTOR:
+    case BIO_CTRL_GET_WPOLL_DESCRIPTOR:
+      return PollDescriptor(bio, static_cast<BIO_POLL_DESCRIPTOR*>(pointer));
+    default: return 0;
+  }
 }
 
 long Control(BIO* bio, int command, long number, void* pointer) {
@@ -289,9 +380,6 @@ long Control(BIO* bio, int command, long number, void* pointer) {
     case BIO_C_SET_NBIO:
       c.mode = number != 0 ? c.mode | BIO_SOCK_NONBLOCK : c.mode & ~BIO_SOCK_NONBLOCK;
       return 1;
-    case BIO_C_SET_TFO:
-      c.mode = number != 0 ? c.mode | BIO_SOCK_TFO : c.mode & ~BIO_SOCK_TFO;
-      return 1;
     case BIO_C_SET_CONNECT_MODE: c.mode = static_cast<int>(number); return 1;
     case BIO_C_GET_FD:
       if (BIO_get_init(bio) == 0) return -1;
@@ -303,7 +391,7 @@ long Control(BIO* bio, int command, long number, void* pointer) {
     case BIO_CTRL_DUP: return Duplicate(c, static_cast<BIO*>(pointer));
     case BIO_CTRL_GET_CALLBACK: *static_cast<BIO_info_cb**>(pointer) = c.info; return 1;
     case BIO_CTRL_EOF: return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0;
-    default: return 0;
+    default: return LaterControl(bio, command, number, pointer);
   }
 }
 

@@ -159,6 +159,15 @@ long GetPeer(DgramData* data, long room, void* out) {
   return 1;
 }
 
+// As GetPeer; of a socket that is connected and a BIO that was not told, the socket's.
+long DetectPeer(DgramData* data, long room, void* out) {
+  if (data->peer.is_set()) return GetPeer(data, room, out);
+  DgramData connected = *data;
+  socklen_t length = sizeof connected.peer;
+  if (uapi::getpeername(data->sock, &connected.peer.sa, &length) != 0) return 0;
+  return GetPeer(&connected, room, out);
+}
+
 long SetLimit(const DgramData& data, int option, const void* limit) {
   if (uapi::setsockopt(data.sock, SOL_SOCKET, option, limit, sizeof(timeval)) == 0) return 1;
   RaiseSystem("setsockopt()");
@@ -296,6 +305,7 @@ long Control(BIO* bio, int command, long number, void* pointer) {
     case BIO_CTRL_DGRAM_SET_CONNECTED:
       return SetConnected(&data, static_cast<const BIO_ADDR*>(pointer));
     case BIO_CTRL_DGRAM_GET_PEER: return GetPeer(&data, number, pointer);
+    case BIO_CTRL_DGRAM_DETECT_PEER_ADDR: return DetectPeer(&data, number, pointer);
     case BIO_CTRL_DGRAM_SET_RECV_TIMEOUT: return SetLimit(data, SO_RCVTIMEO, pointer);
     case BIO_CTRL_DGRAM_GET_RECV_TIMEOUT: return GetLimit(data, SO_RCVTIMEO, pointer);
     case BIO_CTRL_DGRAM_SET_SEND_TIMEOUT: return SetLimit(data, SO_SNDTIMEO, pointer);

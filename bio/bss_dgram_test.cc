@@ -117,6 +117,26 @@ TEST_P(BssDgram, AConnectedSocketRefusesABioThatWasNotTold) {
   });
 }
 
+// The BIO's own peer, or else the socket's. OpenSSL 3.0 does not know the question.
+TEST_P(BssDgram, APeerIsFoundOut) {
+  InProcess([&] {
+    const BioPtr bio = Bound(1);
+    AddrStorage peer{};
+    const auto detect = [&] {
+      return BIO_ctrl(bio.get(), BIO_CTRL_DGRAM_DETECT_PEER_ADDR, 0, &peer);
+    };
+    EXPECT_EQ(detect(), 0);
+    EXPECT_EQ(
+        bios().connect(static_cast<int>(BIO_get_fd(bio.get(), nullptr)), Loopback(2).get(), 0), 1);
+    EXPECT_EQ(detect(), bios().ours);
+    EXPECT_EQ(TextOf(peer.addr()), bios().ours ? "127.0.0.1:2" : "unset");
+    EXPECT_EQ(PeerOf(bio.get()), "unset") << "it was not told";
+    EXPECT_EQ(BIO_dgram_set_peer(bio.get(), Loopback(3).get()), 1);
+    EXPECT_EQ(detect(), bios().ours);
+    EXPECT_EQ(TextOf(peer.addr()), bios().ours ? "127.0.0.1:3" : "unset");
+  });
+}
+
 TEST_P(BssDgram, WithoutAPeerAWriteHasNoDestination) {
   InProcess([&] {
     const BioPtr bio = Bound(1);

@@ -18,8 +18,21 @@
 #define BIO_CTRL_DGRAM_GET_LOCAL_ADDR_ENABLE 83  // ptr int*: stores 0 or 1
 #define BIO_CTRL_DGRAM_SET_LOCAL_ADDR_ENABLE 84
 #define BIO_CTRL_DGRAM_GET_EFFECTIVE_CAPS 85
+#define BIO_CTRL_DGRAM_GET_CAPS 86  // of a pair or a memory BIO, as the next three
+#define BIO_CTRL_DGRAM_SET_CAPS 87
+#define BIO_CTRL_DGRAM_GET_NO_TRUNC 88
+#define BIO_CTRL_DGRAM_SET_NO_TRUNC 89
 #define BIO_CTRL_GET_RPOLL_DESCRIPTOR 91
 #define BIO_CTRL_GET_WPOLL_DESCRIPTOR 92
+#define BIO_CTRL_DGRAM_DETECT_PEER_ADDR 93
+#define BIO_CTRL_DGRAM_SET0_LOCAL_ADDR 94  // of a pair or a memory BIO; ptr BIO_ADDR*: taken
+
+#define BIO_TYPE_DGRAM_PAIR (26 | BIO_TYPE_SOURCE_SINK)
+#define BIO_TYPE_DGRAM_MEM (27 | BIO_TYPE_SOURCE_SINK)
+
+// Operations of a BIO's callback; its text is a BIO_MMSG_CB_ARGS.
+#define BIO_CB_RECVMMSG 7
+#define BIO_CB_SENDMMSG 8
 
 #define BIO_DGRAM_CAP_NONE 0U
 #define BIO_DGRAM_CAP_HANDLES_SRC_ADDR (1U << 0)
@@ -43,6 +56,15 @@ struct BIO_MSG {
   uint64_t flags = 0;  // in: ignored; out: 0
 };
 
+// The arguments of BIO_sendmmsg or BIO_recvmmsg, for callbacks.
+struct BIO_MMSG_CB_ARGS {
+  BIO_MSG* msg = nullptr;
+  size_t stride = 0;
+  size_t num_msg = 0;
+  uint64_t flags = 0;
+  size_t* num_processed = nullptr;
+};
+
 // What to wait on before a BIO is read or written again.
 struct BIO_POLL_DESCRIPTOR {
   uint32_t type = 0;
@@ -61,6 +83,11 @@ struct BIO_POLL_DESCRIPTOR {
 // --- Connect BIOs. ---
 #ifndef BIO_get_conn_mode
 #define BIO_get_conn_mode(b) BIO_ctrl(b, BIO_C_GET_CONNECT, 4, nullptr)
+#endif
+#ifndef BIO_C_SET_SOCK_TYPE
+#define BIO_C_SET_SOCK_TYPE 157  // SOCK_STREAM or SOCK_DGRAM
+#define BIO_C_GET_SOCK_TYPE 158
+#define BIO_C_GET_DGRAM_BIO 159  // ptr BIO**: stores the BIO below; borrowed
 #endif
 
 // --- TCP Fast Open. ---

@@ -1,7 +1,7 @@
-// What a datagram BIO remembers: shared by its method and by the calls for many messages.
+// What the methods of datagram BIOs share with the calls for many messages.
 //
-// Lives here:  DgramData, FindDgram.
-// Called by:   bss_dgram.cc, bio_mmsg.cc.
+// Lives here:  DgramData, FindDgram; IsDgramQueue, PutMessage, TakeMessage.
+// Called by:   bss_dgram.cc, bss_dgram_pair.cc, bio_mmsg.cc.
 // Owns:        nothing: the BIO owns its DgramData, the close flag says who owns the descriptor.
 #ifndef SOCKBED_BIO_DGRAM_DATA_H_
 #define SOCKBED_BIO_DGRAM_DATA_H_
@@ -10,6 +10,7 @@
 #include <sys/time.h>
 
 #include "bio/addr.h"
+#include "bio/compat.h"
 
 namespace sockbed {
 
@@ -28,6 +29,14 @@ struct DgramData {
 
 // The data of one of our datagram BIOs; null if `bio` is none.
 DgramData* FindDgram(BIO* bio);
+
+// Whether `bio` is a half of a datagram pair, or a memory BIO of datagrams.
+bool IsDgramQueue(BIO* bio);
+
+// Writes or reads one message there. Returns 0 with data_len and flags set, or a reason; leaves no
+// entry, no retry flag. REQUIRES: IsDgramQueue(bio).
+int PutMessage(BIO* bio, BIO_MSG* m);
+int TakeMessage(BIO* bio, BIO_MSG* m);
 
 }  // namespace sockbed
 

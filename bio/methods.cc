@@ -12,6 +12,8 @@ const BioMethods& Methods() {
       .ksocket = MakeKsocketMethod(),
       .connect = MakeConnectMethod(),
       .accept = MakeAcceptMethod(),
+      .dgram_pair = MakeDgramPairMethod(),
+      .dgram_mem = MakeDgramMemMethod(),
   };
   return methods;
 }

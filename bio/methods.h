@@ -17,10 +17,12 @@ struct BioMethods {
   const BIO_METHOD* ksocket;
   const BIO_METHOD* connect;
   const BIO_METHOD* accept;
+  const BIO_METHOD* dgram_pair;
+  const BIO_METHOD* dgram_mem;
 };
 const BioMethods& Methods();
 
-// What a method does. `create` and `callback_control` may be null.
+// What a method does. `create`, `puts` and `callback_control` may be null.
 struct MethodCalls {
   int (*create)(BIO* bio);
   int (*destroy)(BIO* bio);
@@ -40,6 +42,8 @@ const BIO_METHOD* MakePairMethod();
 const BIO_METHOD* MakeKsocketMethod();
 const BIO_METHOD* MakeConnectMethod();
 const BIO_METHOD* MakeAcceptMethod();
+const BIO_METHOD* MakeDgramPairMethod();
+const BIO_METHOD* MakeDgramMemMethod();
 
 }  // namespace sockbed
 
