@@ -44,6 +44,55 @@ TEST_P(BioIp6, ListeningSaysWhetherIp4IsWelcome) {
   });
 }
 
+// The family that is asked for narrows the look-up.
+TEST_P(BioIp6, OfTwoFamiliesABioTakesTheOneItIsToldTo) {
+  client_.Spawn("server", [&] {
+    const BioPtr four(bios().new_accept("127.0.0.1:80")), six(bios().new_accept("[::1]:80"));
+    for (BIO* const bio : {four.get(), six.get()}) EXPECT_EQ(BIO_do_accept(bio), 1);
+    for (BIO* const bio : {four.get(), six.get()}) {
+      EXPECT_EQ(BIO_do_accept(bio), 1);
+      BIO_free(BIO_pop(bio));
+    }
+  });
+  InProcess([&] {
+    uapi::usleep(50'000);
+    for (int family : {BIO_FAMILY_IPV4, BIO_FAMILY_IPV6}) {
+      const BioPtr bio(bios().new_connect(":80")), other(bios().new_connect("127.0.0.1:80"));
+      BIO_set_conn_ip_family(bio.get(), family);
+      BIO_set_conn_ip_family(other.get(), family);
+      EXPECT_EQ(BIO_do_connect(bio.get()), 1);
+      EXPECT_EQ(BIO_ADDR_family(BIO_get_conn_address(bio.get())),
+                family == BIO_FAMILY_IPV4 ? AF_INET : AF_INET6);
+      if (bios().ours) {
+        EXPECT_EQ(BIO_get_conn_ip_family(bio.get()), family);
+      }
+      if (family == BIO_FAMILY_IPV6) {
+        EXPECT_EQ(BIO_do_connect(other.get()), -1) << "the number is of another family";
+      }
+    }
+    ERR_clear_error();
+  });
+}
+
+TEST_P(BioIp6, AnAcceptBioLikewise) {
+  InProcess([&] {
+    for (int family : {BIO_FAMILY_IPV4, BIO_FAMILY_IPV6}) {
+      const BioPtr bio(bios().new_accept("80"));
+      EXPECT_EQ(BIO_set_accept_ip_family(bio.get(), family), 1);
+      EXPECT_EQ(BIO_get_accept_ip_family(bio.get()), family);
+      EXPECT_EQ(BIO_do_accept(bio.get()), 1);
+      EXPECT_EQ(BIO_get_accept_ip_family(bio.get()), family);
+      EXPECT_STREQ(BIO_get_accept_name(bio.get()), family == BIO_FAMILY_IPV4 ? "0.0.0.0" : "::");
+    }
+    int unknown = 5;
+    const BioPtr bio(bios().new_accept("80"));
+    EXPECT_EQ(BIO_set_accept_ip_family(bio.get(), unknown), 1);
+    ERR_clear_error();
+    EXPECT_EQ(BIO_do_accept(bio.get()), -1);
+    EXPECT_EQ(TakeErrors()[0].reason, BIO_R_UNSUPPORTED_IP_FAMILY);
+  });
+}
+
 TEST_P(BioIp6, ConnectAndAcceptBiosTalk) {
   client_.Spawn("server", [&] {
     BIO* const bio = bios().new_accept("[::1]:80");

@@ -27,12 +27,9 @@ addrinfo HintsFor(const char* host, int lookup_type, int family, int socktype, i
   return hints;
 }
 
-// What getaddrinfo or getnameinfo has said, as an entry.
-void RaiseResolver(int error, const char* call) {
-  if (error == EAI_SYSTEM) {
-    RaiseSystem(call);
-    RaiseBio(ERR_R_SYS_LIB);
-  } else if (error == EAI_MEMORY) {
+// What getaddrinfo or getnameinfo has said, as an entry. (They never say EAI_SYSTEM here.)
+void RaiseResolver(int error) {
+  if (error == EAI_MEMORY) {
     RaiseBio(ERR_R_MALLOC_FAILURE);
   } else {
     ERR_raise_data(ERR_LIB_BIO, ERR_R_SYS_LIB, "%s", gai_strerror(error));
@@ -46,7 +43,7 @@ char* NameOf(const BIO_ADDR* addr, int numeric, bool wants_host) {
   const int error = uapi::getnameinfo(SockaddrOf(addr), SockaddrLength(addr), host, sizeof host,
                                       service, sizeof service, flags);
   if (error != 0) {
-    RaiseResolver(error, "getnameinfo()");
+    RaiseResolver(error);
     return nullptr;
   }
   return OPENSSL_strdup(wants_host ? host : service);
@@ -68,11 +65,11 @@ int BIO_lookup_ex(const char* host, const char* service, int lookup_type, int fa
   auto** const list = reinterpret_cast<addrinfo**>(result);
   const int error = uapi::getaddrinfo(host, service, &hints, list);
   if (error == 0) return 1;
-  if ((hints.ai_flags & AI_ADDRCONFIG) != 0 && error != EAI_SYSTEM && error != EAI_MEMORY) {
+  if ((hints.ai_flags & AI_ADDRCONFIG) != 0 && error != EAI_MEMORY) {
     hints.ai_flags = (hints.ai_flags & ~AI_ADDRCONFIG) | AI_NUMERICHOST;
     if (uapi::getaddrinfo(host, service, &hints, list) == 0) return 1;
   }
-  RaiseResolver(error, "getaddrinfo()");
+  RaiseResolver(error);
   return 0;
 }
 

@@ -6,12 +6,15 @@
 #include <sys/ioctl.h>
 
 #include "bio/both_ways.h"
+#include "kernel/sim/fault.h"
 
 namespace sockbed {
 namespace {
 
 class BioLookup : public BothWays {
  protected:
+  explicit BioLookup(const Machine::Options& options = {.seed = 7}) : BothWays(options) {}
+
   // What a look-up gives, "10.0.1.1:80/6 10.0.2.1:80/6"; on failure the entries' data.
   std::string LookUp(const char* host, const char* service, int type = BIO_LOOKUP_CLIENT,
                      int family = AF_INET, int socktype = SOCK_STREAM) {
@@ -62,6 +65,37 @@ TEST_P(BioLookup, FailuresSayWhyInTheResolversWords) {
     EXPECT_EQ(LookUp("server", "nothing"), unknown + gai_strerror(EAI_SERVICE));
     EXPECT_EQ(LookUp("server", "80", BIO_LOOKUP_CLIENT, AF_APPLETALK),
               "32/" + std::to_string(BIO_R_UNSUPPORTED_PROTOCOL_FAMILY) + " ");
+  });
+}
+
+// A name of a family that this host has no address of is hidden from it; a number is not.
+TEST_P(BioLookup, ANumberThatTheFlagsHideIsTriedAsSuch) {
+  InProcess([&] {
+    BIO_ADDRINFO* list = nullptr;
+    EXPECT_EQ(
+        bios().lookup_ex("2001:db8::5", "80", BIO_LOOKUP_CLIENT, AF_UNSPEC, SOCK_STREAM, 0, &list),
+        1);
+    EXPECT_EQ(BIO_ADDRINFO_family(list), AF_INET6);
+    EXPECT_EQ(BIO_ADDRINFO_next(list), nullptr);
+    BIO_ADDRINFO_free(list);
+  });
+}
+
+struct PlanOfFaults {
+  fault::Plan plan{{{.site = Site::kResolvFail, .only_ordinal = 1}}};
+};
+
+class BioLookupFails : public PlanOfFaults, public BioLookup {
+ protected:
+  BioLookupFails() : BioLookup({.seed = 7, .fault_plan = &plan}) {}
+};
+
+// The second try is for numbers alone, and its own failure is not told.
+TEST_P(BioLookupFails, AndTheFirstFailureIsTheOneThatIsTold) {
+  InProcess([&] {
+    EXPECT_EQ(LookUp("server", "80", BIO_LOOKUP_CLIENT, AF_UNSPEC),
+              "32/" + std::to_string(ERR_R_SYS_LIB) + " " + gai_strerror(EAI_AGAIN));
+    EXPECT_EQ(LookUp("server", "80", BIO_LOOKUP_CLIENT, AF_UNSPEC), "10.0.1.1:80/6");
   });
 }
 
@@ -151,6 +185,7 @@ TEST_P(BioLookup, AnIoctlIsPassedOn) {
 }
 
 SOCKBED_BOTH_WAYS(BioLookup);
+SOCKBED_BOTH_WAYS(BioLookupFails);
 
 }  // namespace
 }  // namespace sockbed

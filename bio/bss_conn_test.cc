@@ -54,6 +54,24 @@ TEST_P(BssConn, ReadingConnectsFirst) {
   });
 }
 
+// Not its own to close: the descriptor stays open, and connected.
+// (OpenSSL's own then leaks what is the BIO's: not asked.)
+TEST_P(BssConn, WithoutTheCloseFlagTheDescriptorStays) {
+  if (!bios().ours) GTEST_SKIP();
+  ServeOnce();
+  InProcess([&] {
+    LetItListen();
+    BIO* const bio = bios().new_connect("server:80");
+    EXPECT_EQ(BIO_do_connect(bio), 1);
+    const int fd = static_cast<int>(BIO_get_fd(bio, nullptr));
+    EXPECT_EQ(BIO_set_close(bio, BIO_NOCLOSE), 1);
+    BIO_free(bio);
+    char text[8];
+    EXPECT_EQ(uapi::recv(fd, text, sizeof text, 0), 2);
+    EXPECT_EQ(bios().closesocket(fd), 1);
+  });
+}
+
 TEST_P(BssConn, ARefusedConnectionLeavesFourEntriesAndStaysFailed) {
   InProcess([&] {
     const BioPtr bio(bios().new_connect("server:81"));
