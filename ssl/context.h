@@ -2,7 +2,7 @@
 //
 // Lives here:  Context, ContextOptions.
 // Called by:   programs, before their handshakes.
-// May touch:   OpenSSL, the host's SslHost.
+// May touch:   OpenSSL, the host's SslHost; fault point ssl.verify.
 // Context:     on a host that Runtime::AddHost has prepared; does not sleep.
 // Owns:        its SSL_CTX; the SSL objects made from it are their makers'.
 // Source:      SSL_CTX_new(3), SSL_CTX_set_verify(3), SSL_CTX_set_cookie_generate_cb(3),

@@ -33,7 +33,7 @@ namespace sockbed {
   X(kLinkTruncate, "link.truncate", kFault, "the end of the packet is missing")                   \
   X(kLinkDelay, "link.delay", kFault, "the packet takes extra time")                              \
   X(kSleepInterrupt, "sleep.interrupt", kFault, "an interruptible sleep ends with EINTR")         \
-  X(kSleepKill, "sleep.kill", kFault, "SIGKILL comes as an interruptible sleep begins or ends")    \
+  X(kSleepKill, "sleep.kill", kFault, "SIGKILL comes as an interruptible sleep begins or ends")   \
   X(kSleepSignal, "sleep.signal", kFault, "SIGUSR1 comes as one begins or ends")                  \
   X(kSleepTimeout, "sleep.timeout", kFault, "the limit of a sleep that has one comes at once")    \
   X(kThreadPreempt, "thread.preempt", kFault, "at a lock or the like another thread comes first") \
@@ -46,6 +46,7 @@ namespace sockbed {
   X(kResolvFail, "resolv.fail", kFault, "a name look-up fails with EAI_AGAIN")                    \
   X(kSslRand, "ssl.rand", kFault, "OpenSSL's random source fails")                                \
   X(kSslMalloc, "ssl.malloc", kFault, "OpenSSL's allocator returns null")                         \
+  X(kSslVerify, "ssl.verify", kFault, "a peer's certificate chain cannot be checked")             \
   X(kLinkRandom, "link.random", kStream, "how late, which bit: the size of what a link does")     \
   X(kTcpIss, "tcp.iss", kStream, "secret of the initial sequence numbers")                        \
   X(kTcpTsoff, "tcp.tsoff", kStream, "timestamp offsets of connections")                          \

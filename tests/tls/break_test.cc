@@ -29,6 +29,7 @@ constexpr Break kBreaks[] = {
     {"Descriptor", Site::kFdLimit},
     {"File", Site::kFileLimit},
     {"Random", Site::kSslRand},
+    {"Verify", Site::kSslVerify},
     {"ShortCall", Site::kSyscallShort, true},
     {"OneByte", Site::kSyscallByte, true},
     {"Interrupt", Site::kSleepInterrupt},

@@ -1,6 +1,7 @@
 // Certificates that are wrong in some way, and one that becomes so: X.509 sees virtual time.
 #include <openssl/x509v3.h>
 
+#include "kernel/sim/fault.h"
 #include "tests/tls/tls_hosts.h"
 
 namespace sockbed::ssl {
@@ -8,7 +9,8 @@ namespace {
 
 class Pki : public TlsHosts {
  protected:
-  Pki() : TlsHosts({.latency = absl::Milliseconds(1)}) {}
+  explicit Pki(const Machine::Options& options = {.seed = 7})
+      : TlsHosts({.latency = absl::Milliseconds(1)}, options) {}
 
   // A server with a certificate for `name`; the client's verdict on it after each of `pauses_s`.
   std::vector<long> Verdicts(const std::string& name, const IssueOptions& issue,
@@ -84,6 +86,43 @@ TEST_F(Pki, ExpiresByAStepOfTheClock) {
   });
   EXPECT_EQ(Verdicts("server", {.valid_until_s = 365 * IssueOptions::kDay}, {1, 12, 10}),
             (V{X509_V_OK, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_OK}));
+}
+
+// The fault point ssl.verify, in a client and in a server.
+struct PlanOfFaults {
+  fault::Plan plan{{}};
+};
+
+class VerifyFault : public PlanOfFaults, public Pki {
+ protected:
+  VerifyFault() : Pki({.seed = 7, .fault_plan = &plan}) {}
+
+  void FailOn(HostId host) { plan = fault::Plan({{.site = Site::kSslVerify, .host = host}}); }
+};
+
+TEST_F(VerifyFault, AServerThatCannotBeCheckedIsRefused) {
+  FailOn(client_.id);
+  Serve([](SSL* ssl) { EXPECT_EQ(Handshake(ssl).reason(), SSL_R_TLSV1_ALERT_INTERNAL_ERROR); });
+  Ask([](SSL* ssl) {
+    EXPECT_EQ(Handshake(ssl).reason(), SSL_R_CERTIFICATE_VERIFY_FAILED);
+    EXPECT_EQ(SSL_get_verify_result(ssl), X509_V_ERR_UNSPECIFIED);
+  });
+  Run();
+  EXPECT_EQ(plan.visits(Site::kSslVerify, client_.id), 1u);
+  EXPECT_EQ(plan.visits(Site::kSslVerify, server_.id), 0u) << "it asked for no certificate";
+}
+
+TEST_F(VerifyFault, SoIsAClient) {
+  FailOn(server_.id);
+  server_options_.client_cert = ClientCert::kRequired;
+  client_options_.present_cert = true;
+  Serve([](SSL* ssl) { EXPECT_EQ(Handshake(ssl).reason(), SSL_R_CERTIFICATE_VERIFY_FAILED); });
+  Ask([](SSL* ssl) {
+    ExpectHandshake(ssl);  // it is done before the server has looked
+    char byte;
+    EXPECT_EQ(Read(ssl, &byte, 1).reason(), SSL_R_TLSV1_ALERT_INTERNAL_ERROR);
+  });
+  Run();
 }
 
 // What is to be asked is not the clock's to say if the program has another time in mind.
