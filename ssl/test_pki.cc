@@ -96,15 +96,17 @@ std::unique_ptr<Identity> TestCa::Issue(const std::string& name,
   auto identity = std::make_unique<Identity>();
   identity->key = MakeKey();
   if (identity->key == nullptr) return nullptr;
-  X509* const ca = self_.cert.get();
+  X509* const ca = options.self_signed ? nullptr : self_.cert.get();
   identity->cert = MakeCertificate(identity->key.get(), name, ca, options);
   X509* const cert = identity->cert.get();
+  X509* const issuer = ca != nullptr ? ca : cert;
+  EVP_PKEY* const signer = ca != nullptr ? self_.key.get() : identity->key.get();
   const bool made = cert != nullptr &&
-                    AddExtension(cert, ca, NID_basic_constraints, "critical,CA:FALSE") &&
-                    AddExtension(cert, ca, NID_key_usage, "critical,digitalSignature") &&
-                    AddExtension(cert, ca, NID_subject_alt_name, "DNS:" + name) &&
-                    AddExtension(cert, ca, NID_authority_key_identifier, "keyid") &&
-                    X509_sign(cert, self_.key.get(), EVP_sha256()) != 0 && CacheExtensions(cert);
+                    AddExtension(cert, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
+                    AddExtension(cert, issuer, NID_key_usage, "critical,digitalSignature") &&
+                    AddExtension(cert, issuer, NID_subject_alt_name, "DNS:" + name) &&
+                    AddExtension(cert, issuer, NID_authority_key_identifier, "keyid") &&
+                    X509_sign(cert, signer, EVP_sha256()) != 0 && CacheExtensions(cert);
   if (!made) identity.reset();
   return identity;
 }

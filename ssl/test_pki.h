@@ -40,6 +40,7 @@ struct IssueOptions {
 
   int64_t valid_from_s = -kDay;
   int64_t valid_until_s = 3650 * kDay;  // the past: it has expired; soon: it will, during the run
+  bool self_signed = false;             // by its own key: no authority vouches for it
 };
 
 class TestCa {
@@ -48,8 +49,9 @@ class TestCa {
   // out of memory or of random bytes (ssl.malloc, ssl.rand), with entries.
   static std::unique_ptr<TestCa> Make();
 
-  // Makes a key and a certificate for `name` (DNS), signed by this authority. All chance comes from
-  // the current host's stream, so that hosts do not disturb each other. Null as above.
+  // Makes a key and a certificate for `name` (DNS), signed by this authority unless asked for
+  // otherwise. All chance comes from the current host's stream, so that hosts do not disturb each
+  // other. Null as above.
   std::unique_ptr<Identity> Issue(const std::string& name, const IssueOptions& options = {}) const;
 
   // The list of these certificates as revoked, signed by this authority. Null as above.

@@ -136,6 +136,22 @@ TEST_P(TlsOutcome, AnUntrustedServerIsAnAlertToIt) {
   Run();
 }
 
+TEST_P(TlsOutcome, ACertificateThatVouchesForItselfIsUntrusted) {
+  server_.Spawn("server", [this] {
+    begin_();
+    const std::unique_ptr<Identity> own = tls_.ca().Issue("server", {.self_signed = true});
+    server_options_.identity = own.get();
+    const Context context(Role::kServer, server_options_);
+    const SslPtr ssl = context.NewSsl(new_socket_(AcceptOne(), BIO_CLOSE));
+    Expect(Handshake(ssl.get()), -1, SSL_ERROR_SSL, SSL_R_TLSV1_ALERT_UNKNOWN_CA, -1);
+  });
+  Ask([](SSL* ssl) {
+    Expect(Handshake(ssl), -1, SSL_ERROR_SSL, SSL_R_CERTIFICATE_VERIFY_FAILED, -1);
+    EXPECT_EQ(SSL_get_verify_result(ssl), X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT);
+  });
+  Run();
+}
+
 TEST_P(TlsOutcome, NobodyListeningIsTheSystemsError) {
   client_.Spawn("client", [this] {
     const Context context(Role::kClient, client_options_);
@@ -267,8 +283,9 @@ TEST_P(TlsOutcome, AForgedRecordIsToldByNameAndAnsweredByAnAlert) {
     constexpr int kCipherOperationFailed = 102;
     const int first =
         IsTls13() ? SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC : kCipherOperationFailed;
-    Expect(Read(ssl, &byte, 1), 0, SSL_ERROR_SSL, first, -1);
-    EXPECT_EQ(ERR_GET_REASON(ERR_peek_last_error()), SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC);
+    const Outcome outcome = Read(ssl, &byte, 1);
+    Expect(outcome, 0, SSL_ERROR_SSL, first, -1);
+    EXPECT_EQ(ERR_GET_REASON(outcome.last_error), SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC);
   });
   Ask([](SSL* ssl) {
     ExpectHandshake(ssl);

@@ -62,6 +62,11 @@ TEST_F(Pki, Expired) {
             V{X509_V_ERR_CERT_HAS_EXPIRED});
 }
 
+TEST_F(Pki, VouchedForByItselfAlone) {
+  EXPECT_EQ(Verdicts("server", {.self_signed = true}, {0}),
+            V{X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT});
+}
+
 TEST_F(Pki, NotValidYet) {
   EXPECT_EQ(Verdicts("server", {.valid_from_s = 3600}, {0}), V{X509_V_ERR_CERT_NOT_YET_VALID});
 }
