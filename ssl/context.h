@@ -25,6 +25,7 @@ namespace sockbed::ssl {
 
 using SslCtxPtr = std::unique_ptr<SSL_CTX, Freer<SSL_CTX, SSL_CTX_free>>;
 using SslPtr = std::unique_ptr<SSL, Freer<SSL, SSL_free>>;
+using SessionPtr = std::unique_ptr<SSL_SESSION, Freer<SSL_SESSION, SSL_SESSION_free>>;
 
 enum class Role { kClient, kServer };
 

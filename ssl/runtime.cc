@@ -22,7 +22,29 @@ void HandshakeInMemory(SSL* client, SSL* server) {
   KPANIC("the warm-up handshake does not end");
 }
 
-// A throw-away handshake on a machine of its own: fetches every algorithm that a connection uses.
+// One connection through a pair, with `session` if there is one; the session that it leaves.
+SessionPtr ConnectInMemory(SSL_CTX* client_ctx, SSL_CTX* server_ctx, SSL_SESSION* session) {
+  const SslPtr server(SSL_new(server_ctx)), client(SSL_new(client_ctx));
+  BIO* client_end = nullptr;
+  BIO* server_end = nullptr;
+  KASSERT(BIO_new_bio_pair(&client_end, 0, &server_end, 0) == 1);
+  SSL_set_bio(client.get(), client_end, client_end);
+  SSL_set_bio(server.get(), server_end, server_end);
+  SSL_set_connect_state(client.get());
+  SSL_set_accept_state(server.get());
+  KASSERT(SSL_set_session(client.get(), session) == 1);
+  HandshakeInMemory(client.get(), server.get());
+  KASSERT(SSL_session_reused(client.get()) == (session != nullptr));
+  char byte;
+  (void)SSL_peek(client.get(), &byte, 1);  // takes the tickets; there is no data
+  // As after goodbyes, without which the session would be distrusted.
+  SSL_set_shutdown(client.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  SSL_set_shutdown(server.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  return SessionPtr(SSL_get1_session(client.get()));
+}
+
+// Throw-away handshakes on a machine of their own, a full and a resumed one: they fetch every
+// algorithm that a connection uses.
 void WarmUp(int version) {
   Machine machine(Machine::Options{});
   MachineScope scope(machine);
@@ -39,16 +61,8 @@ void WarmUp(int version) {
   KASSERT(SSL_CTX_use_PrivateKey(server_ctx.get(), identity->key.get()) == 1);
   KASSERT(X509_STORE_add_cert(SSL_CTX_get_cert_store(client_ctx.get()), ca->cert()) == 1);
   KASSERT(SSL_CTX_set_max_proto_version(client_ctx.get(), version) == 1);
-  SslPtr server(SSL_new(server_ctx.get()));
-  SslPtr client(SSL_new(client_ctx.get()));
-  BIO* client_end = nullptr;
-  BIO* server_end = nullptr;
-  KASSERT(BIO_new_bio_pair(&client_end, 0, &server_end, 0) == 1);
-  SSL_set_bio(client.get(), client_end, client_end);
-  SSL_set_bio(server.get(), server_end, server_end);
-  SSL_set_connect_state(client.get());
-  SSL_set_accept_state(server.get());
-  HandshakeInMemory(client.get(), server.get());
+  const SessionPtr session = ConnectInMemory(client_ctx.get(), server_ctx.get(), nullptr);
+  (void)ConnectInMemory(client_ctx.get(), server_ctx.get(), session.get());
   ERR_clear_error();
 }
 

@@ -59,7 +59,7 @@ struct SslHost {
 class Runtime {
  public:
   // Prepares the library, once per process: no configuration file, our random source, caches warmed
-  // by a throw-away handshake so that no fiber ever runs a one-time initialiser.
+  // by throw-away handshakes so that no fiber ever runs a one-time initialiser.
   Runtime();
   ~Runtime();
   Runtime(const Runtime&) = delete;
