@@ -14,16 +14,13 @@
 namespace sockbed::ssl {
 namespace {
 
-// A datagram socket on `port` of every address, which others may share; -1 with entries.
-int Bound(uint16_t port) {
-  const int fd = sockbed::BIO_socket(AF_INET, SOCK_DGRAM, 0, 0);
+// A datagram socket at `any`, which others may share; -1 with entries.
+int Bound(const BIO_ADDR* any) {
+  const int fd = sockbed::BIO_socket(BIO_ADDR_family(any), SOCK_DGRAM, 0, 0);
   if (fd < 0) return -1;
-  AddrStorage any{};
-  any.in.sin_family = AF_INET;
-  any.in.sin_port = htons(port);
   const int on = 1;
   if (uapi::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
-      sockbed::BIO_bind(fd, any.addr(), BIO_SOCK_REUSEADDR) == 1) {
+      sockbed::BIO_bind(fd, any, BIO_SOCK_REUSEADDR) == 1) {
     return fd;
   }
   BIO_closesocket(fd);
@@ -32,19 +29,34 @@ int Bound(uint16_t port) {
 
 }  // namespace
 
-DtlsListener::DtlsListener(const Context& context, uint16_t port)
-    : context_(context), port_(port), fd_(Bound(port)) {}
+DtlsListener::DtlsListener(const Context& context, uint16_t port, int family) : context_(context) {
+  any_.sa.sa_family = static_cast<sa_family_t>(family);
+  (family == AF_INET6 ? any_.in6.sin6_port : any_.in.sin_port) = htons(port);
+  fd_ = Bound(any_.addr());
+}
 
 DtlsListener::~DtlsListener() {
   if (fd_ >= 0) BIO_closesocket(fd_);
 }
 
-// A socket of the same address, connected to `peer`; -1 with entries.
-int DtlsListener::Connect(const BIO_ADDR* peer) const {
-  const int fd = Bound(port_);
+// A socket of the same address, connected to `peer`; -1 with errno and entries.
+int DtlsListener::Connect(const BIO_ADDR* peer) {
+  const int fd = Bound(any_.addr());
   if (fd < 0 || sockbed::BIO_connect(fd, peer, 0) == 1) return fd;
+  const int error = errno;
   BIO_closesocket(fd);
+  errno = error;
   return -1;
+}
+
+// Waits for a peer that can repeat its cookie. False: the library failed.
+bool DtlsListener::Hear(SSL* ssl, BIO_ADDR* peer) {
+  int ret;
+  do {
+    ERR_clear_error();  // of datagrams that were no hello: dropped
+    ret = DTLSv1_listen(ssl, peer);
+  } while (ret == 0);
+  return ret > 0;
 }
 
 SslPtr DtlsListener::Accept() {
@@ -53,13 +65,12 @@ SslPtr DtlsListener::Accept() {
   SslPtr ssl = context_.NewSsl(bio);
   if (ssl == nullptr) return nullptr;
   AddrStorage peer{};
-  int ret;
+  int fd;
   do {
-    ERR_clear_error();  // of datagrams that were no hello: dropped
-    ret = DTLSv1_listen(ssl.get(), peer.addr());
-  } while (ret == 0);
-  if (ret < 0) return nullptr;
-  const int fd = Connect(peer.addr());
+    if (!Hear(ssl.get(), peer.addr())) return nullptr;
+    fd = Connect(peer.addr());
+    // A hello that came twice: its peer has its socket already, and is no second one.
+  } while (fd < 0 && errno == EADDRINUSE);
   if (fd < 0) return nullptr;
   BIO_set_fd(bio, fd, BIO_CLOSE);
   BIO_ctrl_set_connected(bio, peer.addr());

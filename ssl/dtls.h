@@ -12,17 +12,20 @@
 #ifndef SOCKBED_SSL_DTLS_H_
 #define SOCKBED_SSL_DTLS_H_
 
+#include <sys/socket.h>
+
 #include <cstdint>
 
+#include "bio/addr.h"
 #include "ssl/context.h"
 
 namespace sockbed::ssl {
 
 class DtlsListener {
  public:
-  // Binds to `port` on every address. Not ok(), with entries, on failure. Borrows the context,
-  // whose options have datagram and cookies.
-  DtlsListener(const Context& context, uint16_t port);
+  // Binds to `port` on every address of `family`, AF_INET or AF_INET6. Not ok(), with entries, on
+  // failure. Borrows the context, whose options have datagram and cookies.
+  DtlsListener(const Context& context, uint16_t port, int family = AF_INET);
   ~DtlsListener();
   DtlsListener(const DtlsListener&) = delete;
   DtlsListener& operator=(const DtlsListener&) = delete;
@@ -30,17 +33,18 @@ class DtlsListener {
   bool ok() const { return fd_ >= 0; }
   int fd() const { return fd_; }
 
-  // Waits for a peer that can repeat its cookie, and returns an SSL over a socket connected to it,
-  // ready for Handshake. Null with entries: a socket could not be had, or the library failed.
+  // Waits for a peer that can repeat its cookie and has no socket here yet, and returns an SSL over
+  // one connected to it, ready for Handshake. Null with entries: a socket could not be had, or the library failed.
   // [sleeps]
   SslPtr Accept();
 
  private:
-  int Connect(const BIO_ADDR* peer) const;
+  int Connect(const BIO_ADDR* peer);
+  static bool Hear(SSL* ssl, BIO_ADDR* peer);
 
   const Context& context_;
-  const uint16_t port_;
-  int fd_;
+  AddrStorage any_{};  // the port, of every address
+  int fd_ = -1;
 };
 
 }  // namespace sockbed::ssl

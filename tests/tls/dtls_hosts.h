@@ -39,6 +39,27 @@ class DtlsHosts : public TlsHosts {
     });
   }
 
+  // A server process that takes `count` associations, each for a process of its own, as inetd would
+  // do it; they echo.
+  void ServeEachInAProcess(int count) {
+    server_.Spawn("server", [this, count] {
+      const Context context(Role::kServer, server_options_);
+      DtlsListener listener(context, kPort);
+      for (int i = 0; i < count; ++i) {
+        auto ssl = std::make_shared<SslPtr>(listener.Accept());
+        ASSERT_NE(*ssl, nullptr);
+        uapi::spawn("association", [ssl] {
+          EchoUntilGoodbye(ssl->get());
+          ssl->reset();
+          return 0;
+        });
+        uapi::close_staying(SSL_get_fd(ssl->get()));  // the child's
+      }
+      int status;
+      while (uapi::wait(&status) > 0) continue;
+    });
+  }
+
   // A client process over a connected socket; `body` has its SSL.
   void AskDtls(Body body, const std::string& process = "client") {
     client_.Spawn(process, [this, body = std::move(body)] {

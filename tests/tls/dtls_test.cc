@@ -65,22 +65,7 @@ TEST_P(Dtls, ASilentServerIsAskedThirteenTimes) {
 }
 
 TEST_P(Dtls, TwoClientsAreToldApartByTheirCookies) {
-  server_.Spawn("server", [this] {
-    const Context context(Role::kServer, server_options_);
-    DtlsListener listener(context, kPort);
-    for (int i = 0; i < 2; ++i) {
-      // Each association has a process of its own, as inetd would do it.
-      auto ssl = std::make_shared<SslPtr>(listener.Accept());
-      uapi::spawn("association", [ssl] {
-        EchoUntilGoodbye(ssl->get());
-        ssl->reset();
-        return 0;
-      });
-      uapi::close_staying(SSL_get_fd(ssl->get()));  // the child's
-    }
-    int status;
-    while (uapi::wait(&status) > 0) continue;
-  });
+  ServeEachInAProcess(2);
   for (const char* const name : {"first", "second"}) {
     AskDtls(
         [name](SSL* ssl) {
