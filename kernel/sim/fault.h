@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "kernel/sim/choices.h"
@@ -17,18 +18,21 @@
 namespace sockbed::fault {
 
 // One line of a plan: `site` fails on `host` (0: every host) with probability `chance`, or exactly
-// at the `only_ordinal`-th time it is reached there (counted from 1; 0: at any time).
+// at the `only_ordinal`-th time it is reached there (counted from 1; 0: at any time). With an
+// object (which pool, which direction of a link: what Fires is told) it fails for that one alone,
+// and only its visits are counted.
 struct Rule {
   Site site;
   HostId host = 0;
   Chance chance = kAlways;
   uint64_t only_ordinal = 0;
+  std::optional<uint64_t> only_object = std::nullopt;
 };
 
 // A loaded plan counts how often each site was reached, per host.
 class Plan {
  public:
-  explicit Plan(std::vector<Rule> rules) : rules_(std::move(rules)) {}
+  explicit Plan(const std::vector<Rule>& rules);
 
   // Counts one visit of `site` on `host` and says whether it fails; traces it when it does.
   bool Visit(Site site, HostId host, uint64_t object, Choices& choices);
@@ -38,9 +42,13 @@ class Plan {
 
  private:
   using Counters = std::array<uint64_t, static_cast<size_t>(Site::kCount)>;
+  struct Loaded {
+    Rule rule;
+    std::vector<uint64_t> visits;  // of its object, by host
+  };
   Counters& CountersOf(HostId host);
 
-  std::vector<Rule> rules_;
+  std::vector<Loaded> rules_;
   std::vector<Counters> visits_;  // by host
 };
 

@@ -38,6 +38,36 @@ TEST(FaultTest, KeepsToItsSiteAndHost) {
   EXPECT_EQ(Firings(plan, Site::kMbufGet, 2, 3), (std::vector<int>{1, 2, 3}));
 }
 
+TEST(FaultTest, RuleWithAnObjectCountsTheVisitsOfThatOneAlone) {
+  fault::Plan plan({{.site = Site::kMbufCluster, .only_ordinal = 2, .only_object = 7},
+                    {.site = Site::kMbufCluster, .only_object = 9}});
+  Machine machine({.fault_plan = &plan});
+  MachineScope scope(machine);
+  const auto fires = [](HostId host, uint64_t object) {
+    Here().host_id = host;
+    return fault::Fires(Site::kMbufCluster, object);
+  };
+  EXPECT_FALSE(fires(1, 7));
+  EXPECT_FALSE(fires(1, 8)) << "another object";
+  EXPECT_FALSE(fires(2, 7)) << "the first on that host";
+  EXPECT_TRUE(fires(1, 7)) << "the second, whatever came between";
+  EXPECT_FALSE(fires(1, 7));
+  EXPECT_TRUE(fires(1, 9));
+  EXPECT_FALSE(fault::Fires(Site::kMbufGet, 9)) << "another site";
+  EXPECT_EQ(plan.visits(Site::kMbufCluster, 1), 5u);
+}
+
+// Two rules for one object: both count what the first of them has already made fail.
+TEST(FaultTest, RuleCountsVisitsThatAnotherMadeFail) {
+  fault::Plan plan({{.site = Site::kLinkDrop, .only_ordinal = 1, .only_object = 3},
+                    {.site = Site::kLinkDrop, .only_ordinal = 2, .only_object = 3}});
+  Machine machine({.fault_plan = &plan});
+  MachineScope scope(machine);
+  EXPECT_TRUE(fault::Fires(Site::kLinkDrop, 3));
+  EXPECT_TRUE(fault::Fires(Site::kLinkDrop, 3));
+  EXPECT_FALSE(fault::Fires(Site::kLinkDrop, 3));
+}
+
 TEST(FaultTest, FollowsItsChanceAndTheSeed) {
   fault::Plan plan({{.site = Site::kFdLimit, .chance = kAlways / 4}});
   const std::vector<int> first = Firings(plan, Site::kFdLimit, 1, 1000);
