@@ -84,7 +84,8 @@ A link also takes: name, addresses [A/LEN, B/LEN], reorder, reorder_delay, dupli
 jitter, queue (packets), mtu. A host also takes clock_offset, and routes: {NETWORK/LEN: ROUTER,
 default: ROUTER}; a router is a host with sysctl {net.inet.ip.forwarding: 1}. A program also takes
 name, and daemon: true if it serves for ever. Values may contain ${NAME}; `variables: {NAME:
-default}` declares it.
+default}` declares it. A fault also takes nth (that time alone), and for mbuf.get and mbuf.cluster
+a pool: mbufpl, or mcl2k, mcl2k2, mcl4k, mcl8k, mcl9k, mcl12k, mcl16k, mcl64k.
 )";
 
 constexpr char kDiffHelp[] =

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "kernel/host/simulation.h"
+#include "kernel/mbuf/mbuf_host.h"
 #include "tools/units.h"
 #include "tools/yaml_reader.h"
 
@@ -396,6 +397,7 @@ class Loader {
     YamlMap map(reader_, node, "a fault");
     fault::Rule rule{};
     if (const auto* site = map.Require("site")) rule.site = FaultSite(*site);
+    if (const auto* pool = map.Find("pool")) rule.only_object = PoolAt(*pool, rule.site);
     if (const auto* host = map.Find("host")) rule.host = HostIdOf(HostName(*host, "host"));
     if (const auto* nth = map.Find("nth")) {
       rule.only_ordinal = static_cast<uint64_t>(Ranged(*nth, "nth", 1, INT64_MAX));
@@ -425,6 +427,21 @@ class Loader {
     reader_.Fail(node, absl::StrCat("unknown fault site \"", name, "\"", Suggest(name, names),
                                     "; sites: ", absl::StrJoin(names, ", ")));
     return Site::kCount;
+  }
+
+  // The object that a rule for that pool of mbufs or clusters names.
+  std::optional<uint64_t> PoolAt(const YAML::Node& node, Site site) {
+    const std::string name = reader_.Text(node, "pool");
+    const std::optional<fault::Rule> rule = mbuf_pool_rule(name);
+    if (!rule) {
+      reader_.Fail(node,
+                   absl::StrCat("unknown pool \"", name, "\"", Suggest(name, mbuf_pool_names()),
+                                "; pools: ", absl::StrJoin(mbuf_pool_names(), ", ")));
+    } else if (reader_.ok() && rule->site != site) {
+      reader_.Fail(node, absl::StrCat("the site of pool ", name, " is ",
+                                      std::string(InfoOf(rule->site).name)));
+    }
+    return rule ? rule->only_object : std::nullopt;
   }
 
   // "name" or "host/name" of a program that exists; the answer has both parts.

@@ -32,7 +32,7 @@ links: [{between: [a, b], rate: 1 Mbit/s, latency: 3 ms, loss: 50 %, queue: 10, 
 programs:
   - {host: a, run: tcp-echo-server, name: one, start: 1 s}
   - {host: b, run: tcp-echo-client, args: {server: a, count: 3}}
-faults: [{site: mbuf.get, host: b, nth: 4}]
+faults: [{site: mbuf.get, host: b, nth: 4}, {site: mbuf.cluster, pool: mcl2k2, nth: 2}]
 expect: [{program: b/tcp-echo-client, exit: 0}, {ends_by: 9 s}]
 end: 1 min
 )",
@@ -56,6 +56,8 @@ end: 1 min
   EXPECT_EQ(scenario->programs[1].args.number("count"), 3);
   EXPECT_EQ(scenario->faults[0].host, 2);
   EXPECT_EQ(scenario->faults[0].only_ordinal, 4u);
+  EXPECT_EQ(scenario->faults[0].only_object, std::nullopt);
+  EXPECT_EQ(scenario->faults[1].only_object, 2u);
   EXPECT_EQ(scenario->expectations[0].exit_status, 0);
   EXPECT_EQ(scenario->end, 60 * kSecond);
 }
@@ -134,6 +136,15 @@ INSTANTIATE_TEST_SUITE_P(
                 "s.yaml:1:7: ", "no variable ${who}"},
         BadCase{"UnknownSite", "hosts: {a: {}}\nprograms: []\nfaults: [{site: mbuf.gte}]",
                 "s.yaml:3:17: ", "did you mean mbuf.get?"},
+        BadCase{"UnknownPool",
+                "hosts: {a: {}}\nprograms: []\nfaults: [{site: mbuf.cluster, pool: mcl3k}]",
+                "s.yaml:3:37: ", "unknown pool \"mcl3k\" (did you mean mcl2k?); pools: mbufpl, "},
+        BadCase{"PoolOfAnotherSite",
+                "hosts: {a: {}}\nprograms: []\nfaults: [{site: mbuf.get, pool: mcl64k}]",
+                "s.yaml:3:33: ", "the site of pool mcl64k is mbuf.cluster"},
+        BadCase{"PoolOfNoSite",
+                "hosts: {a: {}}\nprograms: []\nfaults: [{site: link.drop, pool: mbufpl}]",
+                "s.yaml:3:34: ", "the site of pool mbufpl is mbuf.get"},
         BadCase{"HalfExpectation", "hosts: {a: {}}\nprograms: []\nexpect: [{exit: 0}]",
                 "s.yaml:3:10: ", "an expectation is one of"},
         BadCase{"NoRoute", "hosts: {a: {routes: {10.0.2.1/24: 10.0.1.2}}}\nprograms: []",

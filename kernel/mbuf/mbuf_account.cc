@@ -138,8 +138,9 @@ bool MbufAccount::Awaited(int pool) const {
 }
 
 bool MbufAccount::ChargeSlowly(int pool, int how) {
-  const Site site = pool == kMbufs ? Site::kMbufGet : Site::kMbufCluster;
-  if (how == M_DONTWAIT && fault::Fires(site, static_cast<uint64_t>(pool))) return Refuse(pool);
+  if (how == M_DONTWAIT && fault::Fires(PoolFault(pool), static_cast<uint64_t>(pool))) {
+    return Refuse(pool);
+  }
   // Who may not wait need not queue either.
   if ((how == M_DONTWAIT || !Awaited(pool)) && TryCharge(pool)) return true;
   if (how == M_WAIT) {

@@ -32,6 +32,7 @@
 #include "kernel/sched/proc.h"
 #include "kernel/sim/event_queue.h"
 #include "kernel/sim/machine_local.h"
+#include "kernel/sim/sites.h"
 
 namespace sockbed {
 
@@ -64,6 +65,9 @@ inline int ClusterPoolFor(uint32_t len) {
   while (kPoolClasses[pool].size < len) ++pool;
   return pool;
 }
+
+// The site at which a request of `pool` may be refused; the pool is its object.
+constexpr Site PoolFault(int pool) { return pool == kMbufs ? Site::kMbufGet : Site::kMbufCluster; }
 
 // m_type of a free mbuf. (MT_FREE is a type like others to whoever asks for it.)
 inline constexpr int16_t kFreed = -1;
@@ -184,9 +188,7 @@ void m_tag_transfer(mbuf* m);
 // --- The paths that every packet takes. ---
 
 // Who may sleep is asked on every call, not only when it comes to a sleep.
-inline void CheckHow(int how) {
-  KASSERT(how == M_WAIT ? curproc() != nullptr : how == M_DONTWAIT);
-}
+inline void CheckHow(int how) { KASSERT(how == M_WAIT ? curproc() != nullptr : how == M_DONTWAIT); }
 
 inline bool MbufAccount::Charge(int pool, int how) {
   CheckHow(how);

@@ -56,6 +56,20 @@ std::vector<MbufPoolStat> mbuf_pools(const HostBase& host) {
   return stats;
 }
 
+std::optional<fault::Rule> mbuf_pool_rule(std::string_view pool) {
+  for (int i = 0; i < kPools; ++i) {
+    if (pool != kPoolClasses[i].name) continue;
+    return fault::Rule{.site = PoolFault(i), .only_object = static_cast<uint64_t>(i)};
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> mbuf_pool_names() {
+  std::vector<std::string> names;
+  for (const PoolClass& pool : kPoolClasses) names.emplace_back(pool.name);
+  return names;
+}
+
 int m_pool_used() {
   const MbufAccount& account = CurrentAccount();
   return static_cast<int>(account.bytes_used() * 100 / account.limit);

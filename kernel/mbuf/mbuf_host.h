@@ -16,11 +16,14 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/sched/host_local.h"
+#include "kernel/sim/fault.h"
 #include "kernel/sim/trace.h"
 
 namespace sockbed {
@@ -62,6 +65,12 @@ struct MbufPoolStat {
   int64_t failures;   // requests refused
 };
 std::vector<MbufPoolStat> mbuf_pools(const HostBase& host);
+
+// A rule that refuses whoever may not wait for an item of the pool of that name, or nothing if
+// there is no such pool. Its host, chance and only_ordinal are the caller's to set.
+std::optional<fault::Rule> mbuf_pool_rule(std::string_view pool);
+// The names that it knows, mbufs first.
+std::vector<std::string> mbuf_pool_names();
 
 // Percent of the current host's memory limit in use. The socket layer acts on it above 60, 80 and
 // 95.

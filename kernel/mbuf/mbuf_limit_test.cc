@@ -271,6 +271,55 @@ TEST_F(MbufLimitTest, FaultsRefuseWhoMayNotWaitAndNobodyElse) {
   });
 }
 
+// One pool of the nine, by its name.
+class NamedPoolTest : public MbufLimitTest, public testing::WithParamInterface<MbufPoolStat> {
+ protected:
+  // Whether there was an item of that size, which goes back at once.
+  static bool Take(const MbufPoolStat& pool) {
+    if (pool.size == MSIZE) return m_get(M_DONTWAIT, MT_DATA) != nullptr;
+    MbufPtr m = m_get(M_WAIT, MT_DATA);
+    return m_clget(m.get(), M_DONTWAIT, static_cast<uint32_t>(pool.size));
+  }
+};
+
+TEST_P(NamedPoolTest, ThirdRequestOfThatPoolIsRefusedAndNoOther) {
+  std::optional<fault::Rule> rule = mbuf_pool_rule(GetParam().name);
+  ASSERT_TRUE(rule.has_value());
+  rule->only_ordinal = 3;
+  fault::Plan plan({*rule});
+  Boot({.fault_plan = &plan});
+  InProcess([this] {
+    for (int round = 1; round <= 5; ++round) {
+      for (const MbufPoolStat& pool : mbuf_pools(a())) {
+        const bool refused = round == 3 && pool.size == GetParam().size;
+        EXPECT_EQ(Take(pool), !refused) << pool.name << ", round " << round;
+      }
+    }
+    for (const MbufPoolStat& pool : mbuf_pools(a())) {
+      EXPECT_EQ(pool.failures, pool.size == GetParam().size ? 1 : 0) << pool.name;
+    }
+  });
+  EXPECT_EQ(mbuf_stat(a()).m_drops, 1);
+}
+
+// The pools of any host: their names and sizes are the same.
+std::vector<MbufPoolStat> AllPools() {
+  Machine machine({});
+  const MachineScope scope(machine);
+  HostBase host(1, "host");
+  sched_boot(host);
+  mbuf_boot(host);
+  return mbuf_pools(host);
+}
+
+INSTANTIATE_TEST_SUITE_P(Pools, NamedPoolTest, testing::ValuesIn(AllPools()),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST_F(MbufLimitTest, NoRuleNamesAPoolThatDoesNotExist) {
+  EXPECT_EQ(mbuf_pool_rule("mcl3k"), std::nullopt);
+  EXPECT_EQ(mbuf_pool_rule(""), std::nullopt);
+}
+
 // What each operation leaves of the packet {144, 200, 1400}. Each says itself what a failure must
 // have left untouched; a null result means that the chain was consumed.
 struct Operation {

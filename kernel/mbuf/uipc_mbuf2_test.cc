@@ -171,6 +171,18 @@ TEST_F(MbufTagTest, DeleteRecomputesTheUnion) {
   m_check(m.get());
 }
 
+TEST_F(MbufTagTest, CopyIsATagOfItsOwn) {
+  MbufPtr m = Chain({10});
+  Add(m.get(), PACKET_TAG_SRCROUTE, 'a');
+  m_tag* const copy = m_tag_copy(m_tag_first(m.get()), M_DONTWAIT);
+  ASSERT_NE(copy, nullptr);
+  m_tag_delete_chain(m.get());
+  EXPECT_EQ(copy->m_tag_data[0], 'a');
+  m_tag_prepend(m.get(), copy);
+  EXPECT_EQ(m_tag_find(m.get(), PACKET_TAG_SRCROUTE, nullptr), copy);
+  m_check(m.get());
+}
+
 TEST_F(MbufTagTest, CopyChainReplacesInOrder) {
   MbufPtr from = Chain({10});
   Add(from.get(), PACKET_TAG_SRCROUTE, 'a');

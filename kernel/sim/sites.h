@@ -24,7 +24,7 @@ namespace sockbed {
   X(kRunNext, "sched.next", kChoice, "which runnable process runs next")                          \
   X(kEventNext, "sim.next", kChoice, "which of several events of one instant comes first")        \
   X(kMbufGet, "mbuf.get", kFault, "an mbuf that may not wait is refused")                         \
-  X(kMbufCluster, "mbuf.cluster", kFault, "a cluster that may not wait is refused")               \
+  X(kMbufCluster, "mbuf.cluster", kFault, "a cluster that may not wait is refused; object: pool") \
   X(kPoolGet, "pool.get", kFault, "a socket, pcb or table entry that may not wait is refused")    \
   X(kLinkDrop, "link.drop", kFault, "the link loses a packet; object: the link's direction")      \
   X(kLinkDuplicate, "link.duplicate", kFault, "the link delivers a packet twice")                 \
