@@ -22,6 +22,7 @@ ABSL_FLAG(uint64_t, seed, 1, "the seed: one seed is one run");
 ABSL_FLAG(std::string, out, "", "folder for trace.txt, captures and keys.log");
 ABSL_FLAG(bool, shuffle, false,
           "draw the order of runnable processes and simultaneous events from the seed");
+ABSL_FLAG(bool, deliver_at_splx, false, "let packets and timeouts in where a level is lowered");
 ABSL_FLAG(bool, check, false, "hash the bytes of every packet into the digest");
 ABSL_FLAG(bool, quiet, false, "print the report only when something failed");
 
@@ -51,7 +52,7 @@ Exit status: 0 all well; 1 an expectation failed, or the runs differ; 2 bad inpu
 
 constexpr char kRunHelp[] =
     R"(sockbed run SCENARIO.yaml [--seed N] [--set NAME=VALUE]... [--out FOLDER] [--shuffle]
-                           [--check] [--quiet]
+                           [--deliver_at_splx] [--check] [--quiet]
 
 Builds the hosts, links and programs that the scenario describes, runs them on a virtual clock
 until nothing is left to happen (or until the scenario's `end`), and prints how it went. The same
@@ -63,6 +64,8 @@ scenario, settings and seed give the same run, to the byte: the digest at the en
                      Wireshark opens (TLS decrypted; packets that the link lost are in it, with a
                      comment), keys.log (the TLS secrets) and digests.txt (for sockbed diff)
   --shuffle          do not run processes first come, first served: draw their order from the seed
+  --deliver_at_splx  let what is due (a packet, a timeout) in wherever a process in the kernel
+                     lowers its interrupt level, not only once it sleeps
   --check            hash the bytes of every packet into the digest: two runs that agree in it
                      sent the same bytes (without it the digest covers events, not payload)
   --quiet            print only when something failed
@@ -113,6 +116,7 @@ int Run(const CommandLine& line) {
   options.seed = absl::GetFlag(FLAGS_seed);
   options.out = absl::GetFlag(FLAGS_out);
   options.shuffle = absl::GetFlag(FLAGS_shuffle);
+  options.deliver_at_splx = absl::GetFlag(FLAGS_deliver_at_splx);
   options.check = absl::GetFlag(FLAGS_check);
   options.progress = isatty(STDERR_FILENO) != 0;
   options.interruptible = true;
@@ -181,7 +185,10 @@ struct Command {
 };
 
 std::vector<Command> Commands() {
-  return {{"run", kRunHelp, {"seed", "set", "out", "shuffle", "check", "quiet"}, Run},
+  return {{"run",
+           kRunHelp,
+           {"seed", "set", "out", "shuffle", "deliver_at_splx", "check", "quiet"},
+           Run},
           {"diff", kDiffHelp, {}, Diff},
           {"programs", kHelp, {}, ListPrograms},
           {"sysctls", kHelp, {}, ListSysctls},

@@ -43,7 +43,8 @@ struct World {
         simulation({.seed = options.seed,
                     .choices = options.shuffle ? &shuffled : nullptr,
                     .fault_plan = scenario.faults.empty() ? nullptr : &plan,
-                    .check = options.check}) {
+                    .check = options.check,
+                    .deliver_at_splx = options.deliver_at_splx}) {
     tls.Attach(simulation.machine());
   }
 

@@ -20,11 +20,12 @@ struct RunOptions {
   std::string scenario;                         // path of the YAML file
   std::map<std::string, std::string> settings;  // --set
   uint64_t seed = 1;
-  std::string out;             // folder; empty: nothing is written
-  bool shuffle = false;        // draw the order of processes and events from the seed
-  bool check = false;          // hash the bytes of every packet into the digest
-  bool progress = false;       // a line on stderr while it runs
-  bool interruptible = false;  // SIGINT ends the run and keeps what there is
+  std::string out;               // folder; empty: nothing is written
+  bool shuffle = false;          // draw the order of processes and events from the seed
+  bool deliver_at_splx = false;  // packets and timeouts come between two steps of the kernel, too
+  bool check = false;            // hash the bytes of every packet into the digest
+  bool progress = false;         // a line on stderr while it runs
+  bool interruptible = false;    // SIGINT ends the run and keeps what there is
 };
 
 // How a run went.

@@ -5,6 +5,7 @@
 
 #include "kernel/mbuf/mbuf_tags.h"
 #include "kernel/mbuf/mbuf_trace.h"
+#include "kernel/sched/spl.h"
 #include "kernel/sched/synch.h"
 #include "kernel/sim/fault.h"
 
@@ -180,6 +181,7 @@ void MbufAccount::ReleaseTag() {
 void MbufAccount::WakeSoon() {
   if (wake_event.pending()) return;
   wake_event.handler = &Wake;
+  wake_event.ipl = IPL_VM;
   wake_event.account = this;
   Here().machine->Schedule(&wake_event, Now());
   wake_event.host = host;

@@ -12,6 +12,7 @@
 #include "kernel/net/if_ether.h"
 #include "kernel/net/if_private.h"
 #include "kernel/net/net_trace.h"
+#include "kernel/sched/spl.h"
 #include "kernel/sim/fault.h"
 #include "kernel/sim/machine.h"
 
@@ -320,6 +321,7 @@ void Link::Send(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, bool 
   header.ph_cookie = &d;
   header.ph_timestamp = static_cast<int64_t>(number);  // until it arrives
   header.ph_event.handler = &Link::Deliver;
+  header.ph_event.ipl = IPL_SOFTNET;
   Here().machine->Schedule(&header.ph_event, arrives);
   header.ph_event.cause = sent;
   header.ph_event.host = d.to->if_host;

@@ -5,6 +5,7 @@
 #include "kernel/net/if.h"
 #include "kernel/net/if_private.h"
 #include "kernel/net/net_trace.h"
+#include "kernel/sched/spl.h"
 #include "kernel/sim/machine.h"
 
 namespace sockbed {
@@ -53,6 +54,7 @@ int loop_to(ifnet* ifp, MbufPtr m) {
   m->m_pkthdr.ph_cause = sent;
   Event& event = m->m_pkthdr.ph_event;
   event.handler = loop_input;
+  event.ipl = IPL_SOFTNET;
   Here().machine->ScheduleAfter(&event, 0);
   event.cause = sent;
   ml_enqueue(&net.loop_queue, std::move(m));

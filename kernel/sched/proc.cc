@@ -330,6 +330,7 @@ proc* proc_spawn(SpawnOptions options) {
   p->p_main = std::move(options.main);
   p->p_stack_bytes = options.stack_bytes;
   p->p_system = options.system;
+  p->p_lets_in = Here().machine->delivers_at_splx();
   p->p_fiber.host = host;
   p->p_fiber.host_id = host->id;
   p->p_fiber.process = p;

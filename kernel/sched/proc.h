@@ -91,6 +91,7 @@ struct proc {
   bool p_system = false;                   // [I] a kernel thread: no signal reaches it
   uint8_t p_ipl = 0;                       // interrupt level that its code has raised (spl.h)
   uint8_t p_sblocks = 0;                   // sockbuf locks held (sblock)
+  bool p_lets_in = false;                  // [I] lowering p_ipl lets events in (spl.h)
   const volatile void* p_wchan = nullptr;  // ident slept on
   const char* p_wmesg = nullptr;           // why: of the sleep it is in, or of the last one
   SimTime p_slptime = 0;                   // when it went to sleep

@@ -14,6 +14,7 @@
 
 #include "kernel/sched/proc.h"
 #include "kernel/sim/kassert.h"
+#include "kernel/sim/machine.h"
 
 namespace sockbed {
 
@@ -54,6 +55,7 @@ inline void userret() {
   KASSERT(p != nullptr && p->p_wchan == nullptr);
   KASSERT(p->p_ipl == 0 && p->p_sblocks == 0);  // nothing is held on the way to the program
   p->p_refused = 0;
+  if (p->p_lets_in) [[unlikely]] Here().machine->LetIn(0);
   if (p->p_siglist != 0 || p->p_exiting || Here().fault_plan != nullptr) userret_slow();
 }
 

@@ -8,14 +8,16 @@
 //                 no level protects anything across a sleep.
 //              2. It is IPL_NONE whenever a process returns to user mode (asserted by userret).
 // Source:      OpenBSD share/man/man9/spl.9.
-// Differs:     one CPU and no preemption: events run from the machine's loop only, never at splx.
-//              A level thus keeps nothing out; it says what the code relies on, and splassert
-//              checks that.
+// Differs:     one CPU and no preemption: by default events run from the machine's loop only. A
+//              level then keeps nothing out; it says what the code relies on, and splassert checks
+//              that. With Machine::Options::deliver_at_splx packets and timeouts that are due come
+//              wherever a process lowers its level below theirs, sleeps or returns to user mode.
 #ifndef SOCKBED_KERNEL_SCHED_SPL_H_
 #define SOCKBED_KERNEL_SCHED_SPL_H_
 
 #include "kernel/sched/proc.h"
 #include "kernel/sim/kassert.h"
+#include "kernel/sim/machine.h"
 
 namespace sockbed {
 
@@ -49,10 +51,17 @@ inline int splstatclock() { return splraise(IPL_STATCLOCK); }
 inline int splsched() { return splraise(IPL_SCHED); }
 inline int splhigh() { return splraise(IPL_HIGH); }
 
+// Sets the level of `p`, curproc, which is no lower; what it keeps out no longer may come.
+inline void spl_lower(proc* p, uint8_t level) {
+  const bool lowers = level < p->p_ipl;
+  p->p_ipl = level;
+  if (p->p_lets_in && lowers) [[unlikely]] Here().machine->LetIn(level);
+}
+
 // Goes back to what a raise has returned. REQUIRES: `s` is no higher than the level is.
 inline void splx(int s) {
   KASSERT(s >= IPL_NONE && s <= splget());
-  if (proc* const p = curproc()) p->p_ipl = static_cast<uint8_t>(s);
+  if (proc* const p = curproc()) spl_lower(p, static_cast<uint8_t>(s));
 }
 // Blocks nothing any more. Returns what the level was. REQUIRES: a process.
 inline int spl0() {
@@ -74,7 +83,7 @@ class SplScope {
   ~SplScope() {
     if (p_ == nullptr) return;
     KASSERT(was_ <= p_->p_ipl);
-    p_->p_ipl = was_;
+    spl_lower(p_, was_);
   }
   SplScope(const SplScope&) = delete;
   SplScope& operator=(const SplScope&) = delete;

@@ -6,6 +6,7 @@
 
 #include "kernel/sched/sched_host.h"
 #include "kernel/sched/sched_trace.h"
+#include "kernel/sched/spl.h"
 #include "kernel/sched/synch.h"
 
 namespace sockbed {
@@ -96,6 +97,7 @@ void timeout_set(timeout* to, void (*fn)(void*), void* arg) {
   KASSERT(!timeout_pending(to));
   KASSERT(fn != nullptr);
   to->to_event.handler = TimeoutEvent;
+  to->to_event.ipl = IPL_SOFTCLOCK;
   to->to_func = fn;
   to->to_arg = arg;
   to->to_triggered = false;

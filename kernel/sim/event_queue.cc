@@ -81,6 +81,24 @@ Event* EventQueue::TakeAtFirstTime(int n) {
   return event;
 }
 
+Event* EventQueue::TakeStrongest(SimTime now, int ipl, const HostBase* host) {
+  if (!AnyAt(now)) return nullptr;
+  if (FirstSlot() >= kSlots) Cascade(FirstSlot());
+  EventLink* const ring = &rings_[FirstSlot()];
+  Event* strongest = nullptr;
+  for (EventLink* link = ring->next; link != ring; link = link->next) {
+    Event* const event = static_cast<Event*>(link);
+    if ((host != nullptr && event->host != host) || event->ipl <= ipl) continue;
+    strongest = event;
+    ipl = event->ipl;
+  }
+  if (strongest == nullptr) return nullptr;
+  base_ = now;
+  Unlink(strongest);
+  --size_;
+  return strongest;
+}
+
 int EventQueue::FirstSlot() const {
   const int level = std::countr_zero(levels_);
   return level * kSlots + std::countr_zero(occupied_[level]);

@@ -44,6 +44,7 @@ struct Event : EventLink {
   TraceId cause = 0;         // the record that scheduled it; set by Machine::Schedule
   uint16_t slot = 0;         // level * kSlots + digit; [d]
   HostId host_id = 0;
+  uint8_t ipl = 0;           // its level as an interrupt (sched/spl.h); 0: it is none
 
   bool pending() const { return next != nullptr; }
 };
@@ -77,6 +78,12 @@ class EventQueue {
   // REQUIRES: not empty; n < CountAtFirstTime().
   int CountAtFirstTime(int most);
   Event* TakeAtFirstTime(int n);
+
+  // Whether an event is pending at `now`. REQUIRES: none is pending before.
+  bool AnyAt(SimTime now) const { return base_ == now ? AnyMoreAt(now) : NextTime() == now; }
+  // Removes and returns, of the events at `now`, the strongest of those above `ipl` on `host` (on
+  // any, if null), of equal ones the first; or null. REQUIRES: none is pending before `now`.
+  Event* TakeStrongest(SimTime now, int ipl, const HostBase* host);
 
   int64_t size() const { return size_; }
   bool empty() const { return size_ == 0; }

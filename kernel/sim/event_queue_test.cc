@@ -64,6 +64,27 @@ TEST(EventQueueTest, KeepsOrderOfSchedulingAcrossLevels) {
   EXPECT_EQ(Take(queue), &far[2]);
 }
 
+TEST(EventQueueTest, TakesTheStrongestOfAnInstantAndOfEqualOnesTheFirst) {
+  EventQueue queue;
+  const uint8_t levels[] = {1, 2, 2, 0, 6};
+  Numbered events[std::size(levels)];
+  for (size_t i = 0; i < std::size(levels); ++i) {
+    events[i].when = 70;  // not on the lowest level of the queue yet
+    events[i].ipl = levels[i];
+    queue.Insert(&events[i]);
+  }
+  EXPECT_FALSE(queue.AnyAt(69));
+  EXPECT_EQ(queue.TakeStrongest(69, -1, nullptr), nullptr);
+  EXPECT_TRUE(queue.AnyAt(70));
+  EXPECT_EQ(queue.TakeStrongest(70, 1, nullptr), &events[4]);
+  EXPECT_EQ(queue.TakeStrongest(70, 1, nullptr), &events[1]);
+  EXPECT_EQ(queue.TakeStrongest(70, 1, nullptr), &events[2]);
+  EXPECT_EQ(queue.TakeStrongest(70, 1, nullptr), nullptr) << "none is above that level";
+  EXPECT_EQ(queue.TakeStrongest(70, -1, nullptr), &events[0]);
+  EXPECT_EQ(queue.size(), 1);
+  EXPECT_EQ(Take(queue), &events[3]);
+}
+
 TEST(EventQueueTest, LeavesWhatIsLaterThanTheLimit) {
   EventQueue queue;
   Numbered early, late, later;

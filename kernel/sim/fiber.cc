@@ -127,6 +127,7 @@ void Machine::EnterThread() {
 [[gnu::always_inline]] inline Fiber* Machine::TakeReady() {
   Fiber* const taken = ready_head_;
   if (taken == nullptr || stop_ != 0) return nullptr;
+  if (delivering_ && events_.AnyAt(context_.now)) [[unlikely]] return nullptr;
   if (taken->ready_next_ != nullptr) {
     if (choosing_) return ChooseReady();
     PrefetchStack(*taken->ready_next_);

@@ -1,6 +1,7 @@
 #include "kernel/sim/machine.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "kernel/sim/kassert.h"
@@ -42,6 +43,7 @@ Machine::End Machine::Run(SimTime deadline, const std::function<void()>& progres
   EnterThread();
   KASSERT(deadline >= context_.now);
   MachineScope scope(*this);
+  delivering_ = options_.deliver_at_splx;
   const Context saved = context_;
   End end = End::kStopped;
   bool instant_over = true;
@@ -60,6 +62,7 @@ Machine::End Machine::Run(SimTime deadline, const std::function<void()>& progres
       progress();
     }
   }
+  delivering_ = false;
   if (end == End::kStopped) stop_ = 0;
   if (end == End::kDeadline) context_.now = deadline;
   const SimTime now = context_.now;
@@ -94,8 +97,10 @@ void Machine::SleepOffCharge() {
 }
 
 Event* Machine::NextEvent(SimTime deadline) {
-  if (!choosing_) return events_.TakeFirst(deadline);
-  if (events_.NextTime() > deadline || events_.empty()) return nullptr;
+  if (!choosing_ && !delivering_) return events_.TakeFirst(deadline);
+  const SimTime first = events_.NextTime();
+  if (first > deadline || events_.empty()) return nullptr;
+  if (!choosing_) return events_.TakeStrongest(first, -1, nullptr);
   LeaveContext();
   const int n = events_.CountAtFirstTime(kChoiceWidth);
   return events_.TakeAtFirstTime(n < 2 ? 0 : static_cast<int>(Choose(Site::kEventNext, n)));
@@ -107,6 +112,22 @@ void Machine::RunEvent(Event* event) {
   context_.who() = {.host = event->host, .host_id = event->host_id};
   context_.cause = event->cause;
   event->handler(event);
+}
+
+void Machine::LetIn(int ipl) {
+  KASSERT(running_ != nullptr);
+  if (!delivering_) return;
+  Fiber* const interrupted = running_;
+  const Context saved = context_;
+  const int kept_errno = errno;
+  while (Event* const event = events_.TakeStrongest(saved.now, ipl, saved.host)) {
+    running_ = nullptr;
+    RunEvent(event);
+    running_ = interrupted;
+    context_.who() = saved;
+    context_.cause = saved.cause;
+  }
+  errno = kept_errno;
 }
 
 uint32_t Machine::Choose(Site site, uint32_t n) {

@@ -46,6 +46,9 @@ class Machine {
     SimTime quantum_ns = 10 * kMicrosecond;
     bool digest = true;                  // false only to measure what the digest costs
     bool check = false;                  // a checking run: payload goes into trace and digest too
+    // Events also come where a fiber lets them in (LetIn), and before the next fiber runs when one
+    // sleeps. Default: from the loop alone, once no fiber is ready.
+    bool deliver_at_splx = false;
   };
 
   explicit Machine(const Options& options);
@@ -76,6 +79,7 @@ class Machine {
   Choices& choices() { return *choices_; }
   fault::Plan* fault_plan() const { return options_.fault_plan; }
   bool checking() const { return options_.check; }
+  bool delivers_at_splx() const { return options_.deliver_at_splx; }
   Trace& trace() { return trace_; }
   const Trace& trace() const { return trace_; }
   Context& context() { return context_; }
@@ -90,6 +94,11 @@ class Machine {
   void ScheduleAfter(Event* event, SimTime delay_ns) { Schedule(event, context_.now + delay_ns); }
   // Takes it back; harmless when not pending.
   void Cancel(Event* event);
+
+  // Runs the events of the current host that are due now and whose level is above `ipl`, on the
+  // running fiber's stack, as a processor does with interrupts: the strongest first, of equal ones
+  // the first scheduled. Outside Run nothing happens. REQUIRES: in a fiber.
+  void LetIn(int ipl);
 
   // --- Fibers. ---
 
@@ -161,7 +170,8 @@ class Machine {
     (ready_head_ == nullptr ? ready_head_ : ready_tail_->ready_next_) = fiber;
     ready_tail_ = fiber;
   }
-  Fiber* TakeReady();           // null when none is ready or the run is to stop
+  // Null when none is ready, the run is to stop, or events are let in first.
+  Fiber* TakeReady();
   Fiber* ChooseReady();
   bool ThreadIsClean() const;   // errno is 0, no exception is in flight
   // From running_ to `next`; null is the event loop.
@@ -183,6 +193,7 @@ class Machine {
   volatile int stop_ = 0;       // volatile: a signal handler may set it
   int hook_count_ = 0;
   bool choosing_ = false;       // choices_ wants to be asked
+  bool delivering_ = false;     // inside Run, with deliver_at_splx
   std::array<SwitchHook*, kSwitchHooksMax> hooks_{};
   ExceptionGlobals* exceptions_ = nullptr;  // of the thread inside Run; so is errno_
   int* errno_ = nullptr;

@@ -130,6 +130,7 @@ int loop_attach(socket* so, int) {
   }
   auto* pcb = new LoopPcb;
   pcb->event.handler = RunEvent;
+  pcb->event.ipl = IPL_SOFTNET;
   pcb->so = so;
   so->so_pcb = pcb;
   loop.pcbs.push_back(pcb);

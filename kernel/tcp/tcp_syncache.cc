@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "kernel/inet/route.h"
+#include "kernel/sched/spl.h"
 #include "kernel/sim/machine.h"
 #include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_segment.h"
@@ -423,6 +424,7 @@ void syn_cache_add(TcpSegment& seg) {
     return;
   }
   sc->sc_timer.handler = TimerDue;
+  sc->sc_timer.ipl = IPL_SOFTCLOCK;
   sc->sc_timer.sc = sc;
   TakeOffer(seg, sc);
   EmitHandshake(sc, TcpHandshake::kAdded);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "kernel/sched/spl.h"
 #include "kernel/sim/machine.h"
 #include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_private.h"
@@ -217,6 +218,7 @@ void TimersDue(Event* event) {
 
 void tcp_timer_init(tcpcb* tp) {
   tp->t_timers.event.handler = TimersDue;
+  tp->t_timers.event.ipl = IPL_SOFTCLOCK;
   tp->t_timers.event.tp = tp;
 }
 

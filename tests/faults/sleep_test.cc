@@ -121,6 +121,7 @@ TEST_P(EverySleep, SurvivesMixturesOfFaults) {
     const Outcome outcome = Play(GetParam(), &plan, flags,
                                  {.seed = seed,
                                   .choices = &order,
+                                  .deliver_at_splx = seed % 2 == 0,
                                   .repeats = true,
                                   .extra = AddGremlin});
     Check(outcome);

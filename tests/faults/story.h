@@ -87,6 +87,7 @@ struct Outcome {
 struct PlayOptions {
   uint64_t seed = 1;
   Choices* choices = nullptr;  // null: first come, first served
+  bool deliver_at_splx = false;
   bool repeats = false;        // see Story
   void (*extra)(Host& host, uint64_t seed) = nullptr;  // adds to each host of the scenario
 };
