@@ -28,16 +28,16 @@ struct Step {
 };
 
 constexpr std::array kBootOrder = {
-    Step{sched_describe, sched_boot, nullptr},     // processes, sleeping, timeouts, open files
-    Step{mbuf_describe, mbuf_boot, nullptr},       // memory for packets, and who pays for it
-    Step{socket_describe, socket_boot, nullptr},   // sockets; no family yet
-    Step{unix_describe, unix_boot, unix_collect},  // AF_UNIX: names, pairs, open files in flight
-    Step{net_describe, net_boot, net_halt},        // interfaces, and lo0
-    Step{inet_describe, inet_boot, inet_halt},     // IPv4: addresses, routes, fragments, ICMP
-    Step{udp_describe, udp_boot, nullptr},         // datagrams
-    Step{tcp_describe, tcp_boot, tcp_halt},        // streams
-    Step{nullptr, RegisterDomains, nullptr},       // now socket(2) finds them
-    Step{host_describe, host_boot, nullptr},       // the console, kern.*, the list of exits
+    Step{sched_describe, sched_boot, nullptr},        // processes, sleeping, timeouts, open files
+    Step{mbuf_describe, mbuf_boot, nullptr},          // memory for packets, and who pays for it
+    Step{socket_describe, socket_boot, socket_halt},  // sockets; no family yet
+    Step{unix_describe, unix_boot, unix_collect},     // AF_UNIX: names, pairs, open files in flight
+    Step{net_describe, net_boot, net_halt},           // interfaces, and lo0
+    Step{inet_describe, inet_boot, inet_halt},        // IPv4: addresses, routes, fragments, ICMP
+    Step{udp_describe, udp_boot, nullptr},            // datagrams
+    Step{tcp_describe, tcp_boot, tcp_halt},           // streams
+    Step{nullptr, RegisterDomains, nullptr},          // now socket(2) finds them
+    Step{host_describe, host_boot, nullptr},          // the console, kern.*, the list of exits
 };
 
 }  // namespace

@@ -50,9 +50,13 @@ Machine::End Machine::Run(SimTime deadline, const std::function<void()>& progres
   for (;;) {
     if (instant_over) RunUntilNoneReady();
     if (stop_ != 0) break;
+    if (events_.size() == idle_events_) {
+      end = End::kQuiescent;
+      break;
+    }
     Event* const event = NextEvent(deadline);
     if (event == nullptr) {
-      end = events_.empty() ? End::kQuiescent : End::kDeadline;
+      end = End::kDeadline;
       break;
     }
     RunEvent(event);

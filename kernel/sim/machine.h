@@ -57,7 +57,7 @@ class Machine {
   Machine& operator=(const Machine&) = delete;
 
   enum class End : uint8_t {
-    kQuiescent,  // no fiber is ready and no event is pending
+    kQuiescent,  // no fiber is ready and no event is pending, but for idle ones (CountIdle)
     kDeadline,   // the next event lies after the deadline; the clock stands at the deadline
     kStopped,    // Stop was called
   };
@@ -99,6 +99,9 @@ class Machine {
   // running fiber's stack, as a processor does with interrupts: the strongest first, of equal ones
   // the first scheduled. Outside Run nothing happens. REQUIRES: in a fiber.
   void LetIn(int ipl);
+
+  // One pending event more (1) or less (-1) keeps no run going: a timer that comes for ever.
+  void CountIdle(int n) { idle_events_ += n; }
 
   // --- Fibers. ---
 
@@ -202,6 +205,7 @@ class Machine {
   void* loop_fake_stack_ = nullptr;
   Stack loop_stack_;            // known to AddressSanitizer builds only
   uint64_t events_run_ = 0;
+  int64_t idle_events_ = 0;
   uint64_t picks_ = 0;          // ordinal of scheduling choices
   Trace trace_;
   EventQueue events_;

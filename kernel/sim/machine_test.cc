@@ -48,6 +48,23 @@ TEST(MachineTest, RunsEventsInOrderAndMovesTheClock) {
   EXPECT_EQ(machine.events_run(), 2u);
 }
 
+TEST(MachineTest, IdleEventsKeepNoRunGoing) {
+  Machine machine({});
+  std::string order;
+  Action ticks([&] { order += "t"; });
+  Action packet([&] { order += "p"; });
+  machine.Schedule(&ticks, 20);
+  machine.CountIdle(1);
+  machine.Schedule(&packet, 10);
+  EXPECT_EQ(machine.Run(), Machine::End::kQuiescent);
+  EXPECT_EQ(order, "p");
+  EXPECT_EQ(machine.now(), 10);
+  machine.Schedule(&packet, 30);
+  machine.CountIdle(-1);
+  EXPECT_EQ(machine.Run(), Machine::End::kQuiescent);
+  EXPECT_EQ(order, "ptp");
+}
+
 TEST(MachineTest, StopsAtTheDeadlineWithTheClockThere) {
   Machine machine({});
   bool ran = false;

@@ -8,7 +8,8 @@
 // Owns:        a request consumes m and control on every path; nam belongs to the caller.
 // Source:      OpenBSD sys/sys/{protosw,domain}.h, sys/kern/uipc_domain.c.
 // Differs:     a table of functions per protocol (as later OpenBSD) instead of one switch over
-//              PRU_*.
+//              PRU_*. The way of a packet, up and down, is in inet's tables; tunables are in the
+//              host's SysctlTable; nothing keeps memory that a pr_drain could give back.
 #ifndef SOCKBED_KERNEL_SOCKET_PROTOSW_H_
 #define SOCKBED_KERNEL_SOCKET_PROTOSW_H_
 
@@ -66,6 +67,9 @@ struct protosw {
   // (GET).
   // Errors: ENOPROTOOPT, EINVAL, ...
   int (*pr_ctloutput)(prc_setopt op, socket* so, int level, int optname, mbuf* m);
+  void (*pr_init)() = nullptr;      // at boot, on the host
+  void (*pr_fasttimo)() = nullptr;  // every 200 ms, in interrupt context; at first after a tick
+  void (*pr_slowtimo)() = nullptr;  // every 500 ms, likewise
 };
 
 struct domain {
@@ -77,12 +81,15 @@ struct domain {
   // Closes the files in flight held by the control mbufs of a chain.
   void (*dom_dispose)(mbuf* m);
   std::span<const protosw> dom_protosw;
+  void (*dom_init)() = nullptr;  // at boot, on the host, before its protocols' pr_init
 };
 
 // The families of one host, in boot order; part of SocketHost.
 using DomainList = std::vector<const domain*>;
 
-// Adds a family to `host`. The table must outlive it.
+// Adds a family to `host`, and initialises it: dom_init, then each pr_init in order of the table.
+// The table must outlive the host. The first protocol with a pr_fasttimo or pr_slowtimo sets going
+// the timeout that runs those of all protocols, until socket_halt; it keeps no run from ending.
 void domain_register(HostBase& host, const domain* dom);
 
 // The first entry of that type; the entry of that number and type, or for SOCK_RAW the wildcard

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "kernel/sched/host_local.h"
+#include "kernel/sched/timeout.h"
 #include "kernel/sim/slab.h"
 #include "kernel/socket/bsd_socket.h"
 #include "kernel/socket/protosw.h"
@@ -29,6 +30,8 @@ struct SocketHost {
   SocketHost& operator=(const SocketHost&) = delete;
 
   DomainList domains;
+  timeout pffasttimo_to;  // runs every pr_fasttimo; set going when there is one
+  timeout pfslowtimo_to;
   const fdops* fd_ops = nullptr;  // the way to descriptor tables; uapi's, set at boot
 
   socket* sockets_first = nullptr;  // in use, in order of creation

@@ -39,6 +39,7 @@ class SocketTestHost : public testing::Test {
   ~SocketTestHost() override {
     proc_killall(host_);
     machine_.Run();  // what the protocols still have to say to each other
+    socket_halt(host_);
     for (const LiveCount& live : host_.live_counts) EXPECT_EQ(*live.count, 0) << live.what;
     EXPECT_EQ(mbuf_leaks(host_), "");
     machine_.trace().set_sink(nullptr);

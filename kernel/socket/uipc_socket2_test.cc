@@ -365,38 +365,5 @@ TEST_F(Socket2Test, BuffersAreReservedBothOrNeither) {
   });
 }
 
-// --- Finding a protocol. ---
-
-constexpr pr_usrreqs kNoRequests = {};
-constexpr protosw kTable[] = {
-    {SOCK_DGRAM, nullptr, 0, 0, &kNoRequests, nullptr},
-    {SOCK_RAW, nullptr, 1, 0, &kNoRequests, nullptr},
-    {SOCK_RAW, nullptr, 0, 0, &kNoRequests, nullptr},  // the wildcard
-    {SOCK_RAW, nullptr, 0, PR_ATOMIC, &kNoRequests, nullptr},
-    {0, nullptr, 9, 0, &kNoRequests, nullptr},
-    {SOCK_STREAM, nullptr, 6, 0, nullptr, nullptr},  // answers nothing
-};
-constexpr domain kFamily = {.dom_family = AF_X25,
-                            .dom_name = "test",
-                            .dom_externalize = nullptr,
-                            .dom_dispose = nullptr,
-                            .dom_protosw = kTable};
-
-TEST_F(Socket2Test, ProtocolIsFoundByTypeOrByNumberInTheOrderOfTheTable) {
-  domain_register(host(), &kFamily);
-  InProcess([] {
-    EXPECT_EQ(pffindtype(AF_X25, SOCK_DGRAM), &kTable[0]);
-    EXPECT_EQ(pffindtype(AF_X25, SOCK_RAW), &kTable[1]);
-    EXPECT_EQ(pffindtype(AF_X25, 0), nullptr) << "no type is a type";
-    EXPECT_EQ(pffindtype(AF_X25, SOCK_RDM), nullptr);
-    EXPECT_EQ(pffindproto(AF_X25, 1, SOCK_RAW), &kTable[1]);
-    EXPECT_EQ(pffindproto(AF_X25, 77, SOCK_RAW), &kTable[2]);
-    EXPECT_EQ(pffindproto(AF_X25, 77, SOCK_DGRAM), nullptr);
-    EXPECT_EQ(pffindproto(AF_UNSPEC, 1, SOCK_RAW), nullptr);
-    socket* so = nullptr;
-    EXPECT_EQ(socreate(AF_X25, &so, SOCK_STREAM, 0), EPROTONOSUPPORT) << "it answers nothing";
-  });
-}
-
 }  // namespace
 }  // namespace sockbed
