@@ -4,8 +4,10 @@
 #include <sys/time.h>
 
 #include <cstring>
+#include <string>
 #include <vector>
 
+#include "kernel/sched/sched_trace.h"
 #include "kernel/sched/signal.h"
 #include "kernel/socket/fdops.h"
 #include "kernel/socket/splice_test_relay.h"
@@ -166,6 +168,93 @@ TEST_F(SpliceErrorsTest, WaitForTheBuffersIsInterrupted) {
     sbunlock(&relay.drain->so_snd);
     Close(relay);
   });
+}
+
+// --- In which order. ---
+
+TEST_F(SpliceErrorsTest, EarlierReasonHidesLaterOnes) {
+  InProcess([] {
+    const Relay relay = Connected();
+    socket* datagrams = CreateBound(SOCK_DGRAM, 1);
+    ASSERT_EQ(Connect(datagrams, 1), 0);
+    socket* listener = CreateListener(7);
+    EXPECT_EQ(sosplice(relay.source, -1, -1, nullptr), 0) << "no descriptor: limits do not matter";
+    EXPECT_EQ(SpliceSockets(datagrams, listener, 0, nullptr), EPROTONOSUPPORT)
+        << "nor the listener";
+    relay.source->so_state |= SS_NBIO;
+    ASSERT_EQ(sblock(&relay.source->so_rcv, true), 0);
+    EXPECT_EQ(sosplice(relay.source, 99, 0, nullptr), EBADF) << "before the locks";
+    sbunlock(&relay.source->so_rcv);
+    ASSERT_EQ(Splice(relay), 0);
+    EXPECT_EQ(SpliceSockets(relay.source, datagrams, 0, nullptr), EBUSY) << "before the protocols";
+    ASSERT_EQ(sblock(&relay.drain->so_snd, true), 0);
+    EXPECT_EQ(Splice(relay), EWOULDBLOCK) << "before the look at who is spliced";
+    sbunlock(&relay.drain->so_snd);
+    soclose(datagrams);
+    soclose(listener);
+    Close(relay);
+  });
+}
+
+TEST_F(SpliceErrorsTest, MoverStopsForTheSourceThenThePipeThenTheDrain) {
+  for (const int reasons : {3, 2, 1}) {
+    InProcess([reasons] {
+      const Relay relay = Connected();
+      ASSERT_EQ(Splice(relay), 0);
+      relay.drain->so_error = EHOSTUNREACH;
+      if (reasons > 1) relay.drain->so_state |= SS_CANTSENDMORE;
+      if (reasons > 2) relay.source->so_error = ECONNRESET;
+      Hear(relay.source);
+      EXPECT_FALSE(IsSpliced(relay));
+      constexpr int kExpected[] = {EHOSTUNREACH, EPIPE, ECONNRESET};
+      EXPECT_EQ(relay.source->so_error, kExpected[reasons - 1]);
+      Close(relay);
+    });
+  }
+}
+
+TEST_F(SpliceErrorsTest, SourcesProtocolIsToldThatThereIsRoom) {
+  InProcess([this] {
+    const Relay relay = Connected();
+    ASSERT_EQ(Splice(relay), 0);
+    const int told = loop().rcvd_calls;
+    sbappendstream(&relay.source->so_rcv, MbufWith("x"));
+    Hear(relay.source);
+    EXPECT_EQ(loop().rcvd_calls, told + 1);
+    Hear(relay.source);
+    EXPECT_EQ(loop().rcvd_calls, told + 1) << "nothing moved";
+    EXPECT_EQ(ReadAll(relay.peer, 1), "x");
+    Close(relay);
+  });
+}
+
+// Room at the drain goes to the splice first, and to those who wait to write after that.
+TEST_F(SpliceErrorsTest, MoverRunsBeforeTheDrainsWritersAreWoken) {
+  InProcess([this] {
+    const Relay relay = Connected();
+    loop().stalled = true;
+    EXPECT_EQ(Send(relay.drain, std::string(kLoopSpace, 'd')), 0);
+    ASSERT_EQ(Splice(relay), 0);
+    sbappendstream(&relay.source->so_rcv, MbufWith("x"));
+    Hear(relay.source);
+    Spawn("writer", [&] { EXPECT_EQ(Send(relay.drain, "y"), 0); });
+    Pause(kLoopDelay);
+    ASSERT_EQ(relay.source->so_rcv.sb_cc, 1u);
+    {
+      const SplScope spl(IPL_SOFTNET);  // what a protocol does when the peer has acknowledged
+      sbdrop(&relay.drain->so_snd, kLoopSpace);
+      sowwakeup(relay.drain);
+    }
+    Pause(kLoopDelay);
+    loop().stalled = false;
+    Close(relay);
+  });
+  const std::vector<Record> moves = RecordsOf(SocketEvent::kMove);
+  ASSERT_EQ(moves.size(), 1u);
+  std::vector<Record> wakes = RecordsOf(Room::kSched, static_cast<uint8_t>(SchedEvent::kWake));
+  std::erase_if(wakes, [&](const Record& r) { return r.time != moves[0].time; });
+  ASSERT_FALSE(wakes.empty());
+  EXPECT_LT(moves[0].id, wakes[0].id);
 }
 
 // --- The option. ---
