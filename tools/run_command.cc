@@ -18,8 +18,10 @@
 #include "absl/time/time.h"
 #include "kernel/host/simulation.h"
 #include "kernel/net/link.h"
+#include "kernel/sched/host_local.h"
 #include "kernel/sim/choices.h"
 #include "kernel/sim/fault.h"
+#include "kernel/sim/machine.h"
 #include "ssl/runtime.h"
 #include "tools/report.h"
 #include "tools/run_outputs.h"
@@ -63,6 +65,8 @@ absl::Status AddHosts(const Scenario& scenario, World& world) {
   for (const ScenarioHost& wanted : scenario.hosts) {
     Host& host = world.simulation.AddHost(wanted.name, {.clock_offset = wanted.clock_offset});
     world.tls.AddHost(host);
+    const MachineScope machine(world.simulation.machine());
+    const HostScope on_host(host);  // some tunables leave a record when they are set
     for (const ScenarioSysctl& sysctl : wanted.sysctls) {
       const int error = host.sysctls.Set(sysctl.name, sysctl.value);
       if (error == ENOENT) {
