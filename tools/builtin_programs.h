@@ -22,7 +22,8 @@ extern const ProgramInfo kUdpEchoServer;
 extern const ProgramInfo kUdpEchoClient;
 extern const ProgramInfo kDnsServer;  // dns_server.cc
 extern const ProgramInfo kDnsLookup;
-extern const ProgramInfo kPing;  // ping.cc
+extern const ProgramInfo kNetstat;  // netstat.cc
+extern const ProgramInfo kPing;     // ping.cc
 
 }  // namespace sockbed::tools
 

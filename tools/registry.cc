@@ -7,9 +7,9 @@ namespace sockbed::tools {
 namespace {
 
 constexpr const ProgramInfo* kPrograms[] = {
-    &kDnsLookup, &kDnsServer, &kDtlsClient, &kDtlsServer, &kHttpsGet, &kPing, &kTcpEchoClient,
-    &kTcpEchoServer, &kTlsClient, &kTlsFileClient, &kTlsFileServer, &kTlsServer, &kUdpEchoClient,
-    &kUdpEchoServer,
+    &kDnsLookup,     &kDnsServer,     &kDtlsClient,    &kDtlsServer,    &kHttpsGet,
+    &kNetstat,       &kPing,          &kTcpEchoClient, &kTcpEchoServer, &kTlsClient,
+    &kTlsFileClient, &kTlsFileServer, &kTlsServer,     &kUdpEchoClient, &kUdpEchoServer,
 };
 
 }  // namespace

@@ -51,7 +51,7 @@ std::vector<MbufPoolStat> mbuf_pools(const HostBase& host) {
     const PoolClass& c = kPoolClasses[pool];
     const int64_t pages = c.page_bytes / kMbufPageBytes;
     stats.push_back({c.name, static_cast<int32_t>(c.size), p.live, account.PagesUsed(pool) * pages,
-                     p.pages_max * pages, p.failures});
+                     p.pages_max * pages, p.pages_max * c.per_page, p.failures});
   }
   return stats;
 }

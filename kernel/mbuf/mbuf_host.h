@@ -62,6 +62,7 @@ struct MbufPoolStat {
   int64_t live;       // items in use
   int64_t pages;      // pages of 4096 that they fill
   int64_t pages_max;  // the most there ever were
+  int64_t items_max;  // items that those hold
   int64_t failures;   // requests refused
 };
 std::vector<MbufPoolStat> mbuf_pools(const HostBase& host);
