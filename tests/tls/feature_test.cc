@@ -48,6 +48,84 @@ TEST_P(TlsFeature, AClientWithoutACertificateIsRefused) {
   Run();
 }
 
+TEST_P(TlsFeature, AClientThatVouchesForItselfIsRefused) {
+  server_options_.client_cert = ClientCert::kRequired;
+  Serve([](SSL* ssl) {
+    EXPECT_EQ(Handshake(ssl).reason(), SSL_R_CERTIFICATE_VERIFY_FAILED);
+    EXPECT_EQ(SSL_get_verify_result(ssl), X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT);
+  });
+  client_.Spawn("client", [this] {
+    const std::unique_ptr<Identity> own = tls_.ca().Issue("client", {.self_signed = true});
+    client_options_.present_cert = true;
+    client_options_.identity = own.get();
+    const Context context(Role::kClient, client_options_);
+    const SslPtr ssl = context.NewSsl(BIO_new_socket(Dial(), BIO_CLOSE), "server");
+    const Outcome outcome = Handshake(ssl.get());
+    EXPECT_EQ(outcome.ok(), IsTls13()) << outcome.ToString();
+    char byte;
+    const int reason = IsTls13() ? Read(ssl.get(), &byte, 1).reason() : outcome.reason();
+    EXPECT_EQ(reason, SSL_R_TLSV1_ALERT_UNKNOWN_CA);
+  });
+  Run();
+}
+
+class LaterAuth : public TlsFeature {
+ protected:
+  // A server that asks for a certificate once it has heard what the client wants; what the asking
+  // comes to.
+  void ServeAsking(std::function<void(SSL* ssl, Outcome asked)> then) {
+    set_up_server_ = [this](SSL_CTX* ctx) {
+      EXPECT_EQ(X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), tls_.ca().cert()), 1);
+    };
+    ServeEach(1, [then](int, SSL* ssl) {
+      ExpectHandshake(ssl);
+      EXPECT_EQ(ReadText(ssl), "the secret, please");
+      SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+      ERR_clear_error();
+      then(ssl, TakeOutcome(ssl, SSL_verify_client_post_handshake(ssl)));
+      ERR_clear_error();
+    });
+  }
+};
+
+// RFC 8446 4.6.2: in TLS 1.3 alone, and of clients that have offered it.
+TEST_P(LaterAuth, ACertificateMayBeAskedForLater) {
+  client_options_.present_cert = true;
+  ServeAsking([](SSL* ssl, const Outcome& asked) {
+    EXPECT_EQ(asked.ret, IsTls13() ? 1 : 0);
+    if (!IsTls13()) {
+      EXPECT_EQ(asked.reason(), SSL_R_WRONG_SSL_VERSION);
+      return WriteText(ssl, "who are you?");
+    }
+    EXPECT_EQ(SSL_do_handshake(ssl), 1);  // the request leaves
+    WriteText(ssl, "who are you?");
+    EXPECT_EQ(SSL_get0_peer_certificate(ssl), nullptr);
+    EXPECT_EQ(ReadText(ssl), "me");  // and the certificate before it
+    ASSERT_NE(SSL_get0_peer_certificate(ssl), nullptr);
+    EXPECT_EQ(X509_check_host(SSL_get0_peer_certificate(ssl), "client", 0, 0, nullptr), 1);
+  });
+  Ask([](SSL* ssl) {
+    SSL_set_post_handshake_auth(ssl, 1);
+    ExpectHandshake(ssl);
+    WriteText(ssl, "the secret, please");
+    EXPECT_EQ(ReadText(ssl), "who are you?");
+    if (IsTls13()) WriteText(ssl, "me");
+  });
+  Run();
+}
+
+TEST_P(LaterAuth, ButNotOfAClientThatHasNotOfferedIt) {
+  ServeAsking([](SSL*, const Outcome& asked) {
+    EXPECT_EQ(asked.ret, 0);
+    EXPECT_EQ(asked.reason(), IsTls13() ? SSL_R_EXTENSION_NOT_RECEIVED : SSL_R_WRONG_SSL_VERSION);
+  });
+  Ask([](SSL* ssl) {
+    ExpectHandshake(ssl);
+    WriteText(ssl, "the secret, please");
+  });
+  Run();
+}
+
 TEST_P(TlsFeature, AskedForOnlyACertificateMayBeMissing) {
   server_options_.client_cert = ClientCert::kAsked;
   Serve([](SSL* ssl) {
@@ -173,6 +251,23 @@ TEST_P(TlsFeature, KeysAreUpdatedInTls13Only) {
 
 // --- Goodbyes: the table of SSL_shutdown(3). ---
 
+TEST_P(TlsFeature, AQuietGoodbyeIsNotSent) {
+  Serve([](SSL* ssl) {
+    ExpectHandshake(ssl);
+    char byte;
+    EXPECT_EQ(Read(ssl, &byte, 1).reason(), SSL_R_UNEXPECTED_EOF_WHILE_READING);
+  });
+  Ask([](SSL* ssl) {
+    ExpectHandshake(ssl);
+    const uint64_t before = BIO_number_written(SSL_get_wbio(ssl));
+    SSL_set_quiet_shutdown(ssl, 1);
+    EXPECT_EQ(SSL_shutdown(ssl), 1);
+    EXPECT_EQ(SSL_get_shutdown(ssl), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    EXPECT_EQ(BIO_number_written(SSL_get_wbio(ssl)), before);
+  });
+  Run();
+}
+
 TEST_P(TlsFeature, AfterTheFirstGoodbyeTheOtherSideMayStillWrite) {
   Serve([](SSL* ssl) {
     ExpectHandshake(ssl);
@@ -294,6 +389,7 @@ TEST_P(HalfWritten, MustBeWrittenOnInItsLength) {
 SOCKBED_VERSIONS(TlsFeature);
 SOCKBED_VERSIONS(TlsAlpn);
 SOCKBED_VERSIONS(HalfWritten);
+SOCKBED_VERSIONS(LaterAuth);
 
 }  // namespace
 }  // namespace sockbed::ssl

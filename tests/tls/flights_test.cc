@@ -32,6 +32,7 @@ class FlightsTest : public testing::Test {
     int tickets = 2;
     bool resume = false;       // what a second connection writes, with the session of the first
     bool retry_hello = false;  // the client guesses a group that the server does not take
+    int chain = 0;             // certificates that the server shows besides its own
     uint64_t seed = 7;
   };
 
@@ -65,7 +66,7 @@ class Conversation : public TlsHosts {
 
   using TlsHosts::client_, TlsHosts::ServeEach, TlsHosts::Dial, TlsHosts::Run, TlsHosts::ReadText;
   using TlsHosts::client_options_, TlsHosts::server_options_, TlsHosts::UseVersion;
-  using TlsHosts::WriteText, TlsHosts::ExpectHandshake, TlsHosts::set_up_server_;
+  using TlsHosts::WriteText, TlsHosts::ExpectHandshake, TlsHosts::set_up_server_, TlsHosts::tls_;
   Flights flights_;
 
  private:
@@ -96,11 +97,14 @@ Flights FlightsTest::Play(const Options& options) {
   Conversation talk(options.seed);
   talk.UseVersion(options.version);
   talk.server_options_.tickets = options.tickets;
-  if (options.retry_hello) {
-    talk.set_up_server_ = [](SSL_CTX* ctx) {
+  talk.set_up_server_ = [&](SSL_CTX* ctx) {
+    if (options.retry_hello) {
       EXPECT_EQ(SSL_CTX_set1_groups_list(ctx, "P-256"), 1);
-    };
-  }
+    }
+    for (int i = 0; i < options.chain; ++i) {
+      EXPECT_EQ(SSL_CTX_add1_chain_cert(ctx, talk.tls_.ca().cert()), 1);
+    }
+  };
   const int connections = options.resume ? 2 : 1;
   talk.ServeEach(connections, [&talk](int, SSL* ssl) {
     talk.Watch(ssl, 's');
@@ -164,6 +168,18 @@ TEST_F(FlightsTest, OfTls12WhereTheServerSpeaksLast) {
 
 TEST_F(FlightsTest, OfTls12ResumedWhereTheClientDoes) {
   ExpectOfSeeds({.version = TLS1_2_VERSION, .resume = true}, {{'c', 411}, {'s', 141}, {'c', 51}});
+}
+
+// A flight stands in a buffer of 4096 bytes until it is whole, or the buffer full.
+TEST_F(FlightsTest, OfMoreThanTheBufferAreCut) {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const Flights flights = Play({.version = version, .chain = 11});
+    ASSERT_GE(flights.size(), 4u) << ToString(flights);
+    EXPECT_EQ(flights[1].side, 's');
+    EXPECT_EQ(flights[1].bytes, 4096);
+    EXPECT_EQ(flights[2].side, 's') << ToString(flights);
+    EXPECT_EQ(flights[3].side, 'c') << ToString(flights);
+  }
 }
 
 TEST_F(FlightsTest, SameSeedSameSizes) {

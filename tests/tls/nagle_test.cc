@@ -72,10 +72,62 @@ TEST_F(Nagle, AfterAResumedTls12HandshakeLikewise) {
   EXPECT_NEAR(arrived_ms_, 340, kSlackMs);
 }
 
+TEST_F(Nagle, WithoutItNothingWaitsAfterAResumedTls12HandshakeEither) {
+  UseVersion(TLS1_2_VERSION);
+  Play(2, [](int) { return Connection{.nodelay = true}; });
+  EXPECT_NEAR(arrived_ms_, 100, kSlackMs);
+}
+
 TEST_F(Nagle, AFullTls12HandshakeEndsWithTheServer) {
   UseVersion(TLS1_2_VERSION);
   Play(1, [](int) { return Connection{}; });
   EXPECT_NEAR(arrived_ms_, 140, kSlackMs);
+}
+
+// The server's side of it: when its two tickets arrive.
+class NagleOfTheServer : public Nagle {
+ protected:
+  std::vector<double> TicketsArriveAt(bool nodelay) {
+    Serve([nodelay](SSL* ssl) {
+      EXPECT_EQ(sockbed::BIO_set_tcp_ndelay(SSL_get_fd(ssl), nodelay ? 1 : 0), 1);
+      ExpectHandshake(ssl);
+      EXPECT_EQ(ReadText(ssl), "first");
+      EXPECT_TRUE(Shutdown(ssl).ok());
+    });
+    std::vector<double> arrived_ms;
+    client_.Spawn("client", [&, this] {
+      const Context context(Role::kClient, client_options_);
+      SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_CLIENT);
+      SSL_CTX_sess_set_new_cb(context.get(), [](SSL* ssl, SSL_SESSION*) -> int {
+        static_cast<std::vector<double>*>(SSL_get_app_data(ssl))->push_back(Milliseconds());
+        return 0;
+      });
+      const SslPtr ssl = context.NewSsl(BIO_new_socket(Dial(), BIO_CLOSE), "server");
+      SSL_set_app_data(ssl.get(), &arrived_ms);
+      ExpectHandshake(ssl.get());
+      WriteText(ssl.get(), "first");
+      char byte;
+      EXPECT_EQ(Read(ssl.get(), &byte, 1).ssl_error, SSL_ERROR_ZERO_RETURN);
+      EXPECT_TRUE(Shutdown(ssl.get()).ok());
+    });
+    Run();
+    return arrived_ms;
+  }
+
+  static void Expect(const std::vector<double>& arrived_ms, double first, double second) {
+    ASSERT_EQ(arrived_ms.size(), 2u);
+    EXPECT_NEAR(arrived_ms[0], first, kSlackMs);
+    EXPECT_NEAR(arrived_ms[1], second, kSlackMs);
+  }
+};
+
+// The acknowledgement of the first comes with the client's record.
+TEST_F(NagleOfTheServer, TheSecondTicketWaitsForTheFirstToBeAcknowledged) {
+  Expect(TicketsArriveAt(/*nodelay=*/false), 120, 160);
+}
+
+TEST_F(NagleOfTheServer, WithoutItBothTicketsLeaveAtOnce) {
+  Expect(TicketsArriveAt(/*nodelay=*/true), 120, 120);
 }
 
 // The page's advice: off for the first record, on again for the rest.

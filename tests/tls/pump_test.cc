@@ -4,6 +4,7 @@
 #include <openssl/ssl.h>
 
 #include "bio/bss_bio.h"
+#include "kernel/sim/fault.h"
 #include "tests/tls/tls_hosts.h"
 
 namespace sockbed::ssl {
@@ -44,19 +45,20 @@ std::string ReadAll(Pump* pump) {
   }
 }
 
-class PumpOverSockets : public TlsHosts, public testing::WithParamInterface<size_t> {
+class PumpConversation : public TlsHosts {
  protected:
-  PumpOverSockets() : TlsHosts({.latency = absl::Milliseconds(1)}) {}
+  explicit PumpConversation(const Machine::Options& options = {.seed = 7})
+      : TlsHosts({.latency = absl::Milliseconds(1)}, options) {}
+
+  // `text` goes to the server and comes back, through pairs of that size.
+  void Converse(size_t bytes, const std::string& text);
 };
 
-// A megabyte each way at once: who writes must not forget to read. (Sizes below a record slow it
-// down; they must not stop it.)
-TEST_P(PumpOverSockets, CarriesAConversation) {
-  const std::string text = Story(GetParam() < 64 ? 300 : 100'000);
+void PumpConversation::Converse(size_t bytes, const std::string& text) {
   server_.Spawn("server", [&, this] {
     const Context context(Role::kServer, server_options_);
     const int fd = AcceptOne();
-    PairEnd end(context, GetParam());
+    PairEnd end(context, bytes);
     FdTransport transport(fd);
     Pump pump(end.ssl.get(), end.network.get(), &transport);
     EXPECT_TRUE(pump.Handshake().ok());
@@ -68,7 +70,7 @@ TEST_P(PumpOverSockets, CarriesAConversation) {
   client_.Spawn("client", [&, this] {
     const Context context(Role::kClient, client_options_);
     const int fd = Dial();
-    PairEnd end(context, GetParam(), "server");
+    PairEnd end(context, bytes, "server");
     FdTransport transport(fd);
     Pump pump(end.ssl.get(), end.network.get(), &transport);
     const Outcome outcome = pump.Handshake();
@@ -82,7 +84,44 @@ TEST_P(PumpOverSockets, CarriesAConversation) {
   Run();
 }
 
-INSTANTIATE_TEST_SUITE_P(Bytes, PumpOverSockets, testing::Values(1, 2, 64, 255, 4096, 17408));
+constexpr size_t kSizes[] = {1, 2, 64, 255, 4096, 17408};
+
+// A pair that is smaller than a record slows it down; it must not stop it.
+class PumpOverSockets : public PumpConversation, public testing::WithParamInterface<size_t> {};
+
+TEST_P(PumpOverSockets, CarriesAConversation) {
+  Converse(GetParam(), Story(GetParam() < 64 ? 300 : 100'000));
+}
+
+INSTANTIATE_TEST_SUITE_P(Bytes, PumpOverSockets, testing::ValuesIn(kSizes));
+
+// The same over a transport that moves one byte at a time, or as many as chance will have.
+using Parts = std::tuple<size_t, Site>;
+
+struct PlanOfParts {
+  explicit PlanOfParts(Site site) : plan({{.site = site}}) {}
+  fault::Plan plan;
+};
+
+class PumpInParts : public PlanOfParts,
+                    public PumpConversation,
+                    public testing::WithParamInterface<Parts> {
+ protected:
+  PumpInParts()
+      : PlanOfParts(std::get<Site>(GetParam())),
+        PumpConversation({.seed = 7, .fault_plan = &plan}) {}
+};
+
+TEST_P(PumpInParts, CarriesAConversation) {
+  Converse(std::get<size_t>(GetParam()), Story(2000));
+  if (std::get<size_t>(GetParam()) == 1) return;  // in parts of one byte without it
+  EXPECT_GT(plan.visits(std::get<Site>(GetParam()), client_.id), 20u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Parts, PumpInParts,
+                         testing::Combine(testing::ValuesIn(kSizes),
+                                          testing::Values(Site::kSyscallByte,
+                                                          Site::kSyscallShort)));
 
 // Two SSLs in one process, joined pair to pair: they take turns.
 class PumpOverPairs : public TlsHosts, public testing::WithParamInterface<size_t> {
@@ -129,7 +168,7 @@ class PumpOverPairs : public TlsHosts, public testing::WithParamInterface<size_t
 // With a pair smaller than a ticket the server is held up until its client, long done, reads on.
 TEST_P(PumpOverPairs, ASideThatIsDoneReadsOn) { EXPECT_LT(HandshakeRounds(true), 20'000); }
 
-INSTANTIATE_TEST_SUITE_P(Bytes, PumpOverPairs, testing::Values(1, 2, 64, 255, 4096, 17408));
+INSTANTIATE_TEST_SUITE_P(Bytes, PumpOverPairs, testing::ValuesIn(kSizes));
 
 class PumpEnds : public TlsHosts {};
 

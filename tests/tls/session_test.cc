@@ -74,6 +74,36 @@ TEST_F(TlsSession, JustBeforeItsEndATicketIsGood) {
 TEST_F(TlsSession, AfterTwoHoursItIsNot) { EXPECT_FALSE(ConnectTwice(TLS1_2_VERSION, 7202)); }
 TEST_F(TlsSession, NorInTls13) { EXPECT_FALSE(ConnectTwice(TLS1_3_VERSION, 7202)); }
 
+TEST_F(TlsSession, AServerMaySetAnEarlierEnd) {
+  set_up_server_ = [](SSL_CTX* ctx) { EXPECT_EQ(SSL_CTX_set_timeout(ctx, 60), 7200); };
+  EXPECT_FALSE(ConnectTwice(TLS1_2_VERSION, 62));
+}
+
+// A connection that was cut is not to be trusted: its session goes with it.
+TEST_F(TlsSession, WithoutAGoodbyeItIsNotResumed) {
+  ServeEach(2, [](int i, SSL* ssl) {
+    ExpectHandshake(ssl);
+    WriteText(ssl, "hi");
+    char byte;
+    const Outcome end = Read(ssl, &byte, 1);
+    EXPECT_EQ(end.ssl_error, i == 0 ? SSL_ERROR_SSL : SSL_ERROR_ZERO_RETURN);
+    SSL_shutdown(ssl);
+    ERR_clear_error();
+  });
+  client_.Spawn("client", [this] {
+    const Context context(Role::kClient, client_options_);
+    SslPtr cut = context.NewSsl(BIO_new_socket(Dial(), BIO_CLOSE), "server");
+    ExpectHandshake(cut.get());
+    EXPECT_EQ(ReadText(cut.get()), "hi");
+    session_ = SSL_get1_session(cut.get());
+    EXPECT_EQ(SSL_SESSION_is_resumable(session_), 1);
+    cut.reset();
+    EXPECT_EQ(SSL_SESSION_is_resumable(session_), 0);
+    EXPECT_FALSE(Connect(context));
+  });
+  Run();
+}
+
 TEST_F(TlsSession, ATicketUnderAnotherKeyFallsBackToAFullHandshake) {
   new_keys_at_ = 1;
   EXPECT_FALSE(ConnectTwice(TLS1_3_VERSION));
