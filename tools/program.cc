@@ -28,6 +28,7 @@ absl::StatusOr<int64_t> ParseFlag(const std::string& text) {
 absl::StatusOr<int64_t> ParseNumber(const ArgInfo& arg, const std::string& text) {
   switch (arg.type) {
     case ArgType::kCount: return ParseInRange(text, 1, 1'000'000'000, "count");
+    case ArgType::kNumber: return ParseInRange(text, 0, 1'000'000'000, "number");
     case ArgType::kPort: return ParseInRange(text, 1, 65535, "port");
     case ArgType::kSize: return ParseSize(text);
     case ArgType::kDuration: return ParseDuration(text);

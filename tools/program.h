@@ -22,7 +22,8 @@
 
 namespace sockbed::tools {
 
-enum class ArgType { kText, kCount, kPort, kFile, kSize, kDuration, kHost, kFlag };
+// kCount: from 1; kNumber: from 0.
+enum class ArgType { kText, kCount, kNumber, kPort, kFile, kSize, kDuration, kHost, kFlag };
 
 // One argument of a program.
 struct ArgInfo {

@@ -16,9 +16,9 @@ namespace sockbed::tools {
 
 void Complain(const char* what) { uapi::Print("%s: %s\n", what, TakeErrorText().c_str()); }
 
-BioAddr Resolve(const std::string& host, uint16_t port, int socktype) {
+BioAddr Resolve(const std::string& host, uint16_t port, int socktype, int family) {
   addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
+  hints.ai_family = family;
   hints.ai_socktype = socktype;
   hints.ai_flags = AI_ADDRCONFIG | (host.empty() ? AI_PASSIVE : 0);
   addrinfo* found = nullptr;

@@ -7,6 +7,8 @@
 #ifndef SOCKBED_TOOLS_PROGRAM_SOCKETS_H_
 #define SOCKBED_TOOLS_PROGRAM_SOCKETS_H_
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -41,9 +43,9 @@ struct BioAddrFree {
 };
 using BioAddr = std::unique_ptr<BIO_ADDR, BioAddrFree>;
 
-// The address of `host` (a name or a number; empty: any of this host's families) with `port`. Null,
-// having said why, if there is none.
-BioAddr Resolve(const std::string& host, uint16_t port, int socktype);
+// The address of `host` (a name or a number; empty: any of this host's families) with `port`, of
+// `family` if one is named. Null, having said why, if there is none.
+BioAddr Resolve(const std::string& host, uint16_t port, int socktype, int family = AF_UNSPEC);
 
 // A socket of the address's family; of IPv6 one that is open to both. Not ok on failure.
 Descriptor SocketFor(const BIO_ADDR* addr, int socktype);

@@ -22,6 +22,12 @@ constexpr size_t kLineMax = 4096;
 
 // --- What the programs share. ---
 
+// Whether a context and its SSLs can be had; says why not.
+bool Made(bool ok) {
+  if (!ok) Complain("TLS");
+  return ok;
+}
+
 // Whether a step succeeded; says how it failed.
 bool Succeeded(const char* step, const ssl::Outcome& outcome) {
   if (outcome.ok()) return true;
@@ -133,8 +139,9 @@ int ServeTls(const ProgramArgs& args) {
   }
   options.tickets = static_cast<int>(args.number("tickets"));
   const ssl::Context context(ssl::Role::kServer, options);
+  if (!Made(context.ok())) return 1;
   const Descriptor listener = Listen(args.port("port"));
-  if (!context.ok() || !listener.ok()) return 1;
+  if (!listener.ok()) return 1;
   const int mode = args.flag("nonblocking") ? BIO_SOCK_NONBLOCK : 0;
   bool all_served = true;
   for (int64_t i = 0; i < args.number("clients"); ++i) {
@@ -144,7 +151,7 @@ int ServeTls(const ProgramArgs& args) {
       return 1;
     }
     const ssl::SslPtr ssl = context.NewSsl(BIO_new_socket(fd, BIO_CLOSE));
-    const bool served = ssl != nullptr && ShakeHands(ssl.get()) &&
+    const bool served = Made(ssl != nullptr) && ShakeHands(ssl.get()) &&
                         (args.flag("www") ? ServePage(ssl.get()) : ReverseLines(ssl.get()));
     all_served = served && all_served;
   }
@@ -167,26 +174,21 @@ bool Talk(SSL* ssl, const std::string& message, int64_t count) {
   return Succeeded("shutdown", ssl::Shutdown(ssl));
 }
 
-struct SessionFree {
-  void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
-};
-using SessionPtr = std::unique_ptr<SSL_SESSION, SessionFree>;
-
 int AskTls(const ProgramArgs& args) {
   ssl::ContextOptions options;
   if (!ReadVersion(args.text("version"), &options)) return 1;
   options.present_cert = args.flag("cert");
   const ssl::Context context(ssl::Role::kClient, options);
-  if (!context.ok()) return 1;
+  if (!Made(context.ok())) return 1;
   const int mode = (args.flag("nonblocking") ? BIO_SOCK_NONBLOCK : 0) |
                    (args.flag("nodelay") ? BIO_SOCK_NODELAY : 0);
-  SessionPtr session;
+  ssl::SessionPtr session;
   for (int64_t i = 0; i < args.number("connections"); ++i) {
     Descriptor fd = Dial(args.text("server"), args.port("port"), mode);
     if (!fd.ok()) return 1;
     const ssl::SslPtr ssl =
         context.NewSsl(BIO_new_socket(fd.get(), BIO_NOCLOSE), args.text("server"));
-    if (ssl == nullptr) return 1;
+    if (!Made(ssl != nullptr)) return 1;
     if (session != nullptr) SSL_set_session(ssl.get(), session.get());
     if (!ShakeHands(ssl.get()) || !Talk(ssl.get(), args.text("message"), args.number("count"))) {
       return 1;
@@ -223,8 +225,9 @@ int ServeDtls(const ProgramArgs& args) {
   ssl::ContextOptions options;
   options.datagram = options.cookies = true;
   const ssl::Context context(ssl::Role::kServer, options);
-  if (!context.ok()) return 1;
-  ssl::DtlsListener listener(context, args.port("port"));
+  if (!Made(context.ok())) return 1;
+  const int family = args.flag("ipv6") ? AF_INET6 : AF_INET;
+  ssl::DtlsListener listener(context, args.port("port"), family);
   if (!listener.ok()) {
     Complain("listen");
     return 1;
@@ -233,7 +236,7 @@ int ServeDtls(const ProgramArgs& args) {
   for (int64_t i = 0; i < args.number("clients"); ++i) {
     const ssl::SslPtr ssl = listener.Accept();
     all_served =
-        ssl != nullptr && ReverseDatagrams(ssl.get(), args.number("patience")) && all_served;
+        Made(ssl != nullptr) && ReverseDatagrams(ssl.get(), args.number("patience")) && all_served;
   }
   return all_served ? 0 : 1;
 }
@@ -252,22 +255,29 @@ bool AskOnce(SSL* ssl, const std::string& message, int64_t tries) {
 int AskDtls(const ProgramArgs& args) {
   ssl::ContextOptions options;
   options.datagram = true;
+  const std::string message = args.text("message");
+  if (message.size() > kLineMax) {
+    uapi::Print("a message of more than %zu bytes\n", kLineMax);
+    return 1;
+  }
   const ssl::Context context(ssl::Role::kClient, options);
-  const BioAddr addr = Resolve(args.text("server"), args.port("port"), SOCK_DGRAM);
-  if (!context.ok() || addr == nullptr) return 1;
-  Descriptor fd(sockbed::BIO_socket(AF_INET, SOCK_DGRAM, 0, 0));
+  if (!Made(context.ok())) return 1;
+  const int family = args.flag("ipv6") ? AF_INET6 : AF_INET;
+  const BioAddr addr = Resolve(args.text("server"), args.port("port"), SOCK_DGRAM, family);
+  if (addr == nullptr) return 1;
+  const Descriptor fd = SocketFor(addr.get(), SOCK_DGRAM);
   if (!fd.ok() || sockbed::BIO_connect(fd.get(), addr.get(), 0) != 1) {
     Complain("connect");
     return 1;
   }
   BIO* const bio = sockbed::BIO_new_dgram(fd.get(), BIO_NOCLOSE);
   const ssl::SslPtr ssl = context.NewSsl(bio, args.text("server"));
-  if (ssl == nullptr) return 1;
+  if (!Made(ssl != nullptr)) return 1;
   BIO_ctrl_set_connected(bio, addr.get());
   if (!ShakeHands(ssl.get())) return 1;
   SetPatience(ssl.get(), args.number("timeout"));
   for (int64_t i = 0; i < args.number("count"); ++i) {
-    if (!AskOnce(ssl.get(), args.text("message"), args.number("tries"))) {
+    if (!AskOnce(ssl.get(), message, args.number("tries"))) {
       uapi::Print("no answer to datagram %lld\n", static_cast<long long>(i));
       return 1;
     }
@@ -283,11 +293,12 @@ int Get(const ProgramArgs& args) {
   ssl::ContextOptions options;
   options.min_version = TLS1_2_VERSION;
   const ssl::Context context(ssl::Role::kClient, options);
+  if (!Made(context.ok())) return 1;
   const Descriptor fd = Dial(args.text("server"), args.port("port"), 0);
-  if (!context.ok() || !fd.ok()) return 1;
+  if (!fd.ok()) return 1;
   const ssl::SslPtr ssl =
       context.NewSsl(BIO_new_socket(fd.get(), BIO_NOCLOSE), args.text("server"));
-  if (ssl == nullptr || !ShakeHands(ssl.get())) return 1;
+  if (!Made(ssl != nullptr) || !ShakeHands(ssl.get())) return 1;
   const std::string request =
       "GET " + args.text("path") + " HTTP/1.0\r\nHost: " + args.text("server") + "\r\n\r\n";
   if (!WriteAll(ssl.get(), request)) return 1;
@@ -310,7 +321,7 @@ constexpr ArgInfo kTlsServerArgs[] = {
     {"clients", ArgType::kCount, "1", "how many clients to serve before exiting"},
     {"version", ArgType::kText, "any", "of TLS: 1.2, 1.3, any"},
     {"client_cert", ArgType::kText, "none", "of its clients: none, ask, require"},
-    {"tickets", ArgType::kCount, "2", "session tickets per full TLS 1.3 handshake"},
+    {"tickets", ArgType::kNumber, "2", "session tickets per full TLS 1.3 handshake"},
     {"www", ArgType::kFlag, "false", "answer a GET with a page instead of lines with lines"},
     {"nonblocking", ArgType::kFlag, "false", "non-blocking sockets, waiting in poll"},
 };
@@ -329,6 +340,7 @@ constexpr ArgInfo kDtlsServerArgs[] = {
     {"port", ArgType::kPort, "4433", "the port to listen on"},
     {"clients", ArgType::kCount, "1", "how many clients to serve before exiting"},
     {"patience", ArgType::kDuration, "60 s", "how long to wait for a client's next datagram"},
+    {"ipv6", ArgType::kFlag, "false", "over IPv6, not IPv4"},
 };
 constexpr ArgInfo kDtlsClientArgs[] = {
     {"server", ArgType::kHost, nullptr, "the host to talk to"},
@@ -337,6 +349,7 @@ constexpr ArgInfo kDtlsClientArgs[] = {
     {"count", ArgType::kCount, "1", "how many to send"},
     {"timeout", ArgType::kDuration, "1 s", "how long to wait for an answer"},
     {"tries", ArgType::kCount, "10", "how often to send one that is not answered"},
+    {"ipv6", ArgType::kFlag, "false", "over IPv6, not IPv4"},
 };
 constexpr ArgInfo kHttpsGetArgs[] = {
     {"server", ArgType::kHost, nullptr, "the host to ask"},

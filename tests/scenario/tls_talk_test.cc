@@ -38,7 +38,8 @@ TEST_P(TlsTalk, DatagramsComeBackReversed) {
   RunOptions options;
   options.scenario = Scenario("dtls_talk");
   options.seed = static_cast<uint64_t>(seed);
-  options.settings = {{"loss", std::to_string(seed % 15) + " %"}};
+  options.settings = {{"loss", std::to_string(seed % 15) + " %"},
+                      {"ipv6", seed % 2 == 0 ? "true" : "false"}};
   ExpectPass(options);
 }
 
