@@ -1,5 +1,5 @@
-// Many datagrams in one call: BIO_sendmmsg(3) of OpenSSL 3.2. A method of 3.0 has no slot for it, so
-// it is chosen here: sendmsg and recvmsg, or a queue's own, or those of the datagram BIO that a
+// Many datagrams in one call: BIO_sendmmsg(3) of OpenSSL 3.2. A method of 3.0 has no slot for it,
+// so it is chosen here: sendmsg and recvmsg, or a queue's own, or those of the datagram BIO that a
 // connect BIO has.
 #include <errno.h>
 #include <netinet/in.h>

@@ -34,8 +34,8 @@ class DtlsListener {
   int fd() const { return fd_; }
 
   // Waits for a peer that can repeat its cookie and has no socket here yet, and returns an SSL over
-  // one connected to it, ready for Handshake. Null with entries: a socket could not be had, or the library failed.
-  // [sleeps]
+  // one connected to it, ready for Handshake. Null with entries: a socket could not be had, or the
+  // library failed. [sleeps]
   SslPtr Accept();
 
  private:

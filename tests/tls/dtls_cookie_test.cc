@@ -10,8 +10,8 @@ namespace {
 
 using Datagram = std::string;
 
-// Where the cookie of a hello stands, after its length: record and message headers, version, random,
-// an empty session id.
+// Where the cookie of a hello stands, after its length: record and message headers, version,
+// random, an empty session id.
 constexpr size_t kCookieLengthAt = 13 + 12 + 2 + 32 + 1;
 constexpr size_t kCookieBytes = 32;
 
