@@ -2,9 +2,11 @@
 #include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/inet6_host.h"
+#include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
 #include "kernel/inet/ip6_private.h"
 #include "kernel/inet/ip6_var.h"
+#include "kernel/inet/ip_ipip.h"
 #include "kernel/inet/raw_ip.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
@@ -120,6 +122,18 @@ MbufPtr PassHeader(Inet6Host& inet6, MbufPtr m, Ip6Chain* at) {
   return m;
 }
 
+// No protocol has registered for what begins at `at`.
+void DeliverRaw(Inet6Host& inet6, MbufPtr m, const Ip6Chain& at) {
+  const IpipRule rule = ipip_rule(inet_here().tunables.profile, at.next);
+  if (rule.raw && rip6_input(m.get(), at.offset, at.next)) {
+    ++inet6.ip6stat[ip6s_delivered];
+  } else if (!rule.tell) {
+    ip6_drop(ip6s_notunnel, std::move(m));
+  } else {
+    (void)Complain(ip6s_noproto, std::move(m), ICMP6_PARAMPROB_NEXTHEADER, at.next_at);
+  }
+}
+
 // Rule 6: through the headers to the protocol. Hop-by-hop options have been acted on.
 void Deliver(Inet6Host& inet6, MbufPtr m) {
   Ip6Chain at = ip6_firsthdr(m.get());
@@ -130,14 +144,7 @@ void Deliver(Inet6Host& inet6, MbufPtr m) {
   }
   if (at.next == IPPROTO_NONE) return ip6_drop(ip6s_nonxt, std::move(m));
   const InetProtocol* protocol = inet6.protocols[at.next];
-  if (protocol == nullptr && rip6_input(m.get(), at.offset, at.next)) {
-    ++inet6.ip6stat[ip6s_delivered];
-    return;
-  }
-  if (protocol == nullptr) {
-    (void)Complain(ip6s_noproto, std::move(m), ICMP6_PARAMPROB_NEXTHEADER, at.next_at);
-    return;
-  }
+  if (protocol == nullptr) return DeliverRaw(inet6, std::move(m), at);
   ++inet6.ip6stat[ip6s_delivered];
   protocol->input(std::move(m), at.offset);
 }

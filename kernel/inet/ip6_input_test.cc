@@ -212,6 +212,19 @@ TEST_F(Ip6InputTest, NothingBehindTheHeadersIsNothing) {
   EXPECT_TRUE(ErrorsSent().empty());
 }
 
+TEST_F(Ip6InputTest, OfTunnelsIpInIpIsDroppedAndGreUnknown) {
+  Packet6 packet = Good();
+  for (const uint8_t protocol : {IPPROTO_IPIP, IPPROTO_IPV6}) {
+    packet.next = protocol;
+    Arrives(packet);
+  }
+  ExpectDrops6(a_, ip6s_notunnel, 2);
+  EXPECT_TRUE(ErrorsSent().empty());
+  packet.next = IPPROTO_GRE;
+  Arrives(packet);
+  ExpectProblem(ICMP6_PARAMPROB_NEXTHEADER, 6);
+}
+
 TEST_F(Ip6InputTest, AHeaderCutShortIsDropped) {
   Packet6 packet = Good();
   packet.next = IPPROTO_DSTOPTS;

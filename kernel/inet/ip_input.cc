@@ -6,6 +6,7 @@
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
 #include "kernel/inet/ip_icmp.h"
+#include "kernel/inet/ip_ipip.h"
 #include "kernel/inet/ip_private.h"
 #include "kernel/inet/ip_var.h"
 #include "kernel/inet/raw_ip.h"
@@ -97,6 +98,19 @@ Ours IsOurs(InetHost& inet, const ifnet* ifp, mbuf* m) {
   return Ours::kNo;
 }
 
+// No protocol has registered for the packet.
+void DeliverRaw(InetHost& inet, MbufPtr m) {
+  const Ipv4View ip = ip_view(m.get());
+  const IpipRule rule = ipip_rule(inet.tunables.profile, ip.protocol());
+  if (rule.raw && rip_input(m.get(), ip.header_length())) {
+    ++inet.ipstat[ips_delivered];
+    return;
+  }
+  if (!rule.tell) return ip_drop(ips_notunnel, std::move(m));
+  ip_note_drop(ips_noproto, ip.source(), ip.destination(), m->m_pkthdr.len);
+  icmp_error(std::move(m), ICMP_UNREACH, ICMP_UNREACH_PROTOCOL);
+}
+
 void Deliver(InetHost& inet, MbufPtr m) {
   if (ip_view(m.get()).is_fragment()) {
     const int hlen = ip_view(m.get()).header_length();
@@ -105,15 +119,7 @@ void Deliver(InetHost& inet, MbufPtr m) {
   }
   const Ipv4View ip = ip_view(m.get());
   const InetProtocol* protocol = inet.protocols[ip.protocol()];
-  if (protocol == nullptr) {
-    if (rip_input(m.get(), ip.header_length())) {
-      ++inet.ipstat[ips_delivered];
-      return;
-    }
-    ip_note_drop(ips_noproto, ip.source(), ip.destination(), m->m_pkthdr.len);
-    icmp_error(std::move(m), ICMP_UNREACH, ICMP_UNREACH_PROTOCOL);
-    return;
-  }
+  if (protocol == nullptr) return DeliverRaw(inet, std::move(m));
   ++inet.ipstat[ips_delivered];
   protocol->input(std::move(m), ip.header_length());
 }
@@ -132,14 +138,10 @@ void ip_input(ifnet* ifp, MbufPtr m) {
     if (m == nullptr) return;
   }
   switch (IsOurs(inet, ifp, m.get())) {
-    case Ours::kYes:
-      return Deliver(inet, std::move(m));
-    case Ours::kNotMember:
-      return ip_drop(ips_notmember, std::move(m));
-    case Ours::kWrongInterface:
-      return ip_drop(ips_wrongif, std::move(m));
-    case Ours::kNo:
-      break;
+    case Ours::kYes: return Deliver(inet, std::move(m));
+    case Ours::kNotMember: return ip_drop(ips_notmember, std::move(m));
+    case Ours::kWrongInterface: return ip_drop(ips_wrongif, std::move(m));
+    case Ours::kNo: break;
   }
   if (inet.tunables.forwarding == 0 || (m->m_flags & (M_BCAST | M_MCAST)) != 0) {
     return ip_drop(ips_cantforward, std::move(m));

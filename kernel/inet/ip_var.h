@@ -137,7 +137,8 @@ void inet_halt(HostBase& host);
   X(ips_rawdropped, "* no room for a raw socket's copy, or TTL below IP_MINTTL") \
   X(ips_badarp, "* malformed ARP packet")                                        \
   X(ips_arpdropped, "* waited in vain for a neighbour's link address")           \
-  X(ips_arpconflict, "addresses of ours that another station claims")
+  X(ips_arpconflict, "addresses of ours that another station claims")            \
+  X(ips_notunnel, "* from a tunnel, of which this host has none")
 
 enum ipstat_counters : uint8_t {
 #define SOCKBED_IPSTAT_ENUM(name, meaning) name,

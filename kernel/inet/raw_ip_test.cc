@@ -211,6 +211,37 @@ TEST_F(RawIpTest, WithoutAReceiverTheProtocolIsUnreachable) {
   EXPECT_EQ(link_.counters(0).packets, 1u) << "which is said";
 }
 
+// No host has tunnels; what comes by one is of less use to a raw socket than another protocol.
+TEST_F(RawIpTest, WhatATunnelSendsIsDroppedOrTheirs) {
+  struct Row {
+    int64_t profile;
+    uint8_t protocol;
+    bool raw, told;
+  };
+  for (const Row& row : {Row{0, IPPROTO_IPIP, false, false}, Row{0, IPPROTO_IPV6, false, false},
+                         Row{0, IPPROTO_GRE, true, true}, Row{1, IPPROTO_IPIP, true, false},
+                         Row{1, IPPROTO_IPV6, true, false}, Row{1, IPPROTO_GRE, true, false},
+                         Row{1, kUnclaimed, true, true}}) {
+    SCOPED_TRACE(testing::Message() << row.profile << ", protocol " << int{row.protocol});
+    Set(a_, "net.inet.ip.profile", row.profile);
+    const Packet packet = {.src = Addr("10.0.1.2"),
+                           .dst = Addr("10.0.1.1"),
+                           .payload = "12345678",
+                           .protocol = row.protocol};
+    const uint64_t sent = link_.counters(0).packets;
+    const uint64_t dropped = ipstat_get(a_, ips_notunnel);
+    Inject(link_.interface(0), packet.Bytes());
+    EXPECT_EQ(link_.counters(0).packets - sent, row.told ? 1u : 0u);
+    EXPECT_EQ(ipstat_get(a_, ips_notunnel) - dropped, row.told ? 0u : 1u);
+    InProcess([&] {
+      socket* so = Create(row.protocol);
+      Inject(link_.interface(0), packet.Bytes());
+      EXPECT_EQ(!IsEmpty(so), row.raw);
+    });
+    Run();
+  }
+}
+
 TEST_F(RawIpTest, FullSocketLosesItsCopy) {
   InProcess([this] {
     socket* so = Create(kUnclaimed);
