@@ -52,17 +52,18 @@ namespace sockbed {
   X(pthread_barrier_wait) X(pthread_cancel) X(pthread_clockjoin_np) X(pthread_cond_broadcast)    \
   X(pthread_cond_clockwait) X(pthread_cond_destroy) X(pthread_cond_signal)                       \
   X(pthread_cond_timedwait) X(pthread_cond_wait) X(pthread_create) X(pthread_detach)             \
-  X(pthread_exit) X(pthread_getspecific) X(pthread_join) X(pthread_key_create)                   \
-  X(pthread_key_delete) X(pthread_kill) X(pthread_mutex_clocklock) X(pthread_mutex_consistent)   \
-  X(pthread_mutex_destroy) X(pthread_mutex_lock) X(pthread_mutex_timedlock)                      \
-  X(pthread_mutex_trylock) X(pthread_mutex_unlock) X(pthread_once) X(pthread_rwlock_clockrdlock) \
-  X(pthread_rwlock_clockwrlock) X(pthread_rwlock_rdlock) X(pthread_rwlock_timedrdlock)           \
-  X(pthread_rwlock_timedwrlock) X(pthread_rwlock_tryrdlock) X(pthread_rwlock_trywrlock)          \
-  X(pthread_rwlock_unlock) X(pthread_rwlock_wrlock) X(pthread_self) X(pthread_setcancelstate)    \
-  X(pthread_setcanceltype) X(pthread_setspecific) X(pthread_sigmask) X(pthread_spin_lock)        \
-  X(pthread_spin_trylock) X(pthread_spin_unlock) X(pthread_testcancel) X(pthread_timedjoin_np)   \
-  X(pthread_tryjoin_np) X(sched_yield) X(sem_clockwait) X(sem_close) X(sem_open) X(sem_post)     \
-  X(sem_timedwait) X(sem_trywait) X(sem_unlink) X(sem_wait) X(syscall)
+  X(pthread_exit) X(pthread_getname_np) X(pthread_getspecific) X(pthread_join)                   \
+  X(pthread_key_create) X(pthread_key_delete) X(pthread_kill) X(pthread_mutex_clocklock)         \
+  X(pthread_mutex_consistent) X(pthread_mutex_destroy) X(pthread_mutex_lock)                     \
+  X(pthread_mutex_timedlock) X(pthread_mutex_trylock) X(pthread_mutex_unlock) X(pthread_once)    \
+  X(pthread_rwlock_clockrdlock) X(pthread_rwlock_clockwrlock) X(pthread_rwlock_rdlock)           \
+  X(pthread_rwlock_timedrdlock) X(pthread_rwlock_timedwrlock) X(pthread_rwlock_tryrdlock)        \
+  X(pthread_rwlock_trywrlock) X(pthread_rwlock_unlock) X(pthread_rwlock_wrlock) X(pthread_self)  \
+  X(pthread_setcancelstate) X(pthread_setcanceltype) X(pthread_setname_np)                       \
+  X(pthread_setspecific) X(pthread_sigmask) X(pthread_spin_lock) X(pthread_spin_trylock)         \
+  X(pthread_spin_unlock) X(pthread_testcancel) X(pthread_timedjoin_np) X(pthread_tryjoin_np)     \
+  X(sched_yield) X(sem_clockwait) X(sem_close) X(sem_open) X(sem_post) X(sem_timedwait)          \
+  X(sem_trywait) X(sem_unlink) X(sem_wait) X(syscall)
 
 // Those of services and protocols: posix.cc.
 #define SOCKBED_SERVICE_NAMES(X)                                                             \

@@ -101,11 +101,10 @@
   X(getservent_r) X(getsgent_r) X(getsgnam_r) X(getspent_r) X(getspnam_r) X(getutent_r)          \
   X(getutid_r) X(getutline_r) X(glob) X(glob64) X(posix_fadvise) X(posix_fadvise64)              \
   X(posix_fallocate) X(posix_fallocate64) X(posix_spawn) X(posix_spawnp)                         \
-  X(pthread_getaffinity_np) X(pthread_getattr_np) X(pthread_getcpuclockid) X(pthread_getname_np) \
+  X(pthread_getaffinity_np) X(pthread_getattr_np) X(pthread_getcpuclockid)                       \
   X(pthread_getschedparam) X(pthread_mutex_getprioceiling) X(pthread_mutex_setprioceiling)       \
-  X(pthread_setaffinity_np) X(pthread_setname_np) X(pthread_setschedparam)                       \
-  X(pthread_setschedprio) X(pthread_sigqueue) X(ptsname_r) X(readdir64_r) X(readdir_r)           \
-  X(sigwait) X(ttyname_r) X(wordexp)
+  X(pthread_setaffinity_np) X(pthread_setschedparam) X(pthread_setschedprio) X(pthread_sigqueue) \
+  X(ptsname_r) X(readdir64_r) X(readdir_r) X(sigwait) X(ttyname_r) X(wordexp)
 
 // They return -1. They take more words than registers hold, return twice, or are refused in part.
 #define SOCKBED_REFUSED_SPECIAL(X)                                                           \

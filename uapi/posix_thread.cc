@@ -85,6 +85,10 @@ SOCKBED_THREAD(int, pthread_timedjoin_np,
 SOCKBED_THREAD(int, pthread_clockjoin_np,
                (pthread_t thread, void** result, clockid_t clock, const timespec* abstime),
                (thread, result, clock, abstime))
+SOCKBED_THREAD_NOTHROW(int, pthread_setname_np, (pthread_t thread, const char* name),
+                       (thread, name))
+SOCKBED_THREAD_NOTHROW(int, pthread_getname_np, (pthread_t thread, char* name, size_t size),
+                       (thread, name, size))
 SOCKBED_THREAD_NOTHROW(int, pthread_detach, (pthread_t thread), (thread))
 SOCKBED_THREAD_NOTHROW(pthread_t, pthread_self, (), ())
 SOCKBED_THREAD(int, pthread_cancel, (pthread_t thread), (thread))

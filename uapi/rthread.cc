@@ -8,6 +8,7 @@
 #include <array>
 #include <exception>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "kernel/host/host.h"
@@ -24,6 +25,7 @@ namespace sockbed::uapi {
 namespace {
 
 constexpr SimTime kThreadCallNs = 20;       // of a try that has failed
+constexpr size_t kThreadNameRoom = 16;      // of a name, with the zero behind it
 constexpr SimTime kYieldNs = kMicrosecond;  // of a thread that says it has nothing to do
 
 // The keys that were made inside simulated processes. They belong to the OS process, as do the
@@ -302,6 +304,25 @@ int pthread_clockjoin_np(pthread_t id, void** result, clockid_t clock, const tim
   Deadline end;
   if (const int error = ThreadDeadline(clock, abstime, &end)) return error;
   return Join(id, result, end);
+}
+
+int pthread_setname_np(pthread_t id, const char* name) {
+  BeginThreadCall();
+  rthread* const thread = FindThread(id);
+  if (thread == nullptr) return ESRCH;
+  if (std::string_view(name).size() >= kThreadNameRoom) return ERANGE;
+  thread->name = name;
+  return 0;
+}
+
+int pthread_getname_np(pthread_t id, char* name, size_t size) {
+  BeginThreadCall();
+  const rthread* const thread = FindThread(id);
+  if (thread == nullptr) return ESRCH;
+  if (size < kThreadNameRoom) return ERANGE;
+  const std::string& own = thread->name.empty() ? curproc()->p_comm : thread->name;
+  name[own.copy(name, kThreadNameRoom - 1)] = '\0';
+  return 0;
 }
 
 int pthread_detach(pthread_t id) {

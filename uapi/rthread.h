@@ -49,6 +49,10 @@ int pthread_timedjoin_np(pthread_t thread, void** result, const timespec* abstim
 int pthread_clockjoin_np(pthread_t thread, void** result, clockid_t clock, const timespec* abstime);
 int pthread_detach(pthread_t thread);  // Errors: EINVAL, ESRCH.
 pthread_t pthread_self();              // the number of the thread's proc
+// A name of 15 characters at most, kept for who asks; at first its process's. Errors: ESRCH, ERANGE
+// (too long; a buffer below 16 bytes).
+int pthread_setname_np(pthread_t thread, const char* name);
+int pthread_getname_np(pthread_t thread, char* name, size_t size);
 // Errors: ESRCH. It takes effect at the thread's next system call or wait, when it is enabled.
 int pthread_cancel(pthread_t thread);
 int pthread_setcancelstate(int state, int* old);

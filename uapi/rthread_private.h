@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "kernel/sched/proc.h"
@@ -40,6 +41,7 @@ struct rthread {
   pthread_t id = 0;             // [I] p_pid of its proc
   rprocess* process = nullptr;  // [I]
   proc* thr_proc = nullptr;     // null once it has ended
+  std::string name;             // pthread_setname_np's; empty: the process's
   void* result = nullptr;       // for who joins it
   bool detached = false;
   bool joining = false;  // somebody waits for it

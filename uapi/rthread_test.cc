@@ -84,6 +84,24 @@ TEST_F(Rthread, HasANumberOfItsOwnAndThePidOfItsProcess) {
   });
 }
 
+TEST_F(Rthread, KeepsTheNameThatItIsGiven) {
+  RunProgram([] {
+    char name[16];
+    EXPECT_EQ(pthread_getname_np(pthread_self(), name, sizeof name), 0);
+    EXPECT_STREQ(name, "prog");
+    pthread_t thread;
+    ASSERT_EQ(pthread_create(&thread, nullptr, Nothing, nullptr), 0);
+    EXPECT_EQ(pthread_setname_np(thread, "the worker of 1"), 0);
+    EXPECT_EQ(pthread_setname_np(thread, "the worker of 16"), ERANGE);
+    EXPECT_EQ(pthread_getname_np(thread, name, sizeof name - 1), ERANGE);
+    EXPECT_EQ(pthread_getname_np(thread, name, sizeof name), 0);
+    EXPECT_STREQ(name, "the worker of 1");
+    EXPECT_EQ(pthread_join(thread, nullptr), 0);
+    EXPECT_EQ(pthread_setname_np(thread, "x"), ESRCH);
+    EXPECT_EQ(pthread_getname_np(thread, name, sizeof name), ESRCH);
+  });
+}
+
 TEST_F(Rthread, DetachedThreadCannotBeJoined) {
   RunProgram([] {
     pthread_t thread;
