@@ -3,6 +3,8 @@
 #include <errno.h>
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "kernel/inet/inet6_host.h"
 #include "kernel/inet/inet_host.h"
@@ -56,25 +58,47 @@ void WriteHeaders(mbuf* m, const Whole& whole, int offset, uint16_t id, bool las
   tcp[kFlagsAt] = static_cast<uint8_t>(whole.flags & ~without);
 }
 
-// A packet with room for the headers of `m`, copied, and `length` bytes of its data from `offset`
-// on. Null: no memory.
-MbufPtr MakeSegment(mbuf* m, const Whole& whole, int offset, int length) {
+// Takes the data off its headers. False: no memory.
+bool TakeData(mbuf* m, const Whole& whole, MbufPtr* data) {
+  if (m->m_len == whole.length) {
+    data->reset(std::exchange(m->m_next, nullptr));
+    return true;
+  }
+  const int length = m->m_pkthdr.len;
+  *data = m_split(m, whole.length, M_DONTWAIT);
+  if (*data == nullptr) return false;
+  m->m_pkthdr.len = length;  // until it is cut
+  m_removehdr(data->get());
+  return true;
+}
+
+// A packet with the headers of `m` and, behind them, `data`. Null: no memory.
+MbufPtr MakeSegment(const mbuf* m, const Whole& whole, MbufPtr data, int length) {
   MbufPtr segment = m_gethdr(M_DONTWAIT, MT_HEADER);
   if (segment == nullptr) return nullptr;
   KASSERT(max_linkhdr + whole.length <= MHLEN);
   segment->m_data += max_linkhdr;
   segment->m_len = whole.length;
-  m_copydata(m, 0, whole.length, segment->m_data);
+  std::memcpy(segment->m_data, m->m_data, static_cast<size_t>(whole.length));
   pkthdr& header = segment->m_pkthdr;
   header.csum_flags = m->m_pkthdr.csum_flags & static_cast<uint16_t>(~M_TCP_TSO);
   header.ph_rtableid = m->m_pkthdr.ph_rtableid;
   header.ph_family = m->m_pkthdr.ph_family;
-  header.ph_cause = m->m_pkthdr.ph_cause;
-  MbufPtr data = m_copym(m, whole.length + offset, length, M_DONTWAIT);
-  if (data == nullptr) return nullptr;
-  m_cat(segment.get(), std::move(data));
   header.len = whole.length + length;
+  m_cat(segment.get(), std::move(data));
   return segment;
+}
+
+// What a host that sends segment by segment does for each: counts it, and over IPv4 draws its
+// identification.
+uint16_t NextPacket(bool v4) {
+  InetHost& inet = inet_here();
+  if (!v4) {
+    ++inet.v6.ip6stat[ip6s_localout];
+    return 0;
+  }
+  ++inet.ipstat[ips_localout];
+  return inet.ids.Next();
 }
 
 int Refuse(MbufPtr m, bool v4) {
@@ -97,26 +121,38 @@ bool tcp_may_leave_whole(const ifnet* ifp, int capability, uint32_t mtu, const m
 int tcp_chopper(MbufPtr m, mbuf_list* segments) {
   const Whole whole(m.get());
   const int most = m->m_pkthdr.ph_mss;
-  const int data = m->m_pkthdr.len - whole.length;
-  uint16_t id = whole.id;
-  mbuf_list rest;
-  for (int offset = most; offset < data; offset += most) {
-    const int length = std::min(most, data - offset);
-    MbufPtr segment = MakeSegment(m.get(), whole, offset, length);
-    if (segment == nullptr) {
-      ml_purge(&rest);
-      return Refuse(std::move(m), whole.v4);
-    }
-    if (whole.id != 0 && ++id == 0) id = 1;
-    WriteHeaders(segment.get(), whole, offset, id, offset + length == data);
-    ml_enqueue(&rest, std::move(segment));
-  }
-  // What is left of the packet becomes the first segment.
+  const int size = m->m_pkthdr.len - whole.length;
   m->m_pkthdr.csum_flags &= static_cast<uint16_t>(~M_TCP_TSO);
-  if (data > most) m_adj(m.get(), most - data);
-  WriteHeaders(m.get(), whole, 0, whole.id, data <= most);
+  if (size <= most) {
+    ml_enqueue(segments, std::move(m));
+    return 0;
+  }
+  MbufPtr data;  // from `offset` on
+  if (!TakeData(m.get(), whole, &data)) return Refuse(std::move(m), whole.v4);
+  MbufPtr first;
+  mbuf_list behind;
+  for (int offset = 0; offset < size; offset += most) {
+    const int length = std::min(most, size - offset);
+    const bool last = offset + length == size;
+    MbufPtr rest;
+    if (!last) rest = m_split(data.get(), length, M_DONTWAIT);
+    if (!last && rest == nullptr) return Refuse(std::move(m), whole.v4);
+    if (offset == 0) {
+      first = std::move(data);
+    } else {
+      MbufPtr segment = MakeSegment(m.get(), whole, std::move(data), length);
+      if (segment == nullptr) return Refuse(std::move(m), whole.v4);
+      const uint16_t id = NextPacket(whole.v4);
+      WriteHeaders(segment.get(), whole, offset, whole.id != 0 ? id : 0, last);
+      ml_enqueue(&behind, std::move(segment));
+    }
+    data = std::move(rest);
+  }
+  m_cat(m.get(), std::move(first));
+  m->m_pkthdr.len = whole.length + most;
+  WriteHeaders(m.get(), whole, 0, whole.id, false);
   ml_enqueue(segments, std::move(m));
-  ml_enlist(segments, &rest);
+  ml_enlist(segments, &behind);
   return 0;
 }
 

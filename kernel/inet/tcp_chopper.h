@@ -22,8 +22,9 @@ namespace sockbed {
 bool tcp_may_leave_whole(const ifnet* ifp, int capability, uint32_t mtu, const mbuf* m);
 
 // Cuts a TCP packet of either family into segments of at most ph_mss bytes of data, which share its
-// storage. Each gets the headers with its own length and sequence number, and over IPv4 the next
-// identification; PSH and FIN stay with the last one, CWR with the first. Checksums remain pending.
+// storage. Each gets the headers with its own length and sequence number, and over IPv4 an
+// identification of its own, as if it had been sent alone; PSH and FIN stay with the last one, CWR
+// with the first. Checksums remain pending.
 // Takes m. Errors: ENOBUFS, counted as one drop; then `segments` is empty.
 // REQUIRES: M_TCP_TSO, ph_mss > 0; all headers in the first mbuf, which is the caller's alone.
 [[nodiscard]] int tcp_chopper(MbufPtr m, mbuf_list* segments);

@@ -52,6 +52,12 @@ void LoopBroadcast(ifnet* ifp, const mbuf* m, int family) {
 
 // if_output of an Ethernet interface.
 int ether_output(ifnet* ifp, MbufPtr m, const sockaddr* dst) {
+  if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
+    // First of all: a neighbour that is not known yet holds segments.
+    return if_send_chopped(ifp, std::move(m), [&](MbufPtr segment) {
+      return ether_output(ifp, std::move(segment), dst);
+    });
+  }
   const if_family* family = HostLocal<NetHost>::Of(*ifp->if_host).families[dst->sa_family];
   KASSERT(family != nullptr && family->resolve != nullptr);
   const bool comes_back = (m->m_flags & M_BCAST) != 0 && (ifp->if_flags & IFF_SIMPLEX) != 0;
@@ -95,11 +101,6 @@ int ether_send(ifnet* ifp, MbufPtr m, const ether_addr& to, uint16_t type) {
   if (!if_is_up(ifp)) {
     if_drop(ifp, NetDrop::kDown, &ifp->if_counters.ifi_oerrors, std::move(m));
     return ENETDOWN;
-  }
-  if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
-    return if_send_chopped(ifp, std::move(m), [&](MbufPtr segment) {
-      return ether_send(ifp, std::move(segment), to, type);
-    });
   }
   if_finish_checksums(ifp, m.get());
   const int bytes = m->m_pkthdr.len;
