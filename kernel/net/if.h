@@ -94,6 +94,8 @@ class ifqueue {
   // Packets that wait at `now`. Forgets those whose transmission has begun.
   int ifq_len(SimTime now);
   bool ifq_full(SimTime now) { return ifq_len(now) >= ifq_maxlen; }
+  // How many more may wait; less than none once the queue was made shorter.
+  int ifq_room(SimTime now) { return ifq_maxlen - ifq_len(now); }
   // Adds a packet whose transmission begins at `start`. REQUIRES: not full; not before the last
   // one's.
   void ifq_enqueue(SimTime start);

@@ -104,7 +104,7 @@ ether_addr StationAddress(uint32_t number, int end) {
 
 void Link::AttachPointToPoint(ifnet* ifp, uint32_t number, int end) {
   ifp->if_flags = IFF_POINTOPOINT | IFF_MULTICAST;
-  ifp->if_capabilities = IFCAP_CSUM_ALL;
+  ifp->if_capabilities = IFCAP_CSUM_ALL | IFCAP_TSOv4 | IFCAP_TSOv6;
   ifp->if_output = &Link::Output;
   ifp->if_lladdr = StationAddress(number, end);  // no frame bears it; IPv6 names itself by it
 }

@@ -22,6 +22,7 @@ struct Outgoing {
   uint32_t off = 0;          // of its data in so_snd
   uint32_t len = 0;          // of its data
   uint16_t mss = 0;          // the interface cuts it into segments of so much data; 0: it is one
+  uint32_t segments = 1;     // that it is on the wire
   uint8_t flags = 0;         // TH_*
   sackhole* hole = nullptr;  // it fills this hole of the peer's
   bool more = false;         // others can follow at once
@@ -72,27 +73,41 @@ uint32_t PrrBudget(const tcpcb* tp) {
   return tp->snd_cwnd >= pipe + tp->t_maxseg ? tp->snd_cwnd - pipe : 0;
 }
 
-// Whether what goes next is plain enough for an interface to cut, and its own one can. A record of
-// RackState is one segment.
-bool MayBeCut(tcpcb* tp) {
-  inpcb* inp = tp->t_inpcb;
+// Whether what goes next is plain enough for an interface to cut. A record of RackState is one
+// segment.
+bool MayBeCut(const tcpcb* tp) {
+  const inpcb* inp = tp->t_inpcb;
   if (tunables(tp).tso == 0 || tp->t_force || SEQ_GT(tp->snd_up, tp->snd_una)) return false;
   if (inp->inp_options != nullptr || inp->inp_outputopts6 != nullptr) return false;
   if ((tp->t_flags & (TF_SIGNATURE | TF_DSACK)) != 0 || tp->rcv_numsacks > 0) return false;
-  if (tp->t_port != 0 || tp->t_rack != nullptr) return false;
-  const rtentry* rt = in_pcbrtentry(inp);
-  const int capability = tcp_is4(inp) ? IFCAP_TSOv4 : IFCAP_TSOv6;
-  return rt != nullptr && (rt->rt_ifp->if_capabilities & capability) != 0;
+  return tp->t_port == 0 && tp->t_rack == nullptr && tp->snd_nxt == tp->snd_max;
 }
 
-// More data than a segment holds may go: one segment's, or several in one piece (12.1, 4).
+// The interface of the connection, if it cuts what TCP hands over in one piece into segments that
+// it will send.
+ifnet* CuttingInterface(const tcpcb* tp) {
+  const rtentry* rt = in_pcbrtentry(tp->t_inpcb);
+  if (rt == nullptr || !if_is_up(rt->rt_ifp)) return nullptr;
+  if (tcp_headers(tp) + tp->t_maxopd > rt_path_mtu(rt)) return nullptr;
+  const int capability = tcp_is4(tp->t_inpcb) ? IFCAP_TSOv4 : IFCAP_TSOv6;
+  return (rt->rt_ifp->if_capabilities & capability) != 0 ? rt->rt_ifp : nullptr;
+}
+
+// More data than a segment holds may go: one segment's, or several in one piece (12.1, 4). A piece
+// is no larger than the interface's queue: what that refuses, it refuses segment by segment.
 void TakeSegments(tcpcb* tp, uint32_t len, Outgoing* out) {
   const uint32_t mss = tp->t_maxseg;
   out->len = mss;
-  if (len >= 2 * mss && MayBeCut(tp)) {
+  ifnet* ifp = len >= 2 * mss && MayBeCut(tp) ? CuttingInterface(tp) : nullptr;
+  if (ifp != nullptr) {
     const uint32_t headers = tcp_headers(tp) + tp->t_maxopd - mss;
-    out->len = std::min(len, kIpv4PacketMax - headers) / mss * mss;
-    if (out->len > mss) out->mss = static_cast<uint16_t>(mss);
+    const auto room = static_cast<uint32_t>(std::max(ifp->if_snd.ifq_room(Now()), 0));
+    const uint32_t segments = std::min(std::min(len, kIpv4PacketMax - headers) / mss, room);
+    if (segments > 1) {
+      out->len = segments * mss;
+      out->mss = static_cast<uint16_t>(mss);
+      out->segments = (ifp->if_capabilities & IFCAP_LRO) != 0 ? 1 : segments;  // lo0's stay whole
+    }
   }
   out->more = out->len < len;
 }
@@ -300,7 +315,7 @@ uint16_t TakeWindow(tcpcb* tp, const socket* so, const Outgoing& out) {
   tp->rcv_adv = SEQ_MAX(tp->rcv_adv, tp->rcv_nxt + static_cast<uint32_t>(win));
   if (shown == 0) {
     tp->t_flags |= TF_RXWIN0SENT;
-    ++tp->t_sndzerowin;
+    tp->t_sndzerowin += out.segments;
   } else {
     tp->t_flags &= ~TF_RXWIN0SENT;
   }
@@ -409,15 +424,16 @@ void CountRexmt(tcpcb* tp, const Outgoing& out, const TcpHeader& th) {
 
 void CountSegment(tcpcb* tp, const Outgoing& out, const TcpHeader& th) {
   TcpStat& stat = tp->t_host->stat;
-  ++stat[tcps_sndtotal];
-  ++tp->t_sndsegs;
+  if (out.mss != 0) ++stat[tcps_outhwtso];
+  stat[tcps_sndtotal] += out.segments;
+  tp->t_sndsegs += out.segments;
   if (out.len > 0) {
     if (tp->t_force && out.len == 1) {
       ++stat[tcps_sndprobe];
     } else if (SEQ_LT(th.th_seq, tp->snd_max)) {
       CountRexmt(tp, out, th);
     } else {
-      ++stat[tcps_sndpack];
+      stat[tcps_sndpack] += out.segments;
       stat[tcps_sndbyte] += out.len;
     }
   } else if ((th.th_flags & (TH_SYN | TH_FIN | TH_RST)) != 0) {
@@ -429,6 +445,24 @@ void CountSegment(tcpcb* tp, const Outgoing& out, const TcpHeader& th) {
   } else {
     ++stat[tcps_sndwinup];
   }
+}
+
+// A record for each segment. Returns the first one's id.
+TraceId EmitOut(const tcpcb* tp, const Outgoing& out, const TcpHeader& th) {
+  const int scale = (th.th_flags & TH_SYN) != 0 ? 0 : tp->rcv_scale;
+  const uint32_t window = uint32_t{th.th_win} << scale;
+  const uint32_t len = out.len / out.segments;  // whole segments, where there are several
+  TraceId first = 0;
+  for (uint32_t i = 0; i < out.segments; ++i) {
+    TcpHeader segment = th;
+    segment.th_seq += i * len;
+    if (i != 0) segment.th_flags &= static_cast<uint8_t>(~TH_CWR);
+    if (i + 1 != out.segments) segment.th_flags &= static_cast<uint8_t>(~(TH_PUSH | TH_FIN));
+    const TraceId id =
+        EmitSegment(TcpEvent::kOut, tp->t_id, segment, len, window, tp->iss, tp->irs);
+    if (i == 0) first = id;
+  }
+  return first;
 }
 
 // Something is on the wire: REXMT watches over it. A probe of a shut window, which snd_nxt does not
@@ -543,13 +577,11 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
   const int header_length = static_cast<int>(tcp_headers(tp) + options.bytes().size());
   const TcpHeader th = MakeHeader(tp, so, *out);
   const bool ect = (tp->t_flags & TF_ECN_PERMIT) != 0 && CarriesNewData(tp, *out);
-  if (ect) ++tp->t_host->stat[tcps_ecn_sndect];
+  if (ect) tp->t_host->stat[tcps_ecn_sndect] += out->segments;
   if ((tp->t_flags & TF_PRR) != 0) tp->t_prr_out += out->len;
   MbufPtr m = MakePacket(tp, so, *out, header_length);
   CountSegment(tp, *out, th);
-  const int scale = (th.th_flags & TH_SYN) != 0 ? 0 : tp->rcv_scale;
-  const TraceId record = EmitSegment(TcpEvent::kOut, tp->t_id, th, out->len,
-                                     uint32_t{th.th_win} << scale, tp->iss, tp->irs);
+  const TraceId record = EmitOut(tp, *out, th);
   const uint32_t largest = out->mss != 0 ? out->mss : out->len;
   tp->t_maxsent = std::max(tp->t_maxsent, largest + static_cast<uint32_t>(options.bytes().size()));
   const uint32_t advanced = Advance(tp, *out);

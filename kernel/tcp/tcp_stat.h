@@ -123,7 +123,8 @@ namespace sockbed {
   X(tcps_tfo_accepts, "connections opened by a SYN with data")          \
   X(tcps_sc_sendcookie, "SYN-ACKs sent without an entry: a cookie")     \
   X(tcps_sc_recvcookie, "handshakes completed by a cookie")             \
-  X(tcps_sc_seedrandom, "new secrets of the cache's hash")
+  X(tcps_sc_seedrandom, "new secrets of the cache's hash")               \
+  X(tcps_outhwtso, "pieces left to an interface to be cut")
 
 enum tcpstat_counters : uint8_t {
 #define SOCKBED_TCPSTAT_ENUM(name, meaning) name,
