@@ -4,6 +4,8 @@
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
+#include "tools/packetdrill/fields.h"
+#include "tools/packetdrill/headers.h"
 #include "tools/packetdrill/icmp_names.h"
 #include "tools/packetdrill/option_bytes.h"
 #include "tools/packetdrill/printer.h"
@@ -12,40 +14,8 @@
 namespace sockbed::packetdrill {
 namespace {
 
-absl::Status Differs(const std::string& what) { return absl::FailedPreconditionError(what); }
-
-// Collects comparisons; the first that fails is the verdict.
-class Fields {
- public:
-  Fields& Same(const char* name, uint32_t expected, uint32_t actual) {
-    if (status_.ok() && expected != actual) {
-      status_ = Differs(absl::StrCat("live packet field ", name, ": expected: ", expected, " (0x",
-                                     absl::Hex(expected), ") vs actual: ", actual, " (0x",
-                                     absl::Hex(actual), ")"));
-    }
-    return *this;
-  }
-  const absl::Status& status() const { return status_; }
-
- private:
-  absl::Status status_;
-};
-
 uint32_t U32(const Number& number) { return static_cast<uint32_t>(number.value); }
 uint32_t U32(const std::optional<Number>& number) { return number ? U32(*number) : 0; }
-
-absl::Status CheckIp(const IpInfo& info, const WirePacket& values) {
-  const absl::StatusOr<TosRule> tos = TosOf(info);
-  if (!tos.ok()) return tos.status();
-  Fields fields;
-  fields.Same("tos", tos->value & tos->mask, values.tos & tos->mask);
-  if (fields.status().ok() && tos->either_ect && (values.tos & 3) != 1 && (values.tos & 3) != 2) {
-    return Differs("live packet field ecn: expected: ect01");
-  }
-  const int ttl = TtlOf(info);
-  if (ttl != 255) fields.Same("ttl", static_cast<uint32_t>(ttl), values.ttl);
-  return fields.status();
-}
 
 absl::Status CheckFlags(const TcpPart& line, const WireTcp& tcp) {
   const auto bit = [](uint16_t flags, uint16_t flag) { return (flags & flag) != 0 ? 1u : 0u; };
@@ -183,14 +153,12 @@ uint8_t ProtocolOf(const Packet& line, bool v6) {
 
 absl::Status CheckPacket(const Packet& line, const WirePacket& live, const WirePacket& values,
                          const Config& config, const Tracked& tracked, int64_t elapsed_us) {
-  if (!line.encapsulations.empty()) {
-    return absl::UnimplementedError("packets inside packets are not part of this runner");
-  }
+  absl::Status status = CheckEncaps(line.encapsulations, live.encaps);
+  if (!status.ok()) return status;
   Fields fields;
   fields.Same("ip_version", config.v6_packets() ? 6 : 4, live.v6() ? 6 : 4);
   fields.Same("ip_protocol", ProtocolOf(line, live.v6()), live.protocol);
   if (!fields.status().ok()) return fields.status();
-  absl::Status status;
   if (line.ip) status = CheckIp(*line.ip, values);
   if (!status.ok()) return status;
   if (const auto* tcp = std::get_if<TcpPart>(&line.body)) {

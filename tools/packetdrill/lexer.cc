@@ -179,6 +179,7 @@ class Lexer {
     }
     n = 0;
     while (IsWordChar(At(n))) ++n;
+    if (At(n) == '#' && text_.compare(at_, n, "sequence") == 0) ++n;  // of GRE
     Word(n);
     return true;
   }

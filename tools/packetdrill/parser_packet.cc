@@ -10,11 +10,7 @@ namespace sockbed::packetdrill {
 bool Parser::ParsePacket(Packet* packet) {
   if (!Peek().Is('<') && !Peek().Is('>')) return FailHere("expected '<' or '>'");
   packet->inbound = Take().Is('<');
-  bool taken = true;
-  while (taken) {
-    if (!TakeEncapsulation(packet, &taken)) return false;
-  }
-  if (!TakeIpInfo(&packet->ip)) return false;
+  if (!TakeEncapsulations(packet) || !TakeIpInfo(&packet->ip)) return false;
   if (Peek().IsWord("udp") || Peek().IsWord("udplite")) {
     UdpPart udp;
     if (!TakeUdp(Take().text == "udplite", &udp)) return false;
@@ -100,78 +96,6 @@ bool Parser::TakeIpItem(IpItem* item) {
   return TakeNumber(item->name.c_str(), 0, most, &number);
 }
 
-bool Parser::TakeEncapsulation(Packet* packet, bool* taken) {
-  using EncapKind = Encapsulation::Kind;
-  Encapsulation encap;
-  *taken = true;
-  if (AcceptWord("ipv4") || AcceptWord("ipv6")) {
-    const bool v6 = tokens_[at_ - 1].text == "ipv6";
-    const Kind wanted = v6 ? Kind::kIpv6 : Kind::kIpv4;
-    encap.kind = v6 ? EncapKind::kIpv6 : EncapKind::kIpv4;
-    if (!TakeIpInfo(&encap.ip)) return false;
-    if (Peek().kind != wanted) return FailHere("expected the source address");
-    encap.source = Take().text;
-    if (!Expect('>')) return false;
-    if (Peek().kind != wanted) return FailHere("expected the destination address");
-    encap.destination = Take().text;
-  } else if (Peek().IsWord("gre") || Peek().IsWord("GREv0")) {
-    encap.kind = EncapKind::kGre;
-    if (!TakeGre(&encap)) return false;
-  } else if (AcceptWord("mpls")) {
-    encap.kind = EncapKind::kMpls;
-    if (!TakeMpls(&encap)) return false;
-  } else {
-    *taken = false;
-    return true;
-  }
-  packet->encapsulations.push_back(std::move(encap));
-  return Expect(':');
-}
-
-// "gre flags [checksum present, key present], sum 0x0, off 0x0, key 0x1, seq 0", commas optional.
-bool Parser::TakeGre(Encapsulation* encap) {
-  encap->source = Take().text;  // how it was spelled
-  while (Peek().kind == Kind::kWord) {
-    GreField field;
-    field.name = Take().text;
-    if (Accept('[')) {
-      field.value = "[";
-      while (!Peek().Is(']')) {
-        if (AtEnd()) return FailHere("expected ']'");
-        if (field.value.size() > 1 && !Peek().Is(',')) field.value += ' ';
-        field.value += Take().spelling;
-      }
-      field.value += Take().text;
-    } else if (Peek().kind == Kind::kHex || Peek().kind == Kind::kInteger) {
-      field.value = Take().text;
-    } else {
-      return FailHere("expected the value of a GRE field");
-    }
-    if (Accept(',')) field.value += ',';
-    encap->gre.push_back(std::move(field));
-  }
-  return true;
-}
-
-bool Parser::TakeMpls(Encapsulation* encap) {
-  while (Accept('(')) {
-    MplsLabel label;
-    if (!AcceptWord("label")) return FailHere("expected 'label'");
-    if (!TakeNumber("label", 0, (1 << 20) - 1, &label.label) || !Expect(',')) return false;
-    if (!AcceptWord("tc")) return FailHere("expected 'tc'");
-    if (!TakeNumber("tc", 0, 7, &label.traffic_class) || !Expect(',')) return false;
-    if (Accept('[')) {
-      if (!AcceptWord("S")) return FailHere("expected 'S'");
-      if (!Expect(']') || !Expect(',')) return false;
-      label.bottom = true;
-    }
-    if (!AcceptWord("ttl")) return FailHere("expected 'ttl'");
-    if (!TakeNumber("ttl", 0, 255, &label.ttl) || !Expect(')')) return false;
-    encap->labels.push_back(std::move(label));
-  }
-  return !encap->labels.empty() || FailHere("expected '('");
-}
-
 // --- TCP. ---
 
 bool Parser::PeekPorts() const {
@@ -188,11 +112,7 @@ bool Parser::TakePorts(std::optional<Ports>* ports) {
 
 bool Parser::TakeTcp(bool inbound, TcpPart* tcp) {
   if (Peek().IsWord("encap") && Peek(1).IsWord("psp")) {
-    Take();
-    Take();
-    if (!AcceptWord("spi")) return FailHere("expected 'spi'");
-    tcp->psp_spi.emplace();
-    if (!TakeUint32("spi", &*tcp->psp_spi)) return false;
+    return FailHere("PSP is not part of this runner");
   }
   if (PeekPorts() && !TakePorts(&tcp->ports)) return false;
   if (!TakeFlags(tcp) || !TakeSequence(inbound, &tcp->sequence)) return false;

@@ -1,7 +1,8 @@
 // The recursive descent: one function per rule of the grammar in README.md.
 //
 // Lives here:  Parser.
-// Called by:   parser.cc, parser_packet.cc, parser_options.cc, parser_call.cc: its four halves.
+// Called by:   parser.cc, parser_packet.cc, parser_encap.cc, parser_options.cc, parser_call.cc: its
+//              parts.
 // Invariants:  a function returns true and has consumed its rule, or returns false and has left the
 //              reason in status().
 #ifndef SOCKBED_TOOLS_PACKETDRILL_PARSER_PRIVATE_H_
@@ -71,9 +72,6 @@ class Parser {
 
   bool TakeIpInfo(std::optional<IpInfo>* info);
   bool TakeIpItem(IpItem* item);
-  bool TakeEncapsulation(Packet* packet, bool* taken);
-  bool TakeGre(Encapsulation* encap);
-  bool TakeMpls(Encapsulation* encap);
   bool TakeTcp(bool inbound, TcpPart* tcp);
   bool TakeTcpTail(TcpPart* tcp);
   bool TakeFlags(TcpPart* tcp);
@@ -82,6 +80,16 @@ class Parser {
   bool TakeIcmp(IcmpPart* icmp);
   bool TakeQuotation(Quotation* quotation);
   bool TakeInUdp(std::optional<Ports>* ports);
+
+  // --- Packets in packets (parser_encap.cc). ---
+
+  bool TakeEncapsulations(Packet* packet);
+  bool TakeOuterIp(Encapsulation* encap);
+  bool TakeGre(Encapsulation* encap);
+  bool TakeGreField(Encapsulation* encap, std::optional<uint16_t>* flags);
+  bool TakeGreFlags(std::string* text, std::optional<uint16_t>* flags);
+  bool CheckGre(Place place, std::optional<uint16_t> flags, Encapsulation* encap);
+  bool TakeMpls(Encapsulation* encap);
 
   // --- TCP options (parser_options.cc). ---
 

@@ -90,6 +90,41 @@ TEST(Parser, IcmpWithQuotation) {
   EXPECT_EQ(icmp.quotation->sequence.length.value, 100);
 }
 
+TEST(Parser, TunnelsStandInTheirOrder) {
+  const Script script = Good(
+      "0 < ipv6 (hlim 5) 2::2222 > 1::1111 : gre flags 0xb000, off 1023, key 7: mpls (label 5, tc "
+      "1, [S], ttl 9): . 1:1(0) ack 1 win 1");
+  const auto& encaps = std::get<Packet>(script.events[0].action).encapsulations;
+  ASSERT_EQ(encaps.size(), 3u);
+  EXPECT_EQ(encaps[0].source, "2::2222");
+  const GreHeader& gre = encaps[1].gre;
+  EXPECT_TRUE(gre.has_checksum);
+  EXPECT_FALSE(gre.checksum.has_value());
+  EXPECT_EQ(gre.offset, 1023);
+  EXPECT_EQ(gre.key, 7u);
+  EXPECT_EQ(gre.sequence, 0u);
+  EXPECT_TRUE(encaps[2].labels[0].bottom);
+}
+
+TEST(Parser, TunnelsThatCannotBe) {
+  const std::string ip = "0 < ipv4 1.1.1.1 > 2.2.2.2: ";
+  const std::string rest = ": . 1:1(0) ack 1 win 1";
+  EXPECT_NE(Error("0 < gre" + rest).find("GRE travels in ipv4 or ipv6"), std::string::npos);
+  EXPECT_NE(Error("0 < mpls (label 1, tc 1, ttl 1)" + rest).find("MPLS travels in"),
+            std::string::npos);
+  EXPECT_EQ(Error(ip + "gre flags 0x4000" + rest),
+            "t.pkt:1:39: semantic error: GRE has 0x8000 (checksum), 0x2000 (key) and 0x1000 "
+            "(sequence)");
+  EXPECT_EQ(Error(ip + "gre flags [key present], seq 1" + rest),
+            "t.pkt:1:29: semantic error: a GRE field is given whose flag is not set");
+  for (const char* gre :
+       {"gre key 1, key 2", "gre flags [routing present]", "gre flags [key]", "gre colour 7",
+        "gre: gre", "gre sum 65536", "mpls", "ipv6 1.1.1.1 > 1::1",
+        "mpls (label 1048576, tc 1, ttl 1)", "mpls (label 1, tc 8, ttl 1)"}) {
+    EXPECT_NE(Error(ip + gre + rest), "") << gre;
+  }
+}
+
 TEST(Parser, ErrorsNameTokenAndPlace) {
   EXPECT_EQ(Error("0 x() = 0 (note)\n s//\n"),
             "t.pkt:2:2: parse error at 's': expected a time, in seconds");
@@ -110,7 +145,10 @@ TEST(Parser, RefusesWhatTheLanguageHasNot) {
   EXPECT_NE(Error("0 > P.1:1(0)"), "");            // ".1" is a number
   EXPECT_NE(Error("0 x() = 0\n--mtu=5"), "");      // option behind an event
   EXPECT_NE(Error("1 x() = 0\n0.5 x() = 0"), "");  // backwards
-  EXPECT_NE(Error("0 < sctp: INIT[]"), "");
+  EXPECT_EQ(Error("0 < sctp: INIT[]"),
+            "t.pkt:1:5: parse error at 'sctp': SCTP is not part of this runner");
+  EXPECT_EQ(Error("0 < encap psp spi 1 . 1:1(0) ack 1 win 1"),
+            "t.pkt:1:5: parse error at 'encap': PSP is not part of this runner");
   EXPECT_NE(Error("0 > . 1:1(0) ack 4294967296"), "");
   EXPECT_NE(Error("0 f(" + std::string(100000, '[')), "");
 }

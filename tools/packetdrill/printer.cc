@@ -29,8 +29,8 @@ std::string PrintEncapsulation(const Encapsulation& encap) {
       absl::StrAppend(&text, encap.source, " > ", encap.destination);
       break;
     case K::kGre:
-      text = encap.source;
-      for (const GreField& field : encap.gre) {
+      text = encap.gre_name;
+      for (const GreField& field : encap.gre_fields) {
         absl::StrAppend(&text, " ", field.name, " ", field.value);
       }
       break;
@@ -80,7 +80,6 @@ std::string PrintTcpOption(const TcpOption& option) {
 
 std::string PrintTcp(const TcpPart& tcp) {
   std::string text;
-  if (tcp.psp_spi) absl::StrAppend(&text, "encap psp spi ", tcp.psp_spi->text, " ");
   if (tcp.ports) absl::StrAppend(&text, PrintPorts(*tcp.ports), " ");
   absl::StrAppend(&text, tcp.flag_text, " ", PrintSequence(tcp.sequence));
   if (tcp.ack) absl::StrAppend(&text, " ack ", tcp.ack->text);

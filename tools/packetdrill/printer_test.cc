@@ -29,8 +29,10 @@ constexpr char kEverything[] =
 +0 < . 1:1(0) ack 1 win 5 <exp-AccECN0 ee0b 1,exp-tarr 3>
 +0 < . 1:1(0) ack 1 win 5 <01010101>
 +0 < ipv4 (tos 0x28) 1.2.3.4 > 5.6.7.8: ipv6 1::1 > 2::2: udp 5 > 6 (100)
-+0 < gre flags [checksum present, key present], sum 0x0, off 0x0: udplite (100, 8)
-+0 < mpls (label 3, tc 0, [S], ttl 5): icmp echo_request code_0 id 7
++0 < ipv4 1.2.3.4 > 5.6.7.8: gre flags [checksum present, key present], sum 0x0: udplite (9, 8)
++0 > ipv6 1::1 > 2::2: GREv0, Flags [none]: ipv4 1.2.3.4 > 5.6.7.8: gre key 7 seq 1: . 1:1(0)
++0 < ipv6 1::1 > 2::2: mpls (label 3, tc 0, ttl 5) (label 4, tc 7, [S], ttl 5): udp (1)
++0 < icmp echo_request code_0 id 7
 +0 < icmp unreachable frag_needed mtu 1200 [1:101(100) /udp(1 > 2)]
 +0 < icmp type_3 code_3 [udp (100)]
 +0...0.5 sendmsg(3, {msg_name(...)=..., msg_iov(1)=[{..., 10}]}, 0) = -1 EPIPE (Broken)

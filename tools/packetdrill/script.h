@@ -74,14 +74,23 @@ struct MplsLabel {
 // "gre flags [checksum present, key present], sum 0x0, ...": its items as written.
 struct GreField {
   std::string name;
-  std::string value;  // "0x2000", or "[checksum present,key present]"
+  std::string value;  // "0x2000", or "[checksum present, key present]"
+};
+// What they mean (RFC 2784, 2890).
+struct GreHeader {
+  bool has_checksum = false;
+  std::optional<uint16_t> checksum;  // empty: the right one
+  uint16_t offset = 0;               // the reserved field behind it
+  std::optional<uint32_t> key, sequence;
 };
 struct Encapsulation {
   enum class Kind : uint8_t { kIpv4, kIpv6, kGre, kMpls };
   Kind kind = Kind::kIpv4;
   std::optional<IpInfo> ip;
   std::string source, destination;  // IPv4, IPv6
-  std::vector<GreField> gre;
+  std::string gre_name;             // "gre", "GREv0", a comma behind it included
+  std::vector<GreField> gre_fields;
+  GreHeader gre;
   std::vector<MplsLabel> labels;
 };
 
@@ -130,7 +139,6 @@ inline constexpr uint16_t kFin = 0x001, kSyn = 0x002, kRst = 0x004, kPsh = 0x008
                           kUrg = 0x020, kEce = 0x040, kCwr = 0x080, kAe = 0x100;
 
 struct TcpPart {
-  std::optional<Number> psp_spi;  // "encap psp spi N"
   std::optional<Ports> ports;
   uint16_t flags = 0;     // kFin ...
   bool ace = false;       // AE, CWR, ECE were written as one digit
@@ -166,7 +174,7 @@ struct IcmpPart {
 
 struct Packet {
   bool inbound = false;
-  std::vector<Encapsulation> encapsulations;
+  std::vector<Encapsulation> encapsulations;  // outermost first
   std::optional<IpInfo> ip;
   std::variant<TcpPart, UdpPart, IcmpPart> body;
 };

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "absl/strings/str_cat.h"
+#include "tools/packetdrill/headers.h"
 #include "tools/packetdrill/icmp_names.h"
 #include "tools/packetdrill/option_bytes.h"
 #include "tools/packetdrill/printer.h"
@@ -11,8 +12,6 @@
 namespace sockbed::packetdrill {
 namespace {
 
-constexpr uint8_t kEcnMask = 3;
-constexpr int kTtlUnsaid = 255;
 constexpr size_t kQuotedTransport = 8;
 
 absl::Status Bad(const std::string& what) { return absl::InvalidArgumentError(what); }
@@ -84,7 +83,6 @@ absl::Status TranslateEcho(const TcpPart& tcp, const Config& config, const Track
 
 absl::Status TcpToLive(const TcpPart& line, const Config& config, Tracked* tracked,
                        WirePacket* live) {
-  if (line.psp_spi) return absl::UnimplementedError("PSP is not part of this runner");
   const bool syn = (line.flags & kSyn) != 0;
   WireTcp& tcp = live->tcp;
   tcp.flags = line.flags;
@@ -185,59 +183,7 @@ absl::Status IcmpToLive(const IcmpPart& line, const Config& config, const Tracke
   return absl::OkStatus();
 }
 
-absl::Status IpToLive(const IpInfo& info, WirePacket* live) {
-  const absl::StatusOr<TosRule> tos = TosOf(info);
-  if (!tos.ok()) return tos.status();
-  if (tos->either_ect) return Bad("ect01 is for outbound packets");
-  live->tos = tos->value;
-  for (const IpItem& item : info.items) {
-    if (item.name == "ttl" || item.name == "hlim") live->ttl = static_cast<uint8_t>(item.number);
-    if (item.name == "flowlabel") live->flow_label = static_cast<uint32_t>(item.number);
-  }
-  return absl::OkStatus();
-}
-
-// --- Names of code points. ---
-
-std::optional<uint8_t> DscpOf(const std::string& name) {
-  const auto digit = [&](size_t i) { return name[i] - '0'; };
-  if (name.size() == 3 && name.compare(0, 2, "cs") == 0 && digit(2) >= 0 && digit(2) <= 7) {
-    return static_cast<uint8_t>(8 * digit(2));
-  }
-  if (name.size() == 4 && name.compare(0, 2, "af") == 0 && digit(2) >= 1 && digit(2) <= 4 &&
-      digit(3) >= 1 && digit(3) <= 3) {
-    return static_cast<uint8_t>(8 * digit(2) + 2 * digit(3));
-  }
-  if (name == "ef") return 46;
-  if (name == "voice-admit") return 44;
-  if (name == "le") return 1;
-  return std::nullopt;
-}
-
 }  // namespace
-
-absl::StatusOr<TosRule> TosOf(const IpInfo& info) {
-  TosRule rule;
-  for (const IpItem& item : info.items) {
-    const std::string& name = item.name == "ecn" ? item.value : item.name;
-    if (name == "tos" || name == "class") {
-      rule.value = static_cast<uint8_t>(item.number);
-      rule.mask = 0xff;
-    } else if (name == "dscp") {
-      std::optional<uint8_t> dscp = DscpOf(item.value);
-      if (item.value.compare(0, 2, "0x") == 0) dscp = static_cast<uint8_t>(item.number);
-      if (!dscp) return Bad(absl::StrCat("unknown DSCP '", item.value, "'"));
-      rule.value |= static_cast<uint8_t>(*dscp << 2);
-      rule.mask |= static_cast<uint8_t>(~kEcnMask);
-    } else if (name == "noecn" || name == "ect0" || name == "ect1" || name == "ce") {
-      rule.value |= name == "noecn" ? 0 : name == "ect0" ? 2 : name == "ect1" ? 1 : 3;
-      rule.mask |= kEcnMask;
-    } else if (name == "ect01") {
-      rule.either_ect = true;
-    }
-  }
-  return rule;
-}
 
 // 33 AA, code, enterprise number.
 std::vector<uint8_t> RstReason(const Ports& reason) {
@@ -248,20 +194,11 @@ std::vector<uint8_t> RstReason(const Ports& reason) {
   return bytes;
 }
 
-int TtlOf(const std::optional<IpInfo>& info) {
-  if (info) {
-    for (const IpItem& item : info->items) {
-      if (item.name == "ttl" || item.name == "hlim") return static_cast<int>(item.number);
-    }
-  }
-  return kTtlUnsaid;
-}
-
 absl::StatusOr<WirePacket> ToLive(const Packet& line, const Config& config, Tracked* tracked) {
-  if (!line.encapsulations.empty()) {
-    return absl::UnimplementedError("packets inside packets are not part of this runner");
-  }
+  absl::StatusOr<std::vector<WireEncap>> encaps = EncapsToLive(line.encapsulations);
+  if (!encaps.ok()) return encaps.status();
   WirePacket live;
+  live.encaps = *std::move(encaps);
   live.source = tracked->remote;
   live.destination = tracked->local;
   live.source_port = tracked->remote_port;
@@ -320,34 +257,13 @@ TcpPart DescribeTcp(const WirePacket& values, const TcpPart* like) {
   return line;
 }
 
-// The fields of IP that `like` speaks of, as they are in `values`.
-IpInfo DescribeIp(const WirePacket& values, const IpInfo& like) {
-  static constexpr const char* kEcn[] = {"noecn", "ect1", "ect0", "ce"};
-  IpInfo info;
-  info.square = like.square;
-  for (const IpItem& item : like.items) {
-    IpItem actual = item;
-    if (item.name == "ttl" || item.name == "hlim") {
-      actual.value = absl::StrCat(values.ttl);
-    } else if (item.name == "tos" || item.name == "class") {
-      actual.value = absl::StrCat("0x", absl::Hex(values.tos));
-    } else if (item.name == "dscp") {
-      actual.value = absl::StrCat("0x", absl::Hex(values.tos >> 2));
-    } else if (item.name == "flowlabel") {
-      actual.value = absl::StrCat("0x", absl::Hex(values.flow_label));
-    } else {
-      (item.name == "ecn" ? actual.value : actual.name) = kEcn[values.tos & kEcnMask];
-    }
-    info.items.push_back(std::move(actual));
-  }
-  return info;
-}
-
 }  // namespace
 
 Packet DescribePacket(const WirePacket& values, const Packet* like) {
   Packet line;
   line.inbound = like != nullptr && like->inbound;
+  line.encapsulations =
+      DescribeEncaps(values.encaps, like != nullptr ? &like->encapsulations : nullptr);
   if (like != nullptr && like->ip) line.ip = DescribeIp(values, *like->ip);
   if (values.protocol == kTcp) {
     line.body = DescribeTcp(values, like != nullptr ? std::get_if<TcpPart>(&like->body) : nullptr);

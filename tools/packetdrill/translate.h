@@ -35,18 +35,8 @@ WirePacket ToScriptValues(const WirePacket& live, const Tracked& tracked);
 // null: the plain form.
 Packet DescribePacket(const WirePacket& values, const Packet* like);
 
-// What the "(ttl 5, ect0)" of a line says: value of the TOS byte, and which bits are said.
-struct TosRule {
-  uint8_t value = 0;
-  uint8_t mask = 0;
-  bool either_ect = false;  // ect01
-};
-// Errors: InvalidArgument (an unknown DSCP).
-absl::StatusOr<TosRule> TosOf(const IpInfo& info);
 // The payload of a reset that gives its reason: "[code C, pen P]".
 std::vector<uint8_t> RstReason(const Ports& reason);
-// The TTL that is said, or 255.
-int TtlOf(const std::optional<IpInfo>& info);
 
 }  // namespace sockbed::packetdrill
 

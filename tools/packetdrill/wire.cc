@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernel/inet/in_cksum.h"
 #include "tools/packetdrill/script.h"
+#include "tools/packetdrill/wire_encap.h"
 
 namespace sockbed::packetdrill {
 namespace {
@@ -196,39 +197,114 @@ absl::Status DecodeIcmp(std::span<const uint8_t> bytes, WirePacket* packet) {
   return absl::OkStatus();
 }
 
-// Takes the IP header off; leaves the transport's bytes in *rest.
-absl::Status DecodeIpv4(std::span<const uint8_t> bytes, WirePacket* packet,
-                        std::span<const uint8_t>* rest) {
-  const size_t header = static_cast<size_t>(bytes[0] & 15) * 4;
-  if (header < kIpv4HeaderBytes || bytes.size() < header) return Bad("bad IPv4 header length");
-  if (in_cksum_bytes(bytes.data(), header) != 0) return Bad("bad IPv4 header checksum");
-  if (Load16(&bytes[2]) != bytes.size()) return Bad("the IPv4 length is not that of the packet");
-  if ((Load16(&bytes[6]) & 0x3fff) != 0) return Bad("a fragment");
-  packet->tos = bytes[1];
-  packet->ttl = bytes[8];
-  packet->protocol = bytes[9];
-  std::copy_n(&bytes[12], 4, packet->source.bytes.begin());
-  std::copy_n(&bytes[16], 4, packet->destination.bytes.begin());
-  *rest = bytes.subspan(header);
+// Takes an IP header off the front of *bytes; tells what follows.
+absl::Status TakeIpv4(std::span<const uint8_t>* bytes, WireIp* ip, uint8_t* protocol) {
+  const std::span<const uint8_t> whole = *bytes;
+  const size_t header = static_cast<size_t>(whole[0] & 15) * 4;
+  if (header < kIpv4HeaderBytes || whole.size() < header) return Bad("bad IPv4 header length");
+  if (in_cksum_bytes(whole.data(), header) != 0) return Bad("bad IPv4 header checksum");
+  if (Load16(&whole[2]) != whole.size()) return Bad("the IPv4 length is not that of the packet");
+  if ((Load16(&whole[6]) & 0x3fff) != 0) return Bad("a fragment");
+  ip->tos = whole[1];
+  ip->ttl = whole[8];
+  *protocol = whole[9];
+  std::copy_n(&whole[12], 4, ip->source.bytes.begin());
+  std::copy_n(&whole[16], 4, ip->destination.bytes.begin());
+  *bytes = whole.subspan(header);
   return absl::OkStatus();
 }
 
-absl::Status DecodeIpv6(std::span<const uint8_t> bytes, WirePacket* packet,
-                        std::span<const uint8_t>* rest) {
-  if (bytes.size() < kIpv6HeaderBytes) return Bad("an IPv6 header cut short");
-  if (Load16(&bytes[4]) + kIpv6HeaderBytes != bytes.size()) {
+absl::Status TakeIpv6(std::span<const uint8_t>* bytes, WireIp* ip, uint8_t* protocol) {
+  const std::span<const uint8_t> whole = *bytes;
+  if (whole.size() < kIpv6HeaderBytes) return Bad("an IPv6 header cut short");
+  if (Load16(&whole[4]) + kIpv6HeaderBytes != whole.size()) {
     return Bad("the IPv6 payload length is not that of the packet");
   }
-  const uint32_t first = Load32(&bytes[0]);
-  packet->tos = static_cast<uint8_t>(first >> 20);
-  packet->flow_label = first & 0xfffff;
-  packet->protocol = bytes[6];
-  packet->ttl = bytes[7];
-  packet->source.length = packet->destination.length = 16;
-  std::copy_n(&bytes[8], 16, packet->source.bytes.begin());
-  std::copy_n(&bytes[24], 16, packet->destination.bytes.begin());
-  *rest = bytes.subspan(kIpv6HeaderBytes);
+  const uint32_t first = Load32(&whole[0]);
+  ip->tos = static_cast<uint8_t>(first >> 20);
+  ip->flow_label = first & 0xfffff;
+  *protocol = whole[6];
+  ip->ttl = whole[7];
+  ip->source.length = ip->destination.length = 16;
+  std::copy_n(&whole[8], 16, ip->source.bytes.begin());
+  std::copy_n(&whole[24], 16, ip->destination.bytes.begin());
+  *bytes = whole.subspan(kIpv6HeaderBytes);
   return absl::OkStatus();
+}
+
+absl::Status TakeIp(std::span<const uint8_t>* bytes, WireIp* ip, uint8_t* protocol) {
+  if (bytes->size() < kIpv4HeaderBytes) return Bad("a packet without an IP header");
+  switch ((*bytes)[0] >> 4) {
+    case 4: return TakeIpv4(bytes, ip, protocol);
+    case 6: return TakeIpv6(bytes, ip, protocol);
+    default: return Bad("a packet of no known IP version");
+  }
+}
+
+// Takes off all that stands in front of the transport: the packet's own IP header, and those of
+// tunnels around it. Of a tunnel that carries something else than IP the rest is the payload.
+absl::Status TakeHeaders(std::span<const uint8_t>* bytes, WirePacket* packet) {
+  for (;;) {
+    *packet = WirePacket{{}, std::move(packet->encaps)};
+    absl::Status status = TakeIp(bytes, packet, &packet->protocol);
+    if (!status.ok()) return status;
+    Inside inside = InsideOfIp(packet->protocol);
+    if (inside == Inside::kOther) return absl::OkStatus();
+    packet->encaps.push_back(static_cast<const WireIp&>(*packet));
+    if (inside == Inside::kGre) {
+      GreHeader gre;
+      status = TakeGre(bytes, &gre, &inside);
+      packet->encaps.push_back(gre);
+    }
+    if (status.ok() && inside == Inside::kMpls) {
+      MplsStack labels;
+      status = TakeMpls(bytes, &labels, &inside);
+      packet->encaps.push_back(std::move(labels));
+    }
+    if (!status.ok() || inside == Inside::kOther) return status;
+  }
+}
+
+// Puts an IP header in front of its payload.
+void AddIp(const WireIp& ip, uint8_t protocol, Bytes* payload) {
+  Bytes out;
+  out.reserve(kIpv6HeaderBytes + payload->size());
+  if (ip.v6()) {
+    Add32(&out, 6u << 28 | uint32_t{ip.tos} << 20 | ip.flow_label);
+    Add16(&out, static_cast<uint32_t>(payload->size()));
+    out.push_back(protocol);
+    out.push_back(ip.ttl);
+  } else {
+    out = {0x45, ip.tos};
+    Add16(&out, static_cast<uint32_t>(kIpv4HeaderBytes + payload->size()));
+    Add32(&out, 0);
+    out.push_back(ip.ttl);
+    out.push_back(protocol);
+    Add16(&out, 0);
+  }
+  for (const Address* address : {&ip.source, &ip.destination}) {
+    out.insert(out.end(), address->bytes.begin(), address->bytes.begin() + address->length);
+  }
+  if (!ip.v6()) Put16(&out[10], in_cksum_bytes(out.data(), out.size()));
+  out.insert(out.end(), payload->begin(), payload->end());
+  *payload = std::move(out);
+}
+
+// Puts the headers of tunnels in front of an IP packet, the innermost first.
+void AddEncaps(const WirePacket& packet, Bytes* bytes) {
+  Inside inside = packet.v6() ? Inside::kIpv6 : Inside::kIpv4;
+  for (auto encap = packet.encaps.rbegin(); encap != packet.encaps.rend(); ++encap) {
+    if (const auto* ip = std::get_if<WireIp>(&*encap)) {
+      AddIp(*ip, IpProtocolOf(inside), bytes);
+      inside = ip->v6() ? Inside::kIpv6 : Inside::kIpv4;
+    } else if (const auto* gre = std::get_if<GreHeader>(&*encap)) {
+      AddGre(*gre, EtherTypeOf(inside), bytes);
+      inside = Inside::kGre;
+    } else {
+      AddMpls(std::get<MplsStack>(*encap), bytes);
+      inside = Inside::kMpls;
+    }
+  }
 }
 
 }  // namespace
@@ -248,39 +324,16 @@ std::string AddressText(const Address& address) {
 }
 
 std::vector<uint8_t> EncodePacket(const WirePacket& packet, const Md5Key* key) {
-  const Bytes transport = TransportOf(packet, key);
-  const uint8_t protocol = packet.in_udp ? kUdp : packet.protocol;
-  Bytes out;
-  out.reserve(kIpv6HeaderBytes + transport.size());
-  if (packet.v6()) {
-    Add32(&out, 6u << 28 | uint32_t{packet.tos} << 20 | packet.flow_label);
-    Add16(&out, static_cast<uint32_t>(transport.size()));
-    out.push_back(protocol);
-    out.push_back(packet.ttl);
-  } else {
-    out = {0x45, packet.tos};
-    Add16(&out, static_cast<uint32_t>(kIpv4HeaderBytes + transport.size()));
-    Add32(&out, 0);
-    out.push_back(packet.ttl);
-    out.push_back(protocol);
-    Add16(&out, 0);
-  }
-  for (const Address* address : {&packet.source, &packet.destination}) {
-    out.insert(out.end(), address->bytes.begin(), address->bytes.begin() + address->length);
-  }
-  if (!packet.v6()) Put16(&out[10], in_cksum_bytes(out.data(), out.size()));
-  out.insert(out.end(), transport.begin(), transport.end());
-  return out;
+  Bytes bytes = TransportOf(packet, key);
+  AddIp(packet, packet.in_udp ? kUdp : packet.protocol, &bytes);
+  AddEncaps(packet, &bytes);
+  return bytes;
 }
 
 absl::StatusOr<WirePacket> DecodePacket(std::span<const uint8_t> bytes, bool tcp_in_udp) {
-  if (bytes.size() < kIpv4HeaderBytes) return Bad("a packet without an IP header");
   WirePacket packet;
-  std::span<const uint8_t> rest;
-  const int version = bytes[0] >> 4;
-  if (version != 4 && version != 6) return Bad("a packet of no known IP version");
-  absl::Status status =
-      version == 4 ? DecodeIpv4(bytes, &packet, &rest) : DecodeIpv6(bytes, &packet, &rest);
+  std::span<const uint8_t> rest = bytes;
+  absl::Status status = TakeHeaders(&rest, &packet);
   if (!status.ok()) return status;
   if (packet.protocol == kTcp) {
     status = DecodeTcp(rest, &packet);
