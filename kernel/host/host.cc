@@ -175,6 +175,13 @@ int Host::DeleteRoute(const HostRoute& route) {
   return 0;
 }
 
+int Host::ChangeRoute(const HostRoute& route) {
+  const MachineScope machine(simulation_.machine());
+  const HostScope host(*this);
+  rtentry* rt = rt_get(route.family, route.destination, route.prefix_len, RTP_STATIC);
+  return rt == nullptr ? ESRCH : rt_change(rt, route.gateway);
+}
+
 int64_t Host::wall_clock_ns() const {
   return kBootEpochSeconds * kSecond + simulation_.machine().now() + options_.clock_offset +
          clock_step_;

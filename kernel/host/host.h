@@ -149,6 +149,9 @@ class Host : public HostBase {
   [[nodiscard]] int AddRoute(const HostRoute& route);
   // Takes it away. Errors: ESRCH.
   [[nodiscard]] int DeleteRoute(const HostRoute& route);
+  // Gives the static route to that destination another router. Errors: ESRCH (there is none),
+  // ENETUNREACH.
+  [[nodiscard]] int ChangeRoute(const HostRoute& route);
 
   // What the host's wall clock shows now, in nanoseconds since 1970.
   int64_t wall_clock_ns() const;

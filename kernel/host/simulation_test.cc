@@ -97,6 +97,21 @@ TEST(Simulation, AddsAndDeletesRoutes) {
   EXPECT_EQ(a.AddRoute(*ParseRoute("default", "192.0.2.1")), ENETUNREACH);
 }
 
+TEST(Simulation, ChangesTheRouterOfARoute) {
+  Simulation sim({.seed = 1});
+  Host& a = sim.AddHost("a");
+  sim.Connect(a, sim.AddHost("b"), {});
+  sim.Connect(a, sim.AddHost("c"), {});
+  const HostRoute by_b = *ParseRoute("10.9.0.0/16", "10.0.1.2");
+  const HostRoute by_c = *ParseRoute("10.9.0.0/16", "10.0.2.2");
+  EXPECT_EQ(a.ChangeRoute(by_c), ESRCH);
+  EXPECT_EQ(a.AddRoute(by_b), 0);
+  EXPECT_EQ(a.ChangeRoute(by_c), 0);
+  EXPECT_EQ(a.ChangeRoute(*ParseRoute("10.9.0.0/16", "10.0.9.2")), ENETUNREACH);
+  EXPECT_EQ(a.DeleteRoute(by_b), ESRCH);
+  EXPECT_EQ(a.DeleteRoute(by_c), 0);
+}
+
 TEST(Simulation, LinksHaveAddressesOfBothFamilies) {
   Simulation sim({.seed = 1});
   Host& a = sim.AddHost("a");

@@ -150,6 +150,20 @@ ifaddr* AddressOf(sa_family_t family, const ifnet* ifp) {
   return in_ifaof(ifp);
 }
 
+// Finds the interface that leads to a gateway, unless *ifp names one, and an address to send from,
+// unless *ifa does. Errors: ENETUNREACH, EADDRNOTAVAIL.
+int WayTo(sa_family_t family, const inpaddru& gateway, ifnet** ifp, ifaddr** ifa) {
+  if (!gateway.is_any()) {
+    const rtentry* on_link = Match(family, gateway);
+    if (on_link == nullptr || (on_link->rt_flags & (RTF_GATEWAY | RTF_LOCAL)) != 0) {
+      return ENETUNREACH;
+    }
+    if (*ifp == nullptr) *ifp = on_link->rt_ifp;
+  }
+  if (*ifa == nullptr) *ifa = AddressOf(family, *ifp);
+  return *ifa != nullptr ? 0 : EADDRNOTAVAIL;
+}
+
 template <typename Address>
 [[gnu::noinline]] rtentry* MatchAnew(route* ro, const Address& dst) {
   *ro = {.ro_rt = rt_match(dst), .ro_generation = inet_here().rt_generation, .ro_dst = dst};
@@ -175,15 +189,8 @@ int rt_add(const RouteSpec& spec, rtentry** made) {
     return EEXIST;
   }
   ifnet* ifp = spec.ifp;
-  if (via_gateway) {
-    const rtentry* on_link = Match(spec.family, spec.gateway);
-    if (on_link == nullptr || (on_link->rt_flags & (RTF_GATEWAY | RTF_LOCAL)) != 0) {
-      return ENETUNREACH;
-    }
-    if (ifp == nullptr) ifp = on_link->rt_ifp;
-  }
-  ifaddr* ifa = spec.ifa != nullptr ? spec.ifa : AddressOf(spec.family, ifp);
-  if (ifa == nullptr) return EADDRNOTAVAIL;
+  ifaddr* ifa = spec.ifa;
+  if (const int error = WayTo(spec.family, spec.gateway, &ifp, &ifa)) return error;
   // Those that configuration makes may wait for memory.
   const bool may_wait = (spec.flags & RTF_DYNAMIC) == 0;
   if (!may_wait && fault::Fires(Site::kPoolGet, inet.next_rt_id + 1)) return ENOBUFS;
@@ -208,6 +215,21 @@ int rt_add(const RouteSpec& spec, rtentry** made) {
 }
 
 void rt_delete(rtentry* rt) { Unlink(inet_here(), rt); }
+
+int rt_change(rtentry* rt, const inpaddru& gateway) {
+  if (gateway.is_any() || (rt->rt_flags & RTF_GATEWAY) == 0) return EINVAL;
+  ifnet* ifp = nullptr;
+  ifaddr* ifa = nullptr;
+  if (const int error = WayTo(rt->rt_family, gateway, &ifp, &ifa)) return error;
+  rt->rt_gateway = gateway;
+  rt->rt_ifp = ifp;
+  rt->rt_ifa = ifa;
+  rt->rt_flags = if_is_up(ifp) ? rt->rt_flags | RTF_UP : rt->rt_flags & ~RTF_UP;
+  rt->rt_mtu = rt->rt_locks = 0;
+  ++inet_here().rt_generation;
+  NoteMade(rt);
+  return 0;
+}
 
 rtentry* rt_get(sa_family_t family, const inpaddru& dest, uint8_t plen, uint8_t priority) {
   if (plen == kHostRoute) plen = static_cast<uint8_t>(BitsOf(family));

@@ -59,7 +59,7 @@ struct rtentry {
   uint8_t rt_priority = RTP_DEFAULT;  // [I]
   uint32_t rt_flags = 0;              // RTF_*
   inpaddru rt_gateway;                // next hop, with RTF_GATEWAY
-  ifnet* rt_ifp = nullptr;            // [I] the way out
+  ifnet* rt_ifp = nullptr;            // the way out
   ifaddr* rt_ifa = nullptr;           // the address to send from; lives longer than the route
   uint32_t rt_mtu = 0;                // 0: the interface's
   uint32_t rt_locks = 0;              // RTV_*
@@ -107,6 +107,11 @@ struct RouteSpec {
 [[nodiscard]] int rt_add(const RouteSpec& spec, rtentry** made = nullptr);
 // Removes one.
 void rt_delete(rtentry* rt);
+// Sends what goes by `rt` to another gateway, which may be on another link, and from an address
+// there; what ICMP has told about the old way is forgotten. Errors: EINVAL (no gateway, or `rt` has
+// none: it is on-link, local or broadcast), ENETUNREACH (the gateway is not on a link),
+// EADDRNOTAVAIL (no address there). After an error `rt` is as before.
+[[nodiscard]] int rt_change(rtentry* rt, const inpaddru& gateway);
 // The entry of exactly that prefix and priority (0: the best one), or null. Borrowed.
 rtentry* rt_get(sa_family_t family, const inpaddru& dest, uint8_t plen, uint8_t priority = 0);
 inline rtentry* rt_get(in_addr dest, uint8_t plen, uint8_t priority = 0) {

@@ -93,6 +93,35 @@ TEST_F(RouteTest, OfOnePrefixTheLowestPriorityThatIsUpWins) {
   EXPECT_EQ(Text(Match("10.9.1.1")->rt_gateway.v4()), "10.0.1.3");
 }
 
+TEST_F(RouteTest, AnotherGatewayTakesOver) {
+  Link& other = Join(a_, AddHost("c"), {});
+  AddRoute(a_, "10.9.0.0", 16, "10.0.1.3");
+  rtentry* rt = rt_get(Addr("10.9.0.0"), 16);
+  EXPECT_EQ(rt_set_mtu(rt, 1400), 0);
+  route ro;
+  (void)rtalloc(&ro, Addr("10.9.1.1"));
+  EXPECT_EQ(rt_change(rt, Addr("10.0.2.2")), 0);
+  const rtentry* now = rtalloc(&ro, Addr("10.9.1.1"));
+  EXPECT_EQ(Text(now->rt_gateway.v4()), "10.0.2.2");
+  EXPECT_EQ(now->rt_ifp, other.interface(0));
+  EXPECT_EQ(Text(ifatoia(now->rt_ifa)->ia_addr), "10.0.2.1");
+  EXPECT_EQ(rt_path_mtu(now), other.interface(0)->if_mtu);
+  other.SetConnected(false);
+  EXPECT_EQ(Match("10.9.1.1"), nullptr) << "it follows the new link";
+  EXPECT_EQ(rt_change(rt, Addr("10.0.1.4")), 0);
+  EXPECT_EQ(Text(Match("10.9.1.1")->rt_gateway.v4()), "10.0.1.4") << "and back";
+}
+
+TEST_F(RouteTest, AGatewayThatCannotBeLeavesTheRouteAsItWas) {
+  AddRoute(a_, "10.9.0.0", 16, "10.0.1.3");
+  rtentry* rt = rt_get(Addr("10.9.0.0"), 16);
+  EXPECT_EQ(rt_change(rt, Addr("0.0.0.0")), EINVAL);
+  EXPECT_EQ(rt_change(rt, Addr("10.7.0.1")), ENETUNREACH);
+  EXPECT_EQ(rt_change(rt, Addr("10.0.1.1")), ENETUNREACH) << "ourselves";
+  EXPECT_EQ(Text(Match("10.9.1.1")->rt_gateway.v4()), "10.0.1.3");
+  EXPECT_EQ(rt_change(rt_match(Addr("10.0.1.9")), Addr("10.0.1.3")), EINVAL) << "on-link";
+}
+
 TEST_F(RouteTest, RefusesWhatMakesNoSense) {
   EXPECT_EQ(rt_add({.dest = Addr("10.9.0.1"), .plen = 16, .gateway = Addr("10.0.1.2")}), EINVAL);
   EXPECT_EQ(rt_add({.dest = Addr("10.9.0.0"), .plen = 33, .gateway = Addr("10.0.1.2")}), EINVAL);
