@@ -95,13 +95,15 @@ void AddSysctls(HostBase& host, TcpHost* tcp) {
   host.sysctls.AddAlias("net.inet.tcp.path_mtu_discovery", "net.inet.ip.mtudisc");
 }
 
+SipKey DrawKey(Stream stream) { return {stream.Next64(), stream.Next64()}; }
+
 }  // namespace
 
 TcpHost::TcpHost(HostBase& host_in)
     : host(&host_in),
       tcbtable(host_in, IPPROTO_TCP, kBadDynamic, kRootOnly),
       syn_cache(*this),
-      iss_secret(Stream(Site::kTcpIss).Next64()),
+      iss_key(DrawKey(Stream(Site::kTcpIss))),
       timewait_iss(Site::kTcpIss, 1),
       ts_offsets(Site::kTcpTsoff),
       clock_start(Stream(Site::kTcpClock).Next32() >> 1) {}

@@ -26,6 +26,7 @@
 #include "kernel/tcp/tcp_rack.h"
 #include "kernel/tcp/tcp_reass.h"
 #include "kernel/tcp/tcp_sack.h"
+#include "kernel/tcp/tcp_siphash.h"
 #include "kernel/tcp/tcp_stat.h"
 #include "kernel/tcp/tcp_syncache.h"
 #include "kernel/tcp/tcp_tunables.h"
@@ -66,7 +67,7 @@ struct TcpHost {
   TcpPool<RackSegment> rack_segments;
 
   // Chance.
-  const uint64_t iss_secret;   // of the hash behind initial sequence numbers
+  const SipKey iss_key;        // of the hash behind initial sequence numbers
   uint64_t iss_count = 0;      // numbers given out: each moves the next by 4096
   Stream timewait_iss;         // distance of the ISS of a connection reopened in TIME_WAIT
   Stream ts_offsets;           // where each connection's timestamp clock starts

@@ -1,7 +1,7 @@
 // SipHash-2-4: a keyed hash that nobody without the key can foresee.
 //
 // Lives here:  SipKey, SipHash24.
-// Called by:   SYN cookies, Fast Open cookies.
+// Called by:   initial sequence numbers, SYN cookies, Fast Open cookies.
 // Source:      Aumasson, Bernstein: SipHash, a fast short-input PRF (2012).
 #ifndef SOCKBED_KERNEL_TCP_TCP_SIPHASH_H_
 #define SOCKBED_KERNEL_TCP_TCP_SIPHASH_H_

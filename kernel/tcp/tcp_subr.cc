@@ -1,9 +1,6 @@
 // The life of a control block: made, moved from state to state, dropped, closed, remembered.
 #include <cerrno>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "kernel/sim/fault.h"
 #include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_segment.h"
@@ -169,11 +166,9 @@ void tcp_rcvseqinit(tcpcb* tp) {
 tcp_seq tcp_new_iss(TcpHost& host, const TcpEndpoints& ends) {
   if (host.tunables.iss >= 0) return tcp_seq(static_cast<uint32_t>(host.tunables.iss));
   // RFC 6528: a keyed hash of the connection, plus a clock of 1 MiB/s that ticks twice a second,
-  // plus 4096 for every number given out. The hash is XXH3 under a secret seed: nobody attacks a
-  // simulated host, and no library that this room may use has SipHash.
+  // plus 4096 for every number given out.
   const TcpName name(ends);
-  const auto hash = static_cast<uint32_t>(
-      XXH3_64bits_withSeed(name.bytes().data(), name.bytes().size(), host.iss_secret));
+  const auto hash = static_cast<uint32_t>(SipHash24(host.iss_key, name.bytes()));
   const auto clock = static_cast<uint32_t>(Now() / (kSecond / 2)) << 19;
   return tcp_seq(hash) + clock + static_cast<uint32_t>(++host.iss_count * 4096);
 }
