@@ -1,0 +1,162 @@
+// What sysctls change that no other conversation shows.
+#include "kernel/tcp/segment_peer.h"
+#include "kernel/tcp/tcp_host.h"
+
+namespace sockbed {
+namespace {
+
+class Tunable : public SegmentTest {
+ protected:
+  // One handshake more than the listener has room for, each lacking but its last segment, from the
+  // ports behind kPeerPort.
+  void BeginHandshakes() {
+    // One number for all: they end in any order.
+    Sysctl("net.inet.tcp.knob.iss", 4294966272);
+    Listen(1);
+    handshakes_ = 3 * listener()->so_qlimit + 2;
+    for (int i = 0; i < handshakes_; ++i) {
+      peer_port_ = static_cast<uint16_t>(kPeerPort + i);
+      Send("S 0:0(0) win 32767 <mss 1460>");
+      Expect("S. 0:0(0) ack 1");
+    }
+  }
+  // Ends them one after the other; the last one must fail.
+  void EndHandshakes() {
+    for (int i = 0; i < handshakes_; ++i) {
+      ExpectNothing();
+      peer_port_ = static_cast<uint16_t>(kPeerPort + i);
+      Send(". 1:1(0) ack 1");
+    }
+    EXPECT_EQ(Stat(tcps_accepts), static_cast<uint64_t>(handshakes_ - 1));
+  }
+  // The timestamp of what the host has just sent, counted from the first it ever sent.
+  std::string Stamp() {
+    const std::string sent = TakeWhole();
+    const size_t at = sent.find("TS val ");
+    return at == std::string::npos ? sent : sent.substr(at, sent.find(" ecr", at) - at);
+  }
+
+  int handshakes_ = 0;
+};
+
+TEST_F(Tunable, RstOnSockFailResetsWhatCannotBeAccepted) {
+  BeginHandshakes();
+  EndHandshakes();
+  Expect("R 1:1(0)");
+  EXPECT_EQ(Stat(tcps_sc_aborted), 1u);
+}
+
+TEST_F(Tunable, WithoutRstOnSockFailTheAckIsLostAndTheHandshakeStays) {
+  BeginHandshakes();
+  Sysctl("net.inet.tcp.syncache.rst_on_sock_fail", 0);
+  EndHandshakes();
+  ExpectNothing();
+  EXPECT_EQ(Stat(tcps_sc_aborted), 0u);
+  ASSERT_TRUE(Accept());
+  const uint64_t before = Stat(tcps_accepts);
+  Send(". 1:1(0) ack 1");
+  EXPECT_EQ(Stat(tcps_accepts), before + 1) << "now there is room";
+}
+
+TEST_F(Tunable, SynUseLimitRenewsTheSecretOfAnEmptyCache) {
+  for (const auto& [limit, secrets] : {std::pair(2, 3u), std::pair(100000, 1u)}) {
+    Sysctl("net.inet.tcp.synuselimit", limit);
+    Sysctl("net.inet.tcp.synhashsize", limit == 2 ? 7 : 11);  // another table: another secret
+    if (listener() == nullptr) Listen();
+    const uint64_t before = Stat(tcps_sc_seedrandom);
+    for (int i = 0; i < 5; ++i) {
+      Send("S 0:0(0) win 32767 <mss 1460>");
+      Expect("S. 0:0(0) ack 1");
+      Send("R 1:1(0) win 0");
+    }
+    EXPECT_EQ(Stat(tcps_sc_seedrandom) - before, secrets) << limit;
+  }
+}
+
+TEST_F(Tunable, TimestampsHaveAnOffsetOfEachConnectionOrNone) {
+  for (const bool offset : {false, true}) {
+    Sysctl("net.inet.tcp.ts_offset_per_conn", offset ? 1 : 0);
+    if (listener() == nullptr) Listen();
+    ++peer_port_;
+    Send("S 0:0(0) win 1000 <mss 1460,nop,nop,TS val 1 ecr 0>");
+    EXPECT_EQ(Stamp() == "TS val 0", !offset) << "a listener's";
+    Send("R 1:1(0) win 0");
+    Create();
+    (void)Connect();
+    EXPECT_EQ(Stamp() == "TS val 0", !offset) << "a client's";
+    EXPECT_EQ(Close(), 0);
+  }
+}
+
+// --- How buffers grow under the freebsd profile. ---
+
+TEST_F(Tunable, AFullSendBufferGrowsBySendbufInc) {
+  Sysctl("net.inet.tcp.knob.buffer_growth", 1);
+  Establish();
+  ASSERT_EQ(so()->so_snd.sb_hiwat, 17520u);
+  EXPECT_EQ(Write(17520), 0);
+  Skip();
+  Send(". 1:1(0) ack 1461");
+  EXPECT_EQ(so()->so_snd.sb_hiwat, 18u * 1460) << "17520 and 8192, in whole segments";
+}
+
+TEST_F(Tunable, ASendBufferThatIsNotFullDoesNotGrow) {
+  Sysctl("net.inet.tcp.knob.buffer_growth", 1);
+  Establish();
+  EXPECT_EQ(Write(14600), 0);  // less than seven eighths
+  Skip();
+  Send(". 1:1(0) ack 1461");
+  EXPECT_EQ(so()->so_snd.sb_hiwat, 17520u);
+}
+
+TEST_F(Tunable, ASendBufferGrowsToSendbufMaxAndBySendbufInc) {
+  Sysctl("net.inet.tcp.knob.buffer_growth", 1);
+  Sysctl("net.inet.tcp.sendbuf_inc", 1460);
+  Sysctl("net.inet.tcp.sendbuf_max", 18000);
+  Establish();
+  for (const uint64_t grown : {13u * 1460, 13u * 1460}) {
+    EXPECT_EQ(Write(static_cast<int>(so()->so_snd.sb_hiwat - so()->so_snd.sb_cc)), 0);
+    Skip();
+    Send(so()->so_snd.sb_hiwat == 17520 ? ". 1:1(0) ack 1461" : ". 1:1(0) ack 2921");
+    EXPECT_EQ(so()->so_snd.sb_hiwat, grown) << "18000 at most, in whole segments";
+  }
+}
+
+// Twelve segments in a round trip, and what the buffer is then.
+class ReceiveBuffer : public Tunable {
+ protected:
+  uint64_t SizeAfterARoundTrip() {
+    Sysctl("net.inet.tcp.knob.buffer_growth", 1);
+    Establish(",sackOK,nop,nop,TS val 1 ecr 0");
+    EXPECT_EQ(so()->so_rcv.sb_hiwat, 12u * 1448);
+    const std::string stamp = " ack 1 win 65535 <nop,nop,TS val 2 ecr ";
+    RunTo(now_ms() + 10);
+    for (int i = 0; i < 12; ++i) {
+      const int first = 1 + i * 1448;
+      Send(". " + std::to_string(first) + ":" + std::to_string(first + 1448) + "(1448)" + stamp +
+           "5>");
+      EXPECT_EQ(Read(), 1448);
+    }
+    RunTo(now_ms() + 500);
+    Send(". 17377:17378(1)" + stamp + "400>");
+    Skip();
+    return so()->so_rcv.sb_hiwat;
+  }
+};
+
+TEST_F(ReceiveBuffer, GrowsToTwiceWhatARoundTripBrings) {
+  EXPECT_EQ(SizeAfterARoundTrip(), 24u * 1448);
+}
+
+TEST_F(ReceiveBuffer, GrowsToRecvbufMax) {
+  Sysctl("net.inet.tcp.recvbuf_max", 20000);
+  EXPECT_EQ(SizeAfterARoundTrip(), 14u * 1448);
+}
+
+TEST_F(ReceiveBuffer, DoesNotGrowWithoutRecvbufAuto) {
+  Sysctl("net.inet.tcp.recvbuf_auto", 0);
+  EXPECT_EQ(SizeAfterARoundTrip(), 12u * 1448);
+}
+
+}  // namespace
+}  // namespace sockbed
