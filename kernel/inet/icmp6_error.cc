@@ -12,6 +12,7 @@
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
 #include "kernel/inet/ip6_private.h"
+#include "kernel/inet/raw_ip.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/sim/machine.h"
@@ -79,6 +80,15 @@ bool FindTransport(const mbuf* m, Ip6Chain* at) {
   if (m->m_pkthdr.len < kIpv6Header) return false;
   *at = ip6_firsthdr(m);
   return ip6_lasthdr(m, at) && at->offset + kQuotedTransport <= m->m_pkthdr.len;
+}
+
+// Who hears of an error about a packet of protocol `next`; null: nobody. Raw sockets do not, but
+// the MTU of their path is learnt all the same: no router fragments for them.
+using Control = void (*)(const IcmpError& error);
+Control ControlOf(const IcmpError& error, uint8_t next) {
+  const InetProtocol* protocol = inet6_here().protocols[next];
+  if (protocol != nullptr && protocol->ctlinput != nullptr) return protocol->ctlinput;
+  return error.error == EMSGSIZE && rip6_sent(error, next) ? icmp6_mtudisc : nullptr;
 }
 
 void Send(MbufPtr m, int flags, ip6_moptions* im6o) {
@@ -163,23 +173,23 @@ void icmp6_hear_error(MbufPtr m, int hlen) {
   if (in6_ismulticast(dst) && icmp.type() != ICMP6_PACKET_TOO_BIG) {
     return icmp6_note_drop(icp6s_badquote, from, to);
   }
-  const InetProtocol* protocol = inet6_here().protocols[at.next];
-  if (protocol == nullptr || protocol->ctlinput == nullptr) {
-    return icmp6_note_drop(icp6s_unclaimed, from, to);
-  }
+  const IcmpError told = {
+      .family = AF_INET6,
+      .error = error,
+      .type = icmp.type(),
+      .code = icmp.code(),
+      .src = src,
+      .dst = dst,
+      .mtu = error == EMSGSIZE ? std::max(LoadBe32(head + 4), kIpv6MtuLeast) : 0,
+      .transport = mtod<uint8_t>(m.get()) + at.offset,
+      .transport_len = m->m_len - at.offset};
+  const Control control = ControlOf(told, at.next);
+  if (control == nullptr) return icmp6_note_drop(icp6s_unclaimed, from, to);
   icmp6stat_inc(icp6s_delivered);
   CauseScope scope(
       Emit6(InetRecord::kIcmp6Error, 0, src, dst,
             PackPair(static_cast<uint32_t>(TypeAndCode(icmp)), static_cast<uint32_t>(error))));
-  protocol->ctlinput({.family = AF_INET6,
-                      .error = error,
-                      .type = icmp.type(),
-                      .code = icmp.code(),
-                      .src = src,
-                      .dst = dst,
-                      .mtu = error == EMSGSIZE ? std::max(LoadBe32(head + 4), kIpv6MtuLeast) : 0,
-                      .transport = mtod<uint8_t>(m.get()) + at.offset,
-                      .transport_len = m->m_len - at.offset});
+  control(told);
 }
 
 void icmp6_mtudisc(const IcmpError& error) {

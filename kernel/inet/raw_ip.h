@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "kernel/inet/in_pcb.h"
+#include "kernel/inet/ip_var.h"
 #include "kernel/socket/protosw.h"
 
 namespace sockbed {
@@ -38,6 +39,8 @@ bool rip_input(mbuf* m, int hlen);
 [[nodiscard]] int rip6_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m);
 // `protocol` is what begins at `off`.
 bool rip6_input(mbuf* m, int off, uint8_t protocol);
+// Whether a raw socket may have sent the packet of `protocol` that an ICMPv6 error quotes.
+bool rip6_sent(const IcmpError& error, uint8_t protocol);
 
 }  // namespace sockbed
 

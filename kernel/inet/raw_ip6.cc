@@ -173,4 +173,14 @@ bool rip6_input(mbuf* m, int off, uint8_t protocol) {
   return wanted;
 }
 
+bool rip6_sent(const IcmpError& error, uint8_t protocol) {
+  for (inpcb* inp = inet6_here().raw->first(); inp != nullptr; inp = inp->inp_queue_next) {
+    const rawcb* raw = RawOf(inp);
+    if (raw->protocol != protocol) continue;
+    if (!raw->laddr.is_any() && raw->laddr != error.src) continue;
+    if (raw->faddr.is_any() || raw->faddr == error.dst) return true;
+  }
+  return false;
+}
+
 }  // namespace sockbed

@@ -27,6 +27,19 @@ TEST(Routers, CarryEchoesAndConnectionsBothWays) {
       << verdict.screen;
 }
 
+// The first ping over IPv6 is lost: its sender learns of the link by it.
+TEST(Routers, LargePingsCrossANarrowLink) {
+  RunOptions options;
+  options.scenario =
+      std::string(getenv("TEST_SRCDIR")) + "/sockbed/tests/scenario/narrow_path.yaml";
+  options.seed = 1;
+  const absl::StatusOr<RunVerdict> verdict = RunScenario(options);
+  ASSERT_TRUE(verdict.ok()) << verdict.status();
+  for (const char* line : {"here/ping4: 5 sent, 5 answered", "here/ping6: 5 sent, 4 answered"}) {
+    EXPECT_NE(verdict->screen.find(line), std::string::npos) << verdict->screen;
+  }
+}
+
 TEST(Routers, NarrowLinkInTheMiddleIsFoundOut) {
   const RunVerdict verdict = RunRouters("600");
   EXPECT_TRUE(verdict.passed) << verdict.complaints << verdict.screen;
