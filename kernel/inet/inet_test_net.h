@@ -8,8 +8,6 @@
 
 #include <errno.h>
 
-#include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +15,7 @@
 #include "kernel/inet/icmp_wire.h"
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/in_var.h"
+#include "kernel/inet/inet_test_hosts.h"
 #include "kernel/inet/inet_trace.h"
 #include "kernel/inet/ip_icmp.h"
 #include "kernel/inet/ip_var.h"
@@ -25,12 +24,10 @@
 #include "kernel/inet/test_packet.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
-#include "kernel/mbuf/mbuf_host.h"
-#include "kernel/net/link.h"
+#include "kernel/net/if.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sim/fault.h"
 #include "kernel/sim/machine.h"
-#include "kernel/socket/socket.h"
 #include "tests/captures/test_captures.h"
 
 namespace sockbed {
@@ -73,59 +70,19 @@ struct CaptureInterface {
   }
 };
 
-class InetTestNet : public testing::Test {
+class InetTestNet : public InetTestHosts {
  protected:
-  InetTestNet() { Boot({.seed = 7}); }
-  ~InetTestNet() override { Shutdown(); }
-
-  void Boot(const Machine::Options& options) {
-    Shutdown();
-    machine_ = std::make_unique<Machine>(options);
-    machine_->trace().set_sink(&records_);
-    records_.all.clear();
-    net_describe(machine_->trace());
-    inet_describe(machine_->trace());
-    scope_ = std::make_unique<MachineScope>(*machine_);
-  }
-
   HostBase& AddHost(const std::string& name) {
-    const HostId id = static_cast<HostId>(hosts_.size() + 1);
-    auto host = std::make_unique<HostBase>(id, name);
-    sched_boot(*host);
-    mbuf_boot(*host);
-    socket_boot(*host);
-    net_boot(*host);
-    inet_boot(*host);
-    HostLocal<TestInbox>::Make(*host);
-    inet_register_protocol(*host, kTestProtocolOps);
-    hosts_.push_back(std::move(host));
-    return *hosts_.back();
-  }
-
-  // Joins two hosts: the k-th link is 10.0.k.0/24, .1 is the first host's, .2 the second's.
-  Link& Join(HostBase& a, HostBase& b, const LinkOptions& options = {}) {
-    const uint32_t number = static_cast<uint32_t>(links_.size() + 1);
-    links_.push_back(
-        std::make_unique<Link>(a, b, number, options, captures_.Next(options.ethernet)));
-    const std::string net = "10.0." + std::to_string(number);
-    AddAddress(links_.back()->interface(0), (net + ".1").c_str(), 24);
-    AddAddress(links_.back()->interface(1), (net + ".2").c_str(), 24);
-    return *links_.back();
-  }
-
-  void AddAddress(ifnet* ifp, const char* address, uint8_t plen) {
-    HostScope scope(*ifp->if_host);
-    EXPECT_EQ(in_ifadd(ifp, Addr(address), plen), 0) << address;
-  }
-  void AddRoute(HostBase& host, const char* dest, uint8_t plen, const char* gateway) {
-    HostScope scope(host);
-    EXPECT_EQ(rt_add({.dest = Addr(dest), .plen = plen, .gateway = Addr(gateway)}), 0) << dest;
+    HostBase& host = InetTestHosts::AddHost(name);
+    HostLocal<TestInbox>::Make(host);
+    inet_register_protocol(host, kTestProtocolOps);
+    return host;
   }
 
   // A host with a broadcast interface of the test's own: 192.168.1.1/24.
   HostBase& AddHostOnLan(CaptureInterface* lan) {
-    HostBase& host = AddHost("lan" + std::to_string(hosts_.size()));
-    lan->capture = captures_.Next(false);
+    HostBase& host = AddHost("lan" + std::to_string(hosts().size()));
+    lan->capture = NextCapture();
     lan->ifp = if_attach(host, "lan0");
     lan->ifp->if_softc = lan;
     lan->ifp->if_output = CaptureInterface::Output;
@@ -162,23 +119,19 @@ class InetTestNet : public testing::Test {
     if_input(ifp, std::move(m));
   }
 
-  void Run(SimTime deadline = kForever) { machine_->Run(deadline); }
-  void RunFor(SimTime ns) { machine_->Run(Now() + ns); }
+  void Run(SimTime deadline = kForever) { machine().Run(deadline); }
+  void RunFor(SimTime ns) { machine().Run(Now() + ns); }
   // Lets virtual time pass, whatever happens in it.
   void Wait(SimTime ns) {
     Event pause;
     pause.handler = [](Event*) {};
-    machine_->ScheduleAfter(&pause, ns);
+    machine().ScheduleAfter(&pause, ns);
     RunFor(ns);
   }
 
   std::vector<Packet>& Packets(HostBase& host) { return HostLocal<TestInbox>::Of(host).packets; }
   std::vector<IcmpError>& Errors(HostBase& host) { return HostLocal<TestInbox>::Of(host).errors; }
   TestInbox& InboxOf(HostBase& host) { return HostLocal<TestInbox>::Of(host); }
-  Machine& machine() { return *machine_; }
-  static void Set(HostBase& host, const char* sysctl, int64_t value) {
-    EXPECT_EQ(host.sysctls.Set(sysctl, value), 0) << sysctl;
-  }
   static int64_t Live(const HostBase& host, const std::string& what) {
     for (const LiveCount& live : host.live_counts) {
       if (live.what == what) return *live.count;
@@ -189,9 +142,8 @@ class InetTestNet : public testing::Test {
 
   // The records of this room so far.
   std::vector<Record> RecordsOf(InetRecord type) {
-    machine_->trace().Flush();
     std::vector<Record> found;
-    for (const Record& record : records_.all) {
+    for (const Record& record : records()) {
       if (record.room == Room::kInet && record.type == static_cast<uint8_t>(type)) {
         found.push_back(record);
       }
@@ -208,38 +160,6 @@ class InetTestNet : public testing::Test {
     }
     EXPECT_EQ(recorded, count);
   }
-
- private:
-  struct Records : TraceSink {
-    void Consume(std::span<const Record> records) override {
-      all.insert(all.end(), records.begin(), records.end());
-    }
-    std::vector<Record> all;
-  };
-
-  void Shutdown() {
-    if (machine_ == nullptr) return;
-    links_.clear();
-    for (const auto& host : hosts_) {
-      inet_halt(*host);
-      net_halt(*host);
-    }
-    for (const auto& host : hosts_) {
-      for (const LiveCount& live : host->live_counts) EXPECT_EQ(*live.count, 0) << live.what;
-      EXPECT_EQ(mbuf_leaks(*host), "");
-    }
-    hosts_.clear();
-    machine_->trace().set_sink(nullptr);
-    scope_.reset();
-    machine_.reset();
-  }
-
-  Records records_;
-  TestCaptures captures_;
-  std::unique_ptr<Machine> machine_;
-  std::unique_ptr<MachineScope> scope_;
-  std::vector<std::unique_ptr<HostBase>> hosts_;
-  std::vector<std::unique_ptr<Link>> links_;
 };
 
 }  // namespace sockbed

@@ -1,6 +1,6 @@
 // A packet as tests of this room write and read it.
 //
-// Lives here:  Packet, Addr, Text, BytesOf.
+// Lives here:  Packet, Text, BytesOf.
 // Called by:   inet_test_net.h and *_test.cc here.
 #ifndef SOCKBED_KERNEL_INET_TEST_PACKET_H_
 #define SOCKBED_KERNEL_INET_TEST_PACKET_H_
@@ -19,11 +19,6 @@ namespace sockbed {
 
 inline constexpr uint8_t kTestProtocol = 253;  // RFC 3692: for experiments
 
-inline in_addr Addr(const char* text) {
-  in_addr address;
-  EXPECT_EQ(inet_pton(AF_INET, text, &address), 1) << text;
-  return address;
-}
 inline std::string Text(in_addr address) {
   char text[INET_ADDRSTRLEN];
   return inet_ntop(AF_INET, &address, text, sizeof text);

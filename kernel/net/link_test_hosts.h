@@ -7,19 +7,17 @@
 #define SOCKBED_KERNEL_NET_LINK_TEST_HOSTS_H_
 
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
-#include "kernel/mbuf/mbuf_host.h"
 #include "kernel/net/if.h"
 #include "kernel/net/if_ether.h"
 #include "kernel/net/link.h"
+#include "kernel/net/net_test_machine.h"
 #include "kernel/net/net_trace.h"
-#include "kernel/sched/sched.h"
 #include "kernel/sim/fault.h"
 #include "kernel/sim/machine.h"
 
@@ -65,7 +63,7 @@ struct Inbox {
 inline constexpr if_family kTestFamily = {Inbox::Input, Inbox::Finish, Inbox::LinkState,
                                          Inbox::Resolve};
 
-class LinkTestHosts : public testing::Test {
+class LinkTestHosts : public NetTestMachine {
  protected:
   LinkTestHosts() { Boot({.seed = 7}); }
   ~LinkTestHosts() override { Shutdown(); }
@@ -73,24 +71,16 @@ class LinkTestHosts : public testing::Test {
   // Starts over on another machine.
   void Boot(const Machine::Options& options) {
     Shutdown();
-    machine_ = std::make_unique<Machine>(options);
-    machine_->trace().set_sink(&records_);
-    records_.all.clear();
-    net_describe(machine_->trace());
-    scope_ = std::make_unique<MachineScope>(*machine_);
-    for (HostId id = 1; id <= 2; ++id) {
-      auto host = std::make_unique<HostBase>(id, id == 1 ? "a" : "b");
-      sched_boot(*host);
-      mbuf_boot(*host);
-      net_boot(*host);
-      HostLocal<Inbox>::Make(*host);
-      if_register_family(*host, AF_INET, &kTestFamily);
-      hosts_.push_back(std::move(host));
+    StartMachine(options);
+    for (const char* name : {"a", "b"}) {
+      HostBase& host = AddBareHost(name);
+      HostLocal<Inbox>::Make(host);
+      if_register_family(host, AF_INET, &kTestFamily);
     }
   }
 
   void Join(const LinkOptions& options) {
-    link_ = std::make_unique<Link>(*hosts_[0], *hosts_[1], 1, options);
+    link_ = std::make_unique<Link>(host(0), host(1), 1, options);
   }
 
   // Sends a packet of those bytes from host a (0) or b (1), now.
@@ -106,19 +96,17 @@ class LinkTestHosts : public testing::Test {
   }
   int SendSize(int size) { return Send(std::string(static_cast<size_t>(size), 'x')); }
 
-  Machine::End Run(SimTime deadline = kForever) { return machine_->Run(deadline); }
+  Machine::End Run(SimTime deadline = kForever) { return machine().Run(deadline); }
 
   std::vector<Arrival>& Arrivals(int end) { return inbox(end).arrivals; }
-  Inbox& inbox(int end) { return HostLocal<Inbox>::Of(*hosts_[end]); }
-  HostBase& host(int end) { return *hosts_[end]; }
+  Inbox& inbox(int end) { return HostLocal<Inbox>::Of(host(end)); }
+  HostBase& host(int end) { return *hosts()[static_cast<size_t>(end)]; }
   Link& link() { return *link_; }
-  Machine& machine() { return *machine_; }
 
   // How often each kind of drop was recorded so far.
   int Drops(NetDrop why) {
-    machine_->trace().Flush();
     int count = 0;
-    for (const Record& record : records_.all) {
+    for (const Record& record : records()) {
       const auto type = static_cast<NetRecord>(record.type);
       if (record.room != Room::kNet) continue;
       if (type != NetRecord::kLinkDrop && type != NetRecord::kIfDrop) continue;
@@ -128,31 +116,12 @@ class LinkTestHosts : public testing::Test {
   }
 
  private:
-  struct Records : TraceSink {
-    void Consume(std::span<const Record> records) override {
-      all.insert(all.end(), records.begin(), records.end());
-    }
-    std::vector<Record> all;
-  };
-
   void Shutdown() {
-    if (machine_ == nullptr) return;
+    if (!has_machine()) return;
     link_.reset();
-    for (const auto& host : hosts_) net_halt(*host);
-    for (const auto& host : hosts_) {
-      for (const LiveCount& live : host->live_counts) EXPECT_EQ(*live.count, 0) << live.what;
-      EXPECT_EQ(mbuf_leaks(*host), "");
-    }
-    hosts_.clear();
-    machine_->trace().set_sink(nullptr);
-    scope_.reset();
-    machine_.reset();
+    EndMachine([](HostBase&) {});
   }
 
-  Records records_;
-  std::unique_ptr<Machine> machine_;
-  std::unique_ptr<MachineScope> scope_;
-  std::vector<std::unique_ptr<HostBase>> hosts_;
   std::unique_ptr<Link> link_;
 };
 

@@ -11,26 +11,20 @@
 
 #include <cstring>
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "kernel/inet/in_var.h"
+#include "kernel/inet/inet_test_hosts.h"
 #include "kernel/inet/ip_icmp.h"
-#include "kernel/inet/ip_var.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
-#include "kernel/mbuf/mbuf_host.h"
-#include "kernel/net/link.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/synch.h"
-#include "kernel/sim/machine.h"
 #include "kernel/socket/socket.h"
 #include "kernel/socket/socketvar.h"
 #include "kernel/udp/udp_trace.h"
 #include "kernel/udp/udp_var.h"
-#include "tests/captures/test_captures.h"
 
 namespace sockbed {
 
@@ -39,12 +33,6 @@ inline constexpr protosw kUdpSwitch[] = {
     {SOCK_DGRAM, &kUdpDomain, IPPROTO_UDP, kUdpPrFlags, &udp_usrreqs, udp_ctloutput}};
 inline const domain kUdpDomain = {
     .dom_family = AF_INET, .dom_name = "internet", .dom_protosw = kUdpSwitch};
-
-inline in_addr Addr(const char* text) {
-  in_addr address;
-  EXPECT_EQ(inet_pton(AF_INET, text, &address), 1) << text;
-  return address;
-}
 
 // What a receive gave.
 struct Datagram {
@@ -55,48 +43,21 @@ struct Datagram {
   MbufPtr control;
 };
 
-class UdpTestNet : public testing::Test {
+class UdpTestNet : public InetTestHosts {
  protected:
-  UdpTestNet() { Boot({.seed = 7}); }
+  UdpTestNet() { udp_describe(machine().trace()); }
   ~UdpTestNet() override { Shutdown(); }
 
   void Boot(const Machine::Options& options) {
-    Shutdown();
-    machine_ = std::make_unique<Machine>(options);
-    machine_->trace().set_sink(&records_);
-    records_.all.clear();
-    udp_describe(machine_->trace());
-    scope_ = std::make_unique<MachineScope>(*machine_);
+    InetTestHosts::Boot(options);
+    udp_describe(machine().trace());
   }
 
   HostBase& AddHost(const std::string& name) {
-    auto host = std::make_unique<HostBase>(static_cast<HostId>(hosts_.size() + 1), name);
-    sched_boot(*host);
-    mbuf_boot(*host);
-    socket_boot(*host);
-    net_boot(*host);
-    inet_boot(*host);
-    udp_boot(*host);
-    domain_register(*host, &kUdpDomain);
-    hosts_.push_back(std::move(host));
-    return *hosts_.back();
-  }
-  // The k-th link is 10.0.k.0/24, .1 is the first host's, .2 the second's.
-  Link& Join(HostBase& a, HostBase& b, const LinkOptions& options = {}) {
-    const uint32_t number = static_cast<uint32_t>(links_.size() + 1);
-    links_.push_back(
-        std::make_unique<Link>(a, b, number, options, captures_.Next(options.ethernet)));
-    for (int end = 0; end < 2; ++end) {
-      ifnet* ifp = links_.back()->interface(end);
-      HostScope scope(*ifp->if_host);
-      const uint32_t address = 0x0a00'0001 + (number << 8) + static_cast<uint32_t>(end);
-      EXPECT_EQ(in_ifadd(ifp, in_addr{htonl(address)}, 24), 0);
-    }
-    return *links_.back();
-  }
-  void AddRoute(HostBase& host, const char* dest, uint8_t plen, const char* gateway) {
-    HostScope scope(host);
-    EXPECT_EQ(rt_add({.dest = Addr(dest), .plen = plen, .gateway = Addr(gateway)}), 0);
+    HostBase& host = InetTestHosts::AddHost(name);
+    udp_boot(host);
+    domain_register(host, &kUdpDomain);
+    return host;
   }
 
   // A process of `host`; its sockets are closed when it ends.
@@ -115,7 +76,7 @@ class UdpTestNet : public testing::Test {
                 .start_at = start_at});
   }
   void Run() {
-    machine_->Run();
+    machine().Run();
     EXPECT_EQ(running_, 0) << "a process still sleeps";
   }
   void Pause(SimTime ns) {
@@ -188,10 +149,6 @@ class UdpTestNet : public testing::Test {
     return value;
   }
 
-  Machine& machine() { return *machine_; }
-  static void Set(HostBase& host, const char* sysctl, int64_t value) {
-    EXPECT_EQ(host.sysctls.Set(sysctl, value), 0) << sysctl;
-  }
   // Asserts that exactly `count` datagrams were dropped as `why`, each with a record.
   void ExpectDrops(HostBase& host, udpstat_counters why, uint64_t count) {
     EXPECT_EQ(udpstat_get(host, why), count);
@@ -204,43 +161,8 @@ class UdpTestNet : public testing::Test {
     }
     EXPECT_EQ(recorded, count);
   }
-  const std::vector<Record>& records() {
-    machine_->trace().Flush();
-    return records_.all;
-  }
 
  private:
-  struct Records : TraceSink {
-    void Consume(std::span<const Record> records) override {
-      all.insert(all.end(), records.begin(), records.end());
-    }
-    std::vector<Record> all;
-  };
-
-  void Shutdown() {
-    if (machine_ == nullptr) return;
-    for (const auto& host : hosts_) proc_killall(*host);
-    links_.clear();
-    for (const auto& host : hosts_) {
-      inet_halt(*host);
-      net_halt(*host);
-    }
-    for (const auto& host : hosts_) {
-      for (const LiveCount& live : host->live_counts) EXPECT_EQ(*live.count, 0) << live.what;
-      EXPECT_EQ(mbuf_leaks(*host), "");
-    }
-    hosts_.clear();
-    machine_->trace().set_sink(nullptr);
-    scope_.reset();
-    machine_.reset();
-  }
-
-  Records records_;
-  TestCaptures captures_;
-  std::unique_ptr<Machine> machine_;
-  std::unique_ptr<MachineScope> scope_;
-  std::vector<std::unique_ptr<HostBase>> hosts_;
-  std::vector<std::unique_ptr<Link>> links_;
   std::vector<socket*> open_[8];  // by host
   int running_ = 0;
 };
