@@ -8,6 +8,7 @@
 
 #include <sys/time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -62,6 +63,16 @@ bool LeaveRing(mbuf* m) {
   ext.ext_nextref->m_ext.ext_prevref = ext.ext_prevref;
   ext.ext_prevref->m_ext.ext_nextref = ext.ext_nextref;
   return false;
+}
+
+// More clusters than the second-level cache holds.
+constexpr int64_t kMoreThanCacheful = 512;
+
+// Fetches a cluster that has just been given back: it is the next to be filled.
+void PrefetchCluster(const mbuf_ext& ext) {
+  constexpr uint32_t kMost = MCLBYTES;  // of a larger one, what the processor does not see coming
+  const uint32_t size = std::min(ext.ext_size, kMost);
+  for (uint32_t at = 0; at < size; at += 64) __builtin_prefetch(ext.ext_buf + at, 0, 2);
 }
 
 }  // namespace
@@ -139,6 +150,7 @@ void m_extfree(mbuf* m) {
   MbufAccount& payer = *static_cast<MbufAccount*>(ext.ext_arg);
   const int pool = ClusterPoolFor(ext.ext_size);
   payer.memory->items[pool].Give(ext.ext_buf);
+  if (payer.live_clusters > kMoreThanCacheful) PrefetchCluster(ext);
   --payer.live_clusters;
   payer.Release(pool);
 }
