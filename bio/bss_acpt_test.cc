@@ -120,6 +120,19 @@ TEST_P(BssAcpt, ACopyOfTheChainStandsAboveEachConnection) {
   });
 }
 
+// A name that speaks of no host means any, whatever was said before.
+TEST_P(BssAcpt, ANewNameForgetsTheOldHost) {
+  InProcess([&] {
+    const BioPtr bio(bios().new_accept("127.0.0.1:80"));
+    EXPECT_EQ(BIO_set_accept_name(bio.get(), "81"), 1);
+    int family = BIO_FAMILY_IPV4;
+    EXPECT_EQ(BIO_set_accept_ip_family(bio.get(), family), 1);
+    EXPECT_EQ(BIO_do_accept(bio.get()), 1);
+    EXPECT_STREQ(BIO_get_accept_name(bio.get()), "0.0.0.0");
+    EXPECT_STREQ(BIO_get_accept_port(bio.get()), "81");
+  });
+}
+
 TEST_P(BssAcpt, NobodySaidWhereToListen) {
   InProcess([&] {
     const ChainPtr bio(BIO_new(bios().s_accept()));

@@ -64,6 +64,16 @@ TEST_F(MbufPair, ATakenPacketIsTheVeryMemoryThatWasWritten) {
   });
 }
 
+// The library would join it, and take its own bytes for the peer's.
+TEST_F(MbufPair, AHalfIsNotItsOwnPeer) {
+  InProcess([&] {
+    const BioPtr alone(BIO_new(sockbed::BIO_s_bio()));
+    ERR_clear_error();
+    EXPECT_EQ(BIO_make_bio_pair(alone.get(), alone.get()), 0);
+    EXPECT_EQ(TakeErrors(), (Errors{{ERR_LIB_BIO, BIO_R_IN_USE, ""}}));
+  });
+}
+
 TEST_F(MbufPair, TakingAPartLeavesTheRest) {
   InProcess([&] {
     const std::string text = Written(15'000);

@@ -183,6 +183,7 @@ TEST_P(BssDgram, PeekingLeavesTheDatagramAndNotesItsSender) {
     Block(b.get(), 1);
     EXPECT_EQ(ReadText(b.get()), "error");
     EXPECT_TRUE(BIO_should_retry(b.get()));
+    EXPECT_EQ(PeerOf(b.get()), "127.0.0.1:1") << "nobody has spoken since";
   });
 }
 
@@ -243,7 +244,11 @@ TEST_P(BssDgram, TheCloseFlagSaysWhoOwnsTheDescriptor) {
     EXPECT_EQ(bios().closesocket(kept), 1);
     bio = bios().new_dgram(owned, BIO_CLOSE);
     EXPECT_EQ(BIO_ctrl_dgram_connect(bio, Loopback(9).get()), 1);
+    Block(bio, 1);
+    EXPECT_EQ(ReadText(bio), "error");
+    EXPECT_TRUE(BIO_should_retry(bio));
     BIO_set_fd(bio, next, BIO_NOCLOSE);  // gives `owned` up and keeps the peer
+    EXPECT_FALSE(BIO_should_retry(bio)) << "that was of the other";
     EXPECT_EQ(bios().closesocket(owned), 0);
     EXPECT_EQ(PeerOf(bio), "127.0.0.1:9");
     EXPECT_EQ(BIO_set_close(bio, BIO_CLOSE), 1);
