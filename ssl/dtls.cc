@@ -20,7 +20,7 @@ int Bound(const BIO_ADDR* any) {
   if (fd < 0) return -1;
   const int on = 1;
   if (uapi::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
-      sockbed::BIO_bind(fd, any, BIO_SOCK_REUSEADDR) == 1) {
+      sockbed::BIO_bind(fd, any, 0) == 1) {
     return fd;
   }
   BIO_closesocket(fd);

@@ -8,6 +8,7 @@
 
 #include "gtest/gtest.h"
 #include "kernel/sim/fault.h"
+#include "ssl/sha256.h"
 
 namespace sockbed::ssl {
 namespace {
@@ -92,6 +93,7 @@ TEST(Runtime, CertificatesRepeatAndNameTheirHost) {
     EXPECT_NE(identity, nullptr);
     EXPECT_EQ(X509_check_host(identity->cert.get(), "server", 0, 0, nullptr), 1);
     EXPECT_EQ(X509_check_host(identity->cert.get(), "other", 0, 0, nullptr), 0);
+    EXPECT_GE(X509_get_ext_by_NID(identity->cert.get(), NID_subject_alt_name, -1), 0);
     EXPECT_EQ(X509_verify(identity->cert.get(), X509_get0_pubkey(ca.cert())), 1);
     unsigned char* out = nullptr;
     const int length = i2d_X509(identity->cert.get(), &out);
@@ -101,6 +103,29 @@ TEST(Runtime, CertificatesRepeatAndNameTheirHost) {
   };
   EXPECT_EQ(der(1), der(1));
   EXPECT_NE(der(1), der(2));
+}
+
+// The allocator fails processes alone: what is set up outside belongs to no host.
+TEST(Runtime, OutsideAProcessNoAllocationIsRefused) {
+  Runtime runtime;
+  fault::Plan plan({{.site = Site::kSslMalloc}});
+  Machine machine({.fault_plan = &plan});
+  runtime.Attach(machine);
+  MachineScope scope(machine);
+  HostBase host(1, "host");
+  runtime.AddHost(host);
+  HostScope on(host);
+  void* const memory = OPENSSL_malloc(1);
+  EXPECT_NE(memory, nullptr);
+  OPENSSL_free(memory);
+}
+
+// FIPS 180-4's own example.
+TEST(Sha256, IsThatOfTheStandard) {
+  Sha256 hash;
+  hash.Update("a", 1);
+  hash.Update("bc", 2);
+  EXPECT_EQ(hash.Finish(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 TEST(KeyLog, KeepsFirstAppearancesOnly) {

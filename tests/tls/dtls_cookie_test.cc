@@ -59,8 +59,12 @@ class Cookies : public DtlsHosts {
       server_.Spawn("server", [this, port] {
         const Context context(Role::kServer, server_options_);
         DtlsListener listener(context, port);
-        ASSERT_NE(listener.Accept(), nullptr);
+        SslPtr ssl = listener.Accept();
+        ASSERT_NE(ssl, nullptr);
         accepted_s_.push_back(static_cast<int>(Milliseconds() / 1000));
+        const int fd = SSL_get_fd(ssl.get());
+        ssl.reset();
+        EXPECT_EQ(BIO_closesocket(fd), 0) << "it went with its SSL";
       });
     }
   }
@@ -196,6 +200,28 @@ TEST_F(Cookies, AnotherServersIsAWrongOne) {
     EXPECT_EQ(Exchange(fd, client.Say(Exchange(fd, client.Say("")))), "");
   });
   EXPECT_EQ(accepted_s_, (std::vector{0, 6}));
+}
+
+// Without a listener the handshake itself asks for a cookie, and remembers the hello.
+TEST_F(Cookies, AreAskedForWithoutAListenerToo) {
+  server_.Spawn("server", [this] {
+    const Context context(Role::kServer, server_options_);
+    const int fd = sockbed::BIO_socket(AF_INET, SOCK_DGRAM, 0, 0);
+    EXPECT_EQ(sockbed::BIO_bind(fd, AddrOf(server_.address(kPort)).get(), 0), 1);
+    const SslPtr ssl = context.NewSsl(sockbed::BIO_new_dgram(fd, BIO_CLOSE));
+    SetPatience(ssl.get(), 2);
+    EXPECT_EQ(TakeOutcome(ssl.get(), SSL_accept(ssl.get())).ssl_error, SSL_ERROR_WANT_READ);
+  });
+  client_.Spawn("client", [this] {
+    const Context context(Role::kClient, client_options_);
+    HandClient client(context);
+    const int fd = Socket();
+    const Datagram request = Exchange(fd, client.Say(""));
+    EXPECT_TRUE(IsHelloVerifyRequest(request));
+    EXPECT_FALSE(IsHelloVerifyRequest(Exchange(fd, client.Say(request)))) << "its flight";
+    BIO_closesocket(fd);
+  });
+  Run();
 }
 
 // --- Forged sources. ---

@@ -34,6 +34,7 @@ class DtlsHosts : public TlsHosts {
       for (int i = 0; i < count; ++i) {
         const SslPtr ssl = listener.Accept();
         ASSERT_NE(ssl, nullptr);
+        EXPECT_EQ(ERR_peek_error(), 0u) << "whatever was dropped before";
         body(ssl.get());
       }
     });

@@ -53,6 +53,14 @@ using V = std::vector<long>;
 
 TEST_F(Pki, AGoodCertificateIsGood) { EXPECT_EQ(Verdicts("server", {}, {0}), V{X509_V_OK}); }
 
+TEST_F(Pki, AHostHasOneCertificate) {
+  server_.Spawn("server", [this] {
+    const Context one(Role::kServer, server_options_), two(Role::kServer, server_options_);
+    EXPECT_EQ(SSL_CTX_get0_certificate(one.get()), SSL_CTX_get0_certificate(two.get()));
+  });
+  Run();
+}
+
 TEST_F(Pki, AnotherName) {
   EXPECT_EQ(Verdicts("elsewhere", {}, {0}), V{X509_V_ERR_HOSTNAME_MISMATCH});
 }
@@ -73,6 +81,28 @@ TEST_F(Pki, NotValidYet) {
 
 TEST_F(Pki, Revoked) {
   EXPECT_EQ(Verdicts("server", {}, {0}, /*revoke=*/true), V{X509_V_ERR_CERT_REVOKED});
+}
+
+TEST_F(Pki, AnothersRevocationIsNotItsOwn) {
+  server_.Spawn("server", [this] {
+    identity_ = tls_.ca().Issue("server");
+    server_options_.identity = identity_.get();
+    const Context context(Role::kServer, server_options_);
+    const SslPtr ssl = context.NewSsl(BIO_new_socket(AcceptOne(), BIO_CLOSE));
+    ExpectHandshake(ssl.get());
+    Shutdown(ssl.get());
+  });
+  client_.Spawn("client", [this] {
+    const std::unique_ptr<Identity> another = tls_.ca().Issue("another");
+    const X509* const revoked[] = {another->cert.get()};
+    const CrlPtr crl = tls_.ca().Revoke(revoked);
+    client_options_.crl = crl.get();
+    const Context context(Role::kClient, client_options_);
+    const SslPtr ssl = context.NewSsl(BIO_new_socket(Dial(), BIO_CLOSE), "server");
+    ExpectHandshake(ssl.get());
+    Shutdown(ssl.get());
+  });
+  Run();
 }
 
 TEST_F(Pki, ExpiresDuringTheRun) {
