@@ -10,8 +10,8 @@
 
 #include "bio/bss_bio.h"
 #include "kernel/mbuf/mbuf_ptr.h"
+#include "kernel/sched/proc.h"
 #include "kernel/sched/selinfo.h"
-#include "kernel/sched/synch.h"
 #include "kernel/sched/uio.h"
 #include "kernel/sim/kassert.h"
 #include "uapi/uapi.h"
@@ -22,9 +22,13 @@ namespace {
 // Turns an errno of a transfer into what a Transport returns.
 int ResultOf(int error, int moved) {
   if (error == 0) return moved;
-  if (error == EWOULDBLOCK || error == EINTR || error == kERESTART) return 0;
+  if (error == EWOULDBLOCK) return 0;  // nothing here sleeps: no signal ends a transfer
   errno = error;
   return -1;
+}
+
+short EventsOf(bool in, bool out) {
+  return static_cast<short>((in ? POLLIN : 0) | (out ? POLLOUT : 0));
 }
 
 // Moves up to `max` bytes from one half to another pair's; how many.
@@ -63,8 +67,8 @@ int FdTransport::Receive(BIO* half, int max) {
   return n == 0 ? kEnd : BIO_nwrite(half, &room, static_cast<int>(n));
 }
 
-bool FdTransport::Wait(bool out) {
-  pollfd entry{fd_, static_cast<short>(POLLIN | (out ? POLLOUT : 0)), 0};
+bool FdTransport::Wait(bool in, bool out) {
+  pollfd entry{fd_, EventsOf(in, out), 0};
   return uapi::poll(&entry, 1, -1) == 1;
 }
 
@@ -94,8 +98,8 @@ int SocketTransport::Receive(BIO* half, int max) {
   return n;
 }
 
-bool SocketTransport::Wait(bool out) {
-  const int events = POLLIN | (out ? POLLOUT : 0);
+bool SocketTransport::Wait(bool in, bool out) {
+  const int events = EventsOf(in, out);
   while (sopoll(so_, events, curproc()) == 0) {
     if (selwait(curproc(), "tlspump", 0) != 0) return false;
   }
@@ -143,7 +147,8 @@ Pump::Round Pump::TakeIn() {
 bool Pump::FlushAll() {
   for (;;) {
     if (HandOn() == Round::kFailed) return false;
-    if (BIO_ctrl_pending(network_) == 0 || !transport_->Wait(/*out=*/true)) return true;
+    if (BIO_ctrl_pending(network_) == 0) return true;
+    if (!transport_->Wait(/*in=*/false, /*out=*/true)) return true;
   }
 }
 
@@ -171,7 +176,8 @@ Outcome Pump::Drive(Operation operation) {
       return outcome;
     }
     if (round == Round::kMoved) continue;
-    if (!transport_->Wait(BIO_ctrl_pending(network_) > 0)) return outcome;
+    const bool reads = outcome.ssl_error == SSL_ERROR_WANT_READ;
+    if (!transport_->Wait(reads, BIO_ctrl_pending(network_) > 0)) return outcome;
   }
 }
 

@@ -9,7 +9,9 @@
 // Owns:        nothing: SSL, pair and transport are the caller's.
 // Invariants:  1. What the SSL has written is handed on after every call, whatever the call
 //                 returned: holding it back is how both ends come to wait for each other.
-//              2. No round is repeated that has moved nothing and has not waited.
+//              2. No round is repeated that has moved nothing and has not waited. Who has no room
+//                 to write waits for that alone: what has come meanwhile would end the wait at
+//                 once.
 // Source:      BIO_new_bio_pair(3), SSL_get_error(3).
 #ifndef SOCKBED_SSL_PUMP_H_
 #define SOCKBED_SSL_PUMP_H_
@@ -32,9 +34,9 @@ class Transport {
   virtual int Send(BIO* half) = 0;
   // Writes up to `max` bytes to `half`. REQUIRES: 0 < max <= the half's write guarantee.
   virtual int Receive(BIO* half, int max) = 0;
-  // Waits until Receive has something or, if `out`, Send has room. False: nothing to wait on, or
-  // the wait failed. [sleeps]
-  virtual bool Wait(bool out) = 0;
+  // Waits until Receive has something, if `in`, or Send has room, if `out`; at its end it has both.
+  // False: nothing to wait on, or the wait failed. [sleeps]
+  virtual bool Wait(bool in, bool out) = 0;
 };
 
 // A socket by its descriptor, blocking or not.
@@ -43,7 +45,7 @@ class FdTransport : public Transport {
   explicit FdTransport(int fd) : fd_(fd) {}
   int Send(BIO* half) override;
   int Receive(BIO* half, int max) override;
-  bool Wait(bool out) override;
+  bool Wait(bool in, bool out) override;
 
  private:
   const int fd_;
@@ -56,7 +58,7 @@ class SocketTransport : public Transport {
   explicit SocketTransport(socket* so) : so_(so) {}
   int Send(BIO* half) override;
   int Receive(BIO* half, int max) override;
-  bool Wait(bool out) override;
+  bool Wait(bool in, bool out) override;
 
  private:
   socket* const so_;
@@ -68,7 +70,7 @@ class PairTransport : public Transport {
   explicit PairTransport(BIO* other) : other_(other) {}
   int Send(BIO* half) override;
   int Receive(BIO* half, int max) override;
-  bool Wait(bool /*out*/) override { return false; }
+  bool Wait(bool /*in*/, bool /*out*/) override { return false; }
 
  private:
   BIO* const other_;

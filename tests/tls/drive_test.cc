@@ -4,6 +4,9 @@
 #include <openssl/ssl.h>
 #include <signal.h>
 
+#include "gmock/gmock.h"
+#include "kernel/sim/fault.h"
+#include "kernel/sim/trace.h"
 #include "tests/tls/tls_hosts.h"
 
 namespace sockbed::ssl {
@@ -117,6 +120,10 @@ TEST_F(Drive, BeginsWithACleanSlate) {
   });
   Ask([](SSL* ssl) {
     ExpectHandshake(ssl);
+    const Context context(Role::kClient);
+    const SslPtr bare = context.NewSsl(nullptr);
+    errno = EBADMSG;
+    EXPECT_EQ(Handshake(bare.get()).sys_errno, 0) << "nothing was called";
     ERR_raise(ERR_LIB_USER, 1);
     errno = EBADMSG;
     char byte;
@@ -126,6 +133,53 @@ TEST_F(Drive, BeginsWithACleanSlate) {
     EXPECT_EQ(Shutdown(ssl).ret, 1);
   });
   Run();
+}
+
+TEST_F(Drive, AShutdownWaitsForTheOthers) {
+  Serve([](SSL* ssl) {
+    ExpectHandshake(ssl);
+    uapi::sleep(3);
+    EXPECT_EQ(Shutdown(ssl).ret, 1);
+  });
+  Ask([](SSL* ssl) {
+    ExpectHandshake(ssl);
+    EXPECT_EQ(Shutdown(ssl).ret, 1);
+    EXPECT_GT(Milliseconds(), 3000);
+    EXPECT_EQ(SSL_get_shutdown(ssl), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  });
+  Run();
+}
+
+// The room's records of a run, as the trace tells them.
+struct TlsRecords : TraceSink {
+  explicit TlsRecords(const Trace& from) : trace(from) {}
+  void Consume(std::span<const Record> records) override {
+    for (const Record& record : records) {
+      if (record.room == Room::kSsl) text += trace.Format(record) + "\n";
+    }
+  }
+  const Trace& trace;
+  std::string text;
+};
+
+TEST_F(Drive, HandshakesAreTraced) {
+  TlsRecords records(sim_.trace());
+  sim_.trace().set_sink(&records);
+  ServeEach(2, [](int i, SSL* ssl) { EXPECT_EQ(Handshake(ssl).ok(), i == 0); });
+  client_.Spawn("client", [this] {
+    const Context context(Role::kClient, client_options_);
+    for (const char* const name : {"server", "elsewhere"}) {
+      const SslPtr ssl = context.NewSsl(new_socket_(Dial(), BIO_CLOSE), name);
+      Handshake(ssl.get());
+    }
+  });
+  Run();
+  using testing::HasSubstr;
+  constexpr char kDone[] = "handshake done, TLSv1.3 TLS_AES_256_GCM_SHA384";
+  EXPECT_THAT(records.text, HasSubstr(kDone));
+  const std::string later = records.text.substr(records.text.rfind(kDone));
+  EXPECT_THAT(later, HasSubstr("handshake failed, SSL_get_error 1, errno 0, reason 134"));
+  EXPECT_THAT(later, HasSubstr("reason " + std::to_string(SSL_R_SSLV3_ALERT_BAD_CERTIFICATE)));
 }
 
 TEST_F(Drive, HandshakesAreNotedWithTheirEnds) {
@@ -153,6 +207,37 @@ TEST_F(Drive, AFailedHandshakeIsNotNoted) {
   Ask([](SSL* ssl) { EXPECT_FALSE(Handshake(ssl).ok()); }, "elsewhere");
   Run();
   EXPECT_TRUE(tls_.handshakes().empty());
+}
+
+// A context that could not be made gives no SSL, and takes the BIO all the same.
+TEST_F(Drive, WithoutAContextTheBioIsFreed) {
+  client_.Spawn("client", [this] {
+    client_options_.min_version = 1;  // which there is none of
+    const Context context(Role::kClient, client_options_);
+    EXPECT_FALSE(context.ok());
+    const int fd = sockbed::BIO_socket(AF_INET, SOCK_STREAM, 0, 0);
+    EXPECT_EQ(context.NewSsl(new_socket_(fd, BIO_CLOSE), "server"), nullptr);
+    EXPECT_NE(ERR_peek_error(), 0u);
+    EXPECT_EQ(BIO_closesocket(fd), 0);
+    ERR_clear_error();
+  });
+  Run();
+}
+
+struct PlanOfFaults {
+  fault::Plan plan{{}};  // none: allocations are counted
+};
+
+class Counted : public PlanOfFaults, public TlsHosts {
+ protected:
+  Counted() : TlsHosts({.latency = absl::Milliseconds(1)}, {.seed = 7, .fault_plan = &plan}) {}
+};
+
+TEST_F(Counted, WhatAHostDoesNotGiveBackIsALeak) {
+  void* kept = nullptr;
+  client_.Spawn("client", [&] { kept = OPENSSL_malloc(10); });
+  EXPECT_EQ(sim_.Run().leaks, "client: leaked 1 x allocation of OpenSSL\n");
+  OPENSSL_free(kept);
 }
 
 TEST(Outcome, IsToldInWords) {

@@ -1,4 +1,6 @@
 // TLS inside the kernel: threads with bare sockets, no descriptors, no system calls.
+#include <signal.h>
+
 #include "bio/bss_bio.h"
 #include "bio/bss_kern.h"
 #include "ssl/pump.h"
@@ -98,6 +100,64 @@ TEST_F(KernelTls, APairHandsItsChainsToTheSocket) {
   Run();
 }
 
+// Its buffer is full when the connection is reset: the socket has no room for what would tell it.
+TEST_F(KernelTls, AResetOfAFullSocketIsTold) {
+  Thread(client_, "tls", [this] {
+    const Context context(Role::kClient);
+    socket* const so = Connected();
+    BIO *internal = nullptr, *network = nullptr;
+    EXPECT_EQ(sockbed::BIO_new_bio_pair(&internal, 0, &network, 0), 1);
+    const SslPtr ssl = context.NewSsl(internal, "server");
+    SocketTransport transport(so);
+    Pump pump(ssl.get(), network, &transport);
+    EXPECT_TRUE(pump.Handshake().ok());
+    const std::string text(400'000, 'k');
+    const Outcome outcome = pump.Write(text.data(), text.size());
+    EXPECT_EQ(outcome.ssl_error, SSL_ERROR_SYSCALL);
+    EXPECT_EQ(outcome.sys_errno, EPIPE);
+    BIO_free(network);
+    soclose(so);
+  });
+  Serve([](SSL* ssl) {
+    ExpectHandshake(ssl);
+    uapi::sleep(2);
+    const linger now{1, 0};
+    uapi::setsockopt(SSL_get_fd(ssl), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    SSL_set_quiet_shutdown(ssl, 1);
+  });
+  Run();
+}
+
+// A process may have such a BIO, too: a signal ends its wait, and what was written by then counts.
+TEST_F(KernelTls, ASignalEndsACallOfAProcess) {
+  Thread(server_, "silent", [this] {
+    socket* const so = Accepted();
+    (void)tsleep(&nowake, PSOCK, "pause", 500);
+    soclose(so);
+  });
+  client_.Spawn("client", [this] {
+    BIO* const bio = BIO_new_ksocket(Connected(), BIO_CLOSE);
+    for (const int flags : {0, SA_RESTART}) {
+      struct sigaction action {};
+      action.sa_handler = [](int) {};
+      action.sa_flags = flags;
+      EXPECT_EQ(uapi::sigaction(SIGALRM, &action, nullptr), 0);
+      uapi::alarm(1);
+      char byte;
+      EXPECT_EQ(BIO_read(bio, &byte, 1), -1);
+      EXPECT_EQ(errno, EINTR);
+      EXPECT_TRUE(BIO_should_read(bio));
+    }
+    uapi::alarm(1);
+    const std::string data(1'000'000, 'x');
+    const int n = BIO_write(bio, data.data(), 1'000'000);
+    EXPECT_GT(n, 0);
+    EXPECT_LT(n, 1'000'000);
+    BIO_free(bio);
+  });
+  Run();
+}
+
 TEST_F(KernelTls, TheEndAndTheResetAreTold) {
   Thread(server_, "end", [this] {
     socket* const so = Accepted();
@@ -105,6 +165,8 @@ TEST_F(KernelTls, TheEndAndTheResetAreTold) {
     EXPECT_EQ(BIO_meth_get_read(method) != nullptr, true);
     BIO* const bio = BIO_new_ksocket(so, BIO_CLOSE);
     char buffer[8];
+    (void)tsleep(&nowake, PSOCK, "pause", 10);
+    EXPECT_EQ(BIO_pending(bio), 2);
     EXPECT_EQ(BIO_read(bio, buffer, sizeof buffer), 2);
     EXPECT_EQ(BIO_set_nbio(bio, 1), 1);
     EXPECT_EQ(BIO_read(bio, buffer, sizeof buffer), -1);

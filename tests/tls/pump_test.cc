@@ -170,7 +170,179 @@ TEST_P(PumpOverPairs, ASideThatIsDoneReadsOn) { EXPECT_LT(HandshakeRounds(true),
 
 INSTANTIATE_TEST_SUITE_P(Bytes, PumpOverPairs, testing::ValuesIn(kSizes));
 
+// --- The transports' own promises. ---
+
+class Transports : public TlsHosts {
+ protected:
+  explicit Transports(const Machine::Options& options = {.seed = 7})
+      : TlsHosts({.latency = absl::Milliseconds(20)}, options) {}
+
+  // A server that takes a connection, and after a second does as it likes.
+  void ServeLate(std::function<void(int fd)> then) {
+    server_.Spawn("server", [this, then] {
+      const int fd = AcceptOne();
+      uapi::sleep(1);
+      then(fd);
+      BIO_closesocket(fd);
+    });
+  }
+
+  // Sends until the transport takes no more; what it says then.
+  static int Fill(Transport* transport) {
+    BIO *inner = nullptr, *outer = nullptr;
+    EXPECT_EQ(sockbed::BIO_new_bio_pair(&inner, 0, &outer, 0), 1);
+    const BioPtr in(inner), out(outer);
+    const std::string data(1000, 'x');
+    int n;
+    do {
+      BIO_write(in.get(), data.data(), 1000);
+      n = transport->Send(out.get());
+    } while (n > 0);
+    return n;
+  }
+};
+
+TEST_F(Transports, DoNotSleepThoughTheSocketIsBlocking) {
+  ServeLate([](int) {});
+  client_.Spawn("client", [this] {
+    const int fd = Dial();
+    FdTransport transport(fd);
+    EXPECT_EQ(Fill(&transport), 0);
+    BIO *inner = nullptr, *outer = nullptr;
+    EXPECT_EQ(sockbed::BIO_new_bio_pair(&inner, 0, &outer, 0), 1);
+    const BioPtr in(inner), out(outer);
+    EXPECT_EQ(transport.Receive(out.get(), 100), 0);
+    EXPECT_LT(Milliseconds(), 500);
+    BIO_closesocket(fd);
+  });
+  Run();
+}
+
+TEST_F(Transports, ADeadPeerIsAnErrorAndNoSignal) {
+  ServeLate([](int fd) {
+    const linger now{1, 0};
+    uapi::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  });
+  client_.Spawn("client", [this] {
+    const int fd = Dial();
+    uapi::sleep(2);
+    FdTransport transport(fd);
+    EXPECT_EQ(Fill(&transport), -1);
+    EXPECT_EQ(errno, EPIPE);
+    BIO_closesocket(fd);
+  });
+  Run();
+}
+
+struct PlanOfFaults {
+  fault::Plan plan{{}};
+};
+
+class TransportsWithoutMemory : public PlanOfFaults, public Transports {
+ protected:
+  TransportsWithoutMemory() : Transports({.seed = 7, .fault_plan = &plan}) {}
+};
+
+TEST_F(TransportsWithoutMemory, SayThatThereIsNone) {
+  ServeLate([](int) {});
+  client_.Spawn("client", [this] {
+    const int fd = Dial();
+    FdTransport transport(fd);
+    BIO *inner = nullptr, *outer = nullptr;
+    EXPECT_EQ(sockbed::BIO_new_bio_pair(&inner, 0, &outer, 0), 1);
+    const BioPtr in(inner), out(outer);
+    plan = fault::Plan({{.site = Site::kMbufGet, .host = client_.id}});
+    EXPECT_EQ(transport.Receive(out.get(), 100), -1);
+    EXPECT_EQ(errno, ENOBUFS);
+    plan = fault::Plan({});
+    ERR_clear_error();
+    BIO_closesocket(fd);
+  });
+  Run();
+}
+
+// A transport that takes nothing until it has been waited for.
+class Reluctant : public FdTransport {
+ public:
+  using FdTransport::FdTransport;
+  int Send(BIO* half) override {
+    return std::exchange(willing_, false) ? FdTransport::Send(half) : 0;
+  }
+  bool Wait(bool in, bool out) override {
+    willing_ = out;
+    return out || FdTransport::Wait(in, false);
+  }
+
+ private:
+  bool willing_ = false;
+};
+
+// What an operation has written is on its way when the operation is over.
+TEST_F(Transports, AnOperationEndsWhenItsLastByteIsTaken) {
+  Serve([](SSL* ssl) {
+    ExpectHandshake(ssl);
+    EXPECT_EQ(ReadText(ssl), "hello");
+    EXPECT_TRUE(Shutdown(ssl).ok());
+  });
+  client_.Spawn("client", [this] {
+    const Context context(Role::kClient, client_options_);
+    const int fd = Dial();
+    PairEnd end(context, 0, "server");
+    Reluctant transport(fd);
+    Pump pump(end.ssl.get(), end.network.get(), &transport);
+    EXPECT_TRUE(pump.Handshake().ok());
+    EXPECT_EQ(BIO_ctrl_pending(end.network.get()), 0u);
+    EXPECT_TRUE(pump.Write("", 0).ok());
+    EXPECT_TRUE(pump.Write("hello", 5).ok());
+    EXPECT_EQ(BIO_ctrl_pending(end.network.get()), 0u);
+    EXPECT_TRUE(pump.SayGoodbye().ok());
+    EXPECT_EQ(BIO_ctrl_pending(end.network.get()), 0u);
+    EXPECT_EQ(pump.Shutdown().ret, 1);
+    EXPECT_EQ(SSL_get_shutdown(end.ssl.get()), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    BIO_closesocket(fd);
+  });
+  Run();
+}
+
+// Taking what has come takes no data.
+TEST_F(Transports, AttendingLeavesTheDataToBeRead) {
+  Serve([](SSL* ssl) {
+    ExpectHandshake(ssl);
+    WriteText(ssl, "hello");
+    EXPECT_TRUE(Shutdown(ssl).ok());
+  });
+  client_.Spawn("client", [this] {
+    const Context context(Role::kClient, client_options_);
+    const int fd = Dial();
+    PairEnd end(context, 0, "server");
+    FdTransport transport(fd);
+    Pump pump(end.ssl.get(), end.network.get(), &transport);
+    EXPECT_TRUE(pump.Handshake().ok());
+    EXPECT_TRUE(pump.Attend().ok());
+    EXPECT_EQ(ReadAll(&pump), "hello");
+    EXPECT_TRUE(pump.Shutdown().ok());
+    BIO_closesocket(fd);
+  });
+  Run();
+}
+
 class PumpEnds : public TlsHosts {};
+
+TEST_F(PumpEnds, TheEndOfAnotherPairIsToldToo) {
+  client_.Spawn("both", [this] {
+    const Context context(Role::kClient, client_options_);
+    PairEnd client(context, 0, "server");
+    BIO *other_inner = nullptr, *other = nullptr;
+    EXPECT_EQ(sockbed::BIO_new_bio_pair(&other_inner, 0, &other, 0), 1);
+    const BioPtr inner(other_inner), network(other);
+    PairTransport transport(network.get());
+    Pump pump(client.ssl.get(), client.network.get(), &transport);
+    EXPECT_EQ(pump.Handshake().ssl_error, SSL_ERROR_WANT_READ) << "nobody answers yet";
+    BIO_shutdown_wr(inner.get());
+    EXPECT_EQ(pump.Handshake().reason(), SSL_R_UNEXPECTED_EOF_WHILE_READING);
+  });
+  Run();
+}
 
 TEST_F(PumpEnds, TheTransportsEndIsToldToTheSsl) {
   server_.Spawn("server", [this] {
