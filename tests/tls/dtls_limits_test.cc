@@ -180,7 +180,7 @@ TEST_F(DtlsLimits, TheSmallestMtusAreThoseOfThePage) {
 
 TEST_F(DtlsLimits, OfALinksMtuTheHeadersAreTaken) {
   ServeDtls(EchoUntilGoodbye);
-  AskDtls([this](SSL* ssl) {
+  AskDtls([](SSL* ssl) {
     SSL_set_options(ssl, SSL_OP_NO_QUERY_MTU);
     EXPECT_EQ(DTLS_set_link_mtu(ssl, 1000), 1);
     ExpectHandshake(ssl);
