@@ -172,6 +172,35 @@ TEST_F(CounterTest, ATimerMayAskToBeToldThatTheClockWasSet) {
   });
 }
 
+TEST_F(CounterTest, WhatIsFullIsNotWritable) {
+  InProcess([] {
+    const int fd = uapi::eventfd(0, EFD_NONBLOCK), kq = uapi::kqueue();
+    EXPECT_THAT(Add(fd, UINT64_MAX - 1), Eq(8));
+    EXPECT_THAT(Add(fd, 1), FailsWith(EWOULDBLOCK));
+    pollfd entry{.fd = fd, .events = POLLIN | POLLOUT, .revents = 0};
+    EXPECT_THAT(uapi::poll(&entry, 1, 0), Eq(1));
+    EXPECT_EQ(entry.revents, POLLIN);
+    struct kevent change;
+    EV_SET(&change, static_cast<uintptr_t>(fd), EVFILT_WRITE, EV_ADD, 0, 0, nullptr);
+    const timespec none{};
+    EXPECT_THAT(uapi::kevent(kq, &change, 1, &change, 1, &none), Eq(0));
+  });
+}
+
+TEST_F(CounterTest, SettingATimerGivesTheOldTime) {
+  InProcess([] {
+    const int fd = uapi::timerfd_create(CLOCK_MONOTONIC, 0);
+    const itimerspec value{.it_interval = {.tv_sec = 3, .tv_nsec = 0},
+                           .it_value = {.tv_sec = 7, .tv_nsec = 0}};
+    EXPECT_THAT(uapi::timerfd_settime(fd, 0, &value, nullptr), Works());
+    EXPECT_EQ(uapi::sleep(2), 0u);
+    itimerspec old{};
+    EXPECT_THAT(uapi::timerfd_settime(fd, 0, &value, &old), Works());
+    EXPECT_EQ(old.it_interval.tv_sec, 3);
+    EXPECT_EQ(old.it_value.tv_sec, 5);
+  });
+}
+
 TEST_F(CounterTest, EachWrongTimerHasItsErrno) {
   InProcess([] {
     EXPECT_THAT(uapi::timerfd_create(CLOCK_PROCESS_CPUTIME_ID, 0), FailsWith(EINVAL));

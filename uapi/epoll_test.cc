@@ -130,6 +130,29 @@ TEST_F(Epoll, BothSidesAreOneEvent) {
   });
 }
 
+TEST_F(Epoll, BothSidesAreOneEdge) {
+  InProcess([](int ep, int a, int b) {
+    EXPECT_THAT(Add(ep, b, EPOLLIN | EPOLLOUT | EPOLLET, 3), Works());
+    EXPECT_THAT(uapi::write(a, "x", 1), Eq(1));
+    EXPECT_EQ(Told(ep), "3:rw ");
+    EXPECT_EQ(Told(ep), "") << "neither side again";
+  });
+}
+
+TEST_F(Epoll, WhoPollsItIsWoken) {
+  InProcess([](int ep, int a, int b) {
+    EXPECT_THAT(Add(ep, b, EPOLLIN), Works());
+    uapi::spawn("writer", [a] {
+      uapi::usleep(50'000);
+      return uapi::write(a, "x", 1) == 1 ? 0 : 1;
+    });
+    pollfd entry{.fd = ep, .events = POLLIN, .revents = 0};
+    EXPECT_THAT(uapi::poll(&entry, 1, -1), Eq(1));
+    EXPECT_EQ(Told(ep), "0:r ");
+    EXPECT_THAT(uapi::wait(nullptr), Works());
+  });
+}
+
 TEST_F(Epoll, OneShotIsToldOnceUntilItIsArmedAgain) {
   InProcess([](int ep, int a, int b) {
     EXPECT_THAT(Add(ep, b, EPOLLIN | EPOLLOUT | EPOLLONESHOT, 7), Works());

@@ -59,6 +59,44 @@ TEST_F(KernSig, KillAsksForPermission) {
   EXPECT_EQ(sim_.Run().Complaints(), "");
 }
 
+// Of many those are reached whom the caller may signal; it fails if he may signal none of them.
+TEST_F(KernSig, OfManyThoseAreReachedWhoMayBe) {
+  const ucred one{.cr_uid = 5, .cr_ruid = 5, .cr_svuid = 5};
+  const ucred two{.cr_uid = 6, .cr_ruid = 6, .cr_svuid = 6};
+  host_.Spawn("root", [] {
+    Catch(SIGUSR1);
+    EXPECT_EQ(uapi::sleep(5), 0u) << "not by a user";
+  });
+  const pid_t own = host_.Spawn("own",
+                                [] {
+                                  Catch(SIGUSR1);
+                                  EXPECT_EQ(uapi::sleep(10), 8u);
+                                  uapi::sleep(10);
+                                  ADD_FAILURE() << "still alive";
+                                },
+                                {.cred = one});
+  host_.Spawn("killer",
+              [] {
+                uapi::sleep(1);
+                EXPECT_THAT(uapi::kill(-1, 0), Works()) << "which sends nothing";
+                uapi::sleep(1);
+                EXPECT_THAT(uapi::kill(-1, SIGUSR1), Works());
+              },
+              {.cred = one});
+  host_.Spawn("stranger",
+              [] {
+                EXPECT_THAT(uapi::kill(-1, SIGUSR1), FailsWith(EPERM));
+                EXPECT_THAT(uapi::kill(-99, SIGUSR1), FailsWith(ESRCH));
+              },
+              {.cred = two});
+  host_.Spawn("boss", [own] {
+    uapi::sleep(4);
+    EXPECT_THAT(uapi::kill(own, SIGKILL), Works());
+  });
+  EXPECT_THAT(sim_.Run().Complaints(), testing::HasSubstr("\"own\" was ended by SIGKILL"));
+  EXPECT_EQ(Said(), std::vector<std::string>{"caught USR1"});
+}
+
 TEST_F(KernSig, HandlersRunBeforeTheCallReturnsUnlessBlocked) {
   host_.Spawn("prog", [] {
     static constexpr auto kSay = [](int signo) { uapi::Print("signal %d\n", signo); };

@@ -218,6 +218,35 @@ TEST_F(Kqueue, ATimerMayBeSetForATimeOfTheWallClock) {
   });
 }
 
+TEST_F(Kqueue, AddingAgainChangesWhatIsToldAndToWhom) {
+  InProcess([](int kq) {
+    int before = 0, after = 0;
+    struct kevent kev;
+    const timespec none{};
+    EV_SET(&kev, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, &before);
+    EXPECT_THAT(uapi::kevent(kq, &kev, 1, nullptr, 0, nullptr), Works());
+    EV_SET(&kev, 1, EVFILT_USER, 0, NOTE_TRIGGER, 5, &after);
+    EXPECT_THAT(uapi::kevent(kq, &kev, 1, &kev, 1, &none), Eq(1));
+    EXPECT_EQ(kev.udata, &before) << "a trigger is no change of it";
+    EXPECT_EQ(kev.data, 5);
+    EV_SET(&kev, 1, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 6, &after);
+    EXPECT_THAT(uapi::kevent(kq, &kev, 1, &kev, 1, &none), Eq(1));
+    EXPECT_EQ(kev.udata, &after);
+  });
+}
+
+TEST_F(Kqueue, TimersOfAHostAreCounted) {
+  InProcess([](int kq) {
+    constexpr uintptr_t kMost = 4096;
+    for (uintptr_t i = 0; i < kMost; ++i) {
+      ASSERT_THAT(Change(kq, i, EVFILT_TIMER, EV_ADD, NOTE_SECONDS, 1000), Works());
+    }
+    EXPECT_THAT(Change(kq, kMost, EVFILT_TIMER, EV_ADD, NOTE_SECONDS, 1000), FailsWith(ENOMEM));
+    EXPECT_THAT(Change(kq, 7, EVFILT_TIMER, EV_DELETE), Works());
+    EXPECT_THAT(Change(kq, kMost, EVFILT_TIMER, EV_ADD, NOTE_SECONDS, 1000), Works());
+  });
+}
+
 TEST_F(Kqueue, ANumberThatIsClosedIsForgotten) {
   InProcess([](int kq) {
     int fds[2];

@@ -87,7 +87,7 @@ TEST_F(PipeTest, WithoutAWriterReadingEndsWithoutAReaderWritingFails) {
     EXPECT_THAT(uapi::sigpending(&pending), Works());
     EXPECT_TRUE(sigismember(&pending, SIGPIPE));
     sigset_t none{};
-    struct sigaction ignore{};
+    struct sigaction ignore {};
     ignore.sa_handler = SIG_IGN;
     EXPECT_THAT(uapi::sigaction(SIGPIPE, &ignore, nullptr), Works());
     EXPECT_THAT(uapi::sigprocmask(SIG_SETMASK, &none, nullptr), Works());
@@ -129,6 +129,22 @@ TEST_F(PipeTest, EachEndIsForOneDirection) {
     EXPECT_THAT(uapi::fstat(in, &st), Works());
     EXPECT_TRUE(S_ISFIFO(st.st_mode));
     EXPECT_EQ(st.st_size, 3);
+  });
+}
+
+TEST_F(PipeTest, FlagsAreOfBothEnds) {
+  InProcess([](int, int) {
+    int fds[2];
+    EXPECT_THAT(uapi::pipe2(fds, O_CLOEXEC | O_NONBLOCK), Works());
+    for (const int fd : fds) {
+      EXPECT_THAT(uapi::fcntl(fd, F_GETFD), Eq(FD_CLOEXEC));
+      EXPECT_TRUE((uapi::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+    }
+    EXPECT_THAT(uapi::pipe2(fds, 0), Works());
+    for (const int fd : fds) {
+      EXPECT_THAT(uapi::fcntl(fd, F_GETFD), Eq(0));
+      EXPECT_TRUE((uapi::fcntl(fd, F_GETFL) & O_NONBLOCK) == 0);
+    }
   });
 }
 

@@ -206,6 +206,22 @@ TEST_F(ReadinessOfOne, ListenersHaveConnectionsToRead) {
   Run();
 }
 
+TEST_F(ReadinessOfOne, APendingErrorIsToReadUntilItIsTaken) {
+  client_.Spawn("prog", [this] {
+    const int fd = uapi::socket(AF_INET, SOCK_DGRAM, 0);
+    const sockaddr_in nobody = ServerPort(9);
+    EXPECT_THAT(uapi::connect(fd, AsSockaddr(nobody), sizeof nobody), Works());
+    EXPECT_EQ(Ready(fd), "w");
+    EXPECT_THAT(uapi::send(fd, "x", 1, 0), Eq(1));
+    Settle();
+    EXPECT_EQ(Ready(fd), "rw");
+    char byte;
+    EXPECT_THAT(uapi::recv(fd, &byte, 1, MSG_DONTWAIT), FailsWith(ECONNREFUSED));
+    EXPECT_EQ(Ready(fd), "w");
+  });
+  Run();
+}
+
 TEST_F(ReadinessOfOne, UrgentDataIsExceptional) {
   server_.Spawn("prog", [] {
     int fds[2];
