@@ -250,11 +250,12 @@ bool ReachesMark(ReceiveCall& call, const Cursor& at, int64_t n) {
 }
 
 // MSG_WAITALL, when the buffer ran empty before the request was filled: waits for more, keeping the
-// lock. [sleeps] Leaves the cursor at null when no more will come.
+// lock, unless the call may not wait. [sleeps] Leaves the cursor at null when no more will come.
 void AwaitRest(const ReceiveCall& call, Cursor& at) {
   socket* so = call.so;
   sockbuf* sb = &so->so_rcv;
   if (!call.waitall || call.peek() || call.atomic() || call.resid == 0) return;
+  if ((call.flags & MSG_DONTWAIT) != 0) return;
   while (at.m == nullptr && sb->sb_mb == nullptr) {
     if (so->so_error != 0 || (so->so_state & SS_CANTRCVMORE) != 0) return;
     TellReceived(call);  // or a sender that waits for room would wait as long as we do

@@ -227,6 +227,19 @@ TEST_F(ReceiveTest, WaitallThatIsCutShortIsASuccess) {
   });
 }
 
+TEST_F(ReceiveTest, WaitallWaitsForNothingWhereNothingMayWait) {
+  InProcess([] {
+    const auto pair = CreatePair(SOCK_STREAM);
+    Arrive(pair.first, "ab");
+    EXPECT_EQ(Receive(pair.first, 10, MSG_WAITALL | MSG_DONTWAIT).data, "ab");
+    EXPECT_EQ(Receive(pair.first, 10, MSG_WAITALL | MSG_DONTWAIT).error, EWOULDBLOCK);
+    pair.first->so_state |= SS_NBIO;
+    Arrive(pair.first, "cd");
+    EXPECT_EQ(Receive(pair.first, 10, MSG_WAITALL).data, "cd");
+    ClosePair(pair);
+  });
+}
+
 // --- MSG_PEEK. ---
 
 TEST_F(ReceiveTest, PeekChangesNothing) {
