@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,11 +27,26 @@ constexpr int kSizeMax = 60;  // so little that no buffer of either kernel is ev
 // How often each operation is drawn, out of their sum.
 constexpr std::array<int, kOps> kWeights = {6, 8, 4, 3, 6, 4, 12, 4, 12, 4, 5, 1,
                                             1, 5, 1, 2, 1, 8, 3,  2, 3,  4, 5};
+constexpr std::array<int, kOps> kWideWeights = {6, 8, 3, 3, 6, 4, 6, 2, 6, 1, 4, 1, 1, 4, 2, 2, 1,
+                                                1, 2, 1, 1, 2, 2, 6, 6, 4, 4, 3, 3, 2, 2, 5, 5};
 
-constexpr const char* kOpNames[] = {
-    "socket", "pair", "bind",     "listen",   "connect",     "accept", "send", "sendto",
-    "recv",   "peek", "shutdown", "SHUT_RD",  "SHUT_RDWR",   "close",  "drop", "dup",
-    "dup2",   "poll", "FIONREAD", "SO_ERROR", "getpeername", "pass",   "take"};
+constexpr const char* kOpNames[] = {"socket",       "pair",
+                                    "bind",         "listen",
+                                    "connect",      "accept",
+                                    "send",         "sendto",
+                                    "recv",         "peek",
+                                    "shutdown",     "SHUT_RD",
+                                    "SHUT_RDWR",    "close",
+                                    "drop",         "dup",
+                                    "dup2",         "poll",
+                                    "FIONREAD",     "SO_ERROR",
+                                    "getpeername",  "pass",
+                                    "take",         "sendmmsg",
+                                    "recvmmsg",     "recv MSG_WAITALL",
+                                    "recvmsg",      "send MSG_OOB",
+                                    "recv MSG_OOB", "SIOCATMARK",
+                                    "SO_LINGER",    "select",
+                                    "epoll"};
 std::string NameOf(Op op) { return kOpNames[static_cast<int>(op)]; }
 
 class Performer {
@@ -62,7 +78,8 @@ class Performer {
   // What BSD throws away and Linux keeps is told apart by what the row is about.
   std::string ShutOf(const Step& step) const {
     const bool reads = step.op == Op::kRecv || step.op == Op::kPeek || step.op == Op::kTake ||
-                       step.op == Op::kCount;
+                       step.op == Op::kCount || step.op == Op::kRecvMany ||
+                       step.op == Op::kRecvAll || step.op == Op::kRecvCut;
     return reads && Has(step.a) && shut_.contains(files_[step.a]) ? "/shut" : "";
   }
   // Reads what waits. An error that is pending may come first, or last.
@@ -105,8 +122,11 @@ class Performer {
   std::string Look(const Step& step);
   std::string Pass(const Step& step);
   std::string Take(const Step& step);
+  std::string Many(const Step& step);
+  std::string Urgent(const Step& step);
+  std::string RecvCut(const Step& step);
   std::string ReadPieces(int fd, int size);
-  static std::string Read(int fd, int size, bool peek);
+  static std::string Read(int fd, int size, int flags);
   static std::string PendingError(int fd);
 
   const std::string prefix_;
@@ -172,10 +192,10 @@ std::string Performer::Name(const Step& step) {
   return Sent(sendto(fd, data.data(), data.size(), MSG_NOSIGNAL, name.get(), name.len), step.x);
 }
 
-std::string Performer::Read(int fd, int size, bool peek) {
+std::string Performer::Read(int fd, int size, int flags) {
   std::string data(static_cast<size_t>(size), '\0');
   const ssize_t n =
-      peek ? recv(fd, data.data(), data.size(), MSG_PEEK) : read(fd, data.data(), data.size());
+      flags != 0 ? recv(fd, data.data(), data.size(), flags) : read(fd, data.data(), data.size());
   if (n < 0) return ErrnoName(errno);
   return "\"" + data.substr(0, static_cast<size_t>(n)) + "\"";
 }
@@ -184,11 +204,12 @@ std::string Performer::Move(const Step& step) {
   const int fd = fds_[step.a];
   if (step.op != Op::kSend) {
     if (passed_ && kinds_[step.a] == Kind::kUnixStream) {
-      return step.op == Op::kPeek ? "left out" : ReadPieces(fd, step.x);
+      return step.op != Op::kRecv ? "left out" : ReadPieces(fd, step.x);
     }
     // UDP's error comes before what waits in Linux, behind it in BSD: it is asked for first.
     const std::string error = IsUdp(kinds_[step.a]) ? PendingError(fd) + ", " : "";
-    return error + Read(fd, step.x, step.op == Op::kPeek);
+    const int flags = step.op == Op::kPeek ? MSG_PEEK : step.op == Op::kRecvAll ? MSG_WAITALL : 0;
+    return error + Read(fd, step.x, flags);
   }
   const std::string data = Data(step.x);
   return Sent(write(fd, data.data(), data.size()), step.x);
@@ -260,6 +281,64 @@ std::string Performer::Take(const Step& step) {
   return result + " and a right";
 }
 
+// Two messages at a time. What failed after the first is not told.
+std::string Performer::Many(const Step& step) {
+  const int fd = fds_[step.a];
+  // What a stream's read leaves out, see Move and ReadPieces.
+  if (step.op == Op::kRecvMany && passed_ && kinds_[step.a] == Kind::kUnixStream) return "left out";
+  if (!IsSocket(kinds_[step.a])) return "left out";
+  std::string data[2] = {Data(step.x), Data(step.x / 2 + 1)};
+  iovec vectors[2];
+  mmsghdr messages[2]{};
+  for (int i = 0; i < 2; ++i) {
+    if (step.op == Op::kRecvMany) data[i].assign(static_cast<size_t>(step.x), '-');
+    vectors[i] = {data[i].data(), data[i].size()};
+    messages[i].msg_hdr.msg_iov = &vectors[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+  }
+  if (step.op == Op::kSendMany) return Result(sendmmsg(fd, messages, 2, MSG_NOSIGNAL));
+  const std::string error = IsUdp(kinds_[step.a]) ? PendingError(fd) + ", " : "";
+  const int n = recvmmsg(fd, messages, 2, MSG_DONTWAIT, nullptr);
+  std::string result = error + Result(n);
+  for (int i = 0; i < n; ++i) {
+    result += " \"" + data[i].substr(0, messages[i].msg_len) + "\"";
+    if ((messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) result += " cut";
+  }
+  return result;
+}
+
+std::string Performer::Urgent(const Step& step) {
+  const int fd = fds_[step.a];
+  if (step.op == Op::kUrgent) {
+    const std::string data = Data(step.x);
+    return Sent(send(fd, data.data(), data.size(), MSG_OOB | MSG_NOSIGNAL), step.x);
+  }
+  if (step.op == Op::kTakeUrgent) {
+    char byte;
+    const ssize_t n = recv(fd, &byte, 1, MSG_OOB);
+    return n == 1 ? std::string(1, byte) : Result(n);
+  }
+  int at_mark = -1;
+  if (ioctl(fd, SIOCATMARK, &at_mark) != 0) return ErrnoName(errno);
+  return std::to_string(at_mark);
+}
+
+std::string Performer::RecvCut(const Step& step) {
+  if (passed_ && kinds_[step.a] == Kind::kUnixStream) return "left out";
+  char data[kSizeMax];
+  iovec vector{data, static_cast<size_t>(step.x)};
+  msghdr msg{};
+  msg.msg_iov = &vector;
+  msg.msg_iovlen = 1;
+  const std::string error = IsUdp(kinds_[step.a]) ? PendingError(fds_[step.a]) + ", " : "";
+  const ssize_t n = recvmsg(fds_[step.a], &msg, 0);
+  if (n < 0) return error + ErrnoName(errno);
+  std::string result = error + "\"" + std::string(data, static_cast<size_t>(n)) + "\"";
+  if ((msg.msg_flags & MSG_TRUNC) != 0) result += " cut";
+  if ((msg.msg_flags & MSG_CTRUNC) != 0) result += " rights cut";
+  return result;
+}
+
 std::string Performer::Copy(const Step& step) {
   const int fd = fds_[step.a];
   if (step.op == Op::kShutdown) return Result(shutdown(fd, SHUT_WR));
@@ -300,6 +379,27 @@ std::string Performer::PendingError(int fd) {
   return value == 0 ? "0" : "so_error " + ErrnoName(value);
 }
 
+// What a new epoll tells of it at once, in Notes' letters.
+std::string EpollLetters(int fd) {
+  const int queue = epoll_create1(0);
+  epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLPRI, .data = {}};
+  std::string result;
+  if (epoll_ctl(queue, EPOLL_CTL_ADD, fd, &event) != 0) {
+    result = ErrnoName(errno);
+  } else if (epoll_wait(queue, &event, 1, 0) == 1) {
+    if ((event.events & EPOLLIN) != 0) result += "r";
+    if ((event.events & EPOLLOUT) != 0) result += "w";
+    if ((event.events & EPOLLPRI) != 0) result += "p";
+    if ((event.events & EPOLLERR) != 0) result += " ERR";
+    if ((event.events & EPOLLHUP) != 0) result += " HUP";
+    if (result.starts_with(' ')) result.erase(0, 1);
+  } else {
+    result = "-";
+  }
+  close(queue);
+  return result;
+}
+
 std::string Performer::Look(const Step& step) {
   const int fd = fds_[step.a];
   if (step.op == Op::kPoll) {
@@ -307,6 +407,17 @@ std::string Performer::Look(const Step& step) {
     Notes looked(0);
     looked.Ready("", fd);
     return looked.all()[1].text;
+  }
+  if (step.op == Op::kSelect) {
+    if (!Has(step.a)) return "none";
+    Notes looked(0);
+    looked.Ready("", fd);
+    return looked.all()[0].text;
+  }
+  if (step.op == Op::kEpoll) return Has(step.a) ? EpollLetters(fd) : "none";
+  if (step.op == Op::kReset) {
+    const linger now{.l_onoff = 1, .l_linger = 0};
+    return Result(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
   }
   int value = -1;
   if (step.op == Op::kCount) {
@@ -350,9 +461,19 @@ void Performer::Do(const Step& step, int number) {
     case Op::kPoll:
     case Op::kCount:
     case Op::kError:
-    case Op::kPeer: result = Look(step); break;
+    case Op::kPeer:
+    case Op::kReset:
+    case Op::kSelect:
+    case Op::kEpoll: result = Look(step); break;
     case Op::kPass: result = Pass(step); break;
     case Op::kTake: result = Take(step); break;
+    case Op::kSendMany:
+    case Op::kRecvMany: result = Many(step); break;
+    case Op::kRecvAll: result = Move(step); break;
+    case Op::kRecvCut: result = RecvCut(step); break;
+    case Op::kUrgent:
+    case Op::kTakeUrgent:
+    case Op::kMark: result = Urgent(step); break;
   }
   notes_->Text(prefix_ + std::to_string(number) + " " + what, result);
   if (!ChangesNothing(step.op)) notes_->Settle();
@@ -387,6 +508,16 @@ std::string AsC(const Step& step) {
     case Op::kPeer: return "getpeername(" + a + ")";
     case Op::kPass: return "sendmsg(" + a + ", data, " + x + ", SCM_RIGHTS " + b + ")";
     case Op::kTake: return b + " = the right of recvmsg(" + a + ", data, " + x + ")";
+    case Op::kSendMany: return "sendmmsg(" + a + ", {data, " + x + "}, {data, half})";
+    case Op::kRecvMany: return "recvmmsg(" + a + ", {data, " + x + "}, {data, " + x + "})";
+    case Op::kRecvAll: return "recv(" + a + ", data, " + x + ", MSG_WAITALL)";
+    case Op::kRecvCut: return "recvmsg(" + a + ", {data, " + x + "})";
+    case Op::kUrgent: return "send(" + a + ", data, " + x + ", MSG_OOB)";
+    case Op::kTakeUrgent: return "recv(" + a + ", byte, 1, MSG_OOB)";
+    case Op::kMark: return "ioctl(" + a + ", SIOCATMARK)";
+    case Op::kReset: return "setsockopt(" + a + ", SOL_SOCKET, SO_LINGER, {1, 0})";
+    case Op::kSelect: return "select(" + a + ")";
+    case Op::kEpoll: return "epoll_wait(" + a + ", EPOLLIN | EPOLLOUT | EPOLLPRI)";
   }
   return "";
 }
@@ -395,8 +526,9 @@ std::string AsC(const Step& step) {
 
 Sequence MakeSequence(uint64_t seed) {
   Stream random(seed, Site::kRunNext, 0, 0);
+  const std::array<int, kOps>& weights = seed < kWideSeed ? kWeights : kWideWeights;
   int sum = 0;
-  for (const int weight : kWeights) sum += weight;
+  for (const int weight : weights) sum += weight;
   const auto below = [&random](int bound) {
     return static_cast<int>(random.NextBelow(static_cast<uint64_t>(bound)));
   };
@@ -405,7 +537,7 @@ Sequence MakeSequence(uint64_t seed) {
   Sequence sequence;
   for (int i = 0; i < kSteps; ++i) {
     int drawn = below(sum), op = 0;
-    while (drawn >= kWeights[static_cast<size_t>(op)]) drawn -= kWeights[static_cast<size_t>(op++)];
+    while (drawn >= weights[static_cast<size_t>(op)]) drawn -= weights[static_cast<size_t>(op++)];
     Step step{.op = static_cast<Op>(op), .a = below(kPlaces), .b = below(kPlaces)};
     if (step.op == Op::kPair && step.a == step.b) step.b = (step.a + 1) % kPlaces;
     if (step.op == Op::kSocket || step.op == Op::kPair) {
@@ -419,7 +551,8 @@ Sequence MakeSequence(uint64_t seed) {
 }
 
 bool ChangesNothing(Op op) {
-  return op == Op::kPoll || op == Op::kCount || op == Op::kPeer || op == Op::kPeek;
+  return op == Op::kPoll || op == Op::kCount || op == Op::kPeer || op == Op::kPeek ||
+         op == Op::kMark || op == Op::kSelect || op == Op::kEpoll;
 }
 
 void Perform(const Sequence& sequence, const std::string& prefix, Notes* notes) {

@@ -42,8 +42,20 @@ enum class Op : uint8_t {
   kPeer,      // a: whether it has a peer's name
   kPass,      // a, a local socket: x bytes, and b as a right
   kTake,      // a, a local socket: x bytes; b = the right that comes with them
+  // From here on: of seeds from kWideSeed on alone.
+  kSendMany,    // a: x bytes and half as many, by one sendmmsg
+  kRecvMany,    // a: twice x bytes, by one recvmmsg
+  kRecvAll,     // a: x bytes with MSG_WAITALL, which a descriptor that never waits cannot wait for
+  kRecvCut,     // a: x bytes by recvmsg, and whether there were more
+  kUrgent,      // a: x bytes, the last of them urgent
+  kTakeUrgent,  // a: the urgent byte
+  kMark,        // a: whether it is at the mark
+  kReset,       // a: SO_LINGER of no time: closing it resets a TCP connection
+  kSelect,      // a, by select
+  kEpoll,       // a, by epoll
 };
-inline constexpr int kOps = 23;
+inline constexpr int kOps = 33;
+inline constexpr uint64_t kWideSeed = 1'000'000;
 
 struct Step {
   Op op;
