@@ -138,6 +138,7 @@ class inpcbtable {
   const std::span<const uint16_t> baddynamic_;
   const std::span<const uint16_t> rootonly_;
   Slab<inpcb> memory_;
+  Slab<inpport> port_memory_;
   inpcb* queue_ = nullptr;
   int64_t count_ = 0;
   uint64_t next_id_ = 0;

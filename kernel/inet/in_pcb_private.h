@@ -49,6 +49,9 @@ struct InpcbTableAccess {
   static std::span<const uint16_t> RootOnly(const inpcbtable* table) { return table->rootonly_; }
 
  private:
+  static inpcb* FindHashed(const inpcbtable* table, uint32_t hash, const inpaddru& faddr,
+                           in_port_t fport, const inpaddru& laddr, in_port_t lport);
+  static void ChangePeer(inpcb* inp, const inpaddru& faddr, in_port_t fport);
   static void LinkPort(inpcb* inp);
   static void UnlinkPort(inpcb* inp);
   static void LinkHash(inpcb* inp);

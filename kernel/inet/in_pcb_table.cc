@@ -92,20 +92,14 @@ void InpcbTableAccess::SetLocal(inpcb* inp, const inpaddru& laddr, in_port_t lpo
 void InpcbTableAccess::SetPeer(inpcb* inp, const inpaddru& laddr, const inpaddru& faddr,
                                in_port_t fport) {
   KASSERT(inp->inp_port != nullptr && inp->inp_faddr.is_any());
-  UnlinkPort(inp);
   inp->inp_laddr = laddr;
-  inp->inp_faddr = faddr;
-  inp->inp_fport = fport;
-  LinkPort(inp);
+  ChangePeer(inp, faddr, fport);
   if (!faddr.is_any()) LinkHash(inp);
 }
 
 void InpcbTableAccess::ClearPeer(inpcb* inp) {
   if (!inp->inp_faddr.is_any()) UnlinkHash(inp);
-  if (inp->inp_port != nullptr) UnlinkPort(inp);
-  inp->inp_faddr = {};
-  inp->inp_fport = 0;
-  if (inp->inp_lport != 0) LinkPort(inp);
+  ChangePeer(inp, {}, 0);
 }
 
 void InpcbTableAccess::Unlink(inpcb* inp) {
@@ -118,7 +112,11 @@ void InpcbTableAccess::Unlink(inpcb* inp) {
 inpcb* InpcbTableAccess::Find(const inpcbtable* table, const inpaddru& faddr, in_port_t fport,
                               const inpaddru& laddr, in_port_t lport) {
   if (table->connected_ == 0) return nullptr;
-  const uint32_t hash = HashOf(faddr, fport, laddr, lport);
+  return FindHashed(table, HashOf(faddr, fport, laddr, lport), faddr, fport, laddr, lport);
+}
+
+inpcb* InpcbTableAccess::FindHashed(const inpcbtable* table, uint32_t hash, const inpaddru& faddr,
+                                    in_port_t fport, const inpaddru& laddr, in_port_t lport) {
   inpcb* inp = table->hash_[hash & (table->hash_.size() - 1)];
   for (; inp != nullptr; inp = inp->inp_hash_next) {
     if (inp->inp_faddr == faddr && inp->inp_fport == fport && inp->inp_lport == lport &&
@@ -134,6 +132,16 @@ inpport* InpcbTableAccess::FindPort(const inpcbtable* table, in_port_t lport) {
   inpport* port = table->ports_[PortBucket(table->ports_.size(), lport)];
   while (port != nullptr && port->port != lport) port = port->next;
   return port;
+}
+
+// The pcb changes from one of its port's lists to the other; the port stays, even for a moment
+// without pcbs.
+void InpcbTableAccess::ChangePeer(inpcb* inp, const inpaddru& faddr, in_port_t fport) {
+  const bool bound = inp->inp_port != nullptr;
+  if (bound) Remove<&inpcb::inp_port_next, &inpcb::inp_port_prev>(PortList(inp), inp);
+  inp->inp_faddr = faddr;
+  inp->inp_fport = fport;
+  if (bound) Push<&inpcb::inp_port_next, &inpcb::inp_port_prev>(PortList(inp), inp);
 }
 
 void InpcbTableAccess::LinkPort(inpcb* inp) {
@@ -164,7 +172,7 @@ inpport* InpcbTableAccess::MakePort(inpcbtable* table, in_port_t lport) {
     table->ports_ = std::move(larger);
   }
   inpport*& bucket = table->ports_[PortBucket(table->ports_.size(), lport)];
-  bucket = new inpport{.port = lport, .next = bucket};
+  bucket = table->port_memory_.Make(inpport{.port = lport, .next = bucket});
   ++table->ports_used_;
   return bucket;
 }
@@ -173,7 +181,7 @@ void InpcbTableAccess::DropPort(inpcbtable* table, inpport* port) {
   inpport** at = &table->ports_[PortBucket(table->ports_.size(), port->port)];
   while (*at != port) at = &(*at)->next;
   *at = port->next;
-  delete port;
+  table->port_memory_.Free(port);
   --table->ports_used_;
 }
 
@@ -193,9 +201,10 @@ void InpcbTableAccess::GrowHash(inpcbtable* table) {
 
 void InpcbTableAccess::LinkHash(inpcb* inp) {
   inpcbtable* table = inp->inp_table;
-  KASSERT(Find(table, inp->inp_faddr, inp->inp_fport, inp->inp_laddr, inp->inp_lport) == nullptr);
   if (table->connected_ == table->hash_.size()) GrowHash(table);
   inp->inp_hash = HashOf(inp->inp_faddr, inp->inp_fport, inp->inp_laddr, inp->inp_lport);
+  KASSERT(FindHashed(table, inp->inp_hash, inp->inp_faddr, inp->inp_fport, inp->inp_laddr,
+                     inp->inp_lport) == nullptr);
   inpcb*& bucket = table->hash_[inp->inp_hash & (table->hash_.size() - 1)];
   inp->inp_hash_next = bucket;
   bucket = inp;
