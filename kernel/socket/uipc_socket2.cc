@@ -35,8 +35,6 @@
 #include <errno.h>
 #include <signal.h>
 
-#include <array>
-
 #include "kernel/mbuf/mbuf_host.h"
 #include "kernel/sched/signal.h"
 #include "kernel/sched/spl.h"
@@ -51,20 +49,11 @@ namespace {
 // sonewconn refuses when this much of the memory limit is in use, in percent.
 constexpr int kNewConnMemoryMax = 95;
 
-// The sets of connection bits that mean something.
+// The sets of connection bits that mean something: none, each alone, and a connection that ends.
 bool MeansSomething(int state) {
-  constexpr std::array kSets = {0,
-                                SS_ISCONNECTING,
-                                SS_ISCONNECTED,
-                                SS_ISCONNECTED | SS_ISDISCONNECTING,
-                                SS_ISDISCONNECTING,
-                                SS_ISDISCONNECTED};
   const int bits =
       state & (SS_ISCONNECTING | SS_ISCONNECTED | SS_ISDISCONNECTING | SS_ISDISCONNECTED);
-  for (const int set : kSets) {
-    if (bits == set) return true;
-  }
-  return false;
+  return (bits & (bits - 1)) == 0 || bits == (SS_ISCONNECTED | SS_ISDISCONNECTING);
 }
 
 // What a socket takes over from the listener it is made for.
