@@ -56,10 +56,13 @@ void Disconnect(tcpcb* tp) {
   }
 }
 
+// close(2) has mostly disconnected first. Then all is said, and the FIN is for the timers to look
+// after; but whoever lingers has waited in between, and may have changed his mind.
 int Detach(socket* so) {
   tcpcb* tp = nullptr;
   if (int error = GetTcpcb(so, &tp)) return error;
-  Disconnect(tp);
+  const bool ending = (so->so_state & SS_ISDISCONNECTING) != 0;
+  if (!ending || (so->so_options & kSoLinger) != 0) Disconnect(tp);
   return 0;
 }
 
