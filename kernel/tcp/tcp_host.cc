@@ -99,6 +99,21 @@ SipKey DrawKey(Stream stream) { return {stream.Next64(), stream.Next64()}; }
 
 }  // namespace
 
+void TcpSummaries::Add(const TcpSummary& summary, size_t most) {
+  if (ring_.size() == most) [[likely]] {
+    ring_[oldest_] = summary;
+    oldest_ = (oldest_ + 1) % most;
+    return;
+  }
+  // Not full yet, or the limit has changed: the oldest to the front, and off with what is too many.
+  std::rotate(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(oldest_), ring_.end());
+  oldest_ = 0;
+  if (ring_.size() > most) {
+    ring_.erase(ring_.begin(), ring_.end() - static_cast<std::ptrdiff_t>(most - 1));
+  }
+  ring_.push_back(summary);
+}
+
 TcpHost::TcpHost(HostBase& host_in)
     : host(&host_in),
       tcbtable(host_in, IPPROTO_TCP, kBadDynamic, kRootOnly),
@@ -146,7 +161,8 @@ inpcbtable& tcp_table(HostBase& host) { return HostLocal<TcpHost>::Of(host).tcbt
 
 std::vector<TcpSummary> tcp_connections(HostBase& host) {
   const TcpHost& tcp = HostLocal<TcpHost>::Of(host);
-  std::vector<TcpSummary> all(tcp.summaries.begin(), tcp.summaries.end());
+  const std::span<const TcpSummary> closed = tcp.summaries.all();
+  std::vector<TcpSummary> all(closed.begin(), closed.end());
   for (const inpcb* inp = tcp.tcbtable.first(); inp != nullptr; inp = inp->inp_queue_next) {
     if (inp->inp_fport != 0) all.push_back(tcp_summary(intotcpcb(inp)));
   }

@@ -1,6 +1,6 @@
 // What TCP keeps per host: settings, counters, control blocks, handshakes, and the past.
 //
-// Lives here:  TcpHost, TcpSummary, the host's clock.
+// Lives here:  TcpHost, TcpSummaries, the host's clock.
 // Called by:   all of tcp/; tcp.h opens parts of it to kernel/host, tools and tests.
 // Owns:        the table of pcbs, the SYN cache and the pools: all memory of this room.
 // Units:       tcp_now in milliseconds.
@@ -9,8 +9,9 @@
 #define SOCKBED_KERNEL_TCP_TCP_HOST_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <span>
 #include <vector>
 
 #include "kernel/inet/in_pcb.h"
@@ -34,6 +35,19 @@
 namespace sockbed {
 
 struct tcpcb;
+
+// What is remembered of closed connections: a ring, once there are as many as there may be.
+class TcpSummaries {
+ public:
+  // Adds one, in the oldest one's place if there are `most`. REQUIRES: most > 0.
+  void Add(const TcpSummary& summary, size_t most);
+  // In no particular order.
+  std::span<const TcpSummary> all() const { return ring_; }
+
+ private:
+  std::vector<TcpSummary> ring_;
+  size_t oldest_ = 0;  // where the ring begins
+};
 
 struct TcpHost {
   static constexpr HostSlot kHostSlot = HostSlot::kTcp;
@@ -84,7 +98,7 @@ struct TcpHost {
   ppsrate rst_rate;  // rstppslimit
   ppsrate ack_rate;  // ackppslimit
 
-  std::deque<TcpSummary> summaries;  // of closed connections, oldest first
+  TcpSummaries summaries;
 };
 
 // The host's TCP clock.

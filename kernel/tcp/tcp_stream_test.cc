@@ -69,6 +69,27 @@ TEST_F(Stream2, CarriesOverLoopback) {
   EXPECT_EQ(Stat(0, tcps_sndrexmitpack), 0u);
 }
 
+// As many closed connections as the host may remember, the latest ones; the limit may change.
+TEST_F(Stream2, AreRememberedWhenTheyAreOver) {
+  using Sizes = std::vector<uint64_t>;
+  const auto remembered = [this](int64_t most, uint32_t up) {
+    Sysctl("net.inet.tcp.summaries_max", most);
+    ExpectWhole({.up = up});
+    Sizes sizes;
+    for (const TcpSummary& sum : tcp_connections(host(1))) sizes.push_back(sum.bytes_sent);
+    return sizes;
+  };
+  EXPECT_EQ(remembered(3, 1), (Sizes{1}));
+  EXPECT_EQ(remembered(3, 2), (Sizes{1, 2}));
+  EXPECT_EQ(remembered(3, 3), (Sizes{1, 2, 3}));
+  EXPECT_EQ(remembered(3, 4), (Sizes{2, 3, 4}));
+  EXPECT_EQ(remembered(4, 5), (Sizes{2, 3, 4, 5}));
+  EXPECT_EQ(remembered(4, 6), (Sizes{3, 4, 5, 6}));
+  EXPECT_EQ(remembered(2, 7), (Sizes{6, 7}));
+  EXPECT_EQ(remembered(2, 8), (Sizes{7, 8}));
+  EXPECT_EQ(remembered(0, 9), (Sizes{7, 8})) << "from now on nothing";
+}
+
 TEST_F(Stream2, RunsAlikeForTheSameSeed) {
   Digest first, second;
   for (Digest* digest : {&first, &second}) {

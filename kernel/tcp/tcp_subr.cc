@@ -69,12 +69,10 @@ namespace {
 void Remember(const tcpcb* tp) {
   TcpHost& host = *tp->t_host;
   if (tp->t_inpcb->inp_fport == 0 || host.tunables.summaries_max == 0) return;
-  while (host.summaries.size() >= static_cast<size_t>(host.tunables.summaries_max)) {
-    host.summaries.pop_front();
-  }
-  TcpSummary& sum = host.summaries.emplace_back(tcp_summary(tp));
+  TcpSummary sum = tcp_summary(tp);
   sum.closed = true;
   sum.ended = Now();
+  host.summaries.Add(sum, static_cast<size_t>(host.tunables.summaries_max));
 }
 
 // What this connection has learnt, if it has learnt enough to be worth it.
