@@ -359,6 +359,7 @@ tcpcb* MakeConnection(TcpSegment& seg, const syn_cache* sc) {
     soabort(so);
     return nullptr;
   }
+  tp->t_inpcb->inp_route = sc->sc_route;  // the way that the SYN-ACK has gone
   EmitOpen(tp->t_id, ends, false);
   Inherit(sc, listener, tp);
   return tp;
