@@ -127,10 +127,12 @@ bool IsMulticast(const inpaddru& a) {
   return a.is_v4() ? in_ismulticast(a.v4()) : in6_ismulticast(a.v6());
 }
 
-// Which of our addresses it comes from, if it may leave by the interface that was asked for. An
-// unbound socket gets its port here; its address stays open.
+// Which of our addresses it comes from, if it may leave by the interface that was asked for. A
+// connected socket's was chosen when it was connected. An unbound one gets its port here; its
+// address stays open.
 int Source(inpcb* inp, const inpaddru& dst, const SendOptions& options, inpaddru* src) {
-  int error = in_pcbselsrc(src, inp, dst);
+  *src = inp->inp_laddr;
+  int error = inp->inp_faddr.is_any() ? in_pcbselsrc(src, inp, dst) : 0;
   const uint32_t interface = in_pcbis6(inp) ? options.v6.ip6po_ifindex : options.interface;
   const bool by_interface = interface != 0 && IsMulticast(dst);
   if (by_interface) {
