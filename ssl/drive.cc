@@ -70,7 +70,7 @@ void Note(SSL* ssl) {
 template <typename Operation>
 Outcome Drive(SSL* ssl, Operation operation) {
   for (;;) {
-    ERR_clear_error();
+    if (ERR_peek_error() != 0) ERR_clear_error();  // to empty an empty queue costs five looks
     errno = 0;
     const Outcome outcome = TakeOutcome(ssl, operation());
     if (!Waits(outcome.ssl_error)) return outcome;
@@ -86,7 +86,7 @@ Outcome TakeOutcome(SSL* ssl, int ret) {
   outcome.ret = ret;
   outcome.ssl_error = SSL_get_error(ssl, ret);
   outcome.first_error = ERR_peek_error();
-  outcome.last_error = ERR_peek_last_error();
+  if (outcome.first_error != 0) outcome.last_error = ERR_peek_last_error();
   return outcome;
 }
 
