@@ -8,10 +8,10 @@
 #include "bio/bio_sock.h"
 #include "bio/bss_sock.h"
 #include "gtest/gtest.h"
-#include "kernel/host/simulation.h"
 #include "ssl/context.h"
 #include "ssl/drive.h"
 #include "ssl/runtime.h"
+#include "tests/captures/test_simulation.h"
 #include "uapi/uapi.h"
 
 namespace sockbed::ssl {
@@ -83,7 +83,7 @@ void Ask(Seen* seen, const sockaddr_in& server, const std::string& name, int mod
 Seen RunOnce(uint64_t seed, double loss, int mode, const std::string& name = "server") {
   Seen seen;
   Runtime tls;
-  Simulation sim({.seed = seed});
+  TestSimulation sim({.seed = seed});
   tls.Attach(sim.machine());
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");

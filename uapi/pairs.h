@@ -12,7 +12,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "kernel/host/simulation.h"
+#include "tests/captures/test_simulation.h"
 #include "uapi/two_hosts.h"
 #include "uapi/uapi.h"
 
@@ -109,7 +109,7 @@ class EveryPair : public testing::TestWithParam<PairKind> {
     });
   }
 
-  Simulation sim_;
+  TestSimulation sim_;
   Host& host_;
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "uapi/pairs.h"
+#include "tests/captures/test_simulation.h"
 
 namespace sockbed {
 namespace {
@@ -130,7 +131,7 @@ TEST_P(PollTable, HoldsRowByRow) {
   for (const bool hup : {false, true}) {
     for (const Row& row : kRows) {
       SCOPED_TRACE(std::string(row.situation) + (hup ? ", poll_hup" : ""));
-      Simulation sim({.seed = 1});
+      TestSimulation sim({.seed = 1});
       Host& host = sim.AddHost("host");
       Host& other = sim.AddHost("other");
       sim.Connect(host, other, {.latency = absl::Milliseconds(5)});

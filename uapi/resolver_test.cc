@@ -3,6 +3,7 @@
 #include <string>
 
 #include "kernel/sim/fault.h"
+#include "tests/captures/test_simulation.h"
 #include "uapi/two_hosts.h"
 
 namespace sockbed {
@@ -110,7 +111,7 @@ TEST_F(Resolver, AddressesHaveNames) {
 
 TEST(ResolverFault, LookUpsCanFail) {
   fault::Plan plan({{.site = Site::kResolvFail}});
-  Simulation sim({.fault_plan = &plan});
+  TestSimulation sim({.fault_plan = &plan});
   sim.AddHost("host").Spawn("prog", [] {
     EXPECT_EQ(LookUp("host", "80"), Error(EAI_AGAIN));
     EXPECT_EQ(LookUp("127.0.0.1", "80", SOCK_STREAM), "stream 127.0.0.1:80 ");
@@ -120,7 +121,7 @@ TEST(ResolverFault, LookUpsCanFail) {
 
 // A name leads to the address that the asker shares a link with.
 TEST(ResolverStar, EachNeighbourFindsItsOwnAddressOfTheHub) {
-  Simulation sim({.seed = 1});
+  TestSimulation sim({.seed = 1});
   Host& hub = sim.AddHost("hub");
   Host& left = sim.AddHost("left");
   Host& right = sim.AddHost("right");

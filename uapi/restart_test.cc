@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "kernel/sim/fault.h"
+#include "tests/captures/test_simulation.h"
 #include "uapi/two_hosts.h"
 
 namespace sockbed {
@@ -33,7 +34,7 @@ class Restart : public testing::Test {
     EXPECT_EQ(sim_.Run().Complaints(), "");
   }
 
-  Simulation sim_;
+  TestSimulation sim_;
   Host& host_;
 };
 
@@ -84,7 +85,7 @@ TEST_F(Restart, ReceiveWithNothingFailsWithoutTheFlag) {
 
 TEST_F(Restart, ReceiveWithSomeBytesIsCutShortEitherWay) {
   for (const int flags : {0, SA_RESTART}) {
-    Simulation sim({.seed = 1});
+    TestSimulation sim({.seed = 1});
     sim.AddHost("host").Spawn("prog", [flags] {
       struct sigaction act{};
       act.sa_handler = [](int) {};
@@ -228,7 +229,7 @@ TEST_F(RestartOverALink, ConnectAndLingeringCloseNeverAre) {
 }
 
 TEST(RestartLinger, CloseFailsAndTheDescriptorIsGone) {
-  Simulation sim({.seed = 7});
+  TestSimulation sim({.seed = 7});
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");
   sim.Connect(server, client, {.latency = absl::Milliseconds(5)});
@@ -270,7 +271,7 @@ TEST(RestartLinger, CloseFailsAndTheDescriptorIsGone) {
 // taken. Says how many got the connection; `more` says whether there was a k-th chance.
 size_t AcceptedWhileInterrupted(uint64_t k, bool repost, bool* more) {
   fault::Plan plan({{.site = Site::kSleepInterrupt, .only_ordinal = k}});
-  Simulation sim({.seed = 1, .fault_plan = &plan});
+  TestSimulation sim({.seed = 1, .fault_plan = &plan});
   Host& host = sim.AddHost("host");
   host.SetSysctl("kern.accept_repost", repost);
   host.Spawn("parent", [] {

@@ -14,7 +14,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "kernel/host/simulation.h"
+#include "tests/captures/test_simulation.h"
 #include "uapi/uapi.h"
 
 namespace sockbed {
@@ -52,7 +52,7 @@ class TwoHosts : public testing::Test {
   // An address of the server, ready for bind and connect.
   sockaddr_in ServerPort(uint16_t port) const { return server_.address(port); }
 
-  Simulation sim_;
+  TestSimulation sim_;
   Host& server_;
   Host& client_;
   RunResult result_;

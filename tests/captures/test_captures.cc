@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 
 #include "gtest/gtest.h"
 #include "kernel/mbuf/chain.h"
@@ -24,14 +25,23 @@ void TestCapture::Add(const mbuf* m, bool outbound) {
   writer_->Add(Now(), bytes_, outbound, test_);
 }
 
+namespace {
+
+bool IsBeingWritten(const std::string& path) { return std::filesystem::exists(path + ".part"); }
+
+}  // namespace
+
 TestCapture* TestCaptures::Next(bool ethernet) {
   const char* folder = std::getenv("SOCKBED_CAPTURES");
   if (folder == nullptr) return nullptr;
   const testing::TestInfo* test = testing::UnitTest::GetInstance()->current_test_info();
   std::string name = std::string(test->test_suite_name()) + "." + test->name();
   std::ranges::replace(name, '/', '-');
-  const std::string path =
-      std::string(folder) + "/" + name + "." + std::to_string(captures_.size() + 1) + ".pcapng";
+  // A test may have several worlds, and a world several wires.
+  std::string path;
+  for (int n = 1; path.empty() || std::filesystem::exists(path) || IsBeingWritten(path); ++n) {
+    path = std::string(folder) + "/" + name + "." + std::to_string(n) + ".pcapng";
+  }
   using LinkType = tools::PcapngWriter::LinkType;
   auto writer =
       tools::PcapngWriter::Create(path, name, ethernet ? LinkType::kEthernet : LinkType::kRawIp);

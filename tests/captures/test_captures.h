@@ -1,7 +1,8 @@
 // Captures of what the hosts of a unit test put on their wires, for whoever asks for them.
 //
 // Lives here:  TestCapture, TestCaptures.
-// Called by:   the worlds that unit tests share: InetTestNet, UdpTestNet, StreamTest, SegmentTest.
+// Called by:   the worlds that unit tests share: InetTestHosts, StreamTest, SegmentTest,
+//              TestSimulation.
 // May touch:   files, in the folder that the environment names in SOCKBED_CAPTURES; else nothing.
 // Owns:        a world owns its captures, which are written when it ends; links borrow them.
 #ifndef SOCKBED_TESTS_CAPTURES_TEST_CAPTURES_H_

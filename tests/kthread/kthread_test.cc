@@ -8,12 +8,12 @@
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
-#include "kernel/host/simulation.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/net/link.h"
 #include "kernel/sched/synch.h"
 #include "kernel/sched/timeout.h"
+#include "tests/captures/test_simulation.h"
 #include "tests/kthread/byte_counter.h"
 #include "tests/kthread/calls.h"
 #include "tests/kthread/echo_client.h"
@@ -64,7 +64,7 @@ class Kthread : public testing::Test {
     Run();
   }
 
-  Simulation sim_{{.seed = 7}};
+  TestSimulation sim_{{.seed = 7}};
   Host& server_ = sim_.AddHost("server");
   Host& client_ = sim_.AddHost("client");
 };

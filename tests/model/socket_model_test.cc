@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "kernel/host/simulation.h"
+#include "tests/captures/test_simulation.h"
 #include "tests/model/socket_driver.h"
 
 namespace sockbed {
@@ -44,7 +44,7 @@ class SocketModel : public testing::TestWithParam<std::tuple<Kind, uint64_t>> {}
 TEST_P(SocketModel, DoesWhatTheReferenceDoes) {
   const auto [kind, seed] = GetParam();
   SCOPED_TRACE("SOCKBED_MODEL_SEED=" + std::to_string(seed));
-  Simulation sim({.seed = seed});
+  TestSimulation sim({.seed = seed});
   Printer printer(sim.trace());
   if (std::getenv("SOCKBED_MODEL_SEED") != nullptr) sim.trace().set_sink(&printer);
   Host& host = sim.AddHost("host");

@@ -14,6 +14,7 @@
 #include "kernel/inet/route.h"
 #include "kernel/net/if.h"
 #include "kernel/net/link.h"
+#include "tests/captures/test_simulation.h"
 #include "uapi/two_hosts.h"
 #include "uapi/uapi.h"
 
@@ -113,7 +114,7 @@ class Inet6Options : public testing::Test {
   }
   ifnet* interface(int end) { return link_->interface(end); }
 
-  Simulation sim_{{.seed = 3}};
+  TestSimulation sim_{{.seed = 3}};
   Host& server_ = sim_.AddHost("server");
   Host& client_ = sim_.AddHost("client");
   Link* link_ = nullptr;

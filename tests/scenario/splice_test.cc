@@ -11,8 +11,8 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "kernel/host/simulation.h"
 #include "kernel/socket/bsd_socket.h"
+#include "tests/captures/test_simulation.h"
 #include "uapi/two_hosts.h"
 #include "uapi/uapi.h"
 
@@ -52,7 +52,7 @@ class RelayTest : public testing::TestWithParam<int> {
     return sin;
   }
 
-  Simulation sim_;
+  TestSimulation sim_;
   Host& client_ = sim_.AddHost("client");
   Host& relay_ = sim_.AddHost("relay");
   Host& server_ = sim_.AddHost("server");

@@ -6,9 +6,9 @@
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
-#include "kernel/host/simulation.h"
 #include "kernel/net/link.h"
 #include "kernel/tcp/tcp.h"
+#include "tests/captures/test_simulation.h"
 #include "uapi/two_hosts.h"
 #include "uapi/uapi.h"
 
@@ -88,7 +88,7 @@ class TcpInUdp : public testing::TestWithParam<int> {
   }
   static char ByteAt(size_t i) { return static_cast<char>('!' + i % 89); }
 
-  Simulation sim_;
+  TestSimulation sim_;
   Host& server_ = sim_.AddHost("server");
   Host& client_ = sim_.AddHost("client");
   Link* link_ = nullptr;

@@ -15,6 +15,7 @@
 #include "ssl/context.h"
 #include "ssl/dtls.h"
 #include "ssl/runtime.h"
+#include "tests/captures/test_simulation.h"
 #include "uapi/uapi.h"
 
 namespace sockbed::ssl {
@@ -285,7 +286,7 @@ std::string Tale::Wrong() const {
 Tale Play(Kind kind, const PlayOptions& options) {
   Tale tale;
   Runtime tls;
-  Simulation sim({.seed = options.seed, .fault_plan = options.plan});
+  TestSimulation sim({.seed = options.seed, .fault_plan = options.plan});
   tls.Attach(sim.machine());
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");

@@ -20,10 +20,10 @@
 #include "bio/bss_dgram.h"
 #include "bio/bss_sock.h"
 #include "gtest/gtest.h"
-#include "kernel/host/simulation.h"
 #include "ssl/context.h"
 #include "ssl/drive.h"
 #include "ssl/runtime.h"
+#include "tests/captures/test_simulation.h"
 #include "uapi/uapi.h"
 
 namespace sockbed::ssl {
@@ -155,7 +155,7 @@ class TlsHosts : public testing::Test {
   }
 
   Runtime tls_;  // outlives the machine
-  Simulation sim_;
+  TestSimulation sim_;
   Host& server_;
   Host& client_;
   Link& link_;

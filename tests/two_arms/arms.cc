@@ -15,7 +15,7 @@
 #include <string_view>
 #include <utility>
 
-#include "kernel/host/simulation.h"
+#include "tests/captures/test_simulation.h"
 
 namespace sockbed::two_arms {
 namespace {
@@ -112,7 +112,7 @@ class EmptyDirectory {
 }  // namespace
 
 Seen OnSimulatedKernel(const std::function<void(Notes&)>& body) {
-  Simulation sim({.seed = 1});
+  TestSimulation sim({.seed = 1});
   Host& host = sim.AddHost("host");
   Notes notes(kSimulatedSettleUs);
   const uid_t uid = getuid();
