@@ -150,18 +150,20 @@ TEST_F(Posix, FortifiedNamesAreTheSame) {
 }
 
 TEST_F(Posix, ABufferThatIsTooSmallEndsItsProcess) {
-  const auto ends = [this](const char* name, void (*main)()) {
+  const auto ends = [this](const char* name, long (*main)(char* data, pollfd* entries)) {
     server_.Spawn(name, [main] {
-      main();
-      ::usleep(1);
-      ADD_FAILURE() << "still alive";
+      char data[8];
+      pollfd entries[2]{};
+      const long result = main(data, entries);
+      ADD_FAILURE() << "still alive: " << result;
     });
   };
-  ends("read", [] { ::__read_chk(0, nullptr, 5, 4); });
-  ends("recv", [] { ::__recv_chk(0, nullptr, 5, 4, 0); });
-  ends("poll", [] { ::__poll_chk(nullptr, 2, 0, sizeof(pollfd)); });
-  ends("above", [] { ::__fdelt_chk(FD_SETSIZE); });
-  ends("below", [] { ::__fdelt_chk(-1); });
+  ends("read", [](char* data, pollfd*) -> long { return ::__read_chk(0, data, 5, 4); });
+  ends("recv", [](char* data, pollfd*) -> long { return ::__recv_chk(0, data, 5, 4, 0); });
+  ends("poll",
+       [](char*, pollfd* entries) -> long { return ::__poll_chk(entries, 2, 0, sizeof *entries); });
+  ends("above", [](char*, pollfd*) { return ::__fdelt_chk(FD_SETSIZE); });
+  ends("below", [](char*, pollfd*) { return ::__fdelt_chk(-1); });
   const std::string complaints = sim_.Run().Complaints();
   for (const char* name : {"read", "recv", "poll", "above", "below"}) {
     EXPECT_THAT(complaints, testing::HasSubstr(std::string("\"") + name + "\" was ended by"));
