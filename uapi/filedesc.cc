@@ -73,7 +73,7 @@ UapiHost& attach_host(Host& host) {
   return here;
 }
 
-void fdinit(proc* p) {
+[[gnu::noinline]] void fdinit(proc* p) {  // once per process, but asked for by every call
   if (p->p_fd != nullptr) return;
   attach_host(CurrentHost());
   p->p_fd = new filedesc;
@@ -112,14 +112,9 @@ void fdshare(proc* p, proc* thread) {
   ++p->p_fd->fd_refcnt;
 }
 
-int getfile(const proc* p, int fd, file** fp) {
-  *fp = fd_getfile(p, fd);
-  if (*fp == nullptr) return EBADF;
-  if (p->p_fd->fd_refcnt > 1) {
-    FREF(*fp);
-    p->p_fd->fd_held.push_back({p, *fp});
-  }
-  return 0;
+void fd_hold(const proc* p, file* fp) {
+  FREF(fp);
+  p->p_fd->fd_held.push_back({p, fp});
 }
 
 void fd_unhold(const proc* p) {

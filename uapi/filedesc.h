@@ -13,6 +13,7 @@
 #ifndef SOCKBED_UAPI_FILEDESC_H_
 #define SOCKBED_UAPI_FILEDESC_H_
 
+#include <errno.h>
 #include <semaphore.h>
 
 #include <memory>
@@ -116,8 +117,16 @@ inline file* fd_getfile(const proc* p, int fd) {
 // Drops what the current call of `p` holds. [sleeps] as a close does, if another thread has closed.
 void fd_unhold(const proc* p);
 
+// Holds `fp` until the current call of `p` leaves: another thread may close it meanwhile.
+void fd_hold(const proc* p, file* fp);
 // Errors: EBADF.
-[[nodiscard]] int getfile(const proc* p, int fd, file** fp);
+[[nodiscard]] inline int getfile(const proc* p, int fd, file** fp) {
+  *fp = fd_getfile(p, fd);
+  if (*fp == nullptr) return EBADF;
+  if (p->p_fd->fd_refcnt > 1) [[unlikely]]
+    fd_hold(p, *fp);
+  return 0;
+}
 // Its socket. Errors: EBADF, ENOTSOCK.
 [[nodiscard]] int getsock(const proc* p, int fd, file** fp, struct socket** so);
 

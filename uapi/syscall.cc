@@ -138,12 +138,12 @@ void UserVectors::KeepByte() {
 }
 
 void UserVectors::MaybeShorten(const file* fp) {
+  if (total_ < 2 || Here().fault_plan == nullptr) return;
   if (fp->f_type == FileType::kEventfd || fp->f_type == FileType::kTimerfd) return;
   if (fp->f_type == FileType::kSocket) {
     const auto* so = static_cast<const struct socket*>(fp->f_data);
     if ((so->so_proto->pr_flags & PR_ATOMIC) != 0) return;
   }
-  if (total_ < 2) return;
   if (fault::Fires(Site::kSyscallByte, Here().pid)) return KeepByte();
   if (!fault::Fires(Site::kSyscallShort, Here().pid)) return;
   // The first vector that holds more than a byte, and half of it.

@@ -88,7 +88,8 @@ void Machine::Cancel(Event* event) {
   if (event->pending()) events_.Remove(event);
 }
 
-void Machine::SleepOffCharge() {
+// Seldom, and its event would lie in the frame of every system call.
+[[gnu::noinline]] void Machine::SleepOffCharge() {
   Fiber* const self = running_;
   ChargeEvent event;
   event.fiber = self;
