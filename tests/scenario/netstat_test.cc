@@ -11,9 +11,9 @@ namespace sockbed::tools {
 namespace {
 
 constexpr char kDuring[] =
-    "9 mbufs in use:\n"
-    "\t5 mbufs allocated to data\n"
-    "\t4 mbufs allocated to packet headers\n"
+    "16 mbufs in use:\n"
+    "\t9 mbufs allocated to data\n"
+    "\t7 mbufs allocated to packet headers\n"
     "1/2 mbuf 2048 byte clusters in use (current/peak)\n"
     "0/0 mbuf 2050 byte clusters in use (current/peak)\n"
     "0/0 mbuf 4096 byte clusters in use (current/peak)\n"
