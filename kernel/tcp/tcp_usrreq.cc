@@ -106,8 +106,8 @@ bool MayBePeer(const inpaddru& a) {
 // The connection is opened, up to its first SYN, which the caller sends.
 int StartConnect(tcpcb* tp, mbuf* nam) {
   socket* so = tcp_so(tp);
-  if (tp->t_state != TCPS_CLOSED) return EINVAL;
   inpcb* inp = tp->t_inpcb;
+  if (tp->t_state != TCPS_CLOSED) return inp->inp_faddr.is_any() ? EINVAL : EADDRINUSE;
   InetName peer;
   if (int error = in_pcbpeername(inp, nam, &peer)) return error;
   if (!MayBePeer(peer.addr)) return EINVAL;
