@@ -16,6 +16,7 @@
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_account.h"
 #include "kernel/mbuf/mbuf_tags.h"
+#include "kernel/sim/prefetch.h"
 
 namespace sockbed {
 namespace {
@@ -71,8 +72,7 @@ constexpr int64_t kMoreThanCacheful = 512;
 // Fetches a cluster that has just been given back: it is the next to be filled.
 void PrefetchCluster(const mbuf_ext& ext) {
   constexpr uint32_t kMost = MCLBYTES;  // of a larger one, what the processor does not see coming
-  const uint32_t size = std::min(ext.ext_size, kMost);
-  for (uint32_t at = 0; at < size; at += 64) __builtin_prefetch(ext.ext_buf + at, 0, 2);
+  Prefetch(ext.ext_buf, std::min(ext.ext_size, kMost));
 }
 
 }  // namespace

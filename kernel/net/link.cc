@@ -15,6 +15,7 @@
 #include "kernel/sched/spl.h"
 #include "kernel/sim/fault.h"
 #include "kernel/sim/machine.h"
+#include "kernel/sim/prefetch.h"
 
 namespace sockbed {
 
@@ -357,13 +358,10 @@ namespace {
 void PrefetchNext(const mbuf_list& on_way) {
   const mbuf* next = MBUF_LIST_FIRST(&on_way);
   if (next == nullptr) return;
-  const auto* const bytes = reinterpret_cast<const char*>(next);
-  for (size_t at = 0; at < sizeof(mbuf); at += 64) __builtin_prefetch(bytes + at, 1);
+  Prefetch(next, sizeof(mbuf));
   // These two pointers were fetched one arrival ago.
-  __builtin_prefetch(next->m_nextpkt);
-  const auto* const data = reinterpret_cast<const char*>(next->m_next);
-  __builtin_prefetch(data, 1);
-  __builtin_prefetch(data + 64, 1);
+  Prefetch(next->m_nextpkt);
+  Prefetch(next->m_next, 2 * kCacheLine);
 }
 
 // More packets of full size on their way than the second-level cache holds.
@@ -372,7 +370,7 @@ constexpr uint32_t kMoreThanCacheful = 512;
 // Fetches what a packet carries beside its headers, before its reader wakes.
 void PrefetchPayload(const mbuf* m) {
   for (m = m->m_next; m != nullptr; m = m->m_next) {
-    for (int at = 0; at < m->m_len; at += 64) __builtin_prefetch(m->m_data + at, 0, 2);
+    Prefetch(m->m_data, static_cast<size_t>(m->m_len));
   }
 }
 

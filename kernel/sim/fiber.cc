@@ -10,6 +10,7 @@
 #include "kernel/sim/float_flags.h"
 #include "kernel/sim/kassert.h"
 #include "kernel/sim/machine.h"
+#include "kernel/sim/prefetch.h"
 #include "kernel/sim/sanitizer.h"
 
 namespace sockbed {
@@ -131,7 +132,7 @@ void Machine::EnterThread() {
   if (taken->ready_next_ != nullptr) {
     if (choosing_) return ChooseReady();
     PrefetchStack(*taken->ready_next_);
-    __builtin_prefetch(taken->ready_next_->ready_next_);
+    Prefetch(taken->ready_next_->ready_next_);
   }
   ready_head_ = taken->ready_next_;
   return taken;

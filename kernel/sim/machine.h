@@ -26,6 +26,7 @@
 #include "kernel/sim/fiber.h"
 #include "kernel/sim/kassert.h"
 #include "kernel/sim/machine_local.h"
+#include "kernel/sim/prefetch.h"
 #include "kernel/sim/time.h"
 #include "kernel/sim/trace.h"
 
@@ -39,13 +40,13 @@ class Machine {
  public:
   struct Options {
     uint64_t seed = 1;
-    Choices* choices = nullptr;          // borrowed; null: SeededFaults of the seed
-    fault::Plan* fault_plan = nullptr;   // borrowed; null: nothing fails
-    MachineStore* store = nullptr;       // borrowed, by one machine at a time; null: its own
+    Choices* choices = nullptr;         // borrowed; null: SeededFaults of the seed
+    fault::Plan* fault_plan = nullptr;  // borrowed; null: nothing fails
+    MachineStore* store = nullptr;      // borrowed, by one machine at a time; null: its own
     // Virtual time a process may use before the clock moves on.
     SimTime quantum_ns = 10 * kMicrosecond;
-    bool digest = true;                  // false only to measure what the digest costs
-    bool check = false;                  // a checking run: payload goes into trace and digest too
+    bool digest = true;  // false only to measure what the digest costs
+    bool check = false;  // a checking run: payload goes into trace and digest too
     // Events also come where a fiber lets them in (LetIn), and before the next fiber runs when one
     // sleeps. Default: from the loop alone, once no fiber is ready.
     bool deliver_at_splx = false;
@@ -134,7 +135,8 @@ class Machine {
   void Charge(SimTime ns) {
     KASSERT(running_ != nullptr && ns >= 0);
     running_->charged_ns += ns;
-    if (running_->charged_ns >= options_.quantum_ns) [[unlikely]] SleepOffCharge();
+    if (running_->charged_ns >= options_.quantum_ns) [[unlikely]]
+      SleepOffCharge();
   }
 
   // Ends the running fiber as its entry's return does, from wherever it stands: what the frames of
@@ -153,20 +155,17 @@ class Machine {
 
   struct ExceptionGlobals;  // the C++ runtime's, of one thread: fiber.cc
 
-  void EnterThread();           // notes the thread's state; a machine never changes threads
+  void EnterThread();  // notes the thread's state; a machine never changes threads
   void RunUntilNoneReady();
   void RunEvent(Event* event);
   Event* NextEvent(SimTime deadline);
   uint32_t Choose(Site site, uint32_t n);
   void SleepOffCharge();
-  void LeaveContext();          // no host, no process, no cause
+  void LeaveContext();  // no host, no process, no cause
 
   // Fetches what resuming `fiber` will touch first, while there is something else to do: a
   // simulator knows who runs next. Among ten thousand fibers it halves the cost of a switch.
-  [[gnu::always_inline]] static void PrefetchStack(const Fiber& fiber) {
-    const char* const top_frame = static_cast<const char*>(fiber.stack_pointer_);
-    for (int line = 0; line < 5; ++line) __builtin_prefetch(top_frame + line * 64);
-  }
+  static void PrefetchStack(const Fiber& fiber) { Prefetch(fiber.stack_pointer_, 5 * kCacheLine); }
   void PushReady(Fiber* fiber) {
     fiber->state_ = Fiber::State::kReady;
     fiber->ready_next_ = nullptr;
@@ -176,7 +175,7 @@ class Machine {
   // Null when none is ready, the run is to stop, or events are let in first.
   Fiber* TakeReady();
   Fiber* ChooseReady();
-  bool ThreadIsClean() const;   // errno is 0, no exception is in flight
+  bool ThreadIsClean() const;  // errno is 0, no exception is in flight
   // From running_ to `next`; null is the event loop.
   void SwitchTo(Fiber* from, Fiber* next);
   void SwitchAndKeep(Fiber* from, Fiber* next);
@@ -186,27 +185,27 @@ class Machine {
   const Options options_;
   MachineStore own_store_;
   MachineStore* const store_;
-  StackPool& stacks_;           // store_'s
+  StackPool& stacks_;  // store_'s
   SeededFaults default_choices_;
   Choices* const choices_;
   Context context_;
   Fiber* running_ = nullptr;
   Fiber* ready_head_ = nullptr;
   Fiber* ready_tail_ = nullptr;
-  volatile int stop_ = 0;       // volatile: a signal handler may set it
+  volatile int stop_ = 0;  // volatile: a signal handler may set it
   int hook_count_ = 0;
-  bool choosing_ = false;       // choices_ wants to be asked
-  bool delivering_ = false;     // inside Run, with deliver_at_splx
+  bool choosing_ = false;    // choices_ wants to be asked
+  bool delivering_ = false;  // inside Run, with deliver_at_splx
   std::array<SwitchHook*, kSwitchHooksMax> hooks_{};
   ExceptionGlobals* exceptions_ = nullptr;  // of the thread inside Run; so is errno_
   int* errno_ = nullptr;
-  Fiber* ended_ = nullptr;      // has left its stack for good; the next to run gives that back
+  Fiber* ended_ = nullptr;  // has left its stack for good; the next to run gives that back
   void* loop_stack_pointer_ = nullptr;
   void* loop_fake_stack_ = nullptr;
-  Stack loop_stack_;            // known to AddressSanitizer builds only
+  Stack loop_stack_;  // known to AddressSanitizer builds only
   uint64_t events_run_ = 0;
   int64_t idle_events_ = 0;
-  uint64_t picks_ = 0;          // ordinal of scheduling choices
+  uint64_t picks_ = 0;  // ordinal of scheduling choices
   Trace trace_;
   EventQueue events_;
 };

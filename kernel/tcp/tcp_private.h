@@ -13,6 +13,7 @@
 
 #include "kernel/inet/ip_var.h"
 #include "kernel/mbuf/mbuf.h"
+#include "kernel/sim/prefetch.h"
 #include "kernel/tcp/tcp_info.h"
 #include "kernel/tcp/tcp_var.h"
 
@@ -31,14 +32,9 @@ inline bool tcp_timer_isarmed(const tcpcb* tp, TcpTimer timer) {
 // whoever is going to work on it and has something else to do first. What a look-up reads of the
 // inpcb is there already.
 inline void tcp_prefetch(const inpcb* inp) {
-  const auto* const pcb = reinterpret_cast<const char*>(inp);
-  for (size_t at = offsetof(inpcb, inp_route); at < offsetof(inpcb, inp_flowinfo); at += 64) {
-    __builtin_prefetch(pcb + at, 1);
-  }
-  const auto* const tp = static_cast<const char*>(inp->inp_ppcb);
-  for (size_t at = 0; at < offsetof(tcpcb, snd_sack); at += 64) __builtin_prefetch(tp + at, 1);
-  const auto* const so = reinterpret_cast<const char*>(inp->inp_socket);
-  for (size_t at = 0; at < offsetof(socket, so_splice); at += 64) __builtin_prefetch(so + at, 1);
+  Prefetch(&inp->inp_route, offsetof(inpcb, inp_flowinfo) - offsetof(inpcb, inp_route));
+  Prefetch(inp->inp_ppcb, offsetof(tcpcb, snd_sack));
+  Prefetch(inp->inp_socket, offsetof(socket, so_splice));
 }
 
 // --- tcp_subr.cc: life, errors, answers. ---
