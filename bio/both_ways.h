@@ -22,6 +22,7 @@
 
 #include "bio/addr.h"
 #include "bio/bio_lookup.h"
+#include "bio/bio_ptr.h"
 #include "bio/bio_sock.h"
 #include "bio/bss_acpt.h"
 #include "bio/bss_bio.h"
@@ -193,11 +194,6 @@ inline Errors TakeErrors() {
   }
   return entries;
 }
-
-struct BioFree {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-using BioPtr = std::unique_ptr<BIO, BioFree>;
 
 // The simulation's clock, in seconds.
 inline double Seconds() { return static_cast<double>(Here().machine->now()) / kSecond; }

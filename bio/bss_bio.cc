@@ -368,18 +368,7 @@ const BIO_METHOD* MakePairMethod() {
 const BIO_METHOD* BIO_s_bio() { return Methods().pair; }
 
 int BIO_new_bio_pair(BIO** bio1, size_t writebuf1, BIO** bio2, size_t writebuf2) {
-  *bio1 = BIO_new(sockbed::BIO_s_bio());
-  *bio2 = BIO_new(sockbed::BIO_s_bio());
-  const auto sized = [](BIO* bio, size_t size) {
-    return size == 0 || BIO_set_write_buf_size(bio, static_cast<long>(size)) == 1;
-  };
-  if (*bio1 != nullptr && *bio2 != nullptr && sized(*bio1, writebuf1) && sized(*bio2, writebuf2) &&
-      BIO_make_bio_pair(*bio1, *bio2) == 1) {
-    return 1;
-  }
-  BIO_free(std::exchange(*bio1, nullptr));
-  BIO_free(std::exchange(*bio2, nullptr));
-  return 0;
+  return NewPair(sockbed::BIO_s_bio(), bio1, writebuf1, bio2, writebuf2);
 }
 
 int BioPairTake(BIO* bio, int max, MbufPtr* packet) {

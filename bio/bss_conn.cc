@@ -6,13 +6,13 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <memory>
 #include <new>
 #include <utility>
 
 #include "bio/addr.h"
 #include "bio/bio_lookup.h"
 #include "bio/bio_names.h"
+#include "bio/bio_ptr.h"
 #include "bio/bio_sock.h"
 #include "bio/bio_stack.h"
 #include "bio/bss_dgram.h"
@@ -33,11 +33,6 @@ enum State {
   kBlockedConnect = 6,
   kConnectError = 7,
 };
-
-struct BioFree {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-using BioPtr = std::unique_ptr<BIO, BioFree>;
 
 struct Connection {
   State state = kBefore;

@@ -300,18 +300,7 @@ const BIO_METHOD* BIO_s_dgram_pair() { return Methods().dgram_pair; }
 const BIO_METHOD* BIO_s_dgram_mem() { return Methods().dgram_mem; }
 
 int BIO_new_bio_dgram_pair(BIO** bio1, size_t writebuf1, BIO** bio2, size_t writebuf2) {
-  *bio1 = BIO_new(sockbed::BIO_s_dgram_pair());
-  *bio2 = BIO_new(sockbed::BIO_s_dgram_pair());
-  const auto sized = [](BIO* bio, size_t size) {
-    return size == 0 || BIO_set_write_buf_size(bio, static_cast<long>(size)) == 1;
-  };
-  if (*bio1 != nullptr && *bio2 != nullptr && sized(*bio1, writebuf1) && sized(*bio2, writebuf2) &&
-      BIO_make_bio_pair(*bio1, *bio2) == 1) {
-    return 1;
-  }
-  BIO_free(std::exchange(*bio1, nullptr));
-  BIO_free(std::exchange(*bio2, nullptr));
-  return 0;
+  return NewPair(sockbed::BIO_s_dgram_pair(), bio1, writebuf1, bio2, writebuf2);
 }
 
 bool IsDgramQueue(BIO* bio) {

@@ -1,5 +1,7 @@
 #include "bio/methods.h"
 
+#include <utility>
+
 #include "kernel/sim/kassert.h"
 
 namespace sockbed {
@@ -29,6 +31,21 @@ const BIO_METHOD* NewMethod(int type, const char* name, const MethodCalls& calls
   BIO_meth_set_ctrl(method, calls.control);
   BIO_meth_set_callback_ctrl(method, calls.callback_control);
   return method;
+}
+
+int NewPair(const BIO_METHOD* method, BIO** bio1, size_t writebuf1, BIO** bio2, size_t writebuf2) {
+  *bio1 = BIO_new(method);
+  *bio2 = BIO_new(method);
+  const auto sized = [](BIO* bio, size_t size) {
+    return size == 0 || BIO_set_write_buf_size(bio, static_cast<long>(size)) == 1;
+  };
+  if (*bio1 != nullptr && *bio2 != nullptr && sized(*bio1, writebuf1) && sized(*bio2, writebuf2) &&
+      BIO_make_bio_pair(*bio1, *bio2) == 1) {
+    return 1;
+  }
+  BIO_free(std::exchange(*bio1, nullptr));
+  BIO_free(std::exchange(*bio2, nullptr));
+  return 0;
 }
 
 }  // namespace sockbed

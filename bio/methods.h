@@ -1,12 +1,14 @@
 // The methods of this room's BIOs, made once per OS process.
 //
-// Lives here:  BioMethods, MethodCalls, NewMethod.
+// Lives here:  BioMethods, MethodCalls, NewMethod, NewPair.
 // Called by:   each BIO's file: it says what its method calls, and finds it here.
 // Owns:        the methods; never freed, never changed.
 #ifndef SOCKBED_BIO_METHODS_H_
 #define SOCKBED_BIO_METHODS_H_
 
 #include <openssl/bio.h>
+
+#include <cstddef>
 
 namespace sockbed {
 
@@ -35,6 +37,9 @@ struct MethodCalls {
 
 // `type`: a library's own type number lets SSL_get_fd and kin find what they look for.
 const BIO_METHOD* NewMethod(int type, const char* name, const MethodCalls& calls);
+
+// Two new BIOs of a method, joined; a buffer size of 0 is the method's own. 1; or 0 with both null.
+int NewPair(const BIO_METHOD* method, BIO** bio1, size_t writebuf1, BIO** bio2, size_t writebuf2);
 
 const BIO_METHOD* MakeSocketMethod();
 const BIO_METHOD* MakeDatagramMethod();

@@ -3,17 +3,13 @@
 
 #include <openssl/ssl.h>
 
+#include "bio/bio_ptr.h"
 #include "bio/bss_bio.h"
 #include "kernel/sim/fault.h"
 #include "tests/tls/tls_hosts.h"
 
 namespace sockbed::ssl {
 namespace {
-
-struct BioFree {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-using BioPtr = std::unique_ptr<BIO, BioFree>;
 
 // An SSL on the internal half of a pair, and the half that the network sees.
 struct PairEnd {
