@@ -49,12 +49,18 @@ void* FindReal(RefusedName which, const char* name) {
   return answer;
 }
 
+void SyslogOrRefuse(int priority, const char* format, va_list args) {
+  if (!InProcess()) return vsyslog(priority, format, args);
+  Refuse("syslog", 0);
+}
+
 }  // namespace
 }  // namespace sockbed
 
 using sockbed::FindReal;
 using sockbed::InProcess;
 using sockbed::Refuse;
+using sockbed::SyslogOrRefuse;
 using sockbed::Words;
 
 #define SOCKBED_REFUSED(name, answer)                                                         \
@@ -104,22 +110,14 @@ int sigaltstack(const stack_t* stack, stack_t* old) noexcept {
 void syslog(int priority, const char* format, ...) {
   va_list args;
   va_start(args, format);
-  if (InProcess()) {
-    Refuse("syslog", 0);
-  } else {
-    vsyslog(priority, format, args);
-  }
+  SyslogOrRefuse(priority, format, args);
   va_end(args);
 }
 
 void __syslog_chk(int priority, int, const char* format, ...) {
   va_list args;
   va_start(args, format);
-  if (InProcess()) {
-    Refuse("syslog", 0);
-  } else {
-    vsyslog(priority, format, args);
-  }
+  SyslogOrRefuse(priority, format, args);
   va_end(args);
 }
 
