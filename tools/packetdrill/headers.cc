@@ -91,7 +91,7 @@ absl::Status CheckIp(const IpInfo& info, const WireIp& live) {
     return Differs("live packet field ecn: expected: ect01");
   }
   const int ttl = TtlOf(info);
-  if (ttl != 255) fields.Same("ttl", static_cast<uint32_t>(ttl), live.ttl);
+  if (ttl != kTtlUnsaid) fields.Same("ttl", static_cast<uint32_t>(ttl), live.ttl);
   return fields.status();
 }
 
@@ -123,13 +123,11 @@ namespace {
 
 using EncapKind = Encapsulation::Kind;
 
-constexpr uint32_t kBottomOfStack = 0x100;
-
 MplsStack StackOf(const std::vector<MplsLabel>& labels) {
   MplsStack stack;
   for (const MplsLabel& label : labels) {
     stack.push_back(static_cast<uint32_t>(label.label.value << 12 | label.traffic_class.value << 9 |
-                                          (label.bottom ? kBottomOfStack : 0) | label.ttl.value));
+                                          (label.bottom ? kMplsBottom : 0) | label.ttl.value));
   }
   return stack;
 }
@@ -207,8 +205,8 @@ Encapsulation Describe(const WireEncap& live, const Encapsulation* like) {
     if (gre->sequence) say("seq", *gre->sequence);
   } else {
     for (const uint32_t entry : std::get<MplsStack>(live)) {
-      encap.labels.push_back({Num(entry >> 12), Num(entry >> 9 & 7), Num(entry & 0xff),
-                              (entry & kBottomOfStack) != 0});
+      encap.labels.push_back(
+          {Num(entry >> 12), Num(entry >> 9 & 7), Num(entry & 0xff), (entry & kMplsBottom) != 0});
     }
   }
   return encap;

@@ -7,8 +7,6 @@ namespace {
 
 using EncapKind = Encapsulation::Kind;
 
-constexpr uint16_t kGreChecksum = 0x8000, kGreKey = 0x2000, kGreSequence = 0x1000;
-
 struct GreFlagName {
   const char* word;
   uint16_t flag;

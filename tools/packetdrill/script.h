@@ -76,7 +76,8 @@ struct GreField {
   std::string name;
   std::string value;  // "0x2000", or "[checksum present, key present]"
 };
-// What they mean (RFC 2784, 2890).
+// What they mean (RFC 2784, 2890), and the flags for it.
+inline constexpr uint16_t kGreChecksum = 0x8000, kGreKey = 0x2000, kGreSequence = 0x1000;
 struct GreHeader {
   bool has_checksum = false;
   std::optional<uint16_t> checksum;  // empty: the right one

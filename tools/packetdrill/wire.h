@@ -59,6 +59,7 @@ struct WireIp {
 // A header that a tunnel puts in front. A stack of MPLS labels is as on the wire: 20 bits of label,
 // 3 of class, the bottom's mark, 8 of TTL.
 using MplsStack = std::vector<uint32_t>;
+inline constexpr uint32_t kMplsBottom = 0x100;
 using WireEncap = std::variant<WireIp, GreHeader, MplsStack>;
 
 struct WirePacket : WireIp {

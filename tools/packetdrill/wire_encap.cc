@@ -7,9 +7,6 @@
 namespace sockbed::packetdrill {
 namespace {
 
-constexpr uint16_t kGreChecksum = 0x8000, kGreKey = 0x2000, kGreSequence = 0x1000;
-constexpr uint32_t kBottomOfStack = 0x100;
-
 struct InsideNames {
   Inside inside;
   uint8_t protocol;     // of IP
@@ -126,7 +123,7 @@ absl::Status TakeMpls(std::span<const uint8_t>* bytes, MplsStack* labels, Inside
   do {
     labels->push_back(TakeNumber(bytes, 4, &good));
     if (!good) return Bad("a stack of MPLS labels without its bottom");
-  } while ((labels->back() & kBottomOfStack) == 0);
+  } while ((labels->back() & kMplsBottom) == 0);
   // Nothing names what labels carry; it is the packet's version that tells (RFC 4928).
   const int version = bytes->empty() ? 0 : (*bytes)[0] >> 4;
   *inside = version == 4 ? Inside::kIpv4 : version == 6 ? Inside::kIpv6 : Inside::kOther;
