@@ -9,7 +9,6 @@
 
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,16 +21,9 @@
 #include "kernel/sched/proc.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sim/machine.h"
+#include "kernel/sim/records.h"
 
 namespace sockbed {
-
-// Every record of a run.
-struct Records : TraceSink {
-  void Consume(std::span<const Record> records) override {
-    all.insert(all.end(), records.begin(), records.end());
-  }
-  std::vector<Record> all;
-};
 
 class TwoHosts : public testing::Test {
  protected:

@@ -8,7 +8,6 @@
 #define SOCKBED_KERNEL_NET_NET_TEST_MACHINE_H_
 
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +17,7 @@
 #include "kernel/net/net_trace.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sim/machine.h"
+#include "kernel/sim/records.h"
 
 namespace sockbed {
 
@@ -69,13 +69,6 @@ class NetTestMachine : public testing::Test {
   }
 
  private:
-  struct Records : TraceSink {
-    void Consume(std::span<const Record> records) override {
-      all.insert(all.end(), records.begin(), records.end());
-    }
-    std::vector<Record> all;
-  };
-
   Records records_;
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<MachineScope> scope_;

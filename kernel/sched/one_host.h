@@ -10,7 +10,6 @@
 
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +20,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/sched/sched_trace.h"
 #include "kernel/sim/machine.h"
+#include "kernel/sim/records.h"
 
 namespace sockbed {
 
@@ -81,13 +81,6 @@ class OneHost : public testing::Test {
   HostBase& host() { return *host_; }
 
  private:
-  struct Records : TraceSink {
-    void Consume(std::span<const Record> records) override {
-      all.insert(all.end(), records.begin(), records.end());
-    }
-    std::vector<Record> all;
-  };
-
   void Shutdown() {
     if (host_ == nullptr) return;
     proc_killall(*host_);

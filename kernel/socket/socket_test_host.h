@@ -7,7 +7,6 @@
 #define SOCKBED_KERNEL_SOCKET_SOCKET_TEST_HOST_H_
 
 #include <functional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +17,7 @@
 #include "kernel/mbuf/mbuf_host.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sim/fault.h"
+#include "kernel/sim/records.h"
 #include "kernel/socket/socket.h"
 #include "kernel/socket/socket_trace.h"
 
@@ -93,13 +93,6 @@ class SocketTestHost : public testing::Test {
   SocketHost& sockets() { return HostLocal<SocketHost>::Of(host_); }
 
  private:
-  struct Records : TraceSink {
-    void Consume(std::span<const Record> records) override {
-      all.insert(all.end(), records.begin(), records.end());
-    }
-    std::vector<Record> all;
-  };
-
   Records records_;
   fault::Plan plan_{{}};
   Machine machine_;

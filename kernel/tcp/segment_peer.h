@@ -35,6 +35,7 @@
 #include "kernel/net/if.h"
 #include "kernel/sched/host_local.h"
 #include "kernel/sim/machine.h"
+#include "kernel/sim/records.h"
 #include "kernel/socket/socketvar.h"
 #include "kernel/tcp/tcp.h"
 #include "kernel/tcp/tcp_var.h"
@@ -132,13 +133,6 @@ class SegmentTest : public testing::Test {
     SimTime time;
     std::vector<uint8_t> packet;
   };
-  struct Records : TraceSink {
-    void Consume(std::span<const Record> records) override {
-      all.insert(all.end(), records.begin(), records.end());
-    }
-    std::vector<Record> all;
-  };
-
   static int Output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
   int WriteTo(int n, int flags, bool name);
   int GetOptionBytes(int level, int name, void* value, size_t size);
