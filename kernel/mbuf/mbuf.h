@@ -4,7 +4,7 @@
 //              geometry (m_leadingspace, m_align, ...). Making and freeing: mbuf_alloc.h. Chains:
 //              chain.h.
 // Called by:   everything that carries packets or fills socket buffers.
-// May touch:   sim (an Event rides in every packet header).
+// May touch:   sim (what caused a packet).
 // Context:     any; never sleeps.
 // Owns:        m_next and m_nextpkt own what they point at; only mbuf/ and socket/ write them.
 // Units:       bytes.
@@ -17,7 +17,7 @@
 //              m_check (chain.h) walks a chain and tests all five.
 // Source:      OpenBSD sys/sys/mbuf.h; mbuf(9). Spec 8 numbers the invariants the same way.
 // Differs:     the object is larger than MSIZE: it also names who pays and who allocated it, and
-//              the packet carries its own delivery event. All sizes below keep the 64-bit kernel's
+//              the packet carries when it will arrive. All sizes below keep the 64-bit kernel's
 //              values.
 #ifndef SOCKBED_KERNEL_MBUF_MBUF_H_
 #define SOCKBED_KERNEL_MBUF_MBUF_H_
@@ -26,7 +26,6 @@
 
 #include "kernel/mbuf/mbuf_ptr.h"
 #include "kernel/sim/context.h"
-#include "kernel/sim/event_queue.h"
 #include "kernel/sim/kassert.h"
 
 struct timeval;
@@ -135,7 +134,8 @@ struct pkthdr {
   void* ph_cookie = nullptr;  // scratch of the layer that holds the packet
   uint64_t sim_id = 0;        // the packet's number for traces, counted per host that made it
   TraceId ph_cause = 0;       // the record that caused the packet: links a receive to its send
-  Event ph_event;             // its delivery (net/); never pending when the mbuf is freed
+  int64_t ph_due = 0;         // virtual time of its arrival, and ...
+  uint64_t ph_place = 0;      // ... its place among the events of that instant (net/)
 };
 
 // Storage outside the mbuf, shared through a ring of all mbufs that refer to it. Valid with M_EXT.

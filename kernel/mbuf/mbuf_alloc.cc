@@ -176,10 +176,7 @@ namespace {
     m_zero(m);
     if (m->m_next != nullptr) m->m_next->m_flags |= M_ZEROIZE;
   }
-  if ((m->m_flags & M_PKTHDR) != 0) {
-    KASSERT(!m->m_pkthdr.ph_event.pending());
-    if (m->m_pkthdr.ph_tags != nullptr) m_tag_delete_chain(m);
-  }
+  if ((m->m_flags & M_PKTHDR) != 0 && m->m_pkthdr.ph_tags != nullptr) m_tag_delete_chain(m);
   if ((m->m_flags & M_EXT) != 0) m_extfree(m);
   return GiveBack(m);
 }
@@ -233,7 +230,6 @@ mbuf* m_inithdr(mbuf* m) {
 
 void m_resethdr(mbuf* m) {
   KASSERT((m->m_flags & M_PKTHDR) != 0);
-  KASSERT(!m->m_pkthdr.ph_event.pending());
   m->m_flags &= M_EXT | M_PKTHDR | M_EOR | M_EXTWR | M_ZEROIZE;
   m_tag_delete_chain(m);
   const int32_t len = m->m_pkthdr.len;
@@ -246,7 +242,6 @@ void m_resethdr(mbuf* m) {
 
 void m_removehdr(mbuf* m) {
   KASSERT((m->m_flags & M_PKTHDR) != 0);
-  KASSERT(!m->m_pkthdr.ph_event.pending());
   m_tag_delete_chain(m);
   m->m_flags &= static_cast<uint16_t>(~M_PKTHDR);
 }
@@ -258,7 +253,6 @@ void m_calchdrlen(mbuf* m) {
 
 void M_MOVE_PKTHDR(mbuf* to, mbuf* from) {
   KASSERT((from->m_flags & M_PKTHDR) != 0);
-  KASSERT(!from->m_pkthdr.ph_event.pending());
   to->m_flags = (to->m_flags & (M_EXT | M_EXTWR)) | (from->m_flags & M_COPYFLAGS);
   to->m_pkthdr = from->m_pkthdr;
   if ((to->m_flags & M_EXT) == 0) to->m_data = to->m_pktdat();
@@ -271,7 +265,6 @@ int m_dup_pkthdr(mbuf* to, const mbuf* from, int how) {
   to->m_flags = (to->m_flags & (M_EXT | M_EXTWR)) | (from->m_flags & M_COPYFLAGS);
   to->m_pkthdr = from->m_pkthdr;
   to->m_pkthdr.ph_tags = nullptr;
-  to->m_pkthdr.ph_event = Event{};
   to->m_pkthdr.sim_id = ++CurrentAccount().packets;
   if ((to->m_flags & M_EXT) == 0) to->m_data = to->m_pktdat();
   return m_tag_copy_chain(to, from, how);

@@ -37,7 +37,6 @@ TEST_F(MbufAllocTest, HeaderMbufHas144BytesAndAZeroedHeader) {
   EXPECT_EQ(m->m_pkthdr.ph_tags, nullptr);
   EXPECT_EQ(m->m_pkthdr.csum_flags, 0);
   EXPECT_EQ(m->m_pkthdr.pf.prio, 3);
-  EXPECT_FALSE(m->m_pkthdr.ph_event.pending());
 }
 
 TEST_F(MbufAllocTest, PacketsAreNumberedPerHost) {
@@ -385,16 +384,6 @@ TEST_F(MbufAllocTest, DupKeepsTheTargetsStorageAndPlace) {
   ASSERT_EQ(m_dup_pkthdr(to.get(), from.get(), M_DONTWAIT), 0);
   EXPECT_EQ(to->m_flags, M_EXT | M_EXTWR | M_PKTHDR);
   EXPECT_EQ(to->m_data, to->m_ext.ext_buf + 5);
-}
-
-TEST_F(MbufAllocTest, DupOfAPacketUnderWayIsNotUnderWay) {
-  MbufPtr from = Chain({20});
-  from->m_pkthdr.ph_event.handler = [](Event*) {};
-  machine().ScheduleAfter(&from->m_pkthdr.ph_event, kSecond);
-  MbufPtr to = m_get(M_DONTWAIT, MT_DATA);
-  ASSERT_EQ(m_dup_pkthdr(to.get(), from.get(), M_DONTWAIT), 0);
-  EXPECT_FALSE(to->m_pkthdr.ph_event.pending());
-  machine().Cancel(&from->m_pkthdr.ph_event);
 }
 
 TEST_F(MbufAllocTest, DupWithoutMemoryForTheTagsFillsInTheRest) {

@@ -30,7 +30,9 @@ void ifqueue::ifq_enqueue(SimTime start) {
   starts_[tail_++ & (starts_.size() - 1)] = start;
 }
 
-NetHost::~NetHost() { KASSERT(ml_empty(&loop_queue)); }
+NetHost::NetHost(HostBase& host_in) : host(&host_in), loop_queue(&loop_arrive, this) {
+  loop_queue.set_host(host_in);
+}
 
 void net_boot(HostBase& host) {
   HostLocal<NetHost>::Make(host, host);
@@ -145,29 +147,6 @@ int if_chop(ifnet* ifp, MbufPtr m, mbuf_list* segments) {
   const if_family* family = HostLocal<NetHost>::Of(*ifp->if_host).families[m->m_pkthdr.ph_family];
   KASSERT(family != nullptr && family->chop != nullptr);
   return family->chop(std::move(m), segments);
-}
-
-MbufPtr if_take_turn(mbuf_list* queue, Event* event) {
-  Event* first = &MBUF_LIST_FIRST(queue)->m_pkthdr.ph_event;
-  if (first != event) {
-    KASSERT(first->when == Now());
-    Here().machine->Cancel(first);
-    const TraceId cause = event->cause;
-    Here().machine->ScheduleAfter(event, 0);
-    event->cause = cause;
-    Here().cause = first->cause;
-  }
-  return ml_dequeue(queue);
-}
-
-mbuf* if_packet_of(Event* event) {
-  // An Event has a base class, for which offsetof is only conditionally supported: by every
-  // compiler used.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Winvalid-offsetof"
-  constexpr size_t kOffset = offsetof(mbuf, m_pkthdr.ph_event);
-#pragma GCC diagnostic pop
-  return reinterpret_cast<mbuf*>(reinterpret_cast<char*>(event) - kOffset);
 }
 
 }  // namespace sockbed

@@ -28,6 +28,7 @@
 
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/mbuf/mbuf_list.h"
+#include "kernel/net/arrival_queue.h"
 #include "kernel/sched/host_local.h"
 #include "kernel/sim/trace.h"
 
@@ -151,13 +152,12 @@ struct if_family {
 
 struct NetHost {
   static constexpr HostSlot kHostSlot = HostSlot::kNet;
-  explicit NetHost(HostBase& host_in) : host(&host_in) {}
-  ~NetHost();
+  explicit NetHost(HostBase& host_in);
 
   HostBase* host;
   std::vector<std::unique_ptr<ifnet>> interfaces;  // [if_index - 1]; null once detached
   std::array<const if_family*, AF_MAX> families{};
-  mbuf_list loop_queue;  // packets on lo0
+  ArrivalQueue loop_queue;  // packets on lo0
 };
 
 // Tells how this room's records read. Once per machine.
@@ -220,9 +220,6 @@ inline void if_accept_checksums(mbuf* m) {
     flags |= (flags & pending) * (verified / pending);
   m->m_pkthdr.csum_flags = static_cast<uint16_t>(flags);
 }
-
-// The packet in which an event rides (pkthdr::ph_event).
-mbuf* if_packet_of(Event* event);
 
 }  // namespace sockbed
 

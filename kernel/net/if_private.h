@@ -1,6 +1,6 @@
 // What the drivers of this room share: counting and dropping.
 //
-// Lives here:  if_drop, if_setflags, if_chop, if_send_chopped, if_take_turn, if_count_output.
+// Lives here:  if_drop, if_setflags, if_chop, if_send_chopped, if_count_output.
 // Called by:   if.cc, if_ethersubr.cc, loop.cc, link.cc.
 #ifndef SOCKBED_KERNEL_NET_IF_PRIVATE_H_
 #define SOCKBED_KERNEL_NET_IF_PRIVATE_H_
@@ -32,11 +32,6 @@ int if_send_chopped(ifnet* ifp, MbufPtr m, Send send) {
   }
   return error;
 }
-
-// The packet of `queue` whose turn it is when `event` fires, taken off. That is the first one,
-// whichever of several events of this instant was chosen to come first: a queue never changes its
-// order.
-MbufPtr if_take_turn(mbuf_list* queue, Event* event);
 
 // Counts a packet that leaves.
 inline void if_count_output(ifnet* ifp, const mbuf* m) {

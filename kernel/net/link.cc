@@ -12,10 +12,8 @@
 #include "kernel/net/if_ether.h"
 #include "kernel/net/if_private.h"
 #include "kernel/net/net_trace.h"
-#include "kernel/sched/spl.h"
 #include "kernel/sim/fault.h"
 #include "kernel/sim/machine.h"
-#include "kernel/sim/prefetch.h"
 
 namespace sockbed {
 
@@ -87,7 +85,9 @@ Link::Link(HostBase& a, HostBase& b, uint32_t number, const LinkOptions& options
     directions_[i].index = i;
     set_options(i, options);
   }
-  for (const Direction& d : directions_) {
+  for (Direction& d : directions_) {
+    d.on_way.set_host(*d.to->if_host);
+    d.held_back.set_host(*d.to->if_host);
     if_setflags(d.from, d.from->if_flags | IFF_UP | IFF_RUNNING);
   }
 }
@@ -144,9 +144,8 @@ void Link::RemoveTap(PacketTap* tap) { std::erase(taps_, tap); }
 void Link::Halt() {
   for (Direction& d : directions_) {
     HostScope scope(*d.from->if_host);
-    for (mbuf_list* list : {&d.on_way, &d.held_back}) {
-      while (MbufPtr m = ml_dequeue(list)) Here().machine->Cancel(&m->m_pkthdr.ph_event);
-    }
+    d.on_way.Clear();
+    d.held_back.Clear();
   }
 }
 
@@ -315,73 +314,15 @@ MbufPtr Link::Truncate(Direction& d, MbufPtr m, uint64_t number) {
 }
 
 void Link::Send(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, bool held_back) {
-  const TraceId sent = Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kOut), d.id,
-                            PackPacket(number, m->m_pkthdr.len), static_cast<uint64_t>(arrives));
   pkthdr& header = m->m_pkthdr;
-  header.ph_cause = sent;
-  header.ph_cookie = &d;
+  header.ph_cause = Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kOut), d.id,
+                         PackPacket(number, header.len), static_cast<uint64_t>(arrives));
   header.ph_timestamp = static_cast<int64_t>(number);  // until it arrives
-  header.ph_event.handler = &Link::Deliver;
-  header.ph_event.ipl = IPL_SOFTNET;
-  Here().machine->Schedule(&header.ph_event, arrives);
-  header.ph_event.cause = sent;
-  header.ph_event.host = d.to->if_host;
-  header.ph_event.host_id = d.to->if_host->id;
-  if (held_back) {
-    m->m_flags |= M_LINK0;
-    ml_enqueue(&d.held_back, std::move(m));
-  } else {
-    m->m_flags &= static_cast<uint16_t>(~M_LINK0);
-    ml_enqueue(&d.on_way, std::move(m));
-  }
+  (held_back ? d.held_back : d.on_way).Add(std::move(m), arrives);
 }
 
-// Takes one packet out of the midst of the few that are held back.
-MbufPtr Link::TakeHeldBack(Direction& d, const mbuf* wanted) {
-  MbufPtr found;
-  for (uint32_t n = ml_len(&d.held_back); n > 0; --n) {
-    MbufPtr m = ml_dequeue(&d.held_back);
-    if (m.get() == wanted) {
-      found = std::move(m);
-    } else {
-      ml_enqueue(&d.held_back, std::move(m));
-    }
-  }
-  KASSERT(found != nullptr);
-  return found;
-}
-
-namespace {
-
-// Fetches what the next arrival of a direction will touch, while another is being worked on: only a
-// simulator knows. With more on its way than the caches hold, a packet comes from far.
-void PrefetchNext(const mbuf_list& on_way) {
-  const mbuf* next = MBUF_LIST_FIRST(&on_way);
-  if (next == nullptr) return;
-  Prefetch(next, sizeof(mbuf));
-  // These two pointers were fetched one arrival ago.
-  Prefetch(next->m_nextpkt);
-  Prefetch(next->m_next, 2 * kCacheLine);
-}
-
-// More packets of full size on their way than the second-level cache holds.
-constexpr uint32_t kMoreThanCacheful = 512;
-
-// Fetches what a packet carries beside its headers, before its reader wakes.
-void PrefetchPayload(const mbuf* m) {
-  for (m = m->m_next; m != nullptr; m = m->m_next) {
-    Prefetch(m->m_data, static_cast<size_t>(m->m_len));
-  }
-}
-
-}  // namespace
-
-void Link::Deliver(Event* event) {
-  const mbuf* due = if_packet_of(event);
-  Direction& d = *static_cast<Direction*>(due->m_pkthdr.ph_cookie);
-  MbufPtr m = (due->m_flags & M_LINK0) != 0 ? TakeHeldBack(d, due) : if_take_turn(&d.on_way, event);
-  PrefetchNext(d.on_way);
-  if (ml_len(&d.on_way) > kMoreThanCacheful) PrefetchPayload(m.get());
+void Link::Deliver(void* direction, MbufPtr m) {
+  Direction& d = *static_cast<Direction*>(direction);
   const uint64_t number = static_cast<uint64_t>(m->m_pkthdr.ph_timestamp);
   m->m_pkthdr.ph_timestamp = Now();
   m->m_pkthdr.csum_flags |= M_TIMESTAMP;

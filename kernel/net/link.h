@@ -11,7 +11,7 @@
 //              2. Each packet's fate depends on the run's seed, the link's number, the direction
 //                 and the number of the packet, and on nothing else.
 //              3. packets + duplicated = delivered + dropped + on the way.
-// Cost:        one event per packet, which rides in the packet; no allocation.
+// Cost:        one event per direction that has packets on their way; no allocation.
 //
 // The life of a packet handed over at t:
 //   starts   = max(t, end of the transmission before it)       ENOBUFS if `queue_len` wait already
@@ -24,7 +24,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernel/mbuf/mbuf_list.h"
+#include "kernel/net/arrival_queue.h"
 #include "kernel/net/if.h"
 #include "kernel/net/net_trace.h"
 #include "kernel/net/tap.h"
@@ -110,8 +110,8 @@ class Link {
     SimTime busy_until = 0;      // the transmission in progress ends ...
     uint64_t busy_fraction = 0;  // ... plus this many rate_bps-ths of a nanosecond
     SimTime last_arrival = 0;
-    mbuf_list on_way;     // in order of arrival
-    mbuf_list held_back;  // reordered ones
+    ArrivalQueue on_way{&Link::Deliver, this};
+    ArrivalQueue held_back{&Link::Deliver, this};  // reordered ones
   };
   struct Fate;
 
@@ -133,8 +133,7 @@ class Link {
   static MbufPtr Truncate(Direction& d, MbufPtr m, uint64_t number);
   static void Send(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, bool held_back);
   static void Drop(Direction& d, NetDrop why, uint64_t* counter, uint64_t number, int bytes);
-  static void Deliver(Event* event);
-  static MbufPtr TakeHeldBack(Direction& d, const mbuf* wanted);
+  static void Deliver(void* direction, MbufPtr m);
   // Whether anybody wants to be told of packets.
   bool watched() const;
   void Tell(const Direction& d, PacketFate fate, uint64_t number, SimTime departs, mbuf* m);

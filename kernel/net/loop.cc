@@ -5,20 +5,11 @@
 #include "kernel/net/if.h"
 #include "kernel/net/if_private.h"
 #include "kernel/net/net_trace.h"
-#include "kernel/sched/spl.h"
 #include "kernel/sim/machine.h"
 
 namespace sockbed {
 
 namespace {
-
-void loop_input(Event* event) {
-  NetHost& net = HostLocal<NetHost>::Get();
-  MbufPtr m = if_take_turn(&net.loop_queue, event);
-  ifnet* ifp = if_byindex(*net.host, m->m_pkthdr.ph_ifidx);
-  if (ifp == nullptr) return;  // the interface has gone, and its packets with it
-  if_input(ifp, std::move(m));
-}
 
 // if_output of lo0. Checksums that are pending stay so, and count as verified: they are never
 // computed. What was left to be cut arrives joined, unless the receiving half may not.
@@ -33,13 +24,19 @@ int looutput(ifnet* ifp, MbufPtr m, const sockaddr*) {
 
 }  // namespace
 
+void loop_arrive(void* net_host, MbufPtr m) {
+  ifnet* ifp = if_byindex(*static_cast<NetHost*>(net_host)->host, m->m_pkthdr.ph_ifidx);
+  if (ifp == nullptr) return;  // the interface has gone, and its packets with it
+  if_input(ifp, std::move(m));
+}
+
 int loop_to(ifnet* ifp, MbufPtr m) {
   NetHost& net = HostLocal<NetHost>::Of(*ifp->if_host);
   if (m->m_pkthdr.ph_loopcnt >= M_MAXLOOP) {
     if_drop(ifp, NetDrop::kLoops, &ifp->if_counters.ifi_oerrors, std::move(m));
     return ELOOP;
   }
-  if (ml_len(&net.loop_queue) >= kInputQueueMax) {
+  if (net.loop_queue.size() >= kInputQueueMax) {
     if_drop(ifp, NetDrop::kLoopQueue, &ifp->if_counters.ifi_iqdrops, std::move(m));
     return ENOBUFS;
   }
@@ -49,15 +46,9 @@ int loop_to(ifnet* ifp, MbufPtr m) {
   if_accept_checksums(m.get());
   if ((ifp->if_flags & IFF_LOOPBACK) != 0) if_count_output(ifp, m.get());
 
-  const TraceId sent = Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kLoop), ifp->if_index,
-                            static_cast<uint64_t>(m->m_pkthdr.len));
-  m->m_pkthdr.ph_cause = sent;
-  Event& event = m->m_pkthdr.ph_event;
-  event.handler = loop_input;
-  event.ipl = IPL_SOFTNET;
-  Here().machine->ScheduleAfter(&event, 0);
-  event.cause = sent;
-  ml_enqueue(&net.loop_queue, std::move(m));
+  m->m_pkthdr.ph_cause = Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kLoop), ifp->if_index,
+                              static_cast<uint64_t>(m->m_pkthdr.len));
+  net.loop_queue.Add(std::move(m), Now());
   return 0;
 }
 
@@ -70,11 +61,6 @@ void loop_attach(HostBase& host) {
   ifp->if_output = looutput;
 }
 
-void loop_halt(HostBase& host) {
-  NetHost& net = HostLocal<NetHost>::Of(host);
-  while (MbufPtr m = ml_dequeue(&net.loop_queue)) {
-    Here().machine->Cancel(&m->m_pkthdr.ph_event);
-  }
-}
+void loop_halt(HostBase& host) { HostLocal<NetHost>::Of(host).loop_queue.Clear(); }
 
 }  // namespace sockbed

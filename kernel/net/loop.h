@@ -21,6 +21,8 @@ void loop_attach(HostBase& host);
 // Lets m arrive on `ifp` as if it had come from outside, by an event at the same instant; its
 // family is set. Takes. Errors: ELOOP, ENOBUFS.
 int loop_to(ifnet* ifp, MbufPtr m);
+// Takes a packet of NetHost::loop_queue, whose owner `net_host` is: its event has come.
+void loop_arrive(void* net_host, MbufPtr m);
 // Frees what waits. REQUIRES: on `host`.
 void loop_halt(HostBase& host);
 

@@ -26,9 +26,10 @@ EventQueue::EventQueue() {
   for (EventLink& ring : rings_) ring.next = ring.prev = &ring;
 }
 
-void EventQueue::Insert(Event* event) {
+void EventQueue::InsertInPlace(Event* event, uint64_t place) {
   KASSERT(!event->pending());
   KASSERT(event->when >= base_);
+  event->place = place;
   Link(event);
   ++size_;
 }
@@ -127,10 +128,16 @@ void EventQueue::Link(Event* event) {
   const int slot = level * kSlots + digit;
   event->slot = static_cast<uint16_t>(slot);
   EventLink* const ring = &rings_[slot];
-  event->next = ring;
-  event->prev = ring->prev;
-  ring->prev->next = event;
-  ring->prev = event;
+  EventLink* before = ring->prev;
+  if (level == 0) {
+    while (before != ring && static_cast<Event*>(before)->place > event->place) {
+      before = before->prev;
+    }
+  }
+  event->next = before->next;
+  event->prev = before;
+  before->next->prev = event;
+  before->next = event;
   occupied_[level] |= uint64_t{1} << digit;
   levels_ |= 1u << level;
 }

@@ -1,16 +1,16 @@
-// The event queue: what happens next, in exact order of (time, order of scheduling).
+// The event queue: what happens next, in exact order of (time, place in the order of scheduling).
 //
 // Lives here:  Event, EventQueue.
 // Called by:   Machine (the loop); timers and packets schedule through Machine::Schedule.
 // May touch:   nothing but kassert.h and time.h.
-// Owns:        nothing. An Event is a field of the thing that waits (a packet, a timeout); whoever
-//              owns that thing cancels the event before it dies.
+// Owns:        nothing. An Event is a field of the thing that waits (a timeout, a queue of
+//              packets); whoever owns that thing cancels the event before it dies.
 // Units:       virtual nanoseconds.
 // Invariants:  1. No pending event is earlier than base_, the time of the last one taken.
 //              2. A pending event stands on the level of the highest digit in which its time
 //                 differs from base_, in the slot of that digit. Hence all events of one level-0
-//                 slot have one time, events of one time stand in one slot, and a list's order is
-//                 the order of scheduling.
+//                 slot have one time, events of one time stand in one slot, and a level-0 list is
+//                 in order of places.
 //              3. occupied_[level] has bit s set exactly when list s of that level is not empty,
 //                 and levels_ has bit l set exactly when occupied_[l] is not 0.
 // Cost:        schedule and cancel O(1); taking O(1) amortised (an event moves down at most once
@@ -41,10 +41,11 @@ struct Event : EventLink {
   Handler handler = nullptr;
   HostBase* host = nullptr;  // entered before the handler runs; set by Machine::Schedule
   SimTime when = 0;
-  TraceId cause = 0;         // the record that scheduled it; set by Machine::Schedule
-  uint16_t slot = 0;         // level * kSlots + digit; [d]
+  TraceId cause = 0;   // the record that scheduled it; set by Machine::Schedule
+  uint64_t place = 0;  // among the events of its instant; set when it is inserted
+  uint16_t slot = 0;   // level * kSlots + digit; [d]
   HostId host_id = 0;
-  uint8_t ipl = 0;           // its level as an interrupt (sched/spl.h); 0: it is none
+  uint8_t ipl = 0;  // its level as an interrupt (sched/spl.h); 0: it is none
 
   bool pending() const { return next != nullptr; }
 };
@@ -55,9 +56,15 @@ class EventQueue {
   EventQueue(const EventQueue&) = delete;
   EventQueue& operator=(const EventQueue&) = delete;
 
-  // Inserts `event` at `event->when`. Borrows it until it is taken or removed.
-  // REQUIRES: not pending; event->when is not before the last event taken.
-  void Insert(Event* event);
+  // Inserts `event` at `event->when`, behind all of its instant. Borrows it until it is taken or
+  // removed. REQUIRES: not pending; event->when is not before the last event taken.
+  void Insert(Event* event) { InsertInPlace(event, TakePlace()); }
+
+  // Takes a place in the order of insertion, for an event that is inserted later: it comes as if
+  // it had been inserted now. REQUIRES of that: each event of its instant with a later place is
+  // still pending or not yet inserted.
+  uint64_t TakePlace() { return ++places_; }
+  void InsertInPlace(Event* event, uint64_t place);
 
   // Takes a pending event out. REQUIRES: pending.
   void Remove(Event* event);
@@ -104,6 +111,7 @@ class EventQueue {
 
   SimTime base_ = 0;
   int64_t size_ = 0;
+  uint64_t places_ = 0;  // how many were taken
   uint32_t levels_ = 0;
   std::array<uint64_t, kLevels> occupied_{};
   std::array<EventLink, kLevels * kSlots> rings_;  // heads

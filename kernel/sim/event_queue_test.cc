@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
-#include <memory>
+#include <utility>
 #include <vector>
 
 #include "kernel/sim/random.h"
@@ -13,7 +13,7 @@
 namespace sockbed {
 namespace {
 
-// An event that knows the order in which it was scheduled.
+// An event that knows its place in the order of scheduling.
 struct Numbered : Event {
   uint64_t number = 0;
 };
@@ -62,6 +62,23 @@ TEST(EventQueueTest, KeepsOrderOfSchedulingAcrossLevels) {
   EXPECT_EQ(Take(queue), &far[0]);
   EXPECT_EQ(Take(queue), &far[1]);
   EXPECT_EQ(Take(queue), &far[2]);
+}
+
+TEST(EventQueueTest, AnEventComesWhereItsPlaceIsHoweverLateItIsInserted) {
+  for (const SimTime when : {10, 1'000'000}) {  // straight to the common slot, and from above
+    EventQueue queue;
+    Numbered early, kept, late, step;
+    early.when = kept.when = late.when = when;
+    queue.Insert(&early);
+    const uint64_t place = queue.TakePlace();
+    queue.Insert(&late);
+    queue.Insert(&step);  // at 0
+    EXPECT_EQ(Take(queue), &step);
+    EXPECT_EQ(Take(queue), &early);
+    queue.InsertInPlace(&kept, place);
+    EXPECT_EQ(Take(queue), &kept);
+    EXPECT_EQ(Take(queue), &late);
+  }
 }
 
 TEST(EventQueueTest, TakesTheStrongestOfAnInstantAndOfEqualOnesTheFirst) {
@@ -136,16 +153,18 @@ TEST(EventQueueDeathTest, RefusesThePastAndScheduledEvents) {
 // The wheel against a sorted list that is too simple to be wrong.
 class EventQueueModelTest : public testing::TestWithParam<int> {
  protected:
+  // Half of them at the end, half in a place that was taken some time ago.
   void Schedule(Numbered* event, SimTime when) {
     event->when = when;
-    event->number = ++number_;
-    queue_.Insert(event);
-    model_.emplace(when, event);  // a multimap keeps equal keys in order of insertion
+    event->number = queue_.TakePlace();
+    if (random_.NextBelow(2) == 0) std::swap(event->number, kept_place_);
+    if (Key(*event) < last_) std::swap(event->number, kept_place_);
+    queue_.InsertInPlace(event, event->number);
+    model_.emplace(Key(*event), event);
   }
   void Cancel(Numbered* event) {
     queue_.Remove(event);
-    auto [from, to] = model_.equal_range(event->when);
-    model_.erase(std::find_if(from, to, [&](const auto& pair) { return pair.second == event; }));
+    model_.erase(Key(*event));
   }
   // Delays of all magnitudes; few distinct ones, so that times coincide.
   SimTime RandomTime() {
@@ -157,14 +176,20 @@ class EventQueueModelTest : public testing::TestWithParam<int> {
     Numbered* event = Take(queue_);
     ASSERT_EQ(event, model_.begin()->second) << "seed " << GetParam();
     now_ = event->when;
+    last_ = Key(*event);
     model_.erase(model_.begin());
   }
 
+  static std::pair<SimTime, uint64_t> Key(const Numbered& event) {
+    return {event.when, event.number};
+  }
+
   EventQueue queue_;
-  std::multimap<SimTime, Numbered*> model_;
+  std::map<std::pair<SimTime, uint64_t>, Numbered*> model_;
   Stream random_{static_cast<uint64_t>(GetParam()), Site::kProgram, 0, 0};
   SimTime now_ = 0;
-  uint64_t number_ = 0;
+  std::pair<SimTime, uint64_t> last_;  // of the last one taken
+  uint64_t kept_place_ = queue_.TakePlace();
 };
 
 TEST_P(EventQueueModelTest, TakesWhatAnOrderedMapWould) {
@@ -190,7 +215,7 @@ TEST_P(EventQueueModelTest, TakesWhatAnOrderedMapWould) {
         if (!model_.empty()) TakeAndCompare();
     }
     ASSERT_EQ(queue_.size(), static_cast<int64_t>(model_.size()));
-    ASSERT_EQ(queue_.NextTime(), model_.empty() ? kForever : model_.begin()->first);
+    ASSERT_EQ(queue_.NextTime(), model_.empty() ? kForever : model_.begin()->first.first);
     if (HasFatalFailure()) return;
   }
   while (!model_.empty() && !HasFatalFailure()) TakeAndCompare();

@@ -93,6 +93,14 @@ class Machine {
   // it until it has run. An event in the past is our mistake. REQUIRES: not pending.
   void Schedule(Event* event, SimTime when);
   void ScheduleAfter(Event* event, SimTime delay_ns) { Schedule(event, context_.now + delay_ns); }
+  // Takes a place in the order of events, for one that is scheduled later: among those of its
+  // instant it comes as if it had been scheduled now. Its host and its cause are set by the caller.
+  uint64_t TakePlace() { return events_.TakePlace(); }
+  void ScheduleInPlace(Event* event, SimTime when, uint64_t place) {
+    KASSERT(when >= context_.now);
+    event->when = when;
+    events_.InsertInPlace(event, place);
+  }
   // Takes it back; harmless when not pending.
   void Cancel(Event* event);
 

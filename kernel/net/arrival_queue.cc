@@ -1,0 +1,83 @@
+#include "kernel/net/arrival_queue.h"
+
+#include <utility>
+
+#include "kernel/sched/spl.h"
+#include "kernel/sim/kassert.h"
+#include "kernel/sim/machine.h"
+#include "kernel/sim/prefetch.h"
+
+namespace sockbed {
+
+namespace {
+
+// So many packets of full size do not fit into the second-level cache.
+constexpr uint32_t kCacheful = 512;
+
+}  // namespace
+
+ArrivalQueue::ArrivalQueue(Arrive arrive, void* owner) : arrive_(arrive), owner_(owner) {
+  handler = &ArrivalQueue::ArriveFirst;
+  ipl = IPL_SOFTNET;
+}
+
+ArrivalQueue::~ArrivalQueue() { KASSERT(size() == 0); }
+
+void ArrivalQueue::set_host(HostBase& to) {
+  KASSERT(size() == 0);
+  host = &to;
+  host_id = to.id;
+}
+
+void ArrivalQueue::Add(MbufPtr m, SimTime due) {
+  m->m_pkthdr.ph_due = due;
+  m->m_pkthdr.ph_place = Here().machine->TakePlace();
+  const mbuf* const last = packets_.ml_tail;
+  if (last != nullptr && last->m_pkthdr.ph_due > due) [[unlikely]]
+    return AddAmong(std::move(m));
+  ml_enqueue(&packets_, std::move(m));
+  if (last == nullptr) AwaitFirst();
+}
+
+// Before those that arrive later: the queue goes round once.
+void ArrivalQueue::AddAmong(MbufPtr m) {
+  for (uint32_t n = size(); n > 0; --n) {
+    MbufPtr other = ml_dequeue(&packets_);
+    if (m != nullptr && m->m_pkthdr.ph_due < other->m_pkthdr.ph_due) {
+      ml_enqueue(&packets_, std::move(m));
+    }
+    ml_enqueue(&packets_, std::move(other));
+  }
+  Here().machine->Cancel(this);
+  AwaitFirst();
+}
+
+void ArrivalQueue::Clear() {
+  ml_purge(&packets_);
+  Here().machine->Cancel(this);
+}
+
+void ArrivalQueue::AwaitFirst() {
+  const pkthdr& first = MBUF_LIST_FIRST(&packets_)->m_pkthdr;
+  cause = first.ph_cause;
+  Here().machine->ScheduleInPlace(this, first.ph_due, first.ph_place);
+}
+
+void ArrivalQueue::ArriveFirst(Event* event) {
+  ArrivalQueue& queue = *static_cast<ArrivalQueue*>(event);
+  MbufPtr m = ml_dequeue(&queue.packets_);
+  if (queue.size() > 0) queue.AwaitFirst();
+  if (queue.size() > kCacheful) queue.FetchAhead();
+  queue.arrive_(queue.owner_, std::move(m));
+}
+
+// Fetches what coming arrivals will touch, while another is being worked on: only a simulator
+// knows. With more on its way than the caches hold, a packet comes from far. What the second one
+// points at was fetched an arrival ago.
+void ArrivalQueue::FetchAhead() const {
+  const mbuf* const second = MBUF_LIST_FIRST(&packets_)->m_nextpkt;
+  Prefetch(second->m_nextpkt, sizeof(mbuf));
+  Prefetch(second->m_next, 2 * kCacheLine);
+}
+
+}  // namespace sockbed

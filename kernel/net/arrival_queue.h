@@ -1,0 +1,63 @@
+// Packets on their way to one host, in order of arrival, and the one event that stands for them.
+//
+// Lives here:  ArrivalQueue.
+// Called by:   link.cc (each direction of a link), loop.cc (lo0).
+// May touch:   mbuf, sim.
+// Owns:        the packets.
+// Units:       virtual ns; packets.
+// Invariants:  1. The event is pending, for the first packet, exactly while there is one.
+//              2. Each packet arrives when, and among all events of its instant where, an event
+//                 of its own would have run that was scheduled when the packet was added.
+//              3. Packets of one instant arrive in the order in which they were added, also when
+//                 the run draws the order of simultaneous events.
+// Cost:        however many are on their way, the event queue holds one: it stays in the cache, and
+//              packets are touched when they are sent and when they arrive.
+#ifndef SOCKBED_KERNEL_NET_ARRIVAL_QUEUE_H_
+#define SOCKBED_KERNEL_NET_ARRIVAL_QUEUE_H_
+
+#include <cstdint>
+
+#include "kernel/mbuf/mbuf_list.h"
+#include "kernel/sched/host_local.h"
+#include "kernel/sim/event_queue.h"
+#include "kernel/sim/time.h"
+
+namespace sockbed {
+
+class ArrivalQueue : private Event {
+ public:
+  // Takes a packet that arrives now, in interrupt context on the queue's host. Its ph_cause caused
+  // it. `owner` is whom the queue was made for.
+  using Arrive = void (*)(void* owner, MbufPtr m);
+
+  ArrivalQueue(Arrive arrive, void* owner);
+  ~ArrivalQueue();
+  ArrivalQueue(const ArrivalQueue&) = delete;
+  ArrivalQueue& operator=(const ArrivalQueue&) = delete;
+
+  // The host at which the packets arrive. REQUIRES: empty.
+  void set_host(HostBase& to);
+
+  // Lets m arrive at `due`, behind all of that time. Takes. Quick when no packet arrives later,
+  // else as slow as there are packets. REQUIRES: due is not in the past.
+  void Add(MbufPtr m, SimTime due);
+
+  // Frees all that is on its way.
+  void Clear();
+
+  uint32_t size() const { return ml_len(&packets_); }
+
+ private:
+  static void ArriveFirst(Event* event);
+  void AddAmong(MbufPtr m);
+  void AwaitFirst();
+  void FetchAhead() const;
+
+  const Arrive arrive_;
+  void* const owner_;
+  mbuf_list packets_;
+};
+
+}  // namespace sockbed
+
+#endif  // SOCKBED_KERNEL_NET_ARRIVAL_QUEUE_H_
