@@ -1,6 +1,7 @@
 // Sending: what may go now, and the segment that carries it (RFC 9293 3.8).
 //
-// tcp_output loops over two halves: Decide (12.1 of the specification) fills an Outgoing,
+// tcp_output first asks whether all is said (AllSaid): then an ACK goes (SendAck), or nothing.
+// Otherwise it loops over two halves: Decide (12.1 of the specification) fills an Outgoing,
 // SendSegment builds it, counts it and hands it to IP (12.2, 12.3).
 #include <netinet/ip.h>
 
@@ -184,11 +185,11 @@ uint32_t SpaceToOffer(const socket* so) {
 }
 
 // Whether the peer should hear that our window has opened (12.1, 6).
-bool WindowUpdatePays(const tcpcb* tp, const socket* so, const Outgoing& out) {
-  if (out.space == 0 || !TCPS_HAVERCVDSYN(tp->t_state)) return false;
+bool WindowUpdatePays(const tcpcb* tp, const socket* so, uint32_t space) {
+  if (space == 0 || !TCPS_HAVERCVDSYN(tp->t_state)) return false;
   const int64_t largest = int64_t{TCP_MAXWIN} << tp->rcv_scale;
   const int64_t open = tp->rcv_adv - tp->rcv_nxt;  // as the peer knows it
-  const int64_t adv = std::min<int64_t>(out.space, largest) - open;
+  const int64_t adv = std::min<int64_t>(space, largest) - open;
   const auto hiwat = static_cast<int64_t>(so->so_rcv.sb_hiwat);
   const int64_t mss = tp->t_maxseg;
   if (tunables(tp).winupdate_freebsd == 0) return adv >= 2 * mss || 2 * adv >= hiwat;
@@ -197,7 +198,7 @@ bool WindowUpdatePays(const tcpcb* tp, const socket* so, const Outgoing& out) {
   if (TCPS_HAVERCVDFIN(tp->t_state)) return false;
   if ((open + adv) >> tp->rcv_scale <= open >> tp->rcv_scale) return false;  // the field stays
   return (adv >= 2 * mss &&
-          (adv >= hiwat / 4 || out.space <= hiwat / 8 || hiwat <= 8 * mss || adv >= largest)) ||
+          (adv >= hiwat / 4 || space <= hiwat / 8 || hiwat <= 8 * mss || adv >= largest)) ||
          2 * adv >= hiwat;
 }
 
@@ -221,7 +222,7 @@ bool Decide(tcpcb* tp, const socket* so, bool idle, bool first, Outgoing* out) {
   }
   out->space = SpaceToOffer(so);
   if (DataPays(tp, so, *out, idle)) return true;
-  return WindowUpdatePays(tp, so, *out) || ControlPays(tp, *out);
+  return ControlPays(tp, *out) || WindowUpdatePays(tp, so, out->space);
 }
 
 // Nothing goes although there is something: the window is too small for it, or somebody holds it
@@ -265,41 +266,56 @@ void WriteSynOptions(const tcpcb* tp, uint8_t flags, TcpOptionWriter& options) {
   tcp_write_syn_options(options, offer, static_cast<SynLayout>(set.syn_layout));
 }
 
-// The options of a segment; they may cost it the end of its data.
-void WriteOptions(tcpcb* tp, Outgoing* out, TcpOptionWriter& options) {
+// What few segments have: a signature, a report of what has arrived beyond a gap or twice. Returns
+// whether it has reported.
+[[gnu::noinline]] bool WriteRareOptions(tcpcb* tp, TcpOptionWriter& options) {
+  if ((tp->t_flags & TF_SIGNATURE) != 0) options.Signature();
+  const bool report = tp->rcv_numsacks > 0 || (tp->t_flags & TF_DSACK) != 0;
+  const int fit = (options.room() - 4) / 8;  // beside timestamps a signature leaves no room at all
+  if ((tp->t_flags & TF_SACK_PERMIT) == 0 || !report || fit <= 0 ||
+      !TCPS_HAVEESTABLISHED(tp->t_state)) {
+    return false;
+  }
+  std::array<SackBlock, kTcpSackBlocksMax> blocks;
+  const int count = tcp_take_sackreport(tp, blocks.data(),
+                                        std::min(fit, static_cast<int>(tunables(tp).sack_blocks)));
+  options.Nop();
+  options.Nop();
+  options.Sack({blocks.data(), static_cast<size_t>(count)});
+  ++tp->t_host->stat[tcps_sack_snd_opts];
+  return true;
+}
+
+// The options of a segment that is no SYN. Returns whether they hold a report: it may cost the
+// segment the end of its data.
+inline bool WriteOptions(tcpcb* tp, TcpOptionWriter& options) {
+  const uint32_t both = TF_REQ_TSTMP | TF_RCVD_TSTMP;
+  if ((tp->t_flags & both) == both) {
+    const uint32_t now = tcp_ts(tp);
+    options.PaddedTimestamp(now, tp->ts_recent);
+    // The echo of this one will end a round trip of the receive buffer's measurement.
+    if (tp->rfbuf_ts == 0) tp->rfbuf_ts = std::max(now, 1u);
+  }
+  const bool rare = (tp->t_flags & (TF_SIGNATURE | TF_DSACK)) != 0 || tp->rcv_numsacks > 0;
+  return rare && WriteRareOptions(tp, options);
+}
+
+// The same of any segment; what they cost it is cut off.
+void WriteAllOptions(tcpcb* tp, Outgoing* out, TcpOptionWriter& options) {
   if ((out->flags & TH_SYN) != 0) {
     WriteSynOptions(tp, out->flags, options);
     return;
   }
-  const uint32_t both = TF_REQ_TSTMP | TF_RCVD_TSTMP;
-  if ((tp->t_flags & both) == both) {
-    options.PaddedTimestamp(tcp_ts(tp), tp->ts_recent);
-    // The echo of this one will end a round trip of the receive buffer's measurement.
-    if (tp->rfbuf_ts == 0) tp->rfbuf_ts = std::max(tcp_ts(tp), 1u);
-  }
-  if ((tp->t_flags & TF_SIGNATURE) != 0) options.Signature();
-  const bool report = tp->rcv_numsacks > 0 || (tp->t_flags & TF_DSACK) != 0;
-  const int fit = (options.room() - 4) / 8;  // beside timestamps a signature leaves no room at all
-  if ((tp->t_flags & TF_SACK_PERMIT) != 0 && report && fit > 0 &&
-      TCPS_HAVEESTABLISHED(tp->t_state)) {
-    std::array<SackBlock, kTcpSackBlocksMax> blocks;
-    const int count = tcp_take_sackreport(
-        tp, blocks.data(), std::min(fit, static_cast<int>(tunables(tp).sack_blocks)));
-    options.Nop();
-    options.Nop();
-    options.Sack({blocks.data(), static_cast<size_t>(count)});
-    ++tp->t_host->stat[tcps_sack_snd_opts];
-    const auto room = tp->t_maxopd - static_cast<uint32_t>(options.bytes().size());
-    if (out->len > room) {
-      out->len = room;
-      out->flags &= ~TH_FIN;
-      out->more = true;
-    }
-  }
+  if (!WriteOptions(tp, options)) return;
+  const uint32_t room = tp->t_maxopd - static_cast<uint32_t>(options.size());
+  if (out->len <= room) return;
+  out->len = room;
+  out->flags &= ~TH_FIN;
+  out->more = true;
 }
 
 // The window to advertise; remembers how far it reaches (RFC 9293 3.8.6.2.2).
-uint16_t TakeWindow(tcpcb* tp, const socket* so, const Outgoing& out) {
+inline uint16_t TakeWindow(tcpcb* tp, const socket* so, const Outgoing& out) {
   uint64_t win = out.space;
   if (win < so->so_rcv.sb_hiwat / 4 && win < tp->t_maxseg) win = 0;
   const bool syn = (out.flags & TH_SYN) != 0;
@@ -343,14 +359,19 @@ mbuf* FindInSendBuffer(tcpcb* tp, const socket* so, uint32_t off, int* off_in_mb
   return m;
 }
 
-// A packet with room for both headers in front and the data behind. Null: no memory.
+// Makes room for so many bytes of headers in a packet that is empty yet.
+inline void ReserveHeaders(mbuf* m, int header_length) {
+  m->m_data += max_linkhdr;
+  m->m_len = m->m_pkthdr.len = header_length;
+}
+
+// A packet with room for all headers in front and the data behind. Null: no memory.
 MbufPtr MakePacket(tcpcb* tp, const socket* so, const Outgoing& out, int header_length) {
   MbufPtr m = m_gethdr(M_DONTWAIT, MT_HEADER);
   if (m == nullptr) return nullptr;
-  m->m_data += max_linkhdr;
-  m->m_len = header_length;
-  m->m_pkthdr.len = header_length + static_cast<int32_t>(out.len);
+  ReserveHeaders(m.get(), header_length);
   if (out.len == 0) return m;
+  m->m_pkthdr.len += static_cast<int32_t>(out.len);
   int off = 0;
   mbuf* from = FindInSendBuffer(tp, so, out.off, &off);
   const int len = static_cast<int>(out.len);
@@ -447,20 +468,24 @@ void CountSegment(tcpcb* tp, const Outgoing& out, const TcpHeader& th) {
   }
 }
 
-// A record for each segment. Returns the first one's id.
-TraceId EmitOut(const tcpcb* tp, const Outgoing& out, const TcpHeader& th) {
+// A record of a segment with `len` bytes of data.
+inline TraceId EmitOut(const tcpcb* tp, const TcpHeader& th, uint32_t len) {
   const int scale = (th.th_flags & TH_SYN) != 0 ? 0 : tp->rcv_scale;
-  const uint32_t window = uint32_t{th.th_win} << scale;
-  const uint32_t len = out.len / out.segments;  // whole segments, where there are several
-  TraceId first = 0;
-  for (uint32_t i = 0; i < out.segments; ++i) {
-    TcpHeader segment = th;
-    segment.th_seq += i * len;
-    if (i != 0) segment.th_flags &= static_cast<uint8_t>(~TH_CWR);
-    if (i + 1 != out.segments) segment.th_flags &= static_cast<uint8_t>(~(TH_PUSH | TH_FIN));
-    const TraceId id =
-        EmitSegment(TcpEvent::kOut, tp->t_id, segment, len, window, tp->iss, tp->irs);
-    if (i == 0) first = id;
+  return EmitSegment(TcpEvent::kOut, tp->t_id, th, len, uint32_t{th.th_win} << scale, tp->iss,
+                     tp->irs);
+}
+
+// One for each segment that the interface will make of it. Returns the first one's id.
+TraceId EmitPieces(const tcpcb* tp, const Outgoing& out, TcpHeader th) {
+  const uint32_t len = out.len / out.segments;  // they are whole
+  const uint8_t last = th.th_flags;
+  th.th_flags &= static_cast<uint8_t>(~(TH_PUSH | TH_FIN));
+  const TraceId first = EmitOut(tp, th, len);
+  th.th_flags &= static_cast<uint8_t>(~TH_CWR);
+  for (uint32_t left = out.segments - 1; left != 0; --left) {
+    th.th_seq += len;
+    if (left == 1) th.th_flags = last & static_cast<uint8_t>(~TH_CWR);
+    EmitOut(tp, th, len);
   }
   return first;
 }
@@ -544,28 +569,67 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced) {
   }
 }
 
-int SendToIp(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_t ecn,
-             const TcpOptionWriter& options) {
-  inpcb* inp = tp->t_inpcb;
-  const bool v4 = in_pcbpeer4(inp);
-  const int header_length = kTcpHeaderMin + static_cast<int>(options.bytes().size());
+// RFC 2385.
+[[gnu::noinline]] int Sign(const tcpcb* tp, TcpHeader th, const TcpOptionWriter& options,
+                           uint8_t* tcp, const mbuf* m) {
+  const inpcb* inp = tp->t_inpcb;
   const TcpEndpoints ends{inp->inp_faddr, inp->inp_laddr, th.th_dport, th.th_sport};
-  auto* bytes = reinterpret_cast<uint8_t*>(m->m_data);
+  return tcp_sign(*tp->t_host, ends, th, kTcpHeaderMin + options.size(), options.md5_at(), tcp, m);
+}
+
+// The headers in front of TCP's where that is not IPv4's alone. The same results.
+[[gnu::noinline]] uint8_t* WriteIp6OrUdp(const tcpcb* tp, mbuf* m, uint8_t ecn) {
+  const inpcb* inp = tp->t_inpcb;
+  const bool v4 = in_pcbpeer4(inp);
   TcpIpFields fields = tcp_ip_fields(inp, v4);
   fields.tos = static_cast<uint8_t>((fields.tos & ~IPTOS_ECN_MASK) | ecn);
-  if (!tcp_may_leave(fields)) return EHOSTUNREACH;
-  bytes += tcp_write_ip(bytes, ends, fields, m->m_pkthdr.len - tcp_lead(v4, fields));
-  th.Write({bytes, kTcpHeaderMin}, header_length);
-  std::copy(options.bytes().begin(), options.bytes().end(), bytes + kTcpHeaderMin);
-  if (options.md5_at() >= 0) {
-    const int error =
-        tcp_sign(*tp->t_host, ends, th, header_length, options.md5_at(), bytes, m.get());
-    if (error != 0) return error;
-  }
+  if (!tcp_may_leave(fields)) return nullptr;
   m->m_pkthdr.csum_flags |= tcp_csum_out(fields);
+  const TcpEndpoints ends{inp->inp_faddr, inp->inp_laddr, 0, 0};
+  auto* bytes = mtod<uint8_t>(m);
+  return bytes + tcp_write_ip(bytes, ends, fields, m->m_pkthdr.len - tcp_lead(v4, fields));
+}
+
+// Writes what stands in front of the TCP header. Returns where that goes. Null: there is no port to
+// send from.
+inline uint8_t* WriteIp(const tcpcb* tp, mbuf* m, uint8_t ecn) {
+  const inpcb* inp = tp->t_inpcb;
+  if (!in_pcbpeer4(inp) || tp->t_port != 0) return WriteIp6OrUdp(tp, m, ecn);
+  m->m_pkthdr.csum_flags |= M_TCP_CSUM_OUT;
+  auto* bytes = mtod<uint8_t>(m);
+  Ipv4Header{.total_length = m->m_pkthdr.len,
+             .tos = static_cast<uint8_t>((inp->inp_ip.ip_tos & ~IPTOS_ECN_MASK) | ecn),
+             .ttl = inp->inp_ip.ip_ttl,
+             .protocol = IPPROTO_TCP,
+             .source = inp->inp_laddr.v4(),
+             .destination = inp->inp_faddr.v4()}
+      .Write(bytes, kIpv4HeaderMin);
+  return bytes + kIpv4HeaderMin;
+}
+
+// Expanded in both callers, so that the header need not be put together in memory first.
+[[gnu::always_inline]] inline int SendToIp(tcpcb* tp, const socket* so, MbufPtr m,
+                                           const TcpHeader& th, uint8_t ecn,
+                                           const TcpOptionWriter& options) {
+  inpcb* inp = tp->t_inpcb;
+  uint8_t* tcp = WriteIp(tp, m.get(), ecn);
+  if (tcp == nullptr) return EHOSTUNREACH;
+  th.Write({tcp, kTcpHeaderMin}, kTcpHeaderMin + options.size());
+  options.CopyTo(tcp + kTcpHeaderMin);
+  if (options.md5_at() >= 0) {
+    if (int error = Sign(tp, th, options, tcp, m.get())) return error;
+  }
   int flags = (tp->t_flags & TF_BLACKHOLE) != 0 ? 0 : IP_MTUDISC;
   if ((so->so_options & kSoDontRoute) != 0) flags |= IP_ROUTETOIF;
-  return tcp_to_ip(std::move(m), v4, &inp->inp_route, flags, inp);
+  return tcp_to_ip(std::move(m), in_pcbpeer4(inp), &inp->inp_route, flags, inp);
+}
+
+// A segment has left, which says all that we have to say of the peer's data.
+inline void Acknowledged(tcpcb* tp) {
+  tp->last_ack_sent = tp->rcv_nxt;
+  tp->t_sndacktime = Now();
+  tp->t_flags &= ~TF_ACKNOW;
+  tcp_timer_disarm(tp, TCPT_DELACK);
 }
 
 int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
@@ -573,17 +637,17 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
     tp->snd_nxt = tp->snd_nxt - 1;  // it is out already and keeps its number
   }
   TcpOptionWriter options;
-  WriteOptions(tp, out, options);
-  const int header_length = static_cast<int>(tcp_headers(tp) + options.bytes().size());
+  WriteAllOptions(tp, out, options);
+  const int header_length = static_cast<int>(tcp_headers(tp)) + options.size();
   const TcpHeader th = MakeHeader(tp, so, *out);
   const bool ect = (tp->t_flags & TF_ECN_PERMIT) != 0 && CarriesNewData(tp, *out);
   if (ect) tp->t_host->stat[tcps_ecn_sndect] += out->segments;
   if ((tp->t_flags & TF_PRR) != 0) tp->t_prr_out += out->len;
   MbufPtr m = MakePacket(tp, so, *out, header_length);
   CountSegment(tp, *out, th);
-  const TraceId record = EmitOut(tp, *out, th);
+  const TraceId record = out->segments == 1 ? EmitOut(tp, th, out->len) : EmitPieces(tp, *out, th);
   const uint32_t largest = out->mss != 0 ? out->mss : out->len;
-  tp->t_maxsent = std::max(tp->t_maxsent, largest + static_cast<uint32_t>(options.bytes().size()));
+  tp->t_maxsent = std::max(tp->t_maxsent, largest + static_cast<uint32_t>(options.size()));
   const uint32_t advanced = Advance(tp, *out);
   if (tp->t_rack != nullptr) {
     const uint32_t fin = (th.th_flags & TH_FIN) != 0 ? 1 : 0;
@@ -598,39 +662,56 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
     error = SendToIp(tp, so, std::move(m), th, ecn, options);
   }
   if (error != 0) return OutputError(tp, error, advanced);
-  tp->last_ack_sent = tp->rcv_nxt;
-  tp->t_sndacktime = Now();
+  Acknowledged(tp);
   if (out->len > 0) tp->t_sndtime = Now();
-  tp->t_flags &= ~TF_ACKNOW;
-  tcp_timer_disarm(tp, TCPT_DELACK);
   return 0;
 }
 
-// Whether there is nothing to say but, perhaps, that the window has opened: all that was written is
-// out, no ACK is owed, and no state is about to change.
+// Whether all is said but, perhaps, an ACK: what was written is out, no state is about to change,
+// and Decide would find nothing but that an ACK is owed or the window has opened.
 bool AllSaid(const tcpcb* tp, const socket* so) {
-  constexpr uint32_t kBusy = TF_ACKNOW | TF_LASTIDLE | TF_NEEDOUTPUT | TF_SYNPENDING;
+  constexpr uint32_t kBusy = TF_LASTIDLE | TF_SYNPENDING;
   if (tp->t_state != TCPS_ESTABLISHED || (tp->t_flags & kBusy) != 0 || tp->t_force) return false;
   if ((so->so_state & SS_ISSENDING) != 0) return false;
   if (tp->snd_nxt != tp->snd_max || SEQ_GT(tp->snd_up, tp->snd_una)) return false;
-  if (so->so_snd.sb_cc == 0) return Now() - tp->t_rcvtime < tp->t_rxtcur * kMillisecond;
-  return tp->snd_nxt - tcp_snd_first(tp) == static_cast<int64_t>(so->so_snd.sb_cc) &&
+  const auto queued = static_cast<int64_t>(so->so_snd.sb_cc);
+  if (queued == 0) return Now() - tp->t_rcvtime < tp->t_rxtcur * kMillisecond;
+  return tp->snd_nxt - tp->snd_una == queued && tp->snd_wnd != 0 &&
          tcp_timer_isarmed(tp, TCPT_REXMT) && !tcp_recovering(tp);
 }
 
-}  // namespace
-
-int tcp_output_window(tcpcb* tp) {
-  const socket* so = tcp_so(tp);
-  if (AllSaid(tp, so) && !WindowUpdatePays(tp, so, {.space = SpaceToOffer(so)})) return 0;
-  return tcp_output(tp);
+// An ACK and nothing else: most segments of whoever receives. What SendSegment does for data, flags
+// and what is sent again falls away. REQUIRES: AllSaid.
+[[gnu::noinline]] int SendAck(tcpcb* tp, const socket* so) {
+  MbufPtr m = m_gethdr(M_DONTWAIT, MT_HEADER);
+  TcpOptionWriter options;
+  (void)WriteOptions(tp, options);
+  const Outgoing out{.flags = TH_ACK, .space = SpaceToOffer(so)};
+  const TcpHeader th = {.th_sport = ntohs(tp->t_inpcb->inp_lport),
+                        .th_dport = ntohs(tp->t_inpcb->inp_fport),
+                        .th_seq = tp->snd_max,
+                        .th_ack = tp->rcv_nxt,
+                        .th_flags = static_cast<uint8_t>(TH_ACK | EcnFlags(tp, out)),
+                        .th_win = TakeWindow(tp, so, out)};
+  tp->snd_up = tp->snd_una;  // drawn along, as MakeHeader does
+  TcpStat& stat = tp->t_host->stat;
+  ++stat[tcps_sndtotal];
+  ++stat[(tp->t_flags & TF_ACKNOW) != 0 ? tcps_sndacks : tcps_sndwinup];
+  ++tp->t_sndsegs;
+  const TraceId record = EmitOut(tp, th, 0);
+  tp->t_maxsent = std::max(tp->t_maxsent, static_cast<uint32_t>(options.size()));
+  if (m == nullptr) return OutputError(tp, ENOBUFS, 0);
+  ReserveHeaders(m.get(), static_cast<int>(tcp_headers(tp)) + options.size());
+  m->m_pkthdr.ph_cause = record;
+  const int error = SendToIp(tp, so, std::move(m), th, IPTOS_ECN_NOT_ECT, options);
+  if (error != 0) return OutputError(tp, error, 0);
+  Acknowledged(tp);
+  return 0;
 }
 
-int tcp_output(tcpcb* tp) {
-  KASSERT(tp->t_state > TCPS_LISTEN);
-  const socket* so = tcp_so(tp);
+// Sends segment after segment until no more may go.
+[[gnu::noinline]] int SendSegments(tcpcb* tp, const socket* so) {
   const bool idle = TakeIdle(tp, so);
-  tp->t_flags &= ~TF_NEEDOUTPUT;
   if (tp->t_state == TCPS_SYN_RECEIVED && (tp->t_flags & TF_ACKNOW) != 0) {
     tp->snd_nxt = tp->snd_una;  // the peer asks again: it may lack our SYN
   }
@@ -648,6 +729,17 @@ int tcp_output(tcpcb* tp) {
       return 0;
     }
   }
+}
+
+}  // namespace
+
+int tcp_output(tcpcb* tp) {
+  KASSERT(tp->t_state > TCPS_LISTEN);
+  const socket* so = tcp_so(tp);
+  tp->t_flags &= ~TF_NEEDOUTPUT;
+  if (!AllSaid(tp, so)) return SendSegments(tp, so);
+  const bool due = (tp->t_flags & TF_ACKNOW) != 0 || WindowUpdatePays(tp, so, SpaceToOffer(so));
+  return due ? SendAck(tp, so) : 0;
 }
 
 }  // namespace sockbed

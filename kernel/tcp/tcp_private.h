@@ -95,9 +95,6 @@ bool tcp_mtudisc(tcpcb* tp);
 // Sends what may be sent: data, FIN, window update, ACK, reset. Errors: those of ip_output that
 // concern the user (spec 12.3).
 int tcp_output(tcpcb* tp);
-// The same after the user has read, when mostly all is said and the window not much wider: then it
-// costs a look.
-int tcp_output_window(tcpcb* tp);
 
 // --- tcp_ecn.cc ---
 

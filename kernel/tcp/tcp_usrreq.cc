@@ -163,7 +163,7 @@ void Rcvd(socket* so, int) {
   tcpcb* tp = sototcpcb(so);
   constexpr int kAlive = SS_ISCONNECTED | SS_ISCONNECTING | SS_ISDISCONNECTING;
   if (tp == nullptr || (so->so_state & kAlive) == 0) return;
-  (void)tcp_output_window(tp);  // the next read tries again
+  (void)tcp_output(tp);  // the next read tries again
 }
 
 // sendto(2) on a socket that is not connected connects it, where the system has that; its data may

@@ -106,12 +106,6 @@ void TcpOptionWriter::Timestamp(uint32_t value, uint32_t echo) {
   Long(echo);
 }
 
-void TcpOptionWriter::PaddedTimestamp(uint32_t value, uint32_t echo) {
-  Long(TCPOPT_TSTAMP_HDR);
-  Long(value);
-  Long(echo);
-}
-
 void TcpOptionWriter::Sack(std::span<const SackBlock> blocks) {
   KASSERT(!blocks.empty() && blocks.size() <= kTcpSackBlocksMax);
   Byte(TCPOPT_SACK);

@@ -17,6 +17,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "kernel/inet/ip_wire.h"
@@ -56,7 +57,8 @@ struct TcpHeader {
   void Write(std::span<uint8_t> bytes, int header_length) const;
 };
 
-inline void TcpHeader::Write(std::span<uint8_t> bytes, int header_length) const {
+[[gnu::always_inline]] inline void TcpHeader::Write(std::span<uint8_t> bytes,
+                                                    int header_length) const {
   KASSERT(bytes.size() >= kTcpHeaderMin);
   KASSERT(header_length >= kTcpHeaderMin && header_length <= kTcpHeaderMax &&
           header_length % 4 == 0);
@@ -152,7 +154,11 @@ class TcpOptionWriter {
   void SackPermitted();
   void Timestamp(uint32_t value, uint32_t echo);
   // The same with two NOPs in front.
-  void PaddedTimestamp(uint32_t value, uint32_t echo);
+  void PaddedTimestamp(uint32_t value, uint32_t echo) {
+    Long(TCPOPT_TSTAMP_HDR);
+    Long(value);
+    Long(echo);
+  }
   // REQUIRES: not empty.
   void Sack(std::span<const SackBlock> blocks);
   // A signature, aligned as custom wants it; the digest is written later, at md5_at() of bytes().
@@ -163,6 +169,15 @@ class TcpOptionWriter {
   // Pads with end-of-list to a multiple of 4. Afterwards bytes() are what goes on the wire.
   void Finish();
 
+  // Copies them to where they go. That is nearly always a timestamp: a few moves.
+  void CopyTo(uint8_t* to) const {
+    if (size_ == TCPOLEN_TSTAMP_APPA) {
+      std::memcpy(to, bytes_.data(), TCPOLEN_TSTAMP_APPA);
+    } else {
+      std::memcpy(to, bytes_.data(), static_cast<size_t>(size_));
+    }
+  }
+  int size() const { return size_; }
   int room() const { return kTcpOptionsMax - size_; }
   std::span<const uint8_t> bytes() const { return {bytes_.data(), static_cast<size_t>(size_)}; }
 
