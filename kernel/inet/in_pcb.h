@@ -129,6 +129,8 @@ class inpcbtable {
   uint8_t protocol() const { return protocol_; }
   int64_t size() const { return count_; }
   inpcb* first() const { return queue_; }  // newest first; then inp_queue_next
+  // The connected pcb that in_pcblookup found last, while it is connected; else null.
+  const inpcb* last_found() const { return last_found_; }
 
  private:
   friend struct InpcbTableAccess;  // in_pcb_private.h
@@ -145,6 +147,7 @@ class inpcbtable {
   uint64_t next_bound_ = 0;
   Stream ports_drawn_;        // inp.port
   std::vector<inpcb*> hash_;  // connected, by 4-tuple; size a power of two
+  inpcb* last_found_ = nullptr;
   uint32_t connected_ = 0;
   std::vector<inpport*> ports_;  // by local port; size a power of two
   uint32_t ports_used_ = 0;

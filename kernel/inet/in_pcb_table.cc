@@ -45,6 +45,12 @@ void Remove(inpcb** head, inpcb* inp) {
   inp->*Next = inp->*Prev = nullptr;
 }
 
+bool Joins(const inpcb* inp, const inpaddru& faddr, in_port_t fport, const inpaddru& laddr,
+           in_port_t lport) {
+  return inp->inp_fport == fport && inp->inp_lport == lport && inp->inp_faddr == faddr &&
+         inp->inp_laddr == laddr;
+}
+
 inpcb** PortList(const inpcb* inp) {
   return inp->inp_faddr.is_any() ? &inp->inp_port->unconnected : &inp->inp_port->connected;
 }
@@ -109,22 +115,28 @@ void InpcbTableAccess::Unlink(inpcb* inp) {
   inp->inp_fport = inp->inp_lport = 0;
 }
 
-inpcb* InpcbTableAccess::Find(const inpcbtable* table, const inpaddru& faddr, in_port_t fport,
+// Packets come in trains: most are for the pcb of the packet before.
+inpcb* InpcbTableAccess::Find(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
                               const inpaddru& laddr, in_port_t lport) {
+  inpcb* last = table->last_found_;
+  const bool again = last != nullptr && Joins(last, faddr, fport, laddr, lport);
+  return again ? last : FindAnew(table, faddr, fport, laddr, lport);
+}
+
+[[gnu::noinline]] inpcb* InpcbTableAccess::FindAnew(inpcbtable* table, const inpaddru& faddr,
+                                                    in_port_t fport, const inpaddru& laddr,
+                                                    in_port_t lport) {
   if (table->connected_ == 0) return nullptr;
-  return FindHashed(table, HashOf(faddr, fport, laddr, lport), faddr, fport, laddr, lport);
+  inpcb* inp = FindHashed(table, HashOf(faddr, fport, laddr, lport), faddr, fport, laddr, lport);
+  if (inp != nullptr) table->last_found_ = inp;
+  return inp;
 }
 
 inpcb* InpcbTableAccess::FindHashed(const inpcbtable* table, uint32_t hash, const inpaddru& faddr,
                                     in_port_t fport, const inpaddru& laddr, in_port_t lport) {
   inpcb* inp = table->hash_[hash & (table->hash_.size() - 1)];
-  for (; inp != nullptr; inp = inp->inp_hash_next) {
-    if (inp->inp_faddr == faddr && inp->inp_fport == fport && inp->inp_lport == lport &&
-        inp->inp_laddr == laddr) {
-      return inp;
-    }
-  }
-  return nullptr;
+  while (inp != nullptr && !Joins(inp, faddr, fport, laddr, lport)) inp = inp->inp_hash_next;
+  return inp;
 }
 
 inpport* InpcbTableAccess::FindPort(const inpcbtable* table, in_port_t lport) {
@@ -220,6 +232,7 @@ void InpcbTableAccess::UnlinkHash(inpcb* inp) {
   }
   *at = inp->inp_hash_next;
   inp->inp_hash_next = nullptr;
+  if (table->last_found_ == inp) table->last_found_ = nullptr;
   --table->connected_;
 }
 

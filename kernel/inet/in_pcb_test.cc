@@ -277,6 +277,32 @@ TEST_F(PcbTest, LookUpPrefersTheConnectedThenTheExactThenTheWild) {
   });
 }
 
+// What was found last is looked at first; it must not outlive its connection.
+TEST_F(PcbTest, LookUpRemembersTheLastOneWhileItIsConnected) {
+  InProcess([&] {
+    inpcb* one = sotoinpcb(Bound("10.0.1.1", 80, kPort));
+    inpcb* two = sotoinpcb(Bound("10.0.1.1", 81, kPort));
+    EXPECT_EQ(Connect(one->inp_socket, "10.0.1.2", 1234), 0);
+    EXPECT_EQ(Connect(two->inp_socket, "10.0.1.2", 1234), 0);
+    const auto find = [&](uint16_t fport, uint16_t lport) {
+      return in_pcblookup(&table(), Addr("10.0.1.2"), htons(fport), Addr("10.0.1.1"), htons(lport));
+    };
+    EXPECT_EQ(table().last_found(), nullptr);
+    for (inpcb* inp : {one, two, two, one}) {
+      EXPECT_EQ(find(1234, ntohs(inp->inp_lport)), inp);
+      EXPECT_EQ(table().last_found(), inp);
+    }
+    EXPECT_EQ(find(1235, 80), nullptr);
+    EXPECT_EQ(table().last_found(), one);
+    in_pcbdisconnect(one);
+    EXPECT_EQ(table().last_found(), nullptr);
+    EXPECT_EQ(find(1234, 80), nullptr);
+    EXPECT_EQ(Connect(one->inp_socket, "10.0.1.2", 1235), 0);
+    EXPECT_EQ(find(1234, 80), nullptr);
+    EXPECT_EQ(find(1235, 80), one);
+  });
+}
+
 // How many pcbs are compared, on average, until a connected one is found. All of `inps` are.
 double ComparisonsPerLookup(const std::vector<inpcb*>& inps) {
   uint64_t comparisons = 0;

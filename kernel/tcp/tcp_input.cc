@@ -150,12 +150,13 @@ bool TakeApart(MbufPtr m, int hlen, TcpSegment* seg) {
 tcpcb* FindPcb(const TcpSegment& seg) {
   inpcbtable* table = &seg.host->tcbtable;
   const TcpEndpoints& ends = seg.ends;
+  const inpcb* in_cache = table->last_found();
   inpcb* inp = in_pcblookup(table, ends.faddr, htons(ends.fport), ends.laddr, htons(ends.lport));
   if (inp == nullptr && ends.lport != 0) {
     inp = in_pcblookup_listen(table, ends.laddr, htons(ends.lport));
   }
   if (inp == nullptr) return nullptr;
-  tcp_prefetch(inp);
+  if (inp != in_cache) tcp_prefetch(inp);
   return intotcpcb(inp);
 }
 
