@@ -152,9 +152,9 @@ struct mbuf_ext {
 // makes one.
 struct MbufSite {
   const char* file;
-  uint32_t line;
+  uint64_t line;  // as wide as the pointer: the two travel in registers
   static constexpr MbufSite Here(const char* file = __builtin_FILE(),
-                                 uint32_t line = __builtin_LINE()) {
+                                 uint64_t line = __builtin_LINE()) {
     return {file, line};
   }
 };

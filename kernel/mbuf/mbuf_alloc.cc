@@ -21,40 +21,59 @@
 namespace sockbed {
 namespace {
 
-// Sets the fields before m_ext.
-[[gnu::always_inline]] inline mbuf* Dress(void* item, MbufAccount& account, int type,
+// Whether an mbuf is made with a packet header.
+enum class Header : bool { kNone, kFresh };
+
+// Gives m a place in no chain, and a fresh packet header if it is to have one.
+[[gnu::always_inline]] inline void StartChain(mbuf* m, Header header) {
+  m->m_next = nullptr;
+  m->m_nextpkt = nullptr;
+  m->m_data = header == Header::kFresh ? m->m_pktdat() : m->m_dat;
+  m->m_flags = header == Header::kFresh ? M_PKTHDR : 0;
+  if (header == Header::kNone) return;
+  new (&m->m_pkthdr) pkthdr;  // assigning one would be half as fast: g++ clears 128 bytes slowly
+  m->m_pkthdr.sim_id = ++m->m_account->packets;
+}
+
+// Sets the fields of a new mbuf.
+[[gnu::always_inline]] inline mbuf* Dress(void* item, MbufAccount& account, int type, Header header,
                                           MbufSite where) {
   mbuf* const m = static_cast<mbuf*>(item);
   ++account.stat.m_mtypes[type];
-  m->m_next = nullptr;
-  m->m_nextpkt = nullptr;
-  m->m_data = m->m_dat;
   m->m_len = 0;
   m->m_type = static_cast<int16_t>(type);
-  m->m_flags = 0;
   m->m_account = &account;
   m->m_site = where;
+  StartChain(m, header);
   return m;
 }
 
 // What NewMbuf does when the account, or the pool, has to be asked.
-[[gnu::noinline]] mbuf* NewMbufSlowly(int how, int type, MbufSite where) {
+[[gnu::noinline]] mbuf* NewMbufSlowly(int how, int type, Header header, MbufSite where) {
   MbufAccount& account = CurrentAccount();
   if (!account.Charge(kMbufs, how)) return nullptr;
-  return Dress(account.memory->items[kMbufs].Take(), account, type, where);
+  return Dress(account.memory->items[kMbufs].Take(), account, type, header, where);
 }
 
-// A plain mbuf; null if the account refuses. The way that nearly every mbuf takes calls nothing.
-[[gnu::always_inline]] inline mbuf* NewMbuf(int how, int type, MbufSite where) {
+// An mbuf; null if the account refuses. The way that nearly every mbuf takes calls nothing.
+[[gnu::always_inline]] inline mbuf* NewMbuf(int how, int type, Header header, MbufSite where) {
   KASSERT(type >= 0 && type < MT_NTYPES);
   CheckHow(how);
   MbufAccount& account = CurrentAccount();
   ItemPool& items = account.memory->items[kMbufs];
   if (__builtin_expect(!account.MayCharge(kMbufs) || !items.has_free(), 0)) {
-    return NewMbufSlowly(how, type, where);
+    return NewMbufSlowly(how, type, header, where);
   }
   account.ChargeAtOnce(kMbufs);
-  return Dress(items.TakeFree(), account, type, where);
+  return Dress(items.TakeFree(), account, type, header, where);
+}
+
+// Makes `buf` the storage of m, which has none but its own.
+[[gnu::always_inline]] inline void Attach(mbuf* m, char* buf, uint32_t size, uint16_t flags,
+                                          uint32_t free_fn, void* arg) {
+  m->m_flags |= M_EXT | (flags & M_EXTWR);
+  m->m_data = buf;
+  m->m_ext = {buf, size, free_fn, arg, m, m};
 }
 
 // Takes m out of its ring; true if it was the last.
@@ -77,11 +96,12 @@ void PrefetchCluster(const mbuf_ext& ext) {
 
 }  // namespace
 
-MbufPtr m_get(int how, int type, MbufSite where) { return MbufPtr(NewMbuf(how, type, where)); }
+MbufPtr m_get(int how, int type, MbufSite where) {
+  return MbufPtr(NewMbuf(how, type, Header::kNone, where));
+}
 
 MbufPtr m_gethdr(int how, int type, MbufSite where) {
-  mbuf* const m = NewMbuf(how, type, where);
-  return MbufPtr(m == nullptr ? nullptr : m_inithdr(m));
+  return MbufPtr(NewMbuf(how, type, Header::kFresh, where));
 }
 
 MbufPtr m_getclr(int how, int type, MbufSite where) {
@@ -97,8 +117,8 @@ bool m_clget(mbuf* m, int how, uint32_t len) {
   const int pool = ClusterPoolFor(len);
   if (!account.Charge(pool, how)) return false;
   ++account.live_clusters;
-  MEXTADD(m, static_cast<char*>(account.memory->items[pool].Take()), kPoolClasses[pool].size,
-          M_EXTWR, 0, &account);
+  Attach(m, static_cast<char*>(account.memory->items[pool].Take()), kPoolClasses[pool].size,
+         M_EXTWR, 0, &account);
   return true;
 }
 
@@ -124,9 +144,7 @@ uint32_t mextfree_register(MextFree fn) {
 void MEXTADD(mbuf* m, char* buf, uint32_t size, uint16_t flags, uint32_t free_fn, void* arg) {
   KASSERT((m->m_flags & M_EXT) == 0);
   KASSERT(free_fn < m->m_account->memory->ext_free_count);
-  m->m_flags |= M_EXT | (flags & M_EXTWR);
-  m->m_data = buf;
-  m->m_ext = {buf, size, free_fn, arg, m, m};
+  Attach(m, buf, size, flags, free_fn, arg);
 }
 
 void m_extref(mbuf* o, mbuf* n) {
@@ -170,7 +188,7 @@ namespace {
   return next;
 }
 
-// m_free of an mbuf that is more.
+// FreeOne of an mbuf that is more.
 [[gnu::noinline]] mbuf* FreeWithParts(mbuf* m) {
   if ((m->m_flags & M_ZEROIZE) != 0) {
     m_zero(m);
@@ -181,19 +199,23 @@ namespace {
   return GiveBack(m);
 }
 
-}  // namespace
-
-mbuf* m_free(mbuf* m) {
-  if (m == nullptr) return nullptr;
+// Frees one mbuf; returns m_next.
+[[gnu::always_inline]] inline mbuf* FreeOne(mbuf* m) {
   KASSERT(m->m_type != kFreed);
   const bool parts = (m->m_flags & (M_ZEROIZE | M_PKTHDR | M_EXT)) != 0;
   return parts ? FreeWithParts(m) : GiveBack(m);
 }
 
+}  // namespace
+
+mbuf* m_free(mbuf* m) { return m == nullptr ? nullptr : FreeOne(m); }
+
 mbuf* m_freem(mbuf* m) {
   if (m == nullptr) return nullptr;
   mbuf* const next_packet = m->m_nextpkt;
-  while (m != nullptr) m = m_free(m);
+  do {
+    m = FreeOne(m);
+  } while (m != nullptr);
   return next_packet;
 }
 
@@ -219,12 +241,7 @@ void m_zero(mbuf* m) {
 // --- The packet header. ---
 
 mbuf* m_inithdr(mbuf* m) {
-  m->m_next = nullptr;
-  m->m_nextpkt = nullptr;
-  m->m_data = m->m_pktdat();
-  m->m_flags = M_PKTHDR;
-  new (&m->m_pkthdr) pkthdr;  // assigning one would be half as fast: g++ clears 128 bytes slowly
-  m->m_pkthdr.sim_id = ++m->m_account->packets;
+  StartChain(m, Header::kFresh);
   return m;
 }
 
@@ -238,12 +255,6 @@ void m_resethdr(mbuf* m) {
   m->m_pkthdr.len = len;
   m->m_pkthdr.ph_loopcnt = loopcnt;
   m->m_pkthdr.sim_id = ++CurrentAccount().packets;
-}
-
-void m_removehdr(mbuf* m) {
-  KASSERT((m->m_flags & M_PKTHDR) != 0);
-  m_tag_delete_chain(m);
-  m->m_flags &= static_cast<uint16_t>(~M_PKTHDR);
 }
 
 void m_calchdrlen(mbuf* m) {

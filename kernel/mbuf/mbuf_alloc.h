@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "kernel/mbuf/mbuf.h"
+#include "kernel/mbuf/mbuf_tags.h"
 
 namespace sockbed {
 
@@ -105,7 +106,12 @@ mbuf* m_inithdr(mbuf* m);
 void m_resethdr(mbuf* m);
 
 // Deletes tags and header: the mbuf may now follow another. REQUIRES: M_PKTHDR.
-void m_removehdr(mbuf* m);
+inline void m_removehdr(mbuf* m) {
+  KASSERT((m->m_flags & M_PKTHDR) != 0);
+  if (m->m_pkthdr.ph_tags != nullptr) [[unlikely]]
+    m_tag_delete_chain(m);
+  m->m_flags &= static_cast<uint16_t>(~M_PKTHDR);
+}
 
 // Sets m_pkthdr.len to the sum of m_len. REQUIRES: M_PKTHDR.
 void m_calchdrlen(mbuf* m);
