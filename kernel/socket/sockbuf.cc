@@ -24,15 +24,17 @@ static_assert(kLowMemoryEnds < kLowMemoryBegins);
 // A run of bytes up to this long is copied behind the last mbuf rather than linked.
 constexpr int kMergeMax = MCLBYTES / 4;
 
-// Whether the bytes of m may be copied behind those of n.
+// Whether the bytes of m may be copied behind those of n. A run that is too long, as most are that
+// come from the network, is told first.
 bool Mergeable(const mbuf* n, const mbuf* m) {
-  return n != nullptr && (n->m_flags & M_EOR) == 0 && m->m_len <= kMergeMax &&
+  return m->m_len <= kMergeMax && n != nullptr && (n->m_flags & M_EOR) == 0 &&
          n->m_type == m->m_type && m->m_len <= m_trailingspace(n);
 }
 
 // Whether an empty mbuf says nothing: unless it alone would have to carry the end of the record.
 bool Useless(const mbuf* n, const mbuf* m, bool eor) {
-  if (m->m_len != 0) return false;
+  if (m->m_len != 0) [[likely]]
+    return false;
   const mbuf* neighbour = m->m_next != nullptr ? m->m_next : n;
   return !eor || (neighbour != nullptr && neighbour->m_type == m->m_type);
 }
@@ -46,15 +48,14 @@ void Merge(sockbuf* sb, mbuf* n, const mbuf* m) {
 }
 
 // Appends chain `m` behind `n`, the last mbuf of the last record (null: the buffer is empty),
-// saving mbufs where that is cheap. M_EOR of any of them ends up on the last.
-void sbcompress(sockbuf* sb, MbufPtr chain, mbuf* n) {
+// saving mbufs where that is cheap. M_EOR of any of them ends up on the last. Takes m.
+void sbcompress(sockbuf* sb, mbuf* m, mbuf* n) {
   KASSERT((n == nullptr) == (sb->sb_mb == nullptr));
-  bool eor = false;
-  mbuf* m = chain.release();
+  int eor = 0;
   while (m != nullptr) {
     if ((m->m_flags & M_PKTHDR) != 0) m_removehdr(m);
-    eor = eor || (m->m_flags & M_EOR) != 0;
-    if (Useless(n, m, eor)) {
+    eor |= m->m_flags & M_EOR;
+    if (Useless(n, m, eor != 0)) {
       m = m_free(m);
     } else if (Mergeable(n, m)) {
       Merge(sb, n, m);
@@ -72,7 +73,7 @@ void sbcompress(sockbuf* sb, MbufPtr chain, mbuf* n) {
       m = std::exchange(n->m_next, nullptr);
     }
   }
-  if (eor) {
+  if (eor != 0) {
     KASSERT(n != nullptr);
     n->m_flags |= M_EOR;
   }
@@ -85,12 +86,11 @@ void CompressRecord(sockbuf* sb, mbuf* first, MbufPtr rest) {
     first->m_flags &= static_cast<uint16_t>(~M_EOR);
     rest->m_flags |= M_EOR;
   }
-  sbcompress(sb, std::move(rest), first);
+  sbcompress(sb, rest.release(), first);
 }
 
-// Charges every mbuf of the record and links it behind the others.
-void LinkRecord(sockbuf* sb, MbufPtr record) {
-  mbuf* m = record.release();
+// Charges every mbuf of record `m` and links it behind the others. Takes m.
+void LinkRecord(sockbuf* sb, mbuf* m) {
   KASSERT(m->m_nextpkt == nullptr);
   if (sb->sb_lastrecord != nullptr) {
     sb->sb_lastrecord->m_nextpkt = m;
@@ -160,20 +160,20 @@ void sbappend(sockbuf* sb, MbufPtr m) {
     return;
   }
   KASSERT(m->m_nextpkt == nullptr);
-  sbcompress(sb, std::move(m), sb->sb_mbtail);
+  sbcompress(sb, m.release(), sb->sb_mbtail);
 }
 
 void sbappendstream(sockbuf* sb, MbufPtr m) {
   KASSERT(m->m_nextpkt == nullptr);
   KASSERT(sb->sb_mb == sb->sb_lastrecord);
-  sbcompress(sb, std::move(m), sb->sb_mbtail);
+  sbcompress(sb, m.release(), sb->sb_mbtail);
 }
 
 void sbappendrecord(sockbuf* sb, MbufPtr m) {
   if (m == nullptr) return;
   mbuf* first = m.get();
   MbufPtr rest(std::exchange(first->m_next, nullptr));
-  LinkRecord(sb, std::move(m));
+  LinkRecord(sb, m.release());
   CompressRecord(sb, first, std::move(rest));
 }
 
@@ -217,7 +217,7 @@ int sbappendaddr(sockbuf* sb, const sockaddr* sa, socklen_t salen, MbufPtr& m, M
     last = LastOf(last);
   }
   last->m_next = m.release();
-  LinkRecord(sb, std::move(name));
+  LinkRecord(sb, name.release());
   return 1;
 }
 
@@ -225,7 +225,7 @@ int sbappendcontrol(sockbuf* sb, MbufPtr& m, MbufPtr& control) {
   KASSERT(control != nullptr);
   if (LengthOf(control) + LengthOf(m) > sbspace(sb)) return 0;
   LastOf(control.get())->m_next = m.release();
-  LinkRecord(sb, std::move(control));
+  LinkRecord(sb, control.release());
   return 1;
 }
 
@@ -239,10 +239,13 @@ void sb_empty_fixup(sockbuf* sb) {
   }
 }
 
-MbufPtr sb_takefirst(sockbuf* sb) {
-  KASSERT(sb->sb_mb != nullptr);
-  MbufPtr m(sb->sb_mb);
-  sbfree(sb, m.get());
+namespace {
+
+// sb_takefirst, with the owner yet to be made.
+mbuf* TakeFirst(sockbuf* sb) {
+  mbuf* const m = sb->sb_mb;
+  KASSERT(m != nullptr);
+  sbfree(sb, m);
   mbuf* next_record = std::exchange(m->m_nextpkt, nullptr);
   mbuf* rest = std::exchange(m->m_next, nullptr);
   if (rest != nullptr) {
@@ -254,6 +257,12 @@ MbufPtr sb_takefirst(sockbuf* sb) {
   sb_empty_fixup(sb);
   return m;
 }
+
+}  // namespace
+
+MbufPtr sb_takefirst(sockbuf* sb) { return MbufPtr(TakeFirst(sb)); }
+
+void sb_dropfirst(sockbuf* sb) { (void)m_free(TakeFirst(sb)); }  // it was taken out alone
 
 void sbdrop(sockbuf* sb, int64_t len) {
   KASSERT(len >= 0 && static_cast<uint64_t>(len) <= sb->sb_cc);
@@ -270,12 +279,12 @@ void sbdrop(sockbuf* sb, int64_t len) {
     len -= m->m_len;
     // Leave no empty mbufs at the front of what remains of the record that the last byte came from.
     const bool more = m->m_next != nullptr;
-    sb_takefirst(sb).reset();
+    sb_dropfirst(sb);
     if (len == 0 && !more) return;
   }
   while (sb->sb_mb != nullptr && sb->sb_mb->m_len == 0) {
     const bool more = sb->sb_mb->m_next != nullptr;
-    sb_takefirst(sb).reset();
+    sb_dropfirst(sb);
     if (!more) return;
   }
 }
@@ -303,29 +312,19 @@ void sbrelease(sockbuf* sb) {
 
 // --- Locking and waiting. ---
 
-int sblock(sockbuf* sb, bool wait) {
-  while ((sb->sb_flags & SB_LOCK) != 0) {
+int sb_awaitlock(sockbuf* sb, bool wait) {
+  do {
     if (!wait) return EWOULDBLOCK;
     sb->sb_flags |= SB_WANT;
     const int priority = (sb->sb_flags & SB_NOINTR) != 0 ? PSOCK : PSOCK | PCATCH;
     if (const int error = tsleep(&sb->sb_flags, priority, "netlck", 0)) return error;
-  }
-  sb->sb_flags |= SB_LOCK;
-  if (proc* const p = curproc()) ++p->p_sblocks;
+  } while ((sb->sb_flags & SB_LOCK) != 0);
   return 0;
 }
 
-void sbunlock(sockbuf* sb) {
-  KASSERT((sb->sb_flags & SB_LOCK) != 0);
-  sb->sb_flags &= ~SB_LOCK;
-  if (proc* const p = curproc()) {
-    KASSERT(p->p_sblocks > 0);
-    --p->p_sblocks;
-  }
-  if ((sb->sb_flags & SB_WANT) != 0) {
-    sb->sb_flags &= ~SB_WANT;
-    wakeup(&sb->sb_flags);
-  }
+void sb_offerlock(sockbuf* sb) {
+  sb->sb_flags &= ~SB_WANT;
+  wakeup(&sb->sb_flags);
 }
 
 int sbwait(sockbuf* sb) {

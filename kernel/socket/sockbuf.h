@@ -32,6 +32,7 @@
 #include <cstdint>
 
 #include "kernel/mbuf/mbuf.h"
+#include "kernel/sched/proc.h"
 #include "kernel/sched/selinfo.h"
 
 namespace sockbed {
@@ -122,11 +123,35 @@ void sb_empty_fixup(sockbuf* sb);
 // Takes the first mbuf of the first record out, alone, accounts for it and repairs the buffer.
 // REQUIRES: not empty.
 MbufPtr sb_takefirst(sockbuf* sb);
+// The same, and frees it.
+void sb_dropfirst(sockbuf* sb);
+
+// What sblock and sbunlock do when somebody else wants the lock: wait until it is free, with the
+// errors of sblock; wake who waits.
+[[nodiscard]] int sb_awaitlock(sockbuf* sb, bool wait);
+void sb_offerlock(sockbuf* sb);
 
 // Locks the buffer for a whole call. [sleeps] "netlck". Errors: EWOULDBLOCK (`wait` false and
 // held), EINTR, kERESTART; on error the lock is not held.
-[[nodiscard]] int sblock(sockbuf* sb, bool wait);
-void sbunlock(sockbuf* sb);
+[[nodiscard]] inline int sblock(sockbuf* sb, bool wait) {
+  if ((sb->sb_flags & SB_LOCK) != 0) [[unlikely]] {
+    if (const int error = sb_awaitlock(sb, wait)) return error;
+  }
+  sb->sb_flags |= SB_LOCK;
+  if (proc* const p = curproc()) ++p->p_sblocks;
+  return 0;
+}
+// REQUIRES: locked by the caller.
+inline void sbunlock(sockbuf* sb) {
+  KASSERT((sb->sb_flags & SB_LOCK) != 0);
+  sb->sb_flags &= ~SB_LOCK;
+  if (proc* const p = curproc()) {
+    KASSERT(p->p_sblocks > 0);
+    --p->p_sblocks;
+  }
+  if ((sb->sb_flags & SB_WANT) != 0) [[unlikely]]
+    sb_offerlock(sb);
+}
 // Waits for a change. [sleeps] "netio". Errors: EWOULDBLOCK (sb_timeo), EINTR, kERESTART.
 [[nodiscard]] int sbwait(sockbuf* sb);
 

@@ -53,11 +53,16 @@ struct Cursor {
 
 enum class Verdict : uint8_t { kDeliver, kWait, kReturn };
 
-// Takes the mbuf under the cursor out of the buffer.
-MbufPtr TakeFront(sockbuf* sb, Cursor& at) {
+// Moves the cursor behind the mbuf under it, which is about to leave the buffer.
+void LeaveFront(const sockbuf* sb, Cursor& at) {
   KASSERT(at.m == sb->sb_mb);
   at.m = at.m->m_next;
   at.off = 0;
+}
+
+// Takes the mbuf under the cursor out of the buffer.
+MbufPtr TakeFront(sockbuf* sb, Cursor& at) {
+  LeaveFront(sb, at);
   return sb_takefirst(sb);
 }
 
@@ -194,10 +199,10 @@ int TakeControl(ReceiveCall& call, Cursor& at) {
 
 // Copies to the caller. After a fault the rest of the request is consumed, not copied.
 void CopyOut(ReceiveCall& call, const char* from, int64_t n, int* copy_error) {
-  const auto size = static_cast<size_t>(n);
-  const size_t before = call.uio->uio_resid;
-  if (*copy_error == 0) *copy_error = uiomove(const_cast<char*>(from), size, call.uio);
-  if (*copy_error != 0) call.uio->uio_resid = before - size;
+  if (*copy_error == 0) {
+    *copy_error = uiomove(const_cast<char*>(from), static_cast<size_t>(n), call.uio);
+  }
+  if (*copy_error != 0) call.uio->uio_resid = static_cast<size_t>(call.resid - n);
 }
 
 // Hands over mbufs instead of bytes. A null m: there was no memory for a copy.
@@ -221,14 +226,17 @@ int TakeBytes(ReceiveCall& call, Cursor& at, int64_t n, int* copy_error) {
     if (error != 0) return error;
   }
   call.resid -= n;
-  if (whole && (m->m_flags & M_EOR) != 0) call.flags |= MSG_EOR;
+  if (whole && (m->m_flags & M_EOR) != 0) [[unlikely]]
+    call.flags |= MSG_EOR;
   if (call.peek()) {
     at.peeked += n;
     at.off = whole ? 0 : at.off + n;
     if (whole) at.m = m->m_next;
+  } else if (whole && call.mp0 != nullptr) {
+    error = LinkData(call, TakeFront(sb, at));
   } else if (whole) {
-    MbufPtr used = TakeFront(sb, at);
-    if (call.mp0 != nullptr) error = LinkData(call, std::move(used));
+    LeaveFront(sb, at);
+    sb_dropfirst(sb);
   } else {
     m->m_data += n;
     m->m_len -= static_cast<int32_t>(n);
@@ -241,7 +249,8 @@ int TakeBytes(ReceiveCall& call, Cursor& at, int64_t n, int* copy_error) {
 // Counts n bytes towards the urgent mark. True: it is reached, and a read stops there.
 bool ReachesMark(ReceiveCall& call, const Cursor& at, int64_t n) {
   socket* so = call.so;
-  if (so->so_oobmark == 0) return false;
+  if (so->so_oobmark == 0) [[likely]]
+    return false;
   if (call.peek()) return static_cast<uint64_t>(at.peeked) == so->so_oobmark;
   so->so_oobmark -= static_cast<uint64_t>(n);
   if (so->so_oobmark != 0) return false;
@@ -264,6 +273,12 @@ void AwaitRest(const ReceiveCall& call, Cursor& at) {
   }
 }
 
+// A packet that went to more than one receiver says so.
+void NoteManyReceivers(ReceiveCall& call, const mbuf* m) {
+  if ((m->m_flags & M_BCAST) != 0) call.flags |= MSG_BCAST;
+  if ((m->m_flags & M_MCAST) != 0) call.flags |= MSG_MCAST;
+}
+
 // Delivers data of the first record until the request is filled, the record ends, or something else
 // stops it. Errors: EFAULT, ENOBUFS.
 int TakeData(ReceiveCall& call, Cursor& at) {
@@ -271,14 +286,14 @@ int TakeData(ReceiveCall& call, Cursor& at) {
   if (at.m == nullptr) return 0;
   const bool urgent = at.m->m_type == MT_OOBDATA;
   if (urgent) call.flags |= MSG_OOB;
-  if ((at.m->m_flags & M_BCAST) != 0) call.flags |= MSG_BCAST;
-  if ((at.m->m_flags & M_MCAST) != 0) call.flags |= MSG_MCAST;
+  if ((at.m->m_flags & (M_BCAST | M_MCAST)) != 0) [[unlikely]]
+    NoteManyReceivers(call, at.m);
   int copy_error = 0;
   while (at.m != nullptr && call.resid > 0) {
     if ((at.m->m_type == MT_OOBDATA) != urgent || at.m->m_type == MT_CONTROL) break;
     if (!call.peek()) so->so_state &= ~SS_RCVATMARK;
     int64_t n = std::min<int64_t>(call.resid, at.m->m_len - at.off);
-    if (so->so_oobmark != 0) {
+    if (so->so_oobmark != 0) [[unlikely]] {
       n = std::min(n, static_cast<int64_t>(so->so_oobmark) - at.peeked);
     }
     if (const int error = TakeBytes(call, at, n, &copy_error)) return error;

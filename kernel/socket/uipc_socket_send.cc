@@ -45,10 +45,9 @@ struct SendCall {
 // The cluster for `left` bytes: the largest that they fill, so that bulk data needs few mbufs; from
 // there down, MCLBYTES.
 uint32_t ClusterFor(int64_t left) {
-  for (const int size : {MAXMCLBYTES, 16384, 8192}) {
-    if (left >= size) return static_cast<uint32_t>(size);
-  }
-  return MCLBYTES;
+  if (left < 8192) return MCLBYTES;
+  if (left < 16384) return 8192;
+  return left < MAXMCLBYTES ? 16384 : MAXMCLBYTES;
 }
 
 // An mbuf for up to `left` bytes: the first of a chain has a packet header, and in an atomic
@@ -79,7 +78,7 @@ int TakeBytes(SendCall& call, int64_t len, MbufPtr* packet) {
   do {
     MbufPtr m = NewSpace(left, last == nullptr, call.atomic, how);
     if (m == nullptr) return ENOBUFS;
-    const int64_t n = std::min<int64_t>(left, m_trailingspace(m.get()));
+    const int64_t n = std::min<int64_t>(left, m_areaend(m.get()) - m->m_data);  // empty, and ours
     if (const int error = uiomove(m->m_data, static_cast<size_t>(n), call.uio)) return error;
     m->m_len = static_cast<int32_t>(n);
     left -= n;
@@ -95,20 +94,23 @@ int TakeBytes(SendCall& call, int64_t len, MbufPtr* packet) {
   return 0;
 }
 
+// Whether a socket that is not connected may send.
+int CheckUnconnected(const socket* so, const mbuf* addr, bool only_control) {
+  if ((so->so_proto->pr_flags & PR_CONNREQUIRED) == 0) return addr == nullptr ? EDESTADDRREQ : 0;
+  const bool connects = (so->so_proto->pr_flags & PR_IMPLOPCL) != 0 && addr != nullptr &&
+                        (so->so_state & SS_ISCONNECTING) == 0;
+  const bool may = (so->so_state & SS_ISCONFIRMING) != 0 || only_control || connects;
+  return may ? 0 : ENOTCONN;
+}
+
 // Whether the socket may send at all, in the order in which the reasons not to are reported.
 int CheckMaySend(const SendCall& call) {
   socket* so = call.so;
   if ((so->so_state & SS_CANTSENDMORE) != 0) return EPIPE;
   if (so->so_error != 0) return so_takeerror(so);
   if ((so->so_state & SS_ISCONNECTED) == 0) {
-    if ((so->so_proto->pr_flags & PR_CONNREQUIRED) != 0) {
-      const bool only_control = call.resid == 0 && call.clen > 0;
-      const bool connects = (so->so_proto->pr_flags & PR_IMPLOPCL) != 0 && call.addr != nullptr &&
-                            (so->so_state & SS_ISCONNECTING) == 0;
-      if ((so->so_state & SS_ISCONFIRMING) == 0 && !only_control && !connects) return ENOTCONN;
-    } else if (call.addr == nullptr) {
-      return EDESTADDRREQ;
-    }
+    const bool only_control = call.resid == 0 && call.clen > 0;
+    if (const int error = CheckUnconnected(so, call.addr, only_control)) return error;
   }
   const auto hiwat = static_cast<int64_t>(so->so_snd.sb_hiwat);
   if ((call.atomic && call.resid > hiwat) || call.clen > hiwat) return EMSGSIZE;
@@ -174,16 +176,16 @@ int SendAll(SendCall& call) {
   int error = 0;
   do {
     error = CheckMaySend(call);
-    while (error == 0 && MustWait(call)) {
-      if ((call.so->so_state & SS_NBIO) != 0 || (call.flags & MSG_DONTWAIT) != 0) {
-        error = EWOULDBLOCK;
-        break;
-      }
-      if (const int wait_error = WaitForRoom(call)) return wait_error;
-      error = CheckMaySend(call);
+    if (error != 0) break;
+    if (!MustWait(call)) {
+      error = SendPiece(call);
+      if (call.resid == 0) break;
+    } else if ((call.so->so_state & SS_NBIO) != 0 || (call.flags & MSG_DONTWAIT) != 0) {
+      error = EWOULDBLOCK;
+    } else if (const int wait_error = WaitForRoom(call)) {
+      return wait_error;
     }
-    if (error == 0) error = SendPiece(call);
-  } while (error == 0 && call.resid > 0);
+  } while (error == 0);
   call.so->so_state &= ~SS_ISSENDING;
   sbunlock(snd);
   return error;
