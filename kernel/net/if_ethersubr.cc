@@ -123,7 +123,7 @@ int ether_send(ifnet* ifp, MbufPtr m, const ether_addr& to, uint16_t type) {
   return ifp->if_transmit(ifp, std::move(m));
 }
 
-void ether_input(ifnet* ifp, MbufPtr m) {
+[[gnu::noinline]] void ether_input(ifnet* ifp, MbufPtr m) {
   if (m->m_pkthdr.len < kEtherHeader) {
     return if_drop(ifp, NetDrop::kRunt, &ifp->if_counters.ifi_ierrors, std::move(m));
   }

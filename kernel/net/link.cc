@@ -219,16 +219,12 @@ int Link::Transmit(ifnet* ifp, MbufPtr m) {
   if_count_output(ifp, m.get());
   if_accept_checksums(m.get());
 
-  Fate fate;
-  if (d.faults || __builtin_expect(Here().fault_plan != nullptr, 0)) {
-    fate = DrawFate(d, number);
+  const SimTime arrives = departs + d.options.latency_ns;
+  if (d.faults || Here().fault_plan != nullptr || d.link->watched()) {
+    SendEventfully(d, std::move(m), number, starts, arrives);
+  } else {
+    Send(d, d.on_way, std::move(m), number, BehindLast(d, arrives));
   }
-  if (d.link->watched()) d.link->Tell(d, fate.tapped(), number, starts, m.get());
-  if (fate.lost) {
-    Drop(d, NetDrop::kLoss, &d.counters.dropped_loss, number, bytes);
-    return 0;
-  }
-  Carry(d, std::move(m), number, departs + d.options.latency_ns, fate);
   return 0;
 }
 
@@ -239,19 +235,24 @@ int Link::Refuse(Direction& d, MbufPtr m, uint64_t number) {
   return ENOBUFS;
 }
 
-// Puts a packet on its way, with its duplicate behind it.
-void Link::Carry(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, const Fate& fate) {
-  arrives += fate.extra_ns;
-  if (fate.reordered) {
-    arrives += d.options.reorder_delay_ns;
-  } else {
-    arrives = d.last_arrival = std::max(arrives, d.last_arrival);
-  }
-  if (__builtin_expect(!fate.eventful(), 1)) {
-    Send(d, std::move(m), number, arrives, false);
-    return;
-  }
+// Nothing overtakes but what was held back.
+inline SimTime Link::BehindLast(Direction& d, SimTime arrives) {
+  return d.last_arrival = std::max(arrives, d.last_arrival);
+}
+
+// Puts a packet on its way to which something may happen, or that somebody watches: with its
+// duplicate behind it, if there is anything left of it.
+[[gnu::noinline]] void Link::SendEventfully(Direction& d, MbufPtr m, uint64_t number,
+                                            SimTime starts, SimTime arrives) {
+  const bool fated = d.faults || Here().fault_plan != nullptr;
+  const Fate fate = fated ? DrawFate(d, number) : Fate{};
+  if (d.link->watched()) d.link->Tell(d, fate.tapped(), number, starts, m.get());
   const int bytes = m->m_pkthdr.len;
+  if (fate.lost) return Drop(d, NetDrop::kLoss, &d.counters.dropped_loss, number, bytes);
+  arrives += fate.extra_ns;
+  arrives = fate.reordered ? arrives + d.options.reorder_delay_ns : BehindLast(d, arrives);
+  ArrivalQueue& queue = fate.reordered ? d.held_back : d.on_way;
+  if (!fate.eventful()) return Send(d, queue, std::move(m), number, arrives);
   NoteFate(d, number, bytes, arrives, fate);
   MbufPtr twin;
   if (fate.duplicated) twin = m_copym(m.get(), 0, M_COPYALL, M_DONTWAIT);
@@ -261,8 +262,8 @@ void Link::Carry(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, cons
   for (int i = 0; i < lost; ++i) {
     Drop(d, NetDrop::kMemory, &d.counters.dropped_memory, number, bytes);
   }
-  if (m != nullptr) Send(d, std::move(m), number, arrives, fate.reordered);
-  if (twin != nullptr) Send(d, std::move(twin), number, arrives, fate.reordered);
+  if (m != nullptr) Send(d, queue, std::move(m), number, arrives);
+  if (twin != nullptr) Send(d, queue, std::move(twin), number, arrives);
 }
 
 void Link::NoteFate(Direction& d, uint64_t number, int bytes, SimTime arrives, const Fate& fate) {
@@ -313,12 +314,12 @@ MbufPtr Link::Truncate(Direction& d, MbufPtr m, uint64_t number) {
   return copy;
 }
 
-void Link::Send(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, bool held_back) {
+void Link::Send(Direction& d, ArrivalQueue& queue, MbufPtr m, uint64_t number, SimTime arrives) {
   pkthdr& header = m->m_pkthdr;
   header.ph_cause = Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kOut), d.id,
                          PackPacket(number, header.len), static_cast<uint64_t>(arrives));
   header.ph_timestamp = static_cast<int64_t>(number);  // until it arrives
-  (held_back ? d.held_back : d.on_way).Add(std::move(m), arrives);
+  queue.Add(std::move(m), arrives);
 }
 
 void Link::Deliver(void* direction, MbufPtr m) {

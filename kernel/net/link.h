@@ -127,11 +127,13 @@ class Link {
   static SimTime Depart(Direction& d, SimTime starts, int bytes);
   static Fate DrawFate(Direction& d, uint64_t number);
   static uint64_t DrawBelow(const Direction& d, uint64_t number, DrawOf what, uint64_t bound);
-  static void Carry(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, const Fate& fate);
+  static SimTime BehindLast(Direction& d, SimTime arrives);
+  static void SendEventfully(Direction& d, MbufPtr m, uint64_t number, SimTime starts,
+                             SimTime arrives);
   static void NoteFate(Direction& d, uint64_t number, int bytes, SimTime arrives, const Fate& fate);
   static MbufPtr Corrupt(Direction& d, MbufPtr m, uint64_t number);
   static MbufPtr Truncate(Direction& d, MbufPtr m, uint64_t number);
-  static void Send(Direction& d, MbufPtr m, uint64_t number, SimTime arrives, bool held_back);
+  static void Send(Direction& d, ArrivalQueue& queue, MbufPtr m, uint64_t number, SimTime arrives);
   static void Drop(Direction& d, NetDrop why, uint64_t* counter, uint64_t number, int bytes);
   static void Deliver(void* direction, MbufPtr m);
   // Whether anybody wants to be told of packets.
