@@ -74,6 +74,16 @@ class IpIds {
   uint16_t state_, factor_, step_;
 };
 
+// A packet that was let in: the next one of the same addresses from the same interface need not be
+// asked where it comes from and whether it is ours, as long as no route has changed.
+struct LetIn {
+  const ifnet* ifp = nullptr;
+  uint64_t rt_generation = 0;
+  uint64_t addresses = 0;  // Ipv4View::addresses
+
+  friend bool operator==(const LetIn&, const LetIn&) = default;
+};
+
 struct InetHost {
   static constexpr HostSlot kHostSlot = HostSlot::kInet;
   explicit InetHost(HostBase& host_in);
@@ -92,6 +102,7 @@ struct InetHost {
   uint64_t rt_generation = 1;
   uint64_t next_rt_id = 0;
   route input_route;  // towards the last destination received
+  LetIn last_let_in;
 
   InMultiTable multis;                        // groups that interfaces listen to
   std::map<uint32_t, SimTime> igmp_v1_until;  // by interface: a version 1 router is there till then

@@ -59,9 +59,11 @@ struct CaptureInterface {
   std::vector<Packet> sent;
   ifnet* ifp = nullptr;
   TestCapture* capture = nullptr;  // of the net's
+  sockaddr_in next_hop{};          // of the packet sent last
 
-  static int Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
+  static int Output(ifnet* ifp, MbufPtr m, const sockaddr* dst) {
     auto* self = static_cast<CaptureInterface*>(ifp->if_softc);
+    std::memcpy(&self->next_hop, dst, sizeof self->next_hop);
     if_finish_checksums(ifp, m.get());
     if (self->capture != nullptr) self->capture->Add(m.get(), true);
     self->sent.push_back(Packet::Of(BytesOf(m.get())));
@@ -91,8 +93,8 @@ class InetTestNet : public InetTestHosts {
     return host;
   }
 
-  // Sends on `host` with ip_output, checksum of nothing pending.
-  int Output(HostBase& host, const Packet& packet, int flags = 0) {
+  // Sends on `host` with ip_output, checksum of nothing pending. `ro`: a route cache, or null.
+  int Output(HostBase& host, const Packet& packet, int flags = 0, route* ro = nullptr) {
     HostScope scope(host);
     const int length = kIpv4HeaderMin + static_cast<int>(packet.payload.size());
     std::string bytes(static_cast<size_t>(kIpv4HeaderMin), '\0');
@@ -107,14 +109,15 @@ class InetTestNet : public InetTestHosts {
     bytes += packet.payload;
     MbufPtr m = m_devget(bytes.data(), static_cast<int>(bytes.size()), max_linkhdr);
     if (m == nullptr) return ENOBUFS;
-    return ip_output(std::move(m), nullptr, nullptr, flags, nullptr, nullptr);
+    return ip_output(std::move(m), nullptr, ro, flags, nullptr, nullptr);
   }
 
-  // A packet of those bytes arrives on ifp, now.
-  void Inject(ifnet* ifp, const std::string& bytes, uint16_t mbuf_flags = 0) {
+  // A packet of those bytes arrives on ifp, now. `verdict`: M_IPV4_CSUM_IN_*, or none.
+  void Inject(ifnet* ifp, const std::string& bytes, uint16_t mbuf_flags = 0, uint16_t verdict = 0) {
     HostScope scope(*ifp->if_host);
     MbufPtr m = m_devget(bytes.data(), static_cast<int>(bytes.size()), 0);
     m->m_pkthdr.ph_family = AF_INET;
+    m->m_pkthdr.csum_flags = verdict;
     m->m_flags |= mbuf_flags;
     if_input(ifp, std::move(m));
   }

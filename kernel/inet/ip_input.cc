@@ -76,10 +76,13 @@ Ours IsOurs(InetHost& inet, const ifnet* ifp, mbuf* m) {
   const in_addr dst = ip_view(m).destination();
   const rtentry* rt = rtalloc(&inet.input_route, dst);
   if (rt != nullptr && (rt->rt_flags & RTF_LOCAL) != 0) {
-    const bool other_interface = rt->rt_ifa->ia_ifp != ifp && (ifp->if_flags & IFF_LOOPBACK) == 0;
+    if (rt->rt_ifa->ia_ifp == ifp || (ifp->if_flags & IFF_LOOPBACK) != 0) {
+      inet.last_let_in = {ifp, inet.rt_generation, ip_view(m).addresses()};
+      return Ours::kYes;
+    }
     // RFC 1122 3.3.4.2, strong host model: an address belongs to its interface.
     const bool strong = inet.tunables.strong_es != 0 && inet.tunables.forwarding == 0;
-    return other_interface && strong ? Ours::kWrongInterface : Ours::kYes;
+    return strong ? Ours::kWrongInterface : Ours::kYes;
   }
   if (in_host(dst) == INADDR_BROADCAST || in_isany(dst)) {
     m->m_flags |= M_BCAST;
@@ -111,25 +114,36 @@ void DeliverRaw(InetHost& inet, MbufPtr m) {
   icmp_error(std::move(m), ICMP_UNREACH, ICMP_UNREACH_PROTOCOL);
 }
 
-void Deliver(InetHost& inet, MbufPtr m) {
+// A whole packet, to the protocol that it names.
+[[gnu::always_inline]] inline void Deliver(InetHost& inet, Ipv4View ip, MbufPtr m) {
+  const InetProtocol* protocol = inet.protocols[ip.protocol()];
+  if (protocol == nullptr) [[unlikely]]
+    return DeliverRaw(inet, std::move(m));
+  ++inet.ipstat[ips_delivered];
+  protocol->input(std::move(m), ip.header_length());
+}
+
+void ReassembleAndDeliver(InetHost& inet, MbufPtr m) {
   if (ip_view(m.get()).is_fragment()) {
     const int hlen = ip_view(m.get()).header_length();
     m = inet.reassembly.Add(std::move(m), hlen);
     if (m == nullptr) return;
   }
   const Ipv4View ip = ip_view(m.get());
-  const InetProtocol* protocol = inet.protocols[ip.protocol()];
-  if (protocol == nullptr) return DeliverRaw(inet, std::move(m));
-  ++inet.ipstat[ips_delivered];
-  protocol->input(std::move(m), ip.header_length());
+  Deliver(inet, ip, std::move(m));
 }
 
-}  // namespace
+// Whether all rules would let the packet pass as it is, as nearly all packets are: whole, without
+// options or padding, checked by the interface, and of the addresses of the one before.
+bool PassesAsItIs(const InetHost& inet, const ifnet* ifp, Ipv4View ip, const pkthdr& packet) {
+  constexpr uint16_t kVerdict = M_IPV4_CSUM_IN_OK | M_IPV4_CSUM_IN_BAD;
+  return ip.is_version4_without_options() && ip.total_length() == packet.len && !ip.is_fragment() &&
+         (packet.csum_flags & kVerdict) == M_IPV4_CSUM_IN_OK &&
+         inet.last_let_in == LetIn{ifp, inet.rt_generation, ip.addresses()};
+}
 
-void ip_input(ifnet* ifp, MbufPtr m) {
-  KASSERT((m->m_flags & M_PKTHDR) != 0);
-  InetHost& inet = inet_here();
-  ++inet.ipstat[ips_total];
+// Rule by rule.
+[[gnu::noinline]] void Examine(InetHost& inet, ifnet* ifp, MbufPtr m) {
   m = CheckHeader(ifp, std::move(m));
   if (m == nullptr) return;
   if (IsImpossibleSource(ip_view(m.get()).source())) return ip_drop(ips_badaddr, std::move(m));
@@ -138,7 +152,7 @@ void ip_input(ifnet* ifp, MbufPtr m) {
     if (m == nullptr) return;
   }
   switch (IsOurs(inet, ifp, m.get())) {
-    case Ours::kYes: return Deliver(inet, std::move(m));
+    case Ours::kYes: return ReassembleAndDeliver(inet, std::move(m));
     case Ours::kNotMember: return ip_drop(ips_notmember, std::move(m));
     case Ours::kWrongInterface: return ip_drop(ips_wrongif, std::move(m));
     case Ours::kNo: break;
@@ -147,6 +161,19 @@ void ip_input(ifnet* ifp, MbufPtr m) {
     return ip_drop(ips_cantforward, std::move(m));
   }
   ip_forward(ifp, std::move(m), false);
+}
+
+}  // namespace
+
+void ip_input(ifnet* ifp, MbufPtr m) {
+  KASSERT((m->m_flags & M_PKTHDR) != 0);
+  InetHost& inet = inet_here();
+  ++inet.ipstat[ips_total];
+  if (m->m_len >= kIpv4HeaderMin) [[likely]] {
+    const Ipv4View ip = ip_view(m.get());
+    if (PassesAsItIs(inet, ifp, ip, m->m_pkthdr)) return Deliver(inet, ip, std::move(m));
+  }
+  Examine(inet, ifp, std::move(m));
 }
 
 }  // namespace sockbed

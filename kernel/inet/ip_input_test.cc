@@ -27,6 +27,13 @@ class IpInputTest : public InetTestNet {
     EXPECT_EQ(Packets(a_).size(), before);
     ExpectDrops(a_, why, count + 1);
   }
+  // Whether a packet gets through that its interface has found good.
+  bool Passes(ifnet* ifp, const std::string& packet) {
+    std::vector<Packet>& packets = Packets(*ifp->if_host);
+    const size_t before = packets.size();
+    Inject(ifp, packet, 0, M_IPV4_CSUM_IN_OK);
+    return packets.size() == before + 1;
+  }
   void ExpectFrom(const char* src, bool accepted) {
     Packet packet = Good();
     packet.src = Addr(src);
@@ -82,6 +89,46 @@ TEST_F(IpInputTest, DropsAWrongChecksumUnlessTheInterfaceVouchesForIt) {
   }
   EXPECT_EQ(Packets(a_).size(), 1u);
   ExpectDrops(a_, ips_badsum, 2);
+}
+
+// The next packet of the same addresses passes without their rules, but for none of the others.
+TEST_F(IpInputTest, WhatFollowsAPacketOfItsAddressesIsStillExamined) {
+  EXPECT_TRUE(Passes(in_, Good().Bytes()));
+  EXPECT_TRUE(Passes(in_, Good().Bytes()));
+  EXPECT_TRUE(Passes(in_, Good().Bytes() + "padding"));
+  EXPECT_EQ(Packets(a_).back().payload, "payload!");
+  EXPECT_FALSE(Passes(in_, Good().Bytes().substr(0, 27)));
+  EXPECT_FALSE(Passes(in_, Changed(0, "\x65")));
+  EXPECT_FALSE(Passes(in_, Changed(0, "\x4f")));
+  EXPECT_FALSE(Passes(in_, Changed(6, "\x20"))) << "waits for the other fragments";
+  Inject(in_, Good().Bytes(), 0, M_IPV4_CSUM_IN_BAD);
+  ExpectDrops(a_, ips_badsum, 1);
+  Packet stray = Good();
+  stray.dst = Addr("10.0.1.9");
+  EXPECT_FALSE(Passes(in_, stray.Bytes()));
+  EXPECT_TRUE(Passes(in_, Good().Bytes()));
+}
+
+TEST_F(IpInputTest, AnAddressTakenAwayIsOursNoLonger) {
+  EXPECT_TRUE(Passes(in_, Good().Bytes()));
+  {
+    HostScope scope(a_);
+    EXPECT_EQ(in_ifdel(in_, Addr("10.0.1.1")), 0);
+  }
+  EXPECT_FALSE(Passes(in_, Good().Bytes()));
+  AddAddress(in_, "10.0.1.1", 24);
+  EXPECT_TRUE(Passes(in_, Good().Bytes()));
+  ifnet* other = Join(a_, b_).interface(0);
+  EXPECT_FALSE(Passes(other, Good().Bytes())) << "of another interface";
+}
+
+TEST_F(IpInputTest, ASourceThatBecomesABroadcastAddressIsImpossible) {
+  CaptureInterface lan;
+  AddHostOnLan(&lan);
+  const Packet packet = {.src = Addr("192.168.2.255"), .dst = Addr("192.168.1.1")};
+  EXPECT_TRUE(Passes(lan.ifp, packet.Bytes()));
+  AddAddress(lan.ifp, "192.168.2.1", 24);
+  EXPECT_FALSE(Passes(lan.ifp, packet.Bytes()));
 }
 
 TEST_F(IpInputTest, DropsLengthsThatDoNotFit) {

@@ -61,6 +61,7 @@ class Ipv4View {
   }
 
   int version() const { return p_[0] >> 4; }
+  bool is_version4_without_options() const { return p_[0] == 0x45; }
   int header_length() const { return (p_[0] & 0x0f) * 4; }
   uint8_t tos() const { return p_[1]; }
   uint16_t total_length() const { return LoadBe16(p_ + 2); }
@@ -74,6 +75,12 @@ class Ipv4View {
   uint16_t checksum() const { return LoadBe16(p_ + 10); }
   in_addr source() const { return LoadAddress(p_ + 12); }
   in_addr destination() const { return LoadAddress(p_ + 16); }
+  // Source and destination as they stand there: to be compared with those of another packet.
+  uint64_t addresses() const {
+    uint64_t both;
+    std::memcpy(&both, p_ + 12, sizeof both);
+    return both;
+  }
 
  protected:
   const uint8_t* p_;
