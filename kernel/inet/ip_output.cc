@@ -64,6 +64,16 @@ int FindWay(InetHost& inet, in_addr dst, route* ro, int flags, const ip_moptions
   return 0;
 }
 
+// Whether the way that `ro` remembers is the packet's, and rules 2 to 11 have nothing against it,
+// as for nearly all packets. IP_ROUTETOIF takes a closer look.
+bool GoesAsBefore(const InetHost& inet, const route* ro, int flags, Ipv4View ip) {
+  if (ro->ro_generation != inet.rt_generation || in_isany(ro->ro_next_hop)) return false;
+  const in_addr src = ip.source();
+  const bool leaves_unfit = in_isloopback(src) && (ro->ro_rt->rt_ifp->if_flags & IFF_LOOPBACK) == 0;
+  return ro->ro_dst.v4().s_addr == ip.destination().s_addr && !in_isany(src) && !leaves_unfit &&
+         (flags & IP_ROUTETOIF) == 0;
+}
+
 // Rules 8 to 10: may this broadcast go out?
 int CheckBroadcast(const Way& way, int flags, const mbuf* m, ipstat_counters* why) {
   *why = ips_outaddr;
@@ -96,7 +106,8 @@ int PrepareMulticast(const Way& way, int flags, const ip_moptions* imo, mbuf* m,
 }
 
 // The largest packet that may go that way whole; sets DF as the flags ask.
-uint32_t ApplyMtuPolicy(InetHost& inet, const Way& way, int flags, mbuf* m) {
+[[gnu::always_inline]] inline uint32_t ApplyMtuPolicy(const InetHost& inet, const Way& way,
+                                                      int flags, Ipv4Edit ip, const mbuf* m) {
   const uint32_t path = way.rt != nullptr ? rt_path_mtu(way.rt) : way.ifp->if_mtu;
   const bool locked = way.rt != nullptr && (way.rt->rt_locks & RTV_MTU) != 0;
   const uint32_t mtu = (flags & IP_MTUPROBE) != 0 ? way.ifp->if_mtu : path;
@@ -104,12 +115,12 @@ uint32_t ApplyMtuPolicy(InetHost& inet, const Way& way, int flags, mbuf* m) {
   const bool discover = inet.tunables.mtudisc != 0 && !locked;
   if (((flags & IP_MTUDISC) != 0 && discover) || (flags & IP_MTUPROBE) != 0 ||
       ((flags & IP_MTUWANT) != 0 && discover && fits)) {
-    ip_edit(m).set_dont_fragment();
+    ip.set_dont_fragment();
   }
   return mtu;
 }
 
-int Transmit(const Way& way, MbufPtr m) {
+[[gnu::always_inline]] inline int Transmit(const Way& way, MbufPtr m) {
   sockaddr_in dst{};
   dst.sin_family = AF_INET;
   dst.sin_addr = way.next_hop;
@@ -117,6 +128,19 @@ int Transmit(const Way& way, MbufPtr m) {
   // A gateway that does not answer says nothing of the host behind it.
   if (error != EHOSTDOWN || way.rt == nullptr) return error;
   return (way.rt->rt_flags & RTF_GATEWAY) != 0 ? EHOSTUNREACH : error;
+}
+
+// The checksums of IPv4 that an interface may be able to compute.
+constexpr int kChecksums4 = IFCAP_CSUM_IPv4 | IFCAP_CSUM_TCPv4 | IFCAP_CSUM_UDPv4;
+
+// Computes those that it cannot.
+[[gnu::noinline]] void FinishForInterface(const ifnet* ifp, mbuf* m) {
+  const int capabilities = ifp->if_capabilities;
+  uint16_t cannot = 0;
+  if ((capabilities & IFCAP_CSUM_TCPv4) == 0) cannot |= M_TCP_CSUM_OUT;
+  if ((capabilities & IFCAP_CSUM_UDPv4) == 0) cannot |= M_UDP_CSUM_OUT | M_ICMP_CSUM_OUT;
+  if ((capabilities & IFCAP_CSUM_IPv4) == 0) cannot |= M_IPV4_CSUM_OUT;
+  if ((m->m_pkthdr.csum_flags & cannot) != 0) in_proto_cksum_out(m, cannot);
 }
 
 // Rule 14. Fragments never use transport offload.
@@ -139,37 +163,69 @@ int TransmitFragments(const Way& way, uint32_t mtu, MbufPtr m) {
 int SendSegments(InetHost& inet, const Way& way, int flags, MbufPtr m);
 
 // Rules 12 and 13, and the choice of 14: checksums, size, away.
-int SendByWay(InetHost& inet, const Way& way, int flags, MbufPtr m) {
-  const uint32_t mtu = ApplyMtuPolicy(inet, way, flags, m.get());
-  const int capabilities = way.ifp->if_capabilities;
+[[gnu::always_inline]] inline int SendByWay(InetHost& inet, const Way& way, int flags, MbufPtr m) {
+  Ipv4Edit ip = ip_edit(m.get());
+  const uint32_t mtu = ApplyMtuPolicy(inet, way, flags, ip, m.get());
   if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
     if (!tcp_may_leave_whole(way.ifp, IFCAP_TSOv4, mtu, m.get())) {
       return SendSegments(inet, way, flags, std::move(m));
     }
   } else if (static_cast<uint32_t>(m->m_pkthdr.len) > mtu) {
-    if (ip_view(m.get()).dont_fragment()) return Refuse(std::move(m), ips_cantfrag, EMSGSIZE);
+    if (ip.dont_fragment()) return Refuse(std::move(m), ips_cantfrag, EMSGSIZE);
     return TransmitFragments(way, mtu, std::move(m));
   }
   const bool ours = (flags & (IP_FORWARDING | IP_RAWOUTPUT)) == 0;
-  if (ours && inet.tunables.rfc6864 != 0 && ip_view(m.get()).dont_fragment()) {
-    ip_edit(m.get()).set_id(0);  // nobody will ever put it together
+  if (ours && inet.tunables.rfc6864 != 0 && ip.dont_fragment()) {
+    ip.set_id(0);  // nobody will ever put it together
   }
-  uint16_t cannot = 0;
-  if ((capabilities & IFCAP_CSUM_TCPv4) == 0) cannot |= M_TCP_CSUM_OUT;
-  if ((capabilities & IFCAP_CSUM_UDPv4) == 0) cannot |= M_UDP_CSUM_OUT | M_ICMP_CSUM_OUT;
   // A forwarded header has its sum, adjusted on the way, or it is pending already.
   if ((flags & IP_FORWARDING) == 0) m->m_pkthdr.csum_flags |= M_IPV4_CSUM_OUT;
-  if ((capabilities & IFCAP_CSUM_IPv4) == 0) cannot |= M_IPV4_CSUM_OUT;
-  if ((m->m_pkthdr.csum_flags & cannot) != 0) in_proto_cksum_out(m.get(), cannot);
+  if ((way.ifp->if_capabilities & kChecksums4) != kChecksums4) FinishForInterface(way.ifp, m.get());
   return Transmit(way, std::move(m));
 }
 
 // Cuts up what TCP has handed over in one piece; each segment then goes as if it had come alone.
-int SendSegments(InetHost& inet, const Way& way, int flags, MbufPtr m) {
+[[gnu::noinline]] int SendSegments(InetHost& inet, const Way& way, int flags, MbufPtr m) {
   return tcp_send_chopped(
       std::move(m),
       [&](MbufPtr segment) { return SendByWay(inet, way, flags, std::move(segment)); },
       [](MbufPtr rest) { ip_drop(ips_odropped, std::move(rest)); });
+}
+
+// Rules 2 to 11. Without an error and without an interface in `way` the packet is dropped silently;
+// `why` is of both.
+[[gnu::noinline]] int DecideWay(InetHost& inet, route* ro, int flags, const ip_moptions* imo,
+                                mbuf* m, Way* way, ipstat_counters* why) {
+  Ipv4Edit ip = ip_edit(m);
+  const in_addr dst = ip.destination();
+  *why = ips_outaddr;
+  if (in_isthisnet(dst)) return ENETUNREACH;
+  int error = FindWay(inet, dst, ro, flags, imo, way, why);
+  if (error != 0 || way->ifp == nullptr) return error;
+  if (in_isany(ip.source())) {
+    const in_ifaddr* ifa = way->rt != nullptr ? ifatoia(way->rt->rt_ifa) : in_ifaof(way->ifp);
+    *why = ips_outaddr;
+    if (ifa == nullptr) return EADDRNOTAVAIL;
+    ip.set_source(ifa->ia_addr);
+  }
+  if (way->broadcast) {
+    error = CheckBroadcast(*way, flags, m, why);
+    if (error != 0) return error;
+    m->m_flags |= M_BCAST;
+  }
+  const bool loopback = (way->ifp->if_flags & IFF_LOOPBACK) != 0;
+  if (in_ismulticast(dst)) {
+    error = PrepareMulticast(*way, flags, imo, m, why);
+    if (error != 0) return error;
+    *why = ips_mcastlocal;
+    if (ip.ttl() == 0 || loopback) {
+      way->ifp = nullptr;
+      return 0;
+    }
+  }
+  *why = ips_outaddr;
+  const bool leaves = !loopback && (in_isloopback(dst) || in_isloopback(ip.source()));
+  return leaves ? EADDRNOTAVAIL : 0;
 }
 
 }  // namespace
@@ -177,7 +233,7 @@ int SendSegments(InetHost& inet, const Way& way, int flags, MbufPtr m) {
 int ip_output(MbufPtr m, const mbuf* opt, route* ro, int flags, ip_moptions* imo, inpcb* inp) {
   KASSERT((m->m_flags & M_PKTHDR) != 0 && m->m_len >= kIpv4HeaderMin);
   InetHost& inet = inet_here();
-  if (opt != nullptr) {
+  if (opt != nullptr) [[unlikely]] {
     int error = 0;
     m = ip_insertoptions(std::move(m), opt, &error);
     if (m == nullptr) return error;
@@ -188,34 +244,17 @@ int ip_output(MbufPtr m, const mbuf* opt, route* ro, int flags, ip_moptions* imo
     ip.set_id(inet.ids.Next());
     ++inet.ipstat[ips_localout];
   }
-  const in_addr dst = ip.destination();
-  if (in_isthisnet(dst)) return Refuse(std::move(m), ips_outaddr, ENETUNREACH);
-
   Way way;
-  route here;
-  ipstat_counters why;
-  int error = FindWay(inet, dst, ro != nullptr ? ro : &here, flags, imo, &way, &why);
-  if (error != 0 || way.ifp == nullptr) return Refuse(std::move(m), why, error);
-  if (in_isany(ip.source())) {
-    const in_ifaddr* ifa = way.rt != nullptr ? ifatoia(way.rt->rt_ifa) : in_ifaof(way.ifp);
-    if (ifa == nullptr) return Refuse(std::move(m), ips_outaddr, EADDRNOTAVAIL);
-    ip.set_source(ifa->ia_addr);
-  }
-  if (way.broadcast) {
-    error = CheckBroadcast(way, flags, m.get(), &why);
-    if (error != 0) return Refuse(std::move(m), why, error);
-    m->m_flags |= M_BCAST;
-  }
-  if (in_ismulticast(dst)) {
-    error = PrepareMulticast(way, flags, imo, m.get(), &why);
-    if (error != 0) return Refuse(std::move(m), why, error);
-    if (ip.ttl() == 0 || (way.ifp->if_flags & IFF_LOOPBACK) != 0) {
-      return Refuse(std::move(m), ips_mcastlocal, 0);
-    }
-  }
-  if ((way.ifp->if_flags & IFF_LOOPBACK) == 0 &&
-      (in_isloopback(dst) || in_isloopback(ip.source()))) {
-    return Refuse(std::move(m), ips_outaddr, EADDRNOTAVAIL);
+  if (ro != nullptr && GoesAsBefore(inet, ro, flags, ip)) {
+    way.rt = ro->ro_rt;
+    way.ifp = way.rt->rt_ifp;
+    way.next_hop = ro->ro_next_hop;
+    ++way.rt->rt_use;
+  } else {
+    route here;
+    ipstat_counters why;
+    const int error = DecideWay(inet, ro != nullptr ? ro : &here, flags, imo, m.get(), &way, &why);
+    if (error != 0 || way.ifp == nullptr) return Refuse(std::move(m), why, error);
   }
   return SendByWay(inet, way, flags, std::move(m));
 }

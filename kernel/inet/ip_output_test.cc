@@ -84,6 +84,56 @@ TEST_F(IpOutputTest, NeedsARoute) {
   EXPECT_EQ(Output(a_, To("10.0.1.2"), IP_ROUTETOIF), 0);
 }
 
+// A cached way spares the rules about it, while it holds and the packet gives them no cause.
+TEST_F(IpOutputTest, ACachedWayIsTakenOnlyWhileItHolds) {
+  CaptureInterface lan;
+  HostBase& host = AddHostOnLan(&lan);
+  AddRoute(host, "0.0.0.0", 0, "192.168.1.254");
+  HostScope scope(host);
+  rtentry* rt = rt_get(Addr("0.0.0.0"), 0);
+  route ro;
+  Packet packet = To("8.8.8.8");
+  packet.src = Addr("192.168.1.1");
+  const auto send = [&](int flags = 0) { return Output(host, packet, flags, &ro); };
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(send(), 0);
+    EXPECT_EQ(Text(lan.next_hop.sin_addr), "192.168.1.254");
+  }
+  EXPECT_EQ(rt->rt_use, 2u);
+  EXPECT_EQ(send(IP_ROUTETOIF), ENETUNREACH);
+  packet.src = {};
+  EXPECT_EQ(send(), 0);
+  EXPECT_EQ(Text(lan.sent.back().src), "192.168.1.1");
+  packet.src = Addr("127.0.0.1");
+  EXPECT_EQ(send(), EADDRNOTAVAIL);
+  packet.src = Addr("192.168.1.1");
+  EXPECT_EQ(rt_change(rt, Addr("192.168.1.253")), 0);
+  EXPECT_EQ(send(), 0);
+  EXPECT_EQ(Text(lan.next_hop.sin_addr), "192.168.1.253");
+  rt_delete(rt);
+  EXPECT_EQ(send(), EHOSTUNREACH);
+}
+
+TEST_F(IpOutputTest, ACachedWayThatRefusesOrBroadcastsIsDecidedEachTime) {
+  CaptureInterface lan;
+  HostBase& host = AddHostOnLan(&lan);
+  HostScope scope(host);
+  EXPECT_EQ(rt_add({.dest = Addr("10.5.0.0"), .plen = 16, .flags = RTF_REJECT, .ifp = lan.ifp}), 0);
+  route ro;
+  Packet packet;
+  packet.src = Addr("192.168.1.1");
+  const auto send_twice = [&](const char* dst, int error, int flags = 0) {
+    packet.dst = Addr(dst);
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(Output(host, packet, flags, &ro), error) << dst;
+  };
+  send_twice("10.5.0.1", ENETUNREACH);
+  send_twice("192.168.1.255", EACCES);
+  send_twice("192.168.1.255", 0, IP_ALLOWBROADCAST);
+  EXPECT_NE(lan.sent.back().mbuf_flags & M_BCAST, 0);
+  send_twice("127.0.0.1", 0);
+  EXPECT_EQ(lan.sent.size(), 2u);
+}
+
 TEST_F(IpOutputTest, RejectAndBlackholeRoutesRefuseAndSwallow) {
   HostScope scope(a_);
   ifnet* lo0 = if_loopback(a_);

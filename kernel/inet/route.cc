@@ -164,10 +164,25 @@ int WayTo(sa_family_t family, const inpaddru& gateway, ifnet** ifp, ifaddr** ifa
   return *ifa != nullptr ? 0 : EADDRNOTAVAIL;
 }
 
+// route::ro_next_hop.
+in_addr NextHop(const rtentry* rt, in_addr dst) {
+  constexpr uint32_t kToDecide = RTF_REJECT | RTF_BLACKHOLE | RTF_BROADCAST;
+  if (rt == nullptr || (rt->rt_flags & kToDecide) != 0) return {};
+  if (in_isthisnet(dst) || in_host(dst) >= INADDR_UNSPEC_GROUP) return {};
+  // It must not leave the host.
+  if (in_isloopback(dst) && (rt->rt_ifp->if_flags & IFF_LOOPBACK) == 0) return {};
+  return (rt->rt_flags & RTF_GATEWAY) != 0 ? rt->rt_gateway.v4() : dst;
+}
+in_addr NextHop(const rtentry*, const in6_addr&) { return {}; }
+
 template <typename Address>
 [[gnu::noinline]] rtentry* MatchAnew(route* ro, const Address& dst) {
-  *ro = {.ro_rt = rt_match(dst), .ro_generation = inet_here().rt_generation, .ro_dst = dst};
-  return ro->ro_rt;
+  rtentry* rt = rt_match(dst);
+  *ro = {.ro_rt = rt,
+         .ro_generation = inet_here().rt_generation,
+         .ro_dst = dst,
+         .ro_next_hop = NextHop(rt, dst)};
+  return rt;
 }
 
 template <typename Address>

@@ -80,6 +80,9 @@ struct route {
   rtentry* ro_rt = nullptr;  // valid only through rtalloc
   uint64_t ro_generation = 0;
   inpaddru ro_dst;
+  // Of IPv4: the next hop of a way about which nothing is left to decide, since ro_dst is one host,
+  // and the route neither refuses nor broadcasts; else 0.
+  in_addr ro_next_hop{};
 };
 
 // A prefix length that stands for all bits of an address: 32 or 128.

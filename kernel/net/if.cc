@@ -110,14 +110,9 @@ void if_drop(ifnet* ifp, NetDrop why, uint64_t* counter, MbufPtr m) {
        static_cast<uint64_t>(m->m_pkthdr.len), static_cast<uint64_t>(why));
 }
 
-int if_output(ifnet* ifp, MbufPtr m, const sockaddr* dst) {
-  KASSERT((m->m_flags & M_PKTHDR) != 0);
-  if (__builtin_expect(!if_is_up(ifp), 0)) {
-    if_drop(ifp, NetDrop::kDown, &ifp->if_counters.ifi_oerrors, std::move(m));
-    return ENETDOWN;
-  }
-  m->m_pkthdr.ph_family = static_cast<uint8_t>(dst->sa_family);
-  return ifp->if_output(ifp, std::move(m), dst);
+int if_refuse(ifnet* ifp, MbufPtr m) {
+  if_drop(ifp, NetDrop::kDown, &ifp->if_counters.ifi_oerrors, std::move(m));
+  return ENETDOWN;
 }
 
 void if_input(ifnet* ifp, MbufPtr m) {

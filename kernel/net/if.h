@@ -189,9 +189,18 @@ void if_down(ifnet* ifp);
 // what is cut).
 [[nodiscard]] int if_setcapabilities(ifnet* ifp, int capabilities);
 
+// Drops what was to be sent on an interface that is down: ENETDOWN. Takes.
+[[nodiscard]] int if_refuse(ifnet* ifp, MbufPtr m);
+
 // Sends m, of dst's family. Takes m, borrows dst. Errors: ENETDOWN (not up and running), ENOBUFS
 // (the queue is full), ELOOP (lo0). Packets that a link loses are no error.
-[[nodiscard]] int if_output(ifnet* ifp, MbufPtr m, const sockaddr* dst);
+[[nodiscard]] inline int if_output(ifnet* ifp, MbufPtr m, const sockaddr* dst) {
+  KASSERT((m->m_flags & M_PKTHDR) != 0);
+  if (!if_is_up(ifp)) [[unlikely]]
+    return if_refuse(ifp, std::move(m));
+  m->m_pkthdr.ph_family = static_cast<uint8_t>(dst->sa_family);
+  return ifp->if_output(ifp, std::move(m), dst);
+}
 
 // Hands a packet that has arrived to its family (m_pkthdr.ph_family). Takes m. Sets ph_ifidx and
 // counts. REQUIRES: interrupt context of ifp's host.
