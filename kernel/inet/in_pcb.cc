@@ -136,16 +136,15 @@ void in6_sin2nam(const in6_addr& addr, in_port_t port, mbuf* nam) {
   nam->m_len = sizeof sin6;
 }
 
-sockaddr_storage in_sockaddr(const inpcb* inp, const InetName& name, socklen_t* length) {
-  sockaddr_storage ss{};
+sockaddr_in6 in_sockaddr(const inpcb* inp, const InetName& name, socklen_t* length) {
   if (in_pcbis6(inp)) {
-    const sockaddr_in6 sin6 = Sin6(name.addr.v6(), name.port);
-    std::memcpy(&ss, &sin6, *length = sizeof sin6);
-  } else {
-    const sockaddr_in sin = Sin(name.addr.v4(), name.port);
-    std::memcpy(&ss, &sin, *length = sizeof sin);
+    *length = sizeof(sockaddr_in6);
+    return Sin6(name.addr.v6(), name.port);
   }
-  return ss;
+  const sockaddr_in sin = Sin(name.addr.v4(), name.port);
+  sockaddr_in6 room{};
+  std::memcpy(&room, &sin, *length = sizeof sin);
+  return room;
 }
 
 int in_pcbpeername(const inpcb* inp, const mbuf* nam, InetName* name) {

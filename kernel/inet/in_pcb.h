@@ -178,8 +178,8 @@ struct InetName {
 // Write one, and m_len.
 void in_sin2nam(in_addr addr, in_port_t port, mbuf* nam);
 void in6_sin2nam(const in6_addr& addr, in_port_t port, mbuf* nam);
-// As the socket's own family shows it.
-sockaddr_storage in_sockaddr(const inpcb* inp, const InetName& name, socklen_t* length);
+// As the socket's own family shows it, in the type that has room for either.
+sockaddr_in6 in_sockaddr(const inpcb* inp, const InetName& name, socklen_t* length);
 void in_setsockaddr(const inpcb* inp, mbuf* nam);
 void in_setpeeraddr(const inpcb* inp, mbuf* nam);
 

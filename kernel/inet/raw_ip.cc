@@ -96,7 +96,7 @@ int rip_sense(socket*, struct stat*) { return 0; }  // no block size of its own
 
 void SetName(const inpcb* inp, const inpaddru& addr, mbuf* nam) {
   socklen_t length;
-  const sockaddr_storage ss = in_sockaddr(inp, {addr, 0}, &length);
+  const sockaddr_in6 ss = in_sockaddr(inp, {addr, 0}, &length);
   std::memcpy(nam->m_data, &ss, length);
   nam->m_len = static_cast<int>(length);
 }

@@ -65,7 +65,7 @@ void Deliver(inpcb* inp, mbuf* m, int off, const Arrival& a) {
   MbufPtr copy = m_copym(m, 0, M_COPYALL, M_DONTWAIT);
   if (copy != nullptr) m_adj(copy.get(), off);
   socklen_t length;
-  const sockaddr_storage from = in_sockaddr(inp, {inpaddru(a.src), 0}, &length);
+  const sockaddr_in6 from = in_sockaddr(inp, {inpaddru(a.src), 0}, &length);
   const bool near_enough = ip6_view(m).hop_limit() >= inp->inp_ip6_minhlim;
   if (copy == nullptr || !near_enough ||
       sbappendaddr(&so->so_rcv, reinterpret_cast<const sockaddr*>(&from), length, copy, control) ==

@@ -30,26 +30,25 @@ struct Datagram {
   int header;   // bytes of all headers
 };
 
-void NoteDrop(udpstat_counters why, const Datagram& d, uint64_t pcb = 0) {
+[[gnu::noinline]] void NoteDrop(udpstat_counters why, const Datagram& d, uint64_t pcb = 0) {
   udpstat_inc(why);
   udp_note(UdpRecord::kDrop, pcb, d.to, d.from, why);
 }
 
 // What the IP header says.
-Datagram ReadIp(const mbuf* m, int hlen) {
-  Datagram d = {.from = {}, .to = {}, .ttl = 0, .header = hlen + kUdpHeader};
+void ReadIp(const mbuf* m, int hlen, Datagram* d) {
+  d->header = hlen + kUdpHeader;
   const size_t size = static_cast<size_t>(m->m_len);
   const Ipv4View ip(m->m_data, size);
-  if (ip.version() == 4) {
-    d.from.addr = ip.source();
-    d.to.addr = ip.destination();
-    d.ttl = ip.ttl();
+  if (ip.version() == 4) [[likely]] {
+    d->from.addr = ip.source();
+    d->to.addr = ip.destination();
+    d->ttl = ip.ttl();
   } else {
-    d.from.addr = ip6_source(m);
-    d.to.addr = ip6_destination(m);
-    d.ttl = Ipv6View(m->m_data, size).hop_limit();
+    d->from.addr = ip6_source(m);
+    d->to.addr = ip6_destination(m);
+    d->ttl = Ipv6View(m->m_data, size).hop_limit();
   }
-  return d;
 }
 
 // Rule 2: whether the length that the header says fits the packet's.
@@ -70,29 +69,41 @@ bool ChecksumIsGood(const mbuf* m, int hlen, const UdpView& uh, bool v4) {
          0;
 }
 
-// Rules 1 to 3 of spec 10.2. Returns the packet with all headers in its first mbuf; null: dropped.
-MbufPtr Check(MbufPtr m, int hlen, Datagram* d) {
-  *d = ReadIp(m.get(), hlen);
-  const bool v4 = Ipv4View(m->m_data, static_cast<size_t>(m->m_len)).version() == 4;
-  const int length = m->m_pkthdr.len - hlen;
-  if (length < kUdpHeader) return NoteDrop(udps_hdrops, *d), nullptr;
-  if (m->m_len < d->header) {
-    m = m_pullup(std::move(m), d->header);
-    if (m == nullptr) return NoteDrop(udps_nobufs, *d), nullptr;
-  }
-  const UdpView uh(m->m_data + hlen, kUdpHeader);
-  d->from.port = htons(uh.source_port());
-  d->to.port = htons(uh.destination_port());
-  if (d->to.port == 0) return NoteDrop(udps_badport, *d), nullptr;
-  if (!LengthFits(uh, length, v4)) return NoteDrop(udps_badlen, *d), nullptr;
-  if (uh.length() < length) m_adj(m.get(), uh.length() - length);
-  if (!ChecksumIsGood(m.get(), hlen, uh, v4)) return NoteDrop(udps_badsum, *d), nullptr;
+// Puts all headers into the first mbuf. Rule 1 of spec 10.2. Null: dropped.
+[[gnu::noinline]] MbufPtr Gather(MbufPtr m, int hlen) {
+  Datagram d;
+  ReadIp(m.get(), hlen, &d);
+  if (m->m_pkthdr.len < d.header) return NoteDrop(udps_hdrops, d), nullptr;
+  m = m_pullup(std::move(m), d.header);
+  if (m == nullptr) NoteDrop(udps_nobufs, d);
   return m;
 }
 
-// Rules 6 and 7: into the socket's buffer. Takes m.
+// Rules 2 and 3: reads the headers and cuts off what stands behind the datagram. False: to be
+// dropped, and noted.
+bool Check(mbuf* m, int hlen, Datagram* d) {
+  ReadIp(m, hlen, d);
+  const bool v4 = Ipv4View(m->m_data, static_cast<size_t>(m->m_len)).version() == 4;
+  const int length = m->m_pkthdr.len - hlen;
+  const UdpView uh(m->m_data + hlen, kUdpHeader);
+  d->from.port = htons(uh.source_port());
+  d->to.port = htons(uh.destination_port());
+  if (d->to.port == 0) return NoteDrop(udps_badport, *d), false;
+  if (!LengthFits(uh, length, v4)) return NoteDrop(udps_badlen, *d), false;
+  if (uh.length() < length) m_adj(m, uh.length() - length);
+  if (!ChecksumIsGood(m, hlen, uh, v4)) return NoteDrop(udps_badsum, *d), false;
+  return true;
+}
+
+// Whether the socket wants to be told more of a datagram than its bytes and its sender.
+bool WantsControl(const inpcb* inp) {
+  return (inp->inp_flags & (INP_CONTROLOPTS | IN6P_CONTROLOPTS)) != 0 ||
+         (inp->inp_socket->so_options & kSoTimestamp) != 0;
+}
+
+// Rules 6 and 7: into the socket's buffer. Takes m, whose headers stand in the first mbuf.
 void Deliver(inpcb* inp, MbufPtr m, const Datagram& d) {
-  if (inp->inp_tunnel != nullptr) {
+  if (inp->inp_tunnel != nullptr) [[unlikely]] {
     const auto length = static_cast<uint64_t>(m->m_pkthdr.len - d.header);
     const CauseScope cause(udp_note(UdpRecord::kIn, inp->inp_id, d.to, d.from, length));
     return inp->inp_tunnel->input(std::move(m), d.header);
@@ -100,12 +111,18 @@ void Deliver(inpcb* inp, MbufPtr m, const Datagram& d) {
   const uint8_t least = d.to.addr.is_v4() ? inp->inp_ip_minttl : inp->inp_ip6_minhlim;
   if (d.ttl < least) return NoteDrop(udps_minttl, d, inp->inp_id);
   socket* so = inp->inp_socket;
-  MbufPtr control = in_pcbis6(inp) ? ip6_savecontrol(inp, m.get(), d.to.port)
-                                   : ip_savecontrol(inp, m.get(), d.to.port);
-  m_adj(m.get(), d.header);
+  MbufPtr control;
+  if (WantsControl(inp)) [[unlikely]] {
+    control = in_pcbis6(inp) ? ip6_savecontrol(inp, m.get(), d.to.port)
+                             : ip_savecontrol(inp, m.get(), d.to.port);
+  }
+  KASSERT(m->m_len >= d.header);
+  m->m_data += d.header;  // m_adj, where all stands in the first mbuf
+  m->m_len -= d.header;
+  m->m_pkthdr.len -= d.header;
   const uint64_t length = static_cast<uint64_t>(m->m_pkthdr.len);
   socklen_t from_length;
-  const sockaddr_storage from = in_sockaddr(inp, d.from, &from_length);
+  const sockaddr_in6 from = in_sockaddr(inp, d.from, &from_length);
   if (sbappendaddr(&so->so_rcv, reinterpret_cast<const sockaddr*>(&from), from_length, m,
                    control) == 0) {
     return NoteDrop(udps_fullsock, d, inp->inp_id);
@@ -172,9 +189,12 @@ void SetError(inpcb* inp, int error) {
 
 void udp_input(MbufPtr m, int hlen) {
   udpstat_inc(udps_ipackets);
+  if (m->m_len < hlen + kUdpHeader) [[unlikely]] {
+    m = Gather(std::move(m), hlen);
+    if (m == nullptr) return;
+  }
   Datagram d;
-  m = Check(std::move(m), hlen, &d);
-  if (m == nullptr) return;
+  if (!Check(m.get(), hlen, &d)) return;
   if (ip_wasbroadcast(m.get())) return DeliverToAll(std::move(m), d);
   UdpHost& udp = udp_here();
   inpcb* inp = in_pcblookup(&udp.table, d.from.addr, d.from.port, d.to.addr, d.to.port);
@@ -197,7 +217,7 @@ void udp_notify_pmtu(inpcb* inp, const InetName& peer, uint32_t mtu) {
   in_addcontrol(&control, IPPROTO_IPV6, IPV6_PATHMTU, &info, sizeof info);
   if (control == nullptr) return;  // no memory: the program asks IPV6_PATHMTU itself
   socklen_t length;
-  const sockaddr_storage from = in_sockaddr(inp, peer, &length);
+  const sockaddr_in6 from = in_sockaddr(inp, peer, &length);
   if (sbappendaddr(&so->so_rcv, reinterpret_cast<const sockaddr*>(&from), length, nothing,
                    control) != 0) {
     sorwakeup(so);

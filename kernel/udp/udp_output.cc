@@ -158,16 +158,24 @@ void WriteUdp(char* at, const inpcb* inp, const InetName& dst, int length) {
       .Write(at, kUdpHeader);
 }
 
-int Send4(inpcb* inp, MbufPtr m, const SendOptions& options, ip_moptions* imo, const inpaddru& src,
+// Leaves the record of a datagram that goes out.
+TraceId NoteOut(const inpcb* inp, const inpaddru& src, const InetName& dst, int length) {
+  udpstat_inc(udps_opackets);
+  return udp_note(UdpRecord::kOut, inp->inp_id, {src, inp->inp_lport}, dst,
+                  static_cast<uint64_t>(length));
+}
+
+// REQUIRES: no more than kUdpDataMax bytes.
+int Send4(inpcb* inp, MbufPtr m, uint8_t ttl, uint8_t tos, ip_moptions* imo, const inpaddru& src,
           const InetName& dst) {
   const int length = m->m_pkthdr.len;
-  if (length > kUdpDataMax) return EMSGSIZE;
+  const CauseScope cause(NoteOut(inp, src, dst, length));
   constexpr int kHeaders = kIpv4HeaderMin + kUdpHeader;
   m = m_prepend(std::move(m), kHeaders, M_DONTWAIT);
   if (m == nullptr) return ENOBUFS;
   Ipv4Header{.total_length = kHeaders + length,
-             .tos = options.tos,
-             .ttl = options.ttl,
+             .tos = tos,
+             .ttl = ttl,
              .protocol = IPPROTO_UDP,
              .source = src.v4(),
              .destination = dst.addr.v4()}
@@ -179,6 +187,7 @@ int Send4(inpcb* inp, MbufPtr m, const SendOptions& options, ip_moptions* imo, c
 
 int Send6(inpcb* inp, MbufPtr m, ip6_pktopts opt, const inpaddru& src, const InetName& dst) {
   const int length = m->m_pkthdr.len;
+  const CauseScope cause(NoteOut(inp, src, dst, length));
   if (length > kUdp6DataMax) return EMSGSIZE;
   constexpr int kHeaders = kIpv6Header + kUdpHeader;
   m = m_prepend(std::move(m), kHeaders, M_DONTWAIT);
@@ -213,18 +222,14 @@ void TakeOver(const ip6_pktopts& opt, SendOptions* options) {
   if (opt.ip6po_tclass >= 0) options->tos = static_cast<uint8_t>(opt.ip6po_tclass);
 }
 
-}  // namespace
-
-int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control) {
-  KASSERT((m->m_flags & M_PKTHDR) != 0);
-  const int length = m->m_pkthdr.len;
-  if (length > kUdpDataMax) return EMSGSIZE;
+// A datagram that has a destination of its own, or options. Errors: as udp_output.
+[[gnu::noinline]] int SendAsAsked(inpcb* inp, MbufPtr m, const mbuf* nam, const mbuf* control) {
   SendOptions options = {.source = {},
                          .ttl = inp->inp_ip.ip_ttl,
                          .tos = inp->inp_ip.ip_tos,
                          .multicast = {},
                          .v6 = in_pcbpktopts(inp)};
-  int error = ReadControl(inp, control.get(), &options);
+  int error = ReadControl(inp, control, &options);
   if (error != 0) return error;
   InetName dst;
   error = Destination(inp, nam, options, &dst);
@@ -233,14 +238,22 @@ int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control) {
   error = Source(inp, dst.addr, options, &src);
   if (error != 0) return error;
   const bool v4 = dst.addr.is_any() ? !in_pcbis6(inp) : dst.addr.is_v4();
-  if (v4 && in_pcbis6(inp)) TakeOver(options.v6, &options);
-
-  udpstat_inc(udps_opackets);
-  CauseScope cause(udp_note(UdpRecord::kOut, inp->inp_id, {src, inp->inp_lport}, dst,
-                            static_cast<uint64_t>(length)));
   if (!v4) return Send6(inp, std::move(m), options.v6, src, dst);
+  if (in_pcbis6(inp)) TakeOver(options.v6, &options);
   ip_moptions* imo = control != nullptr ? &options.multicast : inp->inp_moptions;
-  return Send4(inp, std::move(m), options, imo, src, dst);
+  return Send4(inp, std::move(m), options.ttl, options.tos, imo, src, dst);
+}
+
+}  // namespace
+
+int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control) {
+  KASSERT((m->m_flags & M_PKTHDR) != 0);
+  if (m->m_pkthdr.len > kUdpDataMax) return EMSGSIZE;
+  const bool connected = (inp->inp_socket->so_state & SS_ISCONNECTED) != 0;
+  const bool plain = nam == nullptr && control == nullptr && connected && !in_pcbis6(inp);
+  if (!plain || !inp->inp_faddr.is_v4()) return SendAsAsked(inp, std::move(m), nam, control.get());
+  return Send4(inp, std::move(m), inp->inp_ip.ip_ttl, inp->inp_ip.ip_tos, inp->inp_moptions,
+               inp->inp_laddr, {inp->inp_faddr, inp->inp_fport});
 }
 
 }  // namespace sockbed

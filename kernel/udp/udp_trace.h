@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "kernel/inet/in_pcb.h"
+#include "kernel/sim/machine.h"
 #include "kernel/sim/trace.h"
 
 namespace sockbed {
@@ -24,10 +25,20 @@ enum class UdpRecord : uint8_t {
   kDrop6,  // (remote address, PackPair(remote port, udpstat_counters))
 };
 
+// What udp_note does for a peer that is not one of IPv4.
+TraceId udp_note6(UdpRecord type, uint64_t pcb, const InetName& local, const InetName& remote,
+                  uint64_t what);
+
 // Leaves a record of a datagram between `local` and `remote`: kOut, kIn or kDrop, or their like of
 // IPv6. `what`: its third argument. Returns its id.
-TraceId udp_note(UdpRecord type, uint64_t pcb, const InetName& local, const InetName& remote,
-                 uint64_t what);
+inline TraceId udp_note(UdpRecord type, uint64_t pcb, const InetName& local, const InetName& remote,
+                        uint64_t what) {
+  if (!remote.addr.is_v4()) return udp_note6(type, pcb, local, remote, what);
+  const auto endpoint = [](const InetName& name) {
+    return PackEndpoint(ntohl(name.addr.v4().s_addr), ntohs(name.port));
+  };
+  return Emit(Room::kUdp, static_cast<uint8_t>(type), pcb, endpoint(local), endpoint(remote), what);
+}
 
 }  // namespace sockbed
 
