@@ -117,8 +117,8 @@ inline inpcb* sotoinpcb(const socket* so) { return static_cast<inpcb*>(so->so_pc
 // The pcbs of one protocol on one host. Zero pcbs at the end of a run: live count "inpcb".
 class inpcbtable {
  public:
-  // `baddynamic`: ports never picked automatically, in order; `rootonly`: ports that need privilege
-  // beside those below 1024. Both borrowed constants.
+  // `baddynamic`: ports never picked automatically; `rootonly`: ports that need privilege beside
+  // those below 1024. Both borrowed constants, in order.
   inpcbtable(HostBase& host, uint8_t protocol, std::span<const uint16_t> baddynamic,
              std::span<const uint16_t> rootonly);
   ~inpcbtable();
@@ -191,10 +191,10 @@ void in_setpeeraddr(const inpcb* inp, mbuf* nam);
 // EACCES (port needs privilege).
 [[nodiscard]] int in_pcbbind(inpcb* inp, const mbuf* nam, proc* p);
 
-// Fixes the peer, choosing source address and port if there are none. Errors: EINVAL, EAFNOSUPPORT
-// (also: bound to an address of the other family), EADDRNOTAVAIL (port 0; no source), ENETUNREACH
-// (no route: FreeBSD), EADDRINUSE (4-tuple taken).
-[[nodiscard]] int in_pcbconnect(inpcb* inp, const mbuf* nam);
+// Fixes the peer, as in_pcbpeername has read it, choosing source address and port if there are
+// none. Errors: EAFNOSUPPORT (bound to an address of the other family), EADDRNOTAVAIL (port 0; no
+// source; no port left), ENETUNREACH (no route: FreeBSD), EADDRINUSE (4-tuple taken).
+[[nodiscard]] int in_pcbconnect(inpcb* inp, const InetName& peer);
 
 // Sets all four of an unconnected pcb: a connection accepted on behalf of a listener, whose port it
 // shares. Errors: EADDRINUSE.

@@ -27,8 +27,10 @@ bool IsMulticast(const inpaddru& a) {
 
 bool IsPrivileged(const proc* p) { return p == nullptr || suser(p->p_ucred); }
 
+// Of ports in order: most are beyond the last.
 bool Contains(std::span<const uint16_t> ports, uint16_t port) {
-  return std::find(ports.begin(), ports.end(), port) != ports.end();
+  return !ports.empty() && port <= ports.back() &&
+         std::binary_search(ports.begin(), ports.end(), port);
 }
 
 // Whether somebody else's pcb with a wildcard in its names stands in the way: not if the socket may
@@ -207,36 +209,30 @@ int in_pcbbind(inpcb* inp, const mbuf* nam, proc* p) {
   return 0;
 }
 
-int in_pcbconnect(inpcb* inp, const mbuf* nam) {
-  InetName peer;
-  int error = in_pcbpeername(inp, nam, &peer);
-  if (error != 0) return error;
+int in_pcbconnect(inpcb* inp, const InetName& peer) {
   if (peer.port == 0) return EADDRNOTAVAIL;
   KASSERT(inp->inp_faddr.is_any());
   inpaddru laddr;
-  error = in_pcbselsrc(&laddr, inp, peer.addr);
+  int error = in_pcbselsrc(&laddr, inp, peer.addr);
   if (error != 0) return error;
-  if (in_pcblookup(inp->inp_table, peer.addr, peer.port, laddr, inp->inp_lport) != nullptr) {
-    return EADDRINUSE;
-  }
-  if (inp->inp_lport == 0) {
+  if (inp->inp_lport != 0) {
+    error = InpcbTableAccess::SetPeer(inp, laddr, peer.addr, peer.port);
+  } else {
+    // A port that is picked may be shared (spec 9.5): whoever has it may have this peer as well.
     in_port_t lport = 0;
     error = PickPort(inp, laddr, curproc(), &lport);
     if (error != 0) return error;
-    InpcbTableAccess::SetLocal(inp, laddr, lport);
+    error = InpcbTableAccess::SetNames(inp, laddr, lport, peer.addr, peer.port);
   }
-  InpcbTableAccess::SetPeer(inp, laddr, peer.addr, peer.port);
-  SetFlow(inp);
-  return 0;
+  if (error == 0) SetFlow(inp);
+  return error;
 }
 
 int in_pcbset_addr(inpcb* inp, const inpaddru& faddr, in_port_t fport, const inpaddru& laddr,
                    in_port_t lport) {
-  if (in_pcblookup(inp->inp_table, faddr, fport, laddr, lport) != nullptr) return EADDRINUSE;
-  InpcbTableAccess::SetLocal(inp, laddr, lport);
-  InpcbTableAccess::SetPeer(inp, laddr, faddr, fport);
-  SetFlow(inp);
-  return 0;
+  const int error = InpcbTableAccess::SetNames(inp, laddr, lport, faddr, fport);
+  if (error == 0) SetFlow(inp);
+  return error;
 }
 
 void in_pcbdisconnect(inpcb* inp) {

@@ -29,8 +29,13 @@ struct InpcbTableAccess {
 
   // Gives a pcb its local names. REQUIRES: it has no port.
   static void SetLocal(inpcb* inp, const inpaddru& laddr, in_port_t lport);
-  // Gives a bound pcb its peer, or a zero peer. The tuple must be free.
-  static void SetPeer(inpcb* inp, const inpaddru& laddr, const inpaddru& faddr, in_port_t fport);
+  // Gives a bound pcb its peer, or a zero peer. Errors: EADDRINUSE (the 4-tuple is taken): nothing
+  // has changed.
+  [[nodiscard]] static int SetPeer(inpcb* inp, const inpaddru& laddr, const inpaddru& faddr,
+                                   in_port_t fport);
+  // Both at once. The same errors. REQUIRES: it has no port.
+  [[nodiscard]] static int SetNames(inpcb* inp, const inpaddru& laddr, in_port_t lport,
+                                    const inpaddru& faddr, in_port_t fport);
   static void ClearPeer(inpcb* inp);
   // Takes back port and peer.
   static void Unlink(inpcb* inp);
@@ -56,6 +61,8 @@ struct InpcbTableAccess {
   static void ChangePeer(inpcb* inp, const inpaddru& faddr, in_port_t fport);
   static void LinkPort(inpcb* inp);
   static void UnlinkPort(inpcb* inp);
+  static bool Takes(inpcb* inp, const inpaddru& laddr, in_port_t lport, const inpaddru& faddr,
+                    in_port_t fport);
   static void LinkHash(inpcb* inp);
   static void UnlinkHash(inpcb* inp);
   static void GrowHash(inpcbtable* table);

@@ -1,3 +1,5 @@
+#include <errno.h>
+
 #include <algorithm>
 #include <bit>
 
@@ -63,7 +65,9 @@ inpcbtable::inpcbtable(HostBase& host, uint8_t protocol, std::span<const uint16_
       protocol_(protocol),
       baddynamic_(baddynamic),
       rootonly_(rootonly),
-      ports_drawn_(Here().machine->seed(), Site::kInpPort, host.id, protocol) {}
+      ports_drawn_(Here().machine->seed(), Site::kInpPort, host.id, protocol) {
+  KASSERT(std::ranges::is_sorted(baddynamic) && std::ranges::is_sorted(rootonly));
+}
 
 inpcbtable::~inpcbtable() {
   // A pcb left over has been reported as a leak; its socket is gone or leaked likewise.
@@ -95,12 +99,34 @@ void InpcbTableAccess::SetLocal(inpcb* inp, const inpaddru& laddr, in_port_t lpo
   LinkPort(inp);
 }
 
-void InpcbTableAccess::SetPeer(inpcb* inp, const inpaddru& laddr, const inpaddru& faddr,
-                               in_port_t fport) {
+// Whether the pcb may have these names. Notes what they hash to, which LinkHash goes by.
+bool InpcbTableAccess::Takes(inpcb* inp, const inpaddru& laddr, in_port_t lport,
+                             const inpaddru& faddr, in_port_t fport) {
+  inp->inp_hash = HashOf(faddr, fport, laddr, lport);
+  return inp->inp_table->connected_ == 0 ||
+         FindHashed(inp->inp_table, inp->inp_hash, faddr, fport, laddr, lport) == nullptr;
+}
+
+int InpcbTableAccess::SetPeer(inpcb* inp, const inpaddru& laddr, const inpaddru& faddr,
+                              in_port_t fport) {
   KASSERT(inp->inp_port != nullptr && inp->inp_faddr.is_any());
+  if (!Takes(inp, laddr, inp->inp_lport, faddr, fport)) return EADDRINUSE;
   inp->inp_laddr = laddr;
   ChangePeer(inp, faddr, fport);
   if (!faddr.is_any()) LinkHash(inp);
+  return 0;
+}
+
+// The peer comes first, so that the port has the pcb among its connected ones from the beginning.
+int InpcbTableAccess::SetNames(inpcb* inp, const inpaddru& laddr, in_port_t lport,
+                               const inpaddru& faddr, in_port_t fport) {
+  KASSERT(inp->inp_faddr.is_any());
+  if (!Takes(inp, laddr, lport, faddr, fport)) return EADDRINUSE;
+  inp->inp_faddr = faddr;
+  inp->inp_fport = fport;
+  SetLocal(inp, laddr, lport);
+  if (!faddr.is_any()) LinkHash(inp);
+  return 0;
 }
 
 void InpcbTableAccess::ClearPeer(inpcb* inp) {
@@ -214,9 +240,6 @@ void InpcbTableAccess::GrowHash(inpcbtable* table) {
 void InpcbTableAccess::LinkHash(inpcb* inp) {
   inpcbtable* table = inp->inp_table;
   if (table->connected_ == table->hash_.size()) GrowHash(table);
-  inp->inp_hash = HashOf(inp->inp_faddr, inp->inp_fport, inp->inp_laddr, inp->inp_lport);
-  KASSERT(FindHashed(table, inp->inp_hash, inp->inp_faddr, inp->inp_fport, inp->inp_laddr,
-                     inp->inp_lport) == nullptr);
   inpcb*& bucket = table->hash_[inp->inp_hash & (table->hash_.size() - 1)];
   inp->inp_hash_next = bucket;
   bucket = inp;

@@ -242,6 +242,20 @@ TEST_F(PcbTest, ConnectErrors) {
   });
 }
 
+// SO_REUSEADDR lets a port be picked that others have, but not the peer that one of them has.
+TEST_F(PcbTest, APickedPortMayBeSharedButNotItsConnection) {
+  Set(a_, "net.inet.ip.portfirst", 7000);
+  Set(a_, "net.inet.ip.portlast", 7000);
+  InProcess([&] {
+    EXPECT_EQ(Connect(Create(SOCK_STREAM, kAddr), "10.0.1.2", 80), 0);
+    EXPECT_EQ(Connect(Create(SOCK_STREAM, kAddr), "10.0.1.2", 81), 0);
+    socket* again = Create(SOCK_STREAM, kAddr);
+    EXPECT_EQ(Connect(again, "10.0.1.2", 80), EADDRINUSE);
+    EXPECT_EQ(LocalPort(again), 0);
+    EXPECT_EQ(Connect(again, "10.0.1.2", 82), 0);
+  });
+}
+
 // The rows of spec 9.3, 9.5 and 9.6 in which the systems differ.
 TEST_F(PcbTest, TheOtherSystemsWays) {
   Set(a_, "net.inet.ip.profile", 1);
@@ -357,7 +371,7 @@ TEST_F(PcbTest, AcceptedConnectionsShareTheListenersPort) {
 TEST_F(PcbTest, ALosingRouteIsForgotten) {
   InProcess([&] {
     inpcb* inp = sotoinpcb(Create());
-    EXPECT_EQ(in_pcbconnect(inp, Name("10.0.1.2", 80).get()), 0);
+    EXPECT_EQ(Connect(inp->inp_socket, "10.0.1.2", 80), 0);
     EXPECT_EQ(rt_path_mtu(in_pcbrtentry(inp)), 1500u);
     icmp_mtudisc({.error = EMSGSIZE, .dst = Addr("10.0.1.2"), .mtu = 1400});
     EXPECT_EQ(rt_path_mtu(in_pcbrtentry(inp)), 1400u);

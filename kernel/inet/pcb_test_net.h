@@ -97,7 +97,9 @@ class PcbTestNet : public InetTestNet {
     return in_pcbbind(sotoinpcb(so), Name(address, port).get(), curproc());
   }
   int Connect(socket* so, const char* address, uint16_t port) {
-    return in_pcbconnect(sotoinpcb(so), Name(address, port).get());
+    InetName peer;
+    const int error = in_pcbpeername(sotoinpcb(so), Name(address, port).get(), &peer);
+    return error != 0 ? error : in_pcbconnect(sotoinpcb(so), peer);
   }
   socket* Bound(const char* address, uint16_t port, int options = 0, int type = SOCK_STREAM) {
     socket* so = Create(type, options);

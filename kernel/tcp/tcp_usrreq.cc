@@ -111,8 +111,8 @@ int StartConnect(tcpcb* tp, mbuf* nam) {
   InetName peer;
   if (int error = in_pcbpeername(inp, nam, &peer)) return error;
   if (!MayBePeer(peer.addr)) return EINVAL;
-  int error = in_pcbconnect(inp, nam);
-  if (error == EADDRINUSE && EndOldConnection(tp, peer)) error = in_pcbconnect(inp, nam);
+  int error = in_pcbconnect(inp, peer);
+  if (error == EADDRINUSE && EndOldConnection(tp, peer)) error = in_pcbconnect(inp, peer);
   if (error != 0) return error;
 
   TcpHost& host = *tp->t_host;

@@ -45,7 +45,9 @@ int udp_connect(socket* so, mbuf* nam) {
   inpcb* inp = sotoinpcb(so);
   if (inp == nullptr) return EINVAL;
   if (IsConnected(so)) return EISCONN;
-  const int error = in_pcbconnect(inp, nam);
+  InetName peer;
+  int error = in_pcbpeername(inp, nam, &peer);
+  if (error == 0) error = in_pcbconnect(inp, peer);
   if (error == 0) soisconnected(so);
   return error;
 }
