@@ -72,6 +72,8 @@ std::vector<std::string> mbuf_pool_names() {
 
 int m_pool_used() {
   const MbufAccount& account = CurrentAccount();
+  // Of pages that are kept some are used: mostly that says it, without a division for each pool.
+  if (account.bytes * 100 < account.limit) return 0;
   return static_cast<int>(account.bytes_used() * 100 / account.limit);
 }
 
