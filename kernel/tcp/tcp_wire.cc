@@ -81,17 +81,28 @@ TcpOptions tcp_parse_options(std::span<const uint8_t> bytes, bool syn) {
   return options;
 }
 
-void TcpOptionWriter::Mss(uint16_t mss) {
-  Byte(TCPOPT_MAXSEG);
-  Byte(TCPOLEN_MAXSEG);
-  Byte(static_cast<uint8_t>(mss >> 8));
-  Byte(static_cast<uint8_t>(mss));
+namespace {
+
+constexpr uint32_t Word(uint8_t a, uint8_t b, uint8_t c, uint8_t d) {
+  return uint32_t{a} << 24 | uint32_t{b} << 16 | uint32_t{c} << 8 | d;
 }
+
+}  // namespace
+
+void TcpOptionWriter::Mss(uint16_t mss) { Long(Word(TCPOPT_MAXSEG, TCPOLEN_MAXSEG, 0, 0) | mss); }
 
 void TcpOptionWriter::WindowScale(uint8_t shift) {
   Byte(TCPOPT_WINDOW);
   Byte(TCPOLEN_WINDOW);
   Byte(shift);
+}
+
+void TcpOptionWriter::PaddedWindowScale(uint8_t shift) {
+  Long(Word(TCPOPT_NOP, TCPOPT_WINDOW, TCPOLEN_WINDOW, shift));
+}
+
+void TcpOptionWriter::PaddedSackPermitted() {
+  Long(Word(TCPOPT_NOP, TCPOPT_NOP, TCPOPT_SACK_PERMITTED, TCPOLEN_SACK_PERMITTED));
 }
 
 void TcpOptionWriter::SackPermitted() {
@@ -137,27 +148,13 @@ void TcpOptionWriter::Finish() {
 namespace {
 
 void WriteOpenBsdSyn(TcpOptionWriter& out, const TcpSynOffer& offer) {
-  if (offer.sack) {
-    out.Nop();
-    out.Nop();
-    out.SackPermitted();
-  }
-  if (offer.wscale) {
-    out.Nop();
-    out.WindowScale(offer.shift);
-  }
-  if (offer.timestamp) {
-    out.Nop();
-    out.Nop();
-    out.Timestamp(offer.ts_val, offer.ts_ecr);
-  }
+  if (offer.sack) out.PaddedSackPermitted();
+  if (offer.wscale) out.PaddedWindowScale(offer.shift);
+  if (offer.timestamp) out.PaddedTimestamp(offer.ts_val, offer.ts_ecr);
 }
 
 void WriteFreeBsdSyn(TcpOptionWriter& out, const TcpSynOffer& offer) {
-  if (offer.wscale) {
-    out.Nop();
-    out.WindowScale(offer.shift);
-  }
+  if (offer.wscale) out.PaddedWindowScale(offer.shift);
   if (offer.sack) out.SackPermitted();
   if (offer.timestamp) {
     out.Align();

@@ -152,6 +152,9 @@ class TcpOptionWriter {
   void Mss(uint16_t mss);
   void WindowScale(uint8_t shift);
   void SackPermitted();
+  // The same with NOPs in front, which make them a word.
+  void PaddedWindowScale(uint8_t shift);
+  void PaddedSackPermitted();
   void Timestamp(uint32_t value, uint32_t echo);
   // The same with two NOPs in front.
   void PaddedTimestamp(uint32_t value, uint32_t echo) {
