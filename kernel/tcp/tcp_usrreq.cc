@@ -103,7 +103,7 @@ bool MayBePeer(const inpaddru& a) {
   return a.is_v4() ? !in_ismulticast(a.v4()) && !in_broadcast(a.v4()) : !in6_ismulticast(a.v6());
 }
 
-// The connection is opened, up to its first SYN, which the caller sends.
+// The connection is opened, up to its first SYN, which SendFirst sends.
 int StartConnect(tcpcb* tp, mbuf* nam) {
   socket* so = tcp_so(tp);
   inpcb* inp = tp->t_inpcb;
@@ -124,17 +124,24 @@ int StartConnect(tcpcb* tp, mbuf* nam) {
                           ntohs(inp->inp_lport)};
   EmitOpen(tp->t_id, ends, true);
   tcp_newstate(tp, TCPS_SYN_SENT);
-  tcp_timer_arm(tp, TCPT_KEEP, tcp_keepinit(tp));
   tp->iss = tcp_new_iss(host, ends);
   tcp_sendseqinit(tp);
   return 0;
+}
+
+// The limit of the handshake is set once the SYN is out: that one's timer comes before it, and the
+// event has found its place.
+int SendFirst(tcpcb* tp) {
+  const int error = tcp_output(tp);
+  tcp_timer_arm(tp, TCPT_KEEP, tcp_keepinit(tp));
+  return error;
 }
 
 int Connect(socket* so, mbuf* nam) {
   tcpcb* tp = nullptr;
   if (int error = GetTcpcb(so, &tp)) return error;
   if (int error = StartConnect(tp, nam)) return error;
-  return tcp_output(tp);
+  return SendFirst(tp);
 }
 
 int Accept(socket* so, mbuf* nam) {
@@ -181,11 +188,12 @@ int Send(socket* so, MbufPtr m, mbuf* nam, MbufPtr control) {
   if (int error = GetTcpcb(so, &tp)) return error;
   if (control != nullptr && control->m_len != 0) return EINVAL;
   tcp_prefetch(tp->t_inpcb);
-  if (tp->t_state < TCPS_SYN_SENT) {
+  const bool first = tp->t_state < TCPS_SYN_SENT;
+  if (first) {
     if (int error = ImpliedConnect(tp, nam)) return error;
   }
   sbappendstream(&so->so_snd, std::move(m));
-  return tcp_output(tp);
+  return first ? SendFirst(tp) : tcp_output(tp);
 }
 
 int SendOob(socket* so, MbufPtr m, mbuf*, MbufPtr control) {
