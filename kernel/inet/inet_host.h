@@ -101,8 +101,9 @@ struct InetHost {
   PrefixTree<unsigned __int128, rtentry*> routes6;
   uint64_t rt_generation = 1;
   uint64_t next_rt_id = 0;
-  route input_route;  // towards the last destination received
+  route input_route;              // towards the last destination received
   LetIn last_let_in;
+  route last_match, last_match6;  // the last look-up in each table
 
   InMultiTable multis;                        // groups that interfaces listen to
   std::map<uint32_t, SimTime> igmp_v1_until;  // by interface: a version 1 router is there till then

@@ -175,20 +175,33 @@ in_addr NextHop(const rtentry* rt, in_addr dst) {
 }
 in_addr NextHop(const rtentry*, const in6_addr&) { return {}; }
 
+// The last look-up of a table, whoever asked.
+route* LastMatch(InetHost& inet, in_addr) { return &inet.last_match; }
+route* LastMatch(InetHost& inet, const in6_addr&) { return &inet.last_match6; }
+
+bool IsFresh(const InetHost& inet, const route* ro, const inpaddru& dst) {
+  return ro->ro_generation == inet.rt_generation && ro->ro_dst == dst;
+}
+
+// A new connection mostly goes where the one before it went.
 template <typename Address>
 [[gnu::noinline]] rtentry* MatchAnew(route* ro, const Address& dst) {
-  rtentry* rt = rt_match(dst);
-  *ro = {.ro_rt = rt,
-         .ro_generation = inet_here().rt_generation,
-         .ro_dst = dst,
-         .ro_next_hop = NextHop(rt, dst)};
-  return rt;
+  InetHost& inet = inet_here();
+  route* last = LastMatch(inet, dst);
+  if (!IsFresh(inet, last, dst)) {
+    rtentry* rt = rt_match(dst);
+    *last = {.ro_rt = rt,
+             .ro_generation = inet.rt_generation,
+             .ro_dst = dst,
+             .ro_next_hop = NextHop(rt, dst)};
+  }
+  *ro = *last;
+  return ro->ro_rt;
 }
 
 template <typename Address>
 inline rtentry* MatchCached(route* ro, const Address& dst) {
-  const bool fresh = ro->ro_generation == inet_here().rt_generation && ro->ro_dst == inpaddru(dst);
-  return __builtin_expect(fresh, 1) ? ro->ro_rt : MatchAnew(ro, dst);
+  return __builtin_expect(IsFresh(inet_here(), ro, dst), 1) ? ro->ro_rt : MatchAnew(ro, dst);
 }
 
 }  // namespace
