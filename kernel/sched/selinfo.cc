@@ -67,9 +67,10 @@ void selrecord(proc* p, selinfo* sip) {
   p->p_selrecs = record;
 }
 
-void selwakeup(selinfo* sip) {
-  KNOTE(&sip->si_note, 0);
-  if (sip->empty()) return;
+namespace {
+
+// Wakes and forgets those recorded. REQUIRES: there are some.
+[[gnu::noinline]] void WakeRecorded(selinfo* sip) {
   uint64_t sleeping = 0;
   const proc* first = nullptr;
   for (const selrec* record = sip->si_first; record != nullptr; record = record->sr_next) {
@@ -90,6 +91,13 @@ void selwakeup(selinfo* sip) {
       p->p_selwoken = true;
     }
   }
+}
+
+}  // namespace
+
+void selwakeup(selinfo* sip) {
+  KNOTE(&sip->si_note, 0);
+  if (!sip->empty()) WakeRecorded(sip);
 }
 
 int selwait(proc* p, const char* wmesg, int timo) {

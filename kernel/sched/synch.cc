@@ -220,12 +220,10 @@ void yield() {
   p->p_stat = ProcState::kRunning;
 }
 
-void wakeup_n(const volatile void* ident, int n) {
-  KASSERT(ident != nullptr && ident != &nowake);
+namespace {
+
+[[gnu::noinline]] void WakeSleepers(SleepQueues& queues, SleepQueues::Queue queue, int n) {
   const Context& here = Here();
-  SleepQueues& queues = HostLocal<SchedHost>::Of(*here.host).sleep_queues;
-  const SleepQueues::Queue queue = queues.Find(ident);
-  if (queue.empty() || n == 0) return;
   int count = queue.CountUpTo(n);
   const TraceId cause =
       EmitSched(here, SchedEvent::kWake, static_cast<uint64_t>(queue.first()->p_pid),
@@ -233,6 +231,16 @@ void wakeup_n(const volatile void* ident, int n) {
   do {
     SetRunnable(*here.machine, queues.TakeFirst(queue), cause);
   } while (--count > 0);
+}
+
+}  // namespace
+
+// Most wakeups find nobody asleep.
+void wakeup_n(const volatile void* ident, int n) {
+  KASSERT(ident != nullptr && ident != &nowake);
+  SleepQueues& queues = Sched().sleep_queues;
+  const SleepQueues::Queue queue = queues.Find(ident);
+  if (!queue.empty() && n != 0) WakeSleepers(queues, queue, n);
 }
 
 bool is_slept_on(const volatile void* ident) { return !Sched().sleep_queues.Find(ident).empty(); }
