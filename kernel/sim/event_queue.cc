@@ -123,7 +123,8 @@ void EventQueue::Cascade(int slot) {
 
 void EventQueue::Link(Event* event) {
   const uint64_t differs = static_cast<uint64_t>(event->when ^ base_);
-  const int level = (std::bit_width(differs | 1) - 1) / kDigitBits;
+  const auto highest_bit = static_cast<uint32_t>(63 - std::countl_zero(differs | 1));
+  const int level = static_cast<int>(highest_bit / kDigitBits);
   const int digit = static_cast<int>(event->when >> (level * kDigitBits)) & (kSlots - 1);
   const int slot = level * kSlots + digit;
   event->slot = static_cast<uint16_t>(slot);
