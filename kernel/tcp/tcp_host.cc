@@ -102,7 +102,7 @@ SipKey DrawKey(Stream stream) { return {stream.Next64(), stream.Next64()}; }
 void TcpSummaries::Add(const TcpSummary& summary, size_t most) {
   if (ring_.size() == most) [[likely]] {
     ring_[oldest_] = summary;
-    oldest_ = (oldest_ + 1) % most;
+    if (++oldest_ == most) oldest_ = 0;
     return;
   }
   // Not full yet, or the limit has changed: the oldest to the front, and off with what is too many.
