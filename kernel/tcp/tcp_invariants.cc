@@ -8,12 +8,14 @@
 namespace sockbed {
 namespace {
 
-// 1. What is sent lies inside what there is to send.
+// 1. What is sent lies inside what there is to send. As distances from snd_una: what lies behind it
+//    is farther than all that there is.
 void CheckSending(const tcpcb* tp) {
-  KASSERT(SEQ_LEQ(tp->snd_una, tp->snd_nxt) && SEQ_LEQ(tp->snd_nxt, tp->snd_max));
-  const auto queued = static_cast<uint32_t>(tcp_so(tp)->so_snd.sb_cc);
+  const auto next = static_cast<uint32_t>(tp->snd_nxt - tp->snd_una);
+  const auto most = static_cast<uint32_t>(tp->snd_max - tp->snd_una);
+  const uint32_t syn = (tp->t_flags & TF_SYNPENDING) != 0 ? 1 : 0;
   const uint32_t fin = (tp->t_flags & TF_SENTFIN) != 0 ? 1 : 0;
-  KASSERT(SEQ_LEQ(tp->snd_max, tcp_snd_first(tp) + queued + fin));
+  KASSERT(next <= most && most <= syn + tcp_so(tp)->so_snd.sb_cc + fin);
 }
 
 // 3. Somebody watches over what is not acknowledged or cannot be sent.  4. No state waits for ever.
@@ -22,18 +24,17 @@ void CheckTimers(const tcpcb* tp) {
   const bool persist = tcp_timer_isarmed(tp, TCPT_PERSIST);
   KASSERT(!(rexmt && persist));
   KASSERT(!persist || (tp->t_flags & TF_SYNPENDING) == 0);  // no window holds a SYN back
-  if (TCPS_HAVEESTABLISHED(tp->t_state) && tp->t_state != TCPS_TIME_WAIT) {
-    KASSERT(tp->snd_una == tp->snd_max || rexmt || persist);
+  switch (tp->t_state) {
+    case TCPS_SYN_SENT:
+    case TCPS_SYN_RECEIVED: KASSERT(tcp_timer_isarmed(tp, TCPT_KEEP)); break;
+    case TCPS_TIME_WAIT: KASSERT(tcp_timer_isarmed(tp, TCPT_2MSL)); break;
+    default: KASSERT(tp->snd_una == tp->snd_max || rexmt || persist);
   }
-  if (tp->t_state == TCPS_SYN_SENT || tp->t_state == TCPS_SYN_RECEIVED) {
-    KASSERT(tcp_timer_isarmed(tp, TCPT_KEEP));
-  }
-  if (tp->t_state == TCPS_TIME_WAIT) KASSERT(tcp_timer_isarmed(tp, TCPT_2MSL));
 }
 
 // 5. The reassembly queue is sorted, disjoint, above rcv_nxt (until our SYN is acknowledged what is
 //    next waits there, too); the holes are where they may be.
-void CheckQueues(const tcpcb* tp) {
+[[gnu::noinline]] void CheckQueues(const tcpcb* tp) {
   tcp_seq edge = tp->rcv_nxt;
   int count = 0;
   for (const tcpqent* entry = tp->t_segq; entry != nullptr; entry = entry->next) {
@@ -72,9 +73,10 @@ void tcp_check(const tcpcb* tp) {
   KASSERT(!TCPS_HAVERCVDSYN(tp->t_state) || SEQ_LEQ(tp->rcv_nxt, tp->rcv_adv));
   CheckTimers(tp);
   // 6.
-  KASSERT(tp->snd_cwnd >= tp->t_maxseg || !TCPS_HAVEESTABLISHED(tp->t_state));
-  const uint32_t least = tunables(tp).ecn_one_segment != 0 ? 1 : 2;
-  KASSERT(tp->snd_ssthresh >= least * tp->t_maxseg || !TCPS_HAVEESTABLISHED(tp->t_state));
+  if (TCPS_HAVEESTABLISHED(tp->t_state)) {
+    const uint32_t least = tunables(tp).ecn_one_segment != 0 ? 1 : 2;
+    KASSERT(tp->snd_cwnd >= tp->t_maxseg && tp->snd_ssthresh >= least * tp->t_maxseg);
+  }
   // 7. What is over holds nothing.
   if (tp->t_state == TCPS_TIME_WAIT) {
     KASSERT(tcp_so(tp)->so_snd.sb_cc == 0 && tp->t_segq == nullptr);
