@@ -1,19 +1,20 @@
 // A segment arrives (RFC 9293 3.10.7).
 //
-//   tcp_input ── TakeApart: checks that need no connection; headers off
+//   tcp_input ── CheckHeaders: checks that need no connection; TakeApart: headers off
 //       │
 //       ├── FindPcb: whose is it?  Admit: nobody's?              (reset)
 //       ├── Arrived: window scaled, options sifted, "still there" noted
 //       │
-//       ├── LISTEN    tcp_step_listen ──> the connection that it completes goes on below
-//       ├── SYN_SENT  tcp_step_synsent ─> kEstablishedSteps
+//       ├── Open: LISTEN    tcp_step_listen ──> the connection that it completes: TakeSteps
+//       │         SYN_SENT  tcp_step_synsent ─> kEstablishedSteps
 //       ├── ESTABLISHED, as expected: Predict                             (header prediction)
-//       └── all others: kAcceptSteps, then kEstablishedSteps
+//       └── all others: TakeSteps, which are kAcceptSteps, then kEstablishedSteps
 //       │
 //       └── Answer: what the step that ended it wants sent
 #include <netinet/ip.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/ip6_var.h"
@@ -43,9 +44,17 @@ void TcpSegment::TrimBack(uint32_t n) {
   tlen -= n;
 }
 
+namespace {
+
+void CountDrop(TcpHost& host, const tcpcb* tp, tcpstat_counters why) {
+  ++host.stat[why];
+  EmitTcp(TcpEvent::kDrop, tp != nullptr ? tp->t_id : 0, why);
+}
+
+}  // namespace
+
 Next tcp_dropped(const TcpSegment& seg, tcpstat_counters why) {
-  ++seg.host->stat[why];
-  EmitTcp(TcpEvent::kDrop, seg.tp != nullptr ? seg.tp->t_id : 0, why);
+  CountDrop(*seg.host, seg.tp, why);
   return Next::kDrop;
 }
 
@@ -74,76 +83,80 @@ Next Run(const TcpStep (&steps)[n], TcpSegment& seg) {
   return Next::kGoOn;
 }
 
-bool IsV4(const mbuf* m) {
-  return Ipv4View(m->m_data, static_cast<size_t>(m->m_len)).version() == 4;
-}
+bool IsV4(const mbuf* m) { return (mtod<uint8_t>(m)[0] >> 4) == 4; }
 
 bool ChecksumIsGood(const mbuf* m, int hlen, int length) {
   const uint16_t flags = m->m_pkthdr.csum_flags;
   if ((flags & M_TCP_CSUM_IN_OK) != 0) return true;
   if ((flags & M_TCP_CSUM_IN_BAD) != 0) return false;
-  const bool v4 = IsV4(m);
-  return (v4 ? in4_cksum(m, IPPROTO_TCP, hlen, length) : in6_cksum(m, IPPROTO_TCP, hlen, length)) ==
-         0;
+  const uint16_t sum =
+      IsV4(m) ? in4_cksum(m, IPPROTO_TCP, hlen, length) : in6_cksum(m, IPPROTO_TCP, hlen, length);
+  return sum == 0;
+}
+
+// Checks the headers, for which no connection is needed, and gets them into one piece. False:
+// counted and dropped. `checked`: the checksum of the UDP around it covers it; TCP's own may be
+// left out.
+bool CheckHeaders(TcpHost& host, MbufPtr& m, int hlen, bool checked) {
+  const auto drop = [&host](tcpstat_counters why) {
+    CountDrop(host, nullptr, why);
+    return false;
+  };
+  ++host.stat[tcps_rcvtotal];
+  const int length = m->m_pkthdr.len - hlen;
+  if (ip_wasbroadcast(m.get())) return drop(tcps_rcvbcast);
+  if (length < kTcpHeaderMin) return drop(tcps_rcvshort);
+  if (m->m_len < hlen + kTcpHeaderMin) m = m_pullup(std::move(m), hlen + kTcpHeaderMin);
+  if (m == nullptr) return drop(tcps_rcvshort);
+  const int off = TcpView({mtod<uint8_t>(m.get()) + hlen, kTcpHeaderMin}).header_length();
+  if (off < kTcpHeaderMin || off > length) return drop(tcps_rcvbadoff);
+  if (!checked && !ChecksumIsGood(m.get(), hlen, length)) return drop(tcps_rcvbadsum);
+  if (m->m_len < hlen + off) m = m_pullup(std::move(m), hlen + off);
+  if (m == nullptr) return drop(tcps_rcvshort);
+  return true;
 }
 
 // What the IP header says of the segment.
-void ReadIp(const mbuf* m, TcpSegment* seg) {
+struct IpSays {
+  inpaddru from, to;
+  uint8_t ttl;  // or hop limit
+  uint8_t ecn;  // IPTOS_ECN_*
+};
+inline IpSays ReadIp(const mbuf* m) {
   const size_t size = static_cast<size_t>(m->m_len);
   if (IsV4(m)) {
     const Ipv4View ip(m->m_data, size);
-    seg->ends.faddr = ip.source();
-    seg->ends.laddr = ip.destination();
-    seg->ttl = ip.ttl();
-    seg->ecn = ip.tos() & IPTOS_ECN_MASK;
-  } else {
-    const Ipv6View ip(m->m_data, size);
-    seg->ends.faddr = ip6_source(m);
-    seg->ends.laddr = ip6_destination(m);
-    seg->ttl = ip.hop_limit();
-    seg->ecn = ip.traffic_class() & IPTOS_ECN_MASK;
+    return {ip.source(), ip.destination(), ip.ttl(),
+            static_cast<uint8_t>(ip.tos() & IPTOS_ECN_MASK)};
   }
+  const Ipv6View ip(m->m_data, size);
+  return {ip6_source(m), ip6_destination(m), ip.hop_limit(),
+          static_cast<uint8_t>(ip.traffic_class() & IPTOS_ECN_MASK)};
 }
 
 constexpr uint32_t kLoopbackIndex = 1;  // lo0 is every host's first interface
 
-// Checks the headers and takes them off. False: counted and dropped.
-bool TakeApart(MbufPtr m, int hlen, TcpSegment* seg) {
-  ++seg->host->stat[tcps_rcvtotal];
-  const int length = m->m_pkthdr.len - hlen;
-  if (ip_wasbroadcast(m.get())) return (void)tcp_dropped(*seg, tcps_rcvbcast), false;
-  if (length < kTcpHeaderMin) return (void)tcp_dropped(*seg, tcps_rcvshort), false;
-  if (m->m_len < hlen + kTcpHeaderMin) m = m_pullup(std::move(m), hlen + kTcpHeaderMin);
-  if (m == nullptr) return (void)tcp_dropped(*seg, tcps_rcvshort), false;
-  int off = TcpView({mtod<uint8_t>(m.get()) + hlen, kTcpHeaderMin}).header_length();
-  if (off < kTcpHeaderMin || off > length) return (void)tcp_dropped(*seg, tcps_rcvbadoff), false;
-  const bool checked = seg->udp_port != 0;  // UDP's checksum covers it; TCP's own may be left out
-  if (!checked && !ChecksumIsGood(m.get(), hlen, length)) {
-    return (void)tcp_dropped(*seg, tcps_rcvbadsum), false;
-  }
-  if (m->m_len < hlen + off) m = m_pullup(std::move(m), hlen + off);
-  if (m == nullptr) return (void)tcp_dropped(*seg, tcps_rcvshort), false;
-
-  const auto* bytes = mtod<uint8_t>(m.get());
-  ReadIp(m.get(), seg);
-  const auto* tcp = bytes + hlen;
-  seg->th = TcpView({tcp, kTcpHeaderMin}).Read();
-  const std::span<const uint8_t> options(tcp + kTcpHeaderMin,
-                                         static_cast<size_t>(off - kTcpHeaderMin));
-  if (!tcp_parse_padded_timestamp(options, &seg->opt)) {
-    seg->opt = tcp_parse_options(options, seg->has(TH_SYN));
-  }
-  seg->ends.fport = seg->th.th_sport;
-  seg->ends.lport = seg->th.th_dport;
-  seg->tlen = static_cast<uint32_t>(length - off);
-  seg->header_length = off;
-  if (seg->ends.faddr.is_any()) return (void)tcp_dropped(*seg, tcps_rcvbcast), false;
-  seg->loopback = m->m_pkthdr.ph_ifidx == kLoopbackIndex;
+// Reads the headers and takes them off. REQUIRES: CheckHeaders.
+inline TcpSegment TakeApart(TcpHost& host, MbufPtr& m, int hlen) {
+  const IpSays ip = ReadIp(m.get());
+  const uint8_t* tcp = mtod<uint8_t>(m.get()) + hlen;
+  const TcpView view({tcp, kTcpHeaderMin});
+  const TcpHeader th = view.Read();
+  const int off = view.header_length();
   m->m_data += hlen + off;  // m_adj, where all stands in the first mbuf
   m->m_len -= hlen + off;
   m->m_pkthdr.len -= hlen + off;
-  seg->m = std::move(m);
-  return true;
+  const auto tlen = static_cast<uint32_t>(m->m_pkthdr.len);
+  const bool loopback = m->m_pkthdr.ph_ifidx == kLoopbackIndex;
+  TcpSegment seg(&host, std::move(m), th,
+                 {tcp + kTcpHeaderMin, static_cast<size_t>(off - kTcpHeaderMin)},
+                 {ip.from, ip.to, th.th_sport, th.th_dport});
+  seg.header_length = off;
+  seg.tlen = tlen;
+  seg.ttl = ip.ttl;
+  seg.ecn = ip.ecn;
+  seg.loopback = loopback;
+  return seg;
 }
 
 // 3.10.7.1: the connection, else the listener, else nobody. Label: findpcb.
@@ -178,21 +191,8 @@ bool SignatureIsGood(const TcpSegment& seg) {
          tcp_signature(*key, seg.th, seg.header_length, seg.m.get(), 0) == seg.opt.md5;
 }
 
-// Nobody is there, or nobody who wants to hear (3.10.7.1).
-Next Admit(TcpSegment& seg) {
-  if (seg.tp != nullptr) {
-    const inpcb* inp = seg.tp->t_inpcb;
-    const uint8_t least = seg.ends.faddr.is_v4() ? inp->inp_ip_minttl : inp->inp_ip6_minhlim;
-    if (seg.ttl < least) return tcp_dropped(seg, tcps_rcvminttl);
-  }
-  if (seg.tp != nullptr && (seg.tp->t_flags & TF_SIGNATURE) != 0 && !SignatureIsGood(seg)) {
-    return tcp_dropped(seg, tcps_rcvbadsig);
-  }
-  if (seg.tp != nullptr && seg.tp->t_state != TCPS_CLOSED) {
-    // TIME_WAIT judges for itself: a new connection may come another way.
-    const bool fixed = seg.tp->t_state > TCPS_LISTEN && seg.tp->t_state != TCPS_TIME_WAIT;
-    return fixed && seg.udp_port != seg.tp->t_port ? tcp_step_udp_port(seg) : Next::kGoOn;
-  }
+// It is for nobody: a reset, unless the host is to be silent (3.10.7.1).
+[[gnu::noinline]] Next NobodyThere(TcpSegment& seg) {
   (void)tcp_dropped(seg, tcps_noport);
   const int64_t blackhole = seg.host->tunables.blackhole;
   // The host itself is spared, but for the last.
@@ -201,15 +201,31 @@ Next Admit(TcpSegment& seg) {
   return silent ? Next::kDrop : Next::kReset;
 }
 
+// Whether somebody is there who wants to hear it.
+inline Next Admit(TcpSegment& seg) {
+  const tcpcb* tp = seg.tp;
+  if (tp == nullptr) return NobodyThere(seg);
+  const inpcb* inp = tp->t_inpcb;
+  const uint8_t least = seg.ends.faddr.is_v4() ? inp->inp_ip_minttl : inp->inp_ip6_minhlim;
+  if (seg.ttl < least) return tcp_dropped(seg, tcps_rcvminttl);
+  if ((tp->t_flags & TF_SIGNATURE) != 0 && !SignatureIsGood(seg)) {
+    return tcp_dropped(seg, tcps_rcvbadsig);
+  }
+  if (tp->t_state == TCPS_CLOSED) return NobodyThere(seg);
+  // TIME_WAIT judges for itself: a new connection may come another way.
+  const bool fixed = tp->t_state > TCPS_LISTEN && tp->t_state != TCPS_TIME_WAIT;
+  return fixed && seg.udp_port != tp->t_port ? tcp_step_udp_port(seg) : Next::kGoOn;
+}
+
 // What every segment of a connection means: somebody is there.
-void Arrived(TcpSegment& seg) {
+inline void Arrived(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   ++tp->t_rcvsegs;
   seg.tiwin = seg.has(TH_SYN) ? seg.th.th_win : uint32_t{seg.th.th_win} << tp->snd_scale;
   seg.stamped = seg.opt.has_timestamp && (tp->t_flags & TF_RCVD_TSTMP) != 0;
   if (TCPS_HAVEESTABLISHED(tp->t_state)) {
     tp->t_rcvtime = Now();
-    tcp_arm_keepalive(tp);
+    if (tcp_wants_keepalive(tp)) tcp_arm_keepalive(tp);
   }
   const int64_t space = std::max<int64_t>(sbspace(&tcp_so(tp)->so_rcv), 0);
   tp->rcv_wnd = static_cast<uint32_t>(std::max<int64_t>(space, tp->rcv_adv - tp->rcv_nxt));
@@ -244,12 +260,12 @@ Next Predict(TcpSegment& seg) {
                seg.tlen > tp->rcv_wnd)) {
     return Next::kGoOn;
   }
-  (void)tcp_step_timestamp(seg);
+  tcp_take_timestamp(seg);
   if (acks) {
     tp->t_rcvacktime = Now();
     (void)tcp_ack_new(seg);  // a FIN is not out yet
   }
-  (void)tcp_step_window(seg);
+  tcp_take_window(seg);
   if (data) {
     tp->rcv_up = SEQ_MAX(tp->rcv_up, tp->rcv_nxt);  // drawn along, as tcp_step_urgent does
     tcp_take_data(seg);
@@ -258,63 +274,76 @@ Next Predict(TcpSegment& seg) {
   return Next::kDone;
 }
 
-Next Process(TcpSegment& seg) {
-  if (const Next next = Admit(seg); next != Next::kGoOn) return next;
-  if ((seg.tp->t_flags & TF_NOOPT) != 0) seg.opt = TcpOptions{};
-  Arrived(seg);
-  if (seg.tp->t_state == TCPS_LISTEN) {
-    const Next next = tcp_step_listen(seg);
-    if (next != Next::kGoOn) return next;
-    Arrived(seg);  // now for the connection that it has completed
-  } else if (seg.tp->t_state == TCPS_SYN_SENT) {
+// All the checks, then all that it says.
+[[gnu::noinline]] Next TakeSteps(TcpSegment& seg) {
+  const Next next = Run(kAcceptSteps, seg);
+  return next != Next::kGoOn ? next : Run(kEstablishedSteps, seg);
+}
+
+// It is for a listener, or for whoever waits for the answer to a SYN.
+[[gnu::noinline]] Next Open(TcpSegment& seg) {
+  if (seg.tp->t_state == TCPS_SYN_SENT) {
     const Next next = tcp_step_synsent(seg);
     return next != Next::kGoOn ? next : Run(kEstablishedSteps, seg);
   }
-  Next next = Predict(seg);
-  if (next == Next::kGoOn) next = Run(kAcceptSteps, seg);
-  if (next == Next::kGoOn) next = Run(kEstablishedSteps, seg);
-  return next;
+  const Next next = tcp_step_listen(seg);
+  if (next != Next::kGoOn) return next;
+  Arrived(seg);  // now for the connection that it has completed
+  return TakeSteps(seg);
 }
 
-// Labels: dropafterack, dropafterack_ratelim, dropwithreset, drop.
-void Answer(TcpSegment& seg, Next next) {
-  tcpcb* tp = seg.tp;
-  switch (next) {
-    case Next::kGoOn:
-    case Next::kDone: break;
-    case Next::kAck:
-      if (seg.has(TH_RST)) return;
-      tp->t_flags |= TF_ACKNOW;
-      break;
-    case Next::kChallenge: tcp_challenge_ack(tp); return;
-    case Next::kReset: tcp_respond_reset(seg); return;
-    case Next::kDrop:
-    case Next::kAgain: return;
-  }
-  if (tp == nullptr) return;
+inline Next Process(TcpSegment& seg) {
+  if (const Next next = Admit(seg); next != Next::kGoOn) return next;
+  if ((seg.tp->t_flags & TF_NOOPT) != 0) seg.opt = TcpOptions{};
+  Arrived(seg);
+  const TcpState state = seg.tp->t_state;
+  if (state == TCPS_LISTEN || state == TCPS_SYN_SENT) return Open(seg);
+  const Next next = Predict(seg);
+  return next != Next::kGoOn ? next : TakeSteps(seg);
+}
+
+// Sends what is due.
+inline void Finish(tcpcb* tp) {
   if ((tp->t_flags & (TF_ACKNOW | TF_NEEDOUTPUT)) != 0) {
     (void)tcp_output(tp);  // nobody waits for its error: the peer's next segment tries again
   }
 }
 
-}  // namespace
+// Labels: dropafterack, dropafterack_ratelim, dropwithreset, drop.
+[[gnu::noinline]] void Answer(TcpSegment& seg, Next next) {
+  switch (next) {
+    case Next::kAck:
+      if (seg.has(TH_RST)) return;
+      seg.tp->t_flags |= TF_ACKNOW;
+      return Finish(seg.tp);
+    case Next::kChallenge: return tcp_challenge_ack(seg.tp);
+    case Next::kReset: return tcp_respond_reset(seg);
+    default: return;
+  }
+}
 
-void tcp_input(MbufPtr m, int hlen) { tcp_input_from(std::move(m), hlen, 0); }
-
-void tcp_input_from(MbufPtr m, int hlen, uint16_t udp_port) {
-  TcpSegment seg;
-  seg.host = &HostLocal<TcpHost>::Get();
+void Input(MbufPtr& m, int hlen, uint16_t udp_port) {
+  TcpHost& host = HostLocal<TcpHost>::Get();
+  if (!CheckHeaders(host, m, hlen, udp_port != 0)) return;
+  TcpSegment seg = TakeApart(host, m, hlen);
   seg.udp_port = udp_port;
-  if (!TakeApart(std::move(m), hlen, &seg)) return;
+  if (seg.ends.faddr.is_any()) return CountDrop(host, nullptr, tcps_rcvbcast);
   seg.tp = FindPcb(seg);
   const CauseScope cause(TraceArrival(seg));
-  Next next = Process(seg);
-  while (next == Next::kAgain) {
-    seg.tp = FindPcb(seg);
-    next = Process(seg);
+  Next next;
+  while ((next = Process(seg)) == Next::kAgain) [[unlikely]] seg.tp = FindPcb(seg);
+  if (next == Next::kGoOn || next == Next::kDone) {
+    if (seg.tp != nullptr) Finish(seg.tp);
+  } else {
+    Answer(seg, next);
   }
-  Answer(seg, next);
   if (seg.tp != nullptr) tcp_check(seg.tp);
 }
+
+}  // namespace
+
+void tcp_input(MbufPtr m, int hlen) { Input(m, hlen, 0); }
+
+void tcp_input_from(MbufPtr m, int hlen, uint16_t udp_port) { Input(m, hlen, udp_port); }
 
 }  // namespace sockbed

@@ -164,21 +164,7 @@ Next tcp_step_ack(TcpSegment& seg) {
 
 // Label: step6.
 Next tcp_step_window(TcpSegment& seg) {
-  tcpcb* tp = seg.tp;
-  if (!seg.has(TH_ACK)) return Next::kGoOn;
-  const bool newer =
-      SEQ_LT(tp->snd_wl1, seg.th.th_seq) ||
-      (tp->snd_wl1 == seg.th.th_seq && (SEQ_LT(tp->snd_wl2, seg.th.th_ack) ||
-                                        (tp->snd_wl2 == seg.th.th_ack && seg.tiwin > tp->snd_wnd)));
-  if (!newer) return Next::kGoOn;
-  if (seg.tiwin > tp->snd_wnd && seg.tlen == 0 && tp->snd_wl2 == seg.th.th_ack) {
-    ++seg.host->stat[tcps_rcvwinupd];
-  }
-  if (seg.tiwin != tp->snd_wnd) tp->t_flags |= TF_NEEDOUTPUT;  // opened, or shut
-  tp->snd_wnd = seg.tiwin;
-  tp->snd_wl1 = seg.th.th_seq;
-  tp->snd_wl2 = seg.th.th_ack;
-  tp->max_sndwnd = std::max(tp->max_sndwnd, tp->snd_wnd);
+  if (seg.has(TH_ACK)) tcp_take_window(seg);
   return Next::kGoOn;
 }
 

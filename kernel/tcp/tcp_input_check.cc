@@ -240,16 +240,8 @@ Next tcp_step_trim_right(TcpSegment& seg) {
   return Next::kGoOn;
 }
 
-// RFC 7323 4.3: the timestamp to echo is that of the segment that the last ACK asked for.
 Next tcp_step_timestamp(TcpSegment& seg) {
-  tcpcb* tp = seg.tp;
-  if (seg.stamped && TSTMP_GEQ(seg.opt.ts_val, tp->ts_recent) &&
-      SEQ_LEQ(seg.th.th_seq, tp->last_ack_sent) &&
-      (tunables(tp).ts_recent_strict == 0 ||
-       SEQ_LEQ(tp->last_ack_sent, seg.th.th_seq + seg.length()))) {
-    tp->ts_recent = seg.opt.ts_val;
-    tp->ts_recent_age = Now();
-  }
+  tcp_take_timestamp(seg);
   return Next::kGoOn;
 }
 

@@ -87,7 +87,7 @@ void SetUpAck(TcpSegment& seg) {
 
 // Measures how much a round trip brings, by our own timestamps coming back (RFC 7323 as a
 // stopwatch).
-void MeasureRcvSpace(TcpSegment& seg) {
+inline void MeasureRcvSpace(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   if (!seg.stamped || seg.opt.ts_ecr == 0) return;
   if (tp->rfbuf_ts != 0 && TSTMP_LT(tp->rfbuf_ts, seg.opt.ts_ecr)) {

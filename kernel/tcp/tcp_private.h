@@ -28,6 +28,12 @@ inline bool tcp_timer_isarmed(const tcpcb* tp, TcpTimer timer) {
   return tp->t_timers.deadline[timer] != kForever;
 }
 
+// Whether anybody wants to know that the peer is still there.
+inline bool tcp_wants_keepalive(const tcpcb* tp) {
+  return tp->t_state <= TCPS_CLOSING &&
+         (tunables(tp).always_keepalive != 0 || (tcp_so(tp)->so_options & kSoKeepAlive) != 0);
+}
+
 // Fetches a connection's control blocks and socket, as far as every segment touches them: for
 // whoever is going to work on it and has something else to do first. What a look-up reads of the
 // inpcb is there already.

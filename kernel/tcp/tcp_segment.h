@@ -14,9 +14,11 @@
 #ifndef SOCKBED_KERNEL_TCP_TCP_SEGMENT_H_
 #define SOCKBED_KERNEL_TCP_TCP_SEGMENT_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "kernel/mbuf/mbuf.h"
 #include "kernel/tcp/tcp_private.h"
@@ -27,6 +29,15 @@
 namespace sockbed {
 
 struct TcpSegment {
+  // Each field is written once: a segment is made for every packet.
+  TcpSegment(TcpHost* host_in, MbufPtr m_in, const TcpHeader& th_in,
+             std::span<const uint8_t> options, const TcpEndpoints& ends_in)
+      : host(host_in),
+        m(std::move(m_in)),
+        th(th_in),
+        opt(tcp_read_options(options, has(TH_SYN))),
+        ends(ends_in) {}
+
   TcpHost* host;
   MbufPtr m;     // the data, headers cut off
   TcpHeader th;  // as cut so far
@@ -162,6 +173,40 @@ void tcp_respond_abort(tcpcb* tp);
 void tcp_challenge_ack(tcpcb* tp);
 // A keepalive probe: a byte that the peer has, so that it must answer.
 void tcp_keep_probe(tcpcb* tp);
+
+// --- What header prediction shares with the steps. ---
+
+// RFC 7323 4.3: the timestamp to echo is that of the segment that the last ACK asked for.
+inline void tcp_take_timestamp(TcpSegment& seg) {
+  tcpcb* tp = seg.tp;
+  if (seg.stamped && TSTMP_GEQ(seg.opt.ts_val, tp->ts_recent) &&
+      SEQ_LEQ(seg.th.th_seq, tp->last_ack_sent) &&
+      (tunables(tp).ts_recent_strict == 0 ||
+       SEQ_LEQ(tp->last_ack_sent, seg.th.th_seq + seg.length()))) {
+    tp->ts_recent = seg.opt.ts_val;
+    tp->ts_recent_age = Now();
+  }
+}
+
+// The window that it brings, unless a later segment has told (RFC 9293 3.10.7.4, fifth). REQUIRES:
+// it has an ACK.
+inline void tcp_take_window(TcpSegment& seg) {
+  tcpcb* tp = seg.tp;
+  const bool newer =
+      SEQ_LT(tp->snd_wl1, seg.th.th_seq) ||
+      (tp->snd_wl1 == seg.th.th_seq && (SEQ_LT(tp->snd_wl2, seg.th.th_ack) ||
+                                        (tp->snd_wl2 == seg.th.th_ack && seg.tiwin > tp->snd_wnd)));
+  if (!newer) return;
+  if (seg.tiwin != tp->snd_wnd) {
+    const bool opened = seg.tiwin > tp->snd_wnd;
+    if (opened && seg.tlen == 0 && tp->snd_wl2 == seg.th.th_ack) ++seg.host->stat[tcps_rcvwinupd];
+    tp->t_flags |= TF_NEEDOUTPUT;
+    tp->snd_wnd = seg.tiwin;
+    tp->max_sndwnd = std::max(tp->max_sndwnd, tp->snd_wnd);
+  }
+  tp->snd_wl1 = seg.th.th_seq;
+  tp->snd_wl2 = seg.th.th_ack;
+}
 
 }  // namespace sockbed
 

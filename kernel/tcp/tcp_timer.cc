@@ -26,11 +26,6 @@ RttRounding Rounding(const tcpcb* tp) {
 
 int64_t IdleMs(const tcpcb* tp) { return (Now() - tp->t_rcvtime) / kMillisecond; }
 
-bool WantsKeepalive(const tcpcb* tp) {
-  return tp->t_state <= TCPS_CLOSING &&
-         (tunables(tp).always_keepalive != 0 || (tcp_so(tp)->so_options & kSoKeepAlive) != 0);
-}
-
 // Large packets may vanish on the way without a word: stop forbidding routers to fragment them.
 // Differs: this connection's alone, where the original locks the MTU of the route.
 void SuspectBlackHole(tcpcb* tp) {
@@ -146,7 +141,7 @@ bool Keep(tcpcb* tp) {
     tcp_drop(tp, ETIMEDOUT);
     return false;
   }
-  if (!WantsKeepalive(tp)) return true;
+  if (!tcp_wants_keepalive(tp)) return true;
   const int64_t idle = IdleMs(tp);
   if (idle >= tcp_keepidle(tp) + tcp_keepcnt(tp) * tcp_keepintvl(tp)) {
     ++host.stat[tcps_keepdrops];
@@ -291,7 +286,7 @@ void tcp_setpersist(tcpcb* tp) {
 }
 
 void tcp_arm_keepalive(tcpcb* tp) {
-  if (tp->t_state < TCPS_ESTABLISHED || !WantsKeepalive(tp)) return;
+  if (tp->t_state < TCPS_ESTABLISHED || !tcp_wants_keepalive(tp)) return;
   // As if the timer had always been running: the next multiple of keepidle since the last segment.
   const SimTime step = tcp_keepidle(tp) * kMillisecond;
   const SimTime idle = Now() - tp->t_rcvtime;

@@ -141,6 +141,13 @@ inline bool tcp_parse_padded_timestamp(std::span<const uint8_t> bytes, TcpOption
   return true;
 }
 
+// Whichever of the two applies.
+inline TcpOptions tcp_read_options(std::span<const uint8_t> bytes, bool syn) {
+  TcpOptions options;
+  if (!tcp_parse_padded_timestamp(bytes, &options)) options = tcp_parse_options(bytes, syn);
+  return options;
+}
+
 // Collects options. REQUIRES of each: room is left.
 class TcpOptionWriter {
  public:
