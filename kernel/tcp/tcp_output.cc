@@ -391,20 +391,18 @@ bool CarriesNewData(const tcpcb* tp, const Outgoing& out) {
   return out.len > 0 && out.hole == nullptr && tp->snd_nxt == tp->snd_max && !tp->t_force;
 }
 
-uint8_t EcnFlags(tcpcb* tp, const Outgoing& out) {
-  if ((out.flags & TH_RST) != 0) return 0;
-  if ((out.flags & TH_SYN) != 0) return tcp_ecn_syn_flags(tp, (out.flags & TH_ACK) != 0);
-  return tcp_ecn_flags(tp, CarriesNewData(tp, out));
+// `marked`: its packet says ECT.
+uint8_t EcnFlags(tcpcb* tp, uint8_t flags, bool marked) {
+  if ((flags & TH_RST) != 0) return 0;
+  if ((flags & TH_SYN) != 0) return tcp_ecn_syn_flags(tp, (flags & TH_ACK) != 0);
+  return tcp_ecn_flags(tp, marked);
 }
 
-TcpHeader MakeHeader(tcpcb* tp, const socket* so, const Outgoing& out) {
-  // A FIN that goes again keeps its number.
-  const bool sent_fin = (tp->t_flags & TF_SENTFIN) != 0 && tp->snd_nxt == tp->snd_max;
-  if ((out.flags & TH_FIN) != 0 && sent_fin) tp->snd_nxt = tp->snd_nxt - 1;
+TcpHeader MakeHeader(tcpcb* tp, const socket* so, const Outgoing& out, bool marked) {
   TcpHeader th;
   th.th_sport = ntohs(tp->t_inpcb->inp_lport);
   th.th_dport = ntohs(tp->t_inpcb->inp_fport);
-  th.th_flags = out.flags | EcnFlags(tp, out);
+  th.th_flags = out.flags | EcnFlags(tp, out.flags, marked);
   // A bare ACK carries the highest number, so that it is not taken for old.
   const bool takes_room = out.len > 0 || (out.flags & (TH_SYN | TH_FIN)) != 0;
   th.th_seq = takes_room || tcp_timer_isarmed(tp, TCPT_PERSIST) ? tp->snd_nxt : tp->snd_max;
@@ -569,18 +567,18 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced) {
   }
 }
 
-// RFC 2385.
-[[gnu::noinline]] int Sign(const tcpcb* tp, TcpHeader th, const TcpOptionWriter& options,
-                           uint8_t* tcp, const mbuf* m) {
+// Signs a segment whose header is written (RFC 2385).
+[[gnu::noinline]] int Sign(const tcpcb* tp, const TcpOptionWriter& options, uint8_t* tcp,
+                           const mbuf* m) {
   const inpcb* inp = tp->t_inpcb;
+  const TcpHeader th = TcpView({tcp, kTcpHeaderMin}).Read();
   const TcpEndpoints ends{inp->inp_faddr, inp->inp_laddr, th.th_dport, th.th_sport};
   return tcp_sign(*tp->t_host, ends, th, kTcpHeaderMin + options.size(), options.md5_at(), tcp, m);
 }
 
-// The headers in front of TCP's where that is not IPv4's alone. The same results.
-[[gnu::noinline]] uint8_t* WriteIp6OrUdp(const tcpcb* tp, mbuf* m, uint8_t ecn) {
+// What WriteIp does over IPv6, or where the segment travels in UDP.
+[[gnu::noinline]] uint8_t* WriteIp6OrUdp(const tcpcb* tp, mbuf* m, bool v4, uint8_t ecn) {
   const inpcb* inp = tp->t_inpcb;
-  const bool v4 = in_pcbpeer4(inp);
   TcpIpFields fields = tcp_ip_fields(inp, v4);
   fields.tos = static_cast<uint8_t>((fields.tos & ~IPTOS_ECN_MASK) | ecn);
   if (!tcp_may_leave(fields)) return nullptr;
@@ -592,9 +590,9 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced) {
 
 // Writes what stands in front of the TCP header. Returns where that goes. Null: there is no port to
 // send from.
-inline uint8_t* WriteIp(const tcpcb* tp, mbuf* m, uint8_t ecn) {
+[[gnu::flatten]] inline uint8_t* WriteIp(const tcpcb* tp, mbuf* m, bool v4, uint8_t ecn) {
+  if (!v4 || tp->t_port != 0) return WriteIp6OrUdp(tp, m, v4, ecn);
   const inpcb* inp = tp->t_inpcb;
-  if (!in_pcbpeer4(inp) || tp->t_port != 0) return WriteIp6OrUdp(tp, m, ecn);
   m->m_pkthdr.csum_flags |= M_TCP_CSUM_OUT;
   auto* bytes = mtod<uint8_t>(m);
   Ipv4Header{.total_length = m->m_pkthdr.len,
@@ -612,16 +610,17 @@ inline uint8_t* WriteIp(const tcpcb* tp, mbuf* m, uint8_t ecn) {
                                            const TcpHeader& th, uint8_t ecn,
                                            const TcpOptionWriter& options) {
   inpcb* inp = tp->t_inpcb;
-  uint8_t* tcp = WriteIp(tp, m.get(), ecn);
+  const bool v4 = in_pcbpeer4(inp);
+  uint8_t* tcp = WriteIp(tp, m.get(), v4, ecn);
   if (tcp == nullptr) return EHOSTUNREACH;
   th.Write({tcp, kTcpHeaderMin}, kTcpHeaderMin + options.size());
   options.CopyTo(tcp + kTcpHeaderMin);
   if (options.md5_at() >= 0) {
-    if (int error = Sign(tp, th, options, tcp, m.get())) return error;
+    if (int error = Sign(tp, options, tcp, m.get())) return error;
   }
   int flags = (tp->t_flags & TF_BLACKHOLE) != 0 ? 0 : IP_MTUDISC;
   if ((so->so_options & kSoDontRoute) != 0) flags |= IP_ROUTETOIF;
-  return tcp_to_ip(std::move(m), in_pcbpeer4(inp), &inp->inp_route, flags, inp);
+  return tcp_to_ip(std::move(m), v4, &inp->inp_route, flags, inp);
 }
 
 // A segment has left, which says all that we have to say of the peer's data.
@@ -639,8 +638,8 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
   TcpOptionWriter options;
   WriteAllOptions(tp, out, options);
   const int header_length = static_cast<int>(tcp_headers(tp)) + options.size();
-  const TcpHeader th = MakeHeader(tp, so, *out);
   const bool ect = (tp->t_flags & TF_ECN_PERMIT) != 0 && CarriesNewData(tp, *out);
+  const TcpHeader th = MakeHeader(tp, so, *out, ect);
   if (ect) tp->t_host->stat[tcps_ecn_sndect] += out->segments;
   if ((tp->t_flags & TF_PRR) != 0) tp->t_prr_out += out->len;
   MbufPtr m = MakePacket(tp, so, *out, header_length);
@@ -691,7 +690,7 @@ bool AllSaid(const tcpcb* tp, const socket* so) {
                         .th_dport = ntohs(tp->t_inpcb->inp_fport),
                         .th_seq = tp->snd_max,
                         .th_ack = tp->rcv_nxt,
-                        .th_flags = static_cast<uint8_t>(TH_ACK | EcnFlags(tp, out)),
+                        .th_flags = static_cast<uint8_t>(TH_ACK | tcp_ecn_flags(tp, false)),
                         .th_win = TakeWindow(tp, so, out)};
   tp->snd_up = tp->snd_una;  // drawn along, as MakeHeader does
   TcpStat& stat = tp->t_host->stat;
