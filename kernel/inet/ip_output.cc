@@ -160,11 +160,11 @@ int TransmitFragments(const Way& way, uint32_t mtu, MbufPtr m) {
   return 0;
 }
 
-int SendSegments(InetHost& inet, const Way& way, int flags, MbufPtr m);
+int SendSegments(InetHost& inet, Way way, int flags, MbufPtr m);
 
 // Rules 12 and 13, and the choice of 14: checksums, size, away.
-[[gnu::always_inline]] inline int SendByWay(InetHost& inet, const Way& way, int flags, MbufPtr m) {
-  Ipv4Edit ip = ip_edit(m.get());
+[[gnu::always_inline]] inline int SendByWay(InetHost& inet, const Way& way, int flags, Ipv4Edit ip,
+                                            MbufPtr m) {
   const uint32_t mtu = ApplyMtuPolicy(inet, way, flags, ip, m.get());
   if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
     if (!tcp_may_leave_whole(way.ifp, IFCAP_TSOv4, mtu, m.get())) {
@@ -185,10 +185,13 @@ int SendSegments(InetHost& inet, const Way& way, int flags, MbufPtr m);
 }
 
 // Cuts up what TCP has handed over in one piece; each segment then goes as if it had come alone.
-[[gnu::noinline]] int SendSegments(InetHost& inet, const Way& way, int flags, MbufPtr m) {
+[[gnu::noinline]] int SendSegments(InetHost& inet, Way way, int flags, MbufPtr m) {
   return tcp_send_chopped(
       std::move(m),
-      [&](MbufPtr segment) { return SendByWay(inet, way, flags, std::move(segment)); },
+      [&](MbufPtr segment) {
+        const Ipv4Edit ip = ip_edit(segment.get());
+        return SendByWay(inet, way, flags, ip, std::move(segment));
+      },
       [](MbufPtr rest) { ip_drop(ips_odropped, std::move(rest)); });
 }
 
@@ -244,19 +247,18 @@ int ip_output(MbufPtr m, const mbuf* opt, route* ro, int flags, ip_moptions* imo
     ip.set_id(inet.ids.Next());
     ++inet.ipstat[ips_localout];
   }
-  Way way;
   if (ro != nullptr && GoesAsBefore(inet, ro, flags, ip)) {
-    way.rt = ro->ro_rt;
-    way.ifp = way.rt->rt_ifp;
-    way.next_hop = ro->ro_next_hop;
-    ++way.rt->rt_use;
-  } else {
-    route here;
-    ipstat_counters why;
-    const int error = DecideWay(inet, ro != nullptr ? ro : &here, flags, imo, m.get(), &way, &why);
-    if (error != 0 || way.ifp == nullptr) return Refuse(std::move(m), why, error);
+    rtentry* rt = ro->ro_rt;
+    ++rt->rt_use;
+    const Way way = {.rt = rt, .ifp = rt->rt_ifp, .next_hop = ro->ro_next_hop};
+    return SendByWay(inet, way, flags, ip, std::move(m));
   }
-  return SendByWay(inet, way, flags, std::move(m));
+  route here;
+  Way way;
+  ipstat_counters why;
+  const int error = DecideWay(inet, ro != nullptr ? ro : &here, flags, imo, m.get(), &way, &why);
+  if (error != 0 || way.ifp == nullptr) return Refuse(std::move(m), why, error);
+  return SendByWay(inet, way, flags, ip, std::move(m));
 }
 
 void ip_header_checksum(const ifnet* ifp, mbuf* m) {

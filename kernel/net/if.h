@@ -194,7 +194,7 @@ void if_down(ifnet* ifp);
 
 // Sends m, of dst's family. Takes m, borrows dst. Errors: ENETDOWN (not up and running), ENOBUFS
 // (the queue is full), ELOOP (lo0). Packets that a link loses are no error.
-[[nodiscard]] inline int if_output(ifnet* ifp, MbufPtr m, const sockaddr* dst) {
+[[nodiscard, gnu::always_inline]] inline int if_output(ifnet* ifp, MbufPtr m, const sockaddr* dst) {
   KASSERT((m->m_flags & M_PKTHDR) != 0);
   if (!if_is_up(ifp)) [[unlikely]]
     return if_refuse(ifp, std::move(m));
