@@ -34,6 +34,16 @@ MbufPtr ip6_savecontrol(const inpcb* inp, const mbuf* m, in_port_t dport = 0);
 // that errno.
 template <typename Visit>
 [[nodiscard]] int in_readcontrol(const mbuf* control, int level, Visit visit);
+// What a datagram socket wants to be told with each datagram: of the two families.
+inline constexpr int INP_CONTROLOPTS =
+    INP_RECVDSTADDR | INP_RECVIF | INP_RECVTTL | INP_RECVDSTPORT | INP_RECVTOS | INP_RECVPKTINFO;
+inline constexpr int IN6P_CONTROLOPTS =
+    IN6P_PKTINFO | IN6P_HOPLIMIT | IN6P_TCLASS | IN6P_RECVDSTPORT;
+// Whether the socket wants to be told anything with each datagram.
+inline bool in_wantscontrol(const inpcb* inp) {
+  return (inp->inp_flags & (INP_CONTROLOPTS | IN6P_CONTROLOPTS)) != 0 ||
+         (inp->inp_socket->so_options & kSoTimestamp) != 0;
+}
 // Appends one control message to a chain; without memory it is left out, as the manual pages allow.
 void in_addcontrol(MbufPtr* chain, int level, int type, const void* data, size_t size);
 
@@ -50,6 +60,9 @@ void in_addcontrol(MbufPtr* chain, int level, int type, const void* data, size_t
 // The options of both levels, as far as the socket's family has them: a socket of AF_INET6 has
 // those of IPPROTO_IP while it may have peers of IPv4.
 [[nodiscard]] int in_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m);
+
+// The flags of ip_output that the socket's options and inp_mtu_discover ask for.
+int in_pcboutflags(const inpcb* inp);
 
 // Reads one control message of level IPPROTO_IPV6 to send with a datagram into *opt (spec 10.5).
 // Errors: EINVAL (unknown, wrong length or value).

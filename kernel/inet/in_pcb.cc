@@ -167,19 +167,18 @@ void in_setpeeraddr(const inpcb* inp, mbuf* nam) {
   SetName(inp, {inp->inp_faddr, inp->inp_fport}, nam);
 }
 
-inpcb* in_pcblookup(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
-                    const inpaddru& laddr, in_port_t lport) {
+inpcb* in_pcblookup_hash(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
+                         const inpaddru& laddr, in_port_t lport) {
   return InpcbTableAccess::Find(table, faddr, fport, laddr, lport);
 }
 
 inpcb* in_pcblookup_listen(inpcbtable* table, const inpaddru& laddr, in_port_t lport) {
   const inpport* port = InpcbTableAccess::FindPort(table, lport);
   if (port == nullptr) return nullptr;
-  const bool v4 = laddr.is_v4();
   inpcb* wild = nullptr;
   for (inpcb* inp = port->unconnected; inp != nullptr; inp = inp->inp_port_next) {
     if (inp->inp_laddr == laddr) return inp;
-    if (wild == nullptr && inp->inp_laddr.is_any() && in_pcbtalks(inp, v4)) wild = inp;
+    if (wild == nullptr && inp->inp_laddr.is_any() && in_pcbtalks(inp, laddr.is_v4())) wild = inp;
   }
   return wild;
 }
@@ -233,20 +232,6 @@ void in_losing(inpcb* inp) {
   rtentry* rt = in_pcbrtentry(inp);
   if (rt != nullptr && (rt->rt_flags & RTF_DYNAMIC) != 0) rt_delete(rt);
   rtfree(&inp->inp_route);
-}
-
-// These options of a socket are flags of ip_output as they stand.
-static_assert(IP_ROUTETOIF == kSoDontRoute && IP_ALLOWBROADCAST == kSoBroadcast);
-
-int in_pcboutflags(const inpcb* inp) {
-  const int flags = inp->inp_socket->so_options & (IP_ROUTETOIF | IP_ALLOWBROADCAST);
-  switch (inp->inp_mtu_discover) {
-    case MtuDiscover::kDont: return flags;
-    case MtuDiscover::kWant: return flags | IP_MTUWANT;
-    case MtuDiscover::kDo: return flags | IP_MTUDISC;
-    case MtuDiscover::kProbe: return flags | IP_MTUPROBE;
-  }
-  KPANIC("inp_mtu_discover");
 }
 
 }  // namespace sockbed

@@ -59,10 +59,6 @@ inline constexpr int IN6P_TCLASS = 0x04'0000;
 inline constexpr int IN6P_MTU = 0x08'0000;  // IPV6_RECVPATHMTU
 inline constexpr int IN6P_RECVDSTPORT = 0x10'0000;
 inline constexpr int IN6P_AUTOFLOWLABEL = 0x20'0000;
-// What a datagram socket wants to be told with each datagram: of the two families.
-inline constexpr int INP_CONTROLOPTS = 0x003f;
-inline constexpr int IN6P_CONTROLOPTS =
-    IN6P_PKTINFO | IN6P_HOPLIMIT | IN6P_TCLASS | IN6P_RECVDSTPORT;
 
 // IP_MTU_DISCOVER, by the host's numbers.
 enum class MtuDiscover : uint8_t { kDont = 0, kWant = 1, kDo = 2, kProbe = 3 };
@@ -130,7 +126,7 @@ class inpcbtable {
   int64_t size() const { return count_; }
   inpcb* first() const { return queue_; }  // newest first; then inp_queue_next
   // The connected pcb that in_pcblookup found last, while it is connected; else null.
-  const inpcb* last_found() const { return last_found_; }
+  inpcb* last_found() const { return last_found_; }
 
  private:
   friend struct InpcbTableAccess;  // in_pcb_private.h
@@ -143,8 +139,7 @@ class inpcbtable {
   Slab<inpport> port_memory_;
   inpcb* queue_ = nullptr;
   int64_t count_ = 0;
-  uint64_t next_id_ = 0;
-  uint64_t next_bound_ = 0;
+  uint64_t next_id_ = 0, next_bound_ = 0;
   Stream ports_drawn_;        // inp.port
   std::vector<inpcb*> hash_;  // connected, by 4-tuple; size a power of two
   inpcb* last_found_ = nullptr;
@@ -214,9 +209,21 @@ void in_pcbdisconnect(inpcb* inp);
 
 // --- Look-up. ---
 
-// The connected pcb of that 4-tuple, or null.
-inpcb* in_pcblookup(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
-                    const inpaddru& laddr, in_port_t lport);
+// Whether that 4-tuple is the pcb's.
+inline bool in_pcbjoins(const inpcb* inp, const inpaddru& faddr, in_port_t fport,
+                        const inpaddru& laddr, in_port_t lport) {
+  return inp->inp_fport == fport && inp->inp_lport == lport && inp->inp_faddr == faddr &&
+         inp->inp_laddr == laddr;
+}
+inpcb* in_pcblookup_hash(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
+                         const inpaddru& laddr, in_port_t lport);
+// The connected pcb of that 4-tuple, or null. Most packets are for the pcb of the one before.
+inline inpcb* in_pcblookup(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
+                           const inpaddru& laddr, in_port_t lport) {
+  inpcb* last = table->last_found();
+  const bool again = last != nullptr && in_pcbjoins(last, faddr, fport, laddr, lport);
+  return again ? last : in_pcblookup_hash(table, faddr, fport, laddr, lport);
+}
 // The unconnected pcb bound to (laddr, lport), else to (any, lport), else null.
 inpcb* in_pcblookup_listen(inpcbtable* table, const inpaddru& laddr, in_port_t lport);
 // The first pcb of that port that is not connected, newest first; the next ones by inp_port_next.
@@ -237,11 +244,6 @@ void in_pcbnotifyall(inpcbtable* table, const inpaddru& faddr, int error,
 rtentry* in_pcbrtentry(inpcb* inp);
 // The route has served badly: a dynamic one is removed, the cache dropped.
 void in_losing(inpcb* inp);
-
-// --- What datagrams share. ---
-
-// The flags of ip_output that the socket's options and inp_mtu_discover ask for.
-int in_pcboutflags(const inpcb* inp);
 
 }  // namespace sockbed
 

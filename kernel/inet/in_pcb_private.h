@@ -54,8 +54,6 @@ struct InpcbTableAccess {
   static std::span<const uint16_t> RootOnly(const inpcbtable* table) { return table->rootonly_; }
 
  private:
-  static inpcb* FindAnew(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
-                         const inpaddru& laddr, in_port_t lport);
   static inpcb* FindHashed(const inpcbtable* table, uint32_t hash, const inpaddru& faddr,
                            in_port_t fport, const inpaddru& laddr, in_port_t lport);
   static void ChangePeer(inpcb* inp, const inpaddru& faddr, in_port_t fport);

@@ -47,12 +47,6 @@ void Remove(inpcb** head, inpcb* inp) {
   inp->*Next = inp->*Prev = nullptr;
 }
 
-bool Joins(const inpcb* inp, const inpaddru& faddr, in_port_t fport, const inpaddru& laddr,
-           in_port_t lport) {
-  return inp->inp_fport == fport && inp->inp_lport == lport && inp->inp_faddr == faddr &&
-         inp->inp_laddr == laddr;
-}
-
 inpcb** PortList(const inpcb* inp) {
   return inp->inp_faddr.is_any() ? &inp->inp_port->unconnected : &inp->inp_port->connected;
 }
@@ -141,17 +135,8 @@ void InpcbTableAccess::Unlink(inpcb* inp) {
   inp->inp_fport = inp->inp_lport = 0;
 }
 
-// Packets come in trains: most are for the pcb of the packet before.
 inpcb* InpcbTableAccess::Find(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
                               const inpaddru& laddr, in_port_t lport) {
-  inpcb* last = table->last_found_;
-  const bool again = last != nullptr && Joins(last, faddr, fport, laddr, lport);
-  return again ? last : FindAnew(table, faddr, fport, laddr, lport);
-}
-
-[[gnu::noinline]] inpcb* InpcbTableAccess::FindAnew(inpcbtable* table, const inpaddru& faddr,
-                                                    in_port_t fport, const inpaddru& laddr,
-                                                    in_port_t lport) {
   if (table->connected_ == 0) return nullptr;
   inpcb* inp = FindHashed(table, HashOf(faddr, fport, laddr, lport), faddr, fport, laddr, lport);
   if (inp != nullptr) table->last_found_ = inp;
@@ -161,7 +146,7 @@ inpcb* InpcbTableAccess::Find(inpcbtable* table, const inpaddru& faddr, in_port_
 inpcb* InpcbTableAccess::FindHashed(const inpcbtable* table, uint32_t hash, const inpaddru& faddr,
                                     in_port_t fport, const inpaddru& laddr, in_port_t lport) {
   inpcb* inp = table->hash_[hash & (table->hash_.size() - 1)];
-  while (inp != nullptr && !Joins(inp, faddr, fport, laddr, lport)) inp = inp->inp_hash_next;
+  while (inp != nullptr && !in_pcbjoins(inp, faddr, fport, laddr, lport)) inp = inp->inp_hash_next;
   return inp;
 }
 

@@ -180,4 +180,18 @@ int ip_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
   return error != 0 ? error : WriteInt(m, value);
 }
 
+// These options of a socket are flags of ip_output as they stand.
+static_assert(IP_ROUTETOIF == kSoDontRoute && IP_ALLOWBROADCAST == kSoBroadcast);
+
+int in_pcboutflags(const inpcb* inp) {
+  const int flags = inp->inp_socket->so_options & (IP_ROUTETOIF | IP_ALLOWBROADCAST);
+  switch (inp->inp_mtu_discover) {
+    case MtuDiscover::kDont: return flags;
+    case MtuDiscover::kWant: return flags | IP_MTUWANT;
+    case MtuDiscover::kDo: return flags | IP_MTUDISC;
+    case MtuDiscover::kProbe: return flags | IP_MTUPROBE;
+  }
+  KPANIC("inp_mtu_discover");
+}
+
 }  // namespace sockbed

@@ -159,18 +159,28 @@ inline TcpSegment TakeApart(TcpHost& host, MbufPtr& m, int hlen) {
   return seg;
 }
 
-// 3.10.7.1: the connection, else the listener, else nobody. Label: findpcb.
-tcpcb* FindPcb(const TcpSegment& seg) {
+// In the tables.
+[[gnu::noinline]] tcpcb* FindPcbAnew(const TcpSegment& seg) {
   inpcbtable* table = &seg.host->tcbtable;
   const TcpEndpoints& ends = seg.ends;
-  const inpcb* in_cache = table->last_found();
-  inpcb* inp = in_pcblookup(table, ends.faddr, htons(ends.fport), ends.laddr, htons(ends.lport));
+  inpcb* inp =
+      in_pcblookup_hash(table, ends.faddr, htons(ends.fport), ends.laddr, htons(ends.lport));
   if (inp == nullptr && ends.lport != 0) {
     inp = in_pcblookup_listen(table, ends.laddr, htons(ends.lport));
   }
   if (inp == nullptr) return nullptr;
-  if (inp != in_cache) tcp_prefetch(inp);
+  tcp_prefetch(inp);
   return intotcpcb(inp);
+}
+
+// 3.10.7.1: the connection, else the listener, else nobody. What the connection of the segment
+// before consists of needs no fetching. Label: findpcb.
+tcpcb* FindPcb(const TcpSegment& seg) {
+  const TcpEndpoints& ends = seg.ends;
+  const inpcb* last = seg.host->tcbtable.last_found();
+  const bool again = last != nullptr && in_pcbjoins(last, ends.faddr, htons(ends.fport), ends.laddr,
+                                                    htons(ends.lport));
+  return again ? intotcpcb(last) : FindPcbAnew(seg);
 }
 
 TraceId TraceArrival(const TcpSegment& seg) {

@@ -36,7 +36,7 @@ struct Datagram {
 }
 
 // What the IP header says.
-void ReadIp(const mbuf* m, int hlen, Datagram* d) {
+[[gnu::always_inline]] inline void ReadIp(const mbuf* m, int hlen, Datagram* d) {
   d->header = hlen + kUdpHeader;
   const size_t size = static_cast<size_t>(m->m_len);
   const Ipv4View ip(m->m_data, size);
@@ -95,12 +95,6 @@ bool Check(mbuf* m, int hlen, Datagram* d) {
   return true;
 }
 
-// Whether the socket wants to be told more of a datagram than its bytes and its sender.
-bool WantsControl(const inpcb* inp) {
-  return (inp->inp_flags & (INP_CONTROLOPTS | IN6P_CONTROLOPTS)) != 0 ||
-         (inp->inp_socket->so_options & kSoTimestamp) != 0;
-}
-
 // Rules 6 and 7: into the socket's buffer. Takes m, whose headers stand in the first mbuf.
 void Deliver(inpcb* inp, MbufPtr m, const Datagram& d) {
   if (inp->inp_tunnel != nullptr) [[unlikely]] {
@@ -112,7 +106,7 @@ void Deliver(inpcb* inp, MbufPtr m, const Datagram& d) {
   if (d.ttl < least) return NoteDrop(udps_minttl, d, inp->inp_id);
   socket* so = inp->inp_socket;
   MbufPtr control;
-  if (WantsControl(inp)) [[unlikely]] {
+  if (in_wantscontrol(inp)) [[unlikely]] {
     control = in_pcbis6(inp) ? ip6_savecontrol(inp, m.get(), d.to.port)
                              : ip_savecontrol(inp, m.get(), d.to.port);
   }
