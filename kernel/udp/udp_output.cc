@@ -166,8 +166,9 @@ TraceId NoteOut(const inpcb* inp, const inpaddru& src, const InetName& dst, int 
 }
 
 // REQUIRES: no more than kUdpDataMax bytes.
-int Send4(inpcb* inp, MbufPtr m, uint8_t ttl, uint8_t tos, ip_moptions* imo, const inpaddru& src,
-          const InetName& dst) {
+[[gnu::always_inline]] inline int Send4(inpcb* inp, MbufPtr m, uint8_t ttl, uint8_t tos,
+                                        ip_moptions* imo, const inpaddru& src,
+                                        const InetName& dst) {
   const int length = m->m_pkthdr.len;
   const CauseScope cause(NoteOut(inp, src, dst, length));
   constexpr int kHeaders = kIpv4HeaderMin + kUdpHeader;
