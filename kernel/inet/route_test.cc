@@ -158,6 +158,24 @@ TEST_F(RouteTest, ACacheIsFollowedOnlyWhileNothingChanged) {
   EXPECT_EQ(Text(ifatoia(rtalloc(&ro, Addr("10.0.1.2"))->rt_ifa)->ia_addr), "10.0.1.1");
 }
 
+// A fresh cache begins with the last look-up of its table, if nothing has changed since.
+TEST_F(RouteTest, AFreshCacheSeesTheTableAsItIs) {
+  const auto gateway = [](const char* dst) {
+    route fresh;
+    return Text(rtalloc(&fresh, Addr(dst))->rt_gateway.v4());
+  };
+  AddRoute(a_, "0.0.0.0", 0, "10.0.1.2");
+  EXPECT_EQ(gateway("8.8.8.8"), "10.0.1.2");
+  EXPECT_EQ(gateway("8.8.8.8"), "10.0.1.2");
+  AddRoute(a_, "9.0.0.0", 8, "10.0.1.3");
+  EXPECT_EQ(gateway("8.8.8.8"), "10.0.1.2");
+  EXPECT_EQ(gateway("9.9.9.9"), "10.0.1.3");
+  EXPECT_EQ(gateway("8.8.8.8"), "10.0.1.2");
+  rt_delete(rt_get(Addr("0.0.0.0"), 0));
+  route fresh;
+  EXPECT_EQ(rtalloc(&fresh, Addr("8.8.8.8")), nullptr);
+}
+
 TEST_F(RouteTest, RemovingAnAddressRemovesWhatDependsOnIt) {
   AddRoute(a_, "0.0.0.0", 0, "10.0.1.2");
   EXPECT_EQ(in_ifdel(link_.interface(0), Addr("10.0.1.9")), EADDRNOTAVAIL);
