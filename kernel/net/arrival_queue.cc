@@ -16,8 +16,8 @@ constexpr uint32_t kCacheful = 512;
 
 }  // namespace
 
-ArrivalQueue::ArrivalQueue(Arrive arrive, void* owner) : arrive_(arrive), owner_(owner) {
-  handler = &ArrivalQueue::ArriveFirst;
+ArrivalQueue::ArrivalQueue(Receiver receive, void* owner) : receive_(receive), owner_(owner) {
+  handler = &ArrivalQueue::Arrive;
   ipl = IPL_SOFTNET;
 }
 
@@ -63,21 +63,25 @@ void ArrivalQueue::AwaitFirst() {
   Here().machine->ScheduleInPlace(this, first.ph_due, first.ph_place);
 }
 
-void ArrivalQueue::ArriveFirst(Event* event) {
+// A burst is worked on in one go, unless something else comes between its packets.
+void ArrivalQueue::Arrive(Event* event) {
   ArrivalQueue& queue = *static_cast<ArrivalQueue*>(event);
-  MbufPtr m = ml_dequeue(&queue.packets_);
-  if (queue.size() > 0) queue.AwaitFirst();
-  if (queue.size() > kCacheful) queue.FetchAhead();
-  queue.arrive_(queue.owner_, std::move(m));
+  for (;;) {
+    if (queue.size() > kCacheful) queue.FetchAhead();
+    queue.receive_(queue.owner_, ml_dequeue(&queue.packets_));
+    if (queue.size() == 0 || queue.pending()) return;
+    const pkthdr& next = MBUF_LIST_FIRST(&queue.packets_)->m_pkthdr;
+    if (!Here().machine->GoesOnWith(next.ph_due, next.ph_cause)) return queue.AwaitFirst();
+  }
 }
 
 // Fetches what coming arrivals will touch, while another is being worked on: only a simulator
-// knows. With more on its way than the caches hold, a packet comes from far. What the second one
+// knows. With more on its way than the caches hold, a packet comes from far. What the third one
 // points at was fetched an arrival ago.
 void ArrivalQueue::FetchAhead() const {
-  const mbuf* const second = MBUF_LIST_FIRST(&packets_)->m_nextpkt;
-  Prefetch(second->m_nextpkt, sizeof(mbuf));
-  Prefetch(second->m_next, 2 * kCacheLine);
+  const mbuf* const third = MBUF_LIST_FIRST(&packets_)->m_nextpkt->m_nextpkt;
+  Prefetch(third->m_nextpkt, sizeof(mbuf));
+  Prefetch(third->m_next, 2 * kCacheLine);
 }
 
 }  // namespace sockbed

@@ -5,13 +5,14 @@
 // May touch:   mbuf, sim.
 // Owns:        the packets.
 // Units:       virtual ns; packets.
-// Invariants:  1. The event is pending, for the first packet, exactly while there is one.
+// Invariants:  1. While there are packets the event is pending, for the first one, or being handled.
 //              2. Each packet arrives when, and among all events of its instant where, an event
 //                 of its own would have run that was scheduled when the packet was added.
 //              3. Packets of one instant arrive in the order in which they were added, also when
 //                 the run draws the order of simultaneous events.
 // Cost:        however many are on their way, the event queue holds one: it stays in the cache, and
-//              packets are touched when they are sent and when they arrive.
+//              packets are touched when they are sent and when they arrive. A burst of one instant
+//              does not go through the event queue at all.
 #ifndef SOCKBED_KERNEL_NET_ARRIVAL_QUEUE_H_
 #define SOCKBED_KERNEL_NET_ARRIVAL_QUEUE_H_
 
@@ -28,9 +29,9 @@ class ArrivalQueue : private Event {
  public:
   // Takes a packet that arrives now, in interrupt context on the queue's host. Its ph_cause caused
   // it. `owner` is whom the queue was made for.
-  using Arrive = void (*)(void* owner, MbufPtr m);
+  using Receiver = void (*)(void* owner, MbufPtr m);
 
-  ArrivalQueue(Arrive arrive, void* owner);
+  ArrivalQueue(Receiver receive, void* owner);
   ~ArrivalQueue();
   ArrivalQueue(const ArrivalQueue&) = delete;
   ArrivalQueue& operator=(const ArrivalQueue&) = delete;
@@ -48,12 +49,12 @@ class ArrivalQueue : private Event {
   uint32_t size() const { return ml_len(&packets_); }
 
  private:
-  static void ArriveFirst(Event* event);
+  static void Arrive(Event* event);
   void AddAmong(MbufPtr m);
   void AwaitFirst();
   void FetchAhead() const;
 
-  const Arrive arrive_;
+  const Receiver receive_;
   void* const owner_;
   mbuf_list packets_;
 };

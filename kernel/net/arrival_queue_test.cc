@@ -50,7 +50,9 @@ class ArrivalQueueTest : public NetTestMachine {
     EXPECT_EQ(Here().process, nullptr);
     EXPECT_EQ(Here().cause, m->m_pkthdr.ph_cause);
     m_transfer(m.get());
-    test->log_ += static_cast<char>(m->m_pkthdr.ph_cause);
+    const char name = static_cast<char>(m->m_pkthdr.ph_cause);
+    test->log_ += name;
+    if (name == test->stops_at_) test->machine().Stop();
     if (test->answer_ != 0) test->Add(std::exchange(test->answer_, 0), Now());
   }
   std::string RunUntil(SimTime deadline) {
@@ -60,7 +62,8 @@ class ArrivalQueueTest : public NetTestMachine {
 
   std::unique_ptr<ArrivalQueue> queue_;
   std::string log_;
-  char answer_ = 0;  // added when the next packet arrives, for the same instant
+  char answer_ = 0;    // added when the next packet arrives, for the same instant
+  char stops_at_ = 0;  // this one's arrival stops the run
 };
 
 TEST_F(ArrivalQueueTest, PacketsArriveInTheirTime) {
@@ -129,6 +132,24 @@ TEST_F(ArrivalQueueTest, MoreThanTheCacheHoldsArriveAllTheSame) {
     Add(sent.back(), i);
   }
   EXPECT_EQ(RunUntil(5000), sent);
+}
+
+TEST_F(ArrivalQueueTest, ABurstCanBeStoppedInItsMidst) {
+  for (const char name : {'a', 'b', 'c'}) Add(name, 10);
+  stops_at_ = 'b';
+  EXPECT_EQ(RunUntil(100), "ab");
+  EXPECT_EQ(machine().now(), 10);
+  EXPECT_EQ(RunUntil(100), "c");
+}
+
+TEST_F(ArrivalQueueTest, EachPacketOfABurstIsAnEventOfTheRun) {
+  constexpr int kPackets = 10'000;
+  for (int i = 0; i < kPackets; ++i) Add('a', 10);
+  const uint64_t before = machine().events_run();
+  int reports = 0;
+  machine().Run(100, [&] { ++reports; });
+  EXPECT_EQ(machine().events_run() - before, kPackets);
+  EXPECT_EQ(reports, kPackets / 4096);
 }
 
 TEST_F(ArrivalQueueTest, ClearFreesWhatIsOnItsWay) {

@@ -201,6 +201,15 @@ int Link::Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
   return Transmit(ifp, std::move(m));
 }
 
+[[gnu::always_inline]] inline void Link::Send(Direction& d, ArrivalQueue& queue, MbufPtr m,
+                                              uint64_t number, SimTime arrives) {
+  pkthdr& header = m->m_pkthdr;
+  header.ph_cause = Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kOut), d.id,
+                         PackPacket(number, header.len), static_cast<uint64_t>(arrives));
+  header.ph_timestamp = static_cast<int64_t>(number);  // until it arrives
+  queue.Add(std::move(m), arrives);
+}
+
 int Link::Transmit(ifnet* ifp, MbufPtr m) {
   Direction& d = *static_cast<Direction*>(ifp->if_softc);
   const SimTime now = Now();
@@ -312,14 +321,6 @@ MbufPtr Link::Truncate(Direction& d, MbufPtr m, uint64_t number) {
   m_adj(copy.get(), -1 - static_cast<int>(DrawBelow(d, number, DrawOf::kBit, most)));
   copy->m_pkthdr.csum_flags &= static_cast<uint16_t>(~kChecksumFlags);
   return copy;
-}
-
-void Link::Send(Direction& d, ArrivalQueue& queue, MbufPtr m, uint64_t number, SimTime arrives) {
-  pkthdr& header = m->m_pkthdr;
-  header.ph_cause = Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kOut), d.id,
-                         PackPacket(number, header.len), static_cast<uint64_t>(arrives));
-  header.ph_timestamp = static_cast<int64_t>(number);  // until it arrives
-  queue.Add(std::move(m), arrives);
 }
 
 void Link::Deliver(void* direction, MbufPtr m) {

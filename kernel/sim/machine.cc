@@ -12,7 +12,6 @@ namespace {
 
 // How many alternatives a choice offers at most: the first so many of those that are ready.
 constexpr uint32_t kChoiceWidth = 256;
-constexpr uint64_t kProgressEvents = 4096;
 
 // Ends the sleep that Machine::Charge makes of charged time. Lives on the sleeper's stack.
 struct ChargeEvent : Event {
@@ -93,9 +92,7 @@ void Machine::Cancel(Event* event) {
   Fiber* const self = running_;
   ChargeEvent event;
   event.fiber = self;
-  event.handler = [](Event* e) {
-    Here().machine->MakeReady(static_cast<ChargeEvent*>(e)->fiber);
-  };
+  event.handler = [](Event* e) { Here().machine->MakeReady(static_cast<ChargeEvent*>(e)->fiber); };
   ScheduleAfter(&event, std::exchange(self->charged_ns, 0));
   Suspend();
   Cancel(&event);  // still pending when something else made the fiber ready
