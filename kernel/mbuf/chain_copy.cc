@@ -31,36 +31,30 @@ bool CopyMbuf(mbuf* m, int off, int count, Sharing sharing, int how, mbuf* n) {
 
 MbufPtr CopyChain(mbuf* first, int off, int len, Sharing sharing, int how, MbufSite where) {
   if (off < 0 || len < 0) m_panic(first, "m_copym: negative range");
-  bool header = off == 0 && (first->m_flags & M_PKTHDR) != 0;
+  const bool header = off == 0 && (first->m_flags & M_PKTHDR) != 0;
   // The header goes with the mbuf it was in, even if that is empty: the next may hold more than
   // fits beside a header.
   mbuf* m = header ? first : m_getptr(first, off, &off);
   if (m == nullptr) m_panic(first, "m_copym: offset beyond the chain");
+  if (len == 0) return nullptr;
   const bool to_end = len == M_COPYALL;
-  MbufPtr copy;
-  mbuf* last = nullptr;
-  for (int left = len; left > 0 && (m != nullptr || !to_end); m = m->m_next) {
-    if (m == nullptr) m_panic(first, "m_copym: range beyond the chain");
-    MbufPtr piece = m_get(how, m->m_type, where);
-    if (!piece) return nullptr;
-    if (header) {
-      if (m_dup_pkthdr(piece.get(), first, how) != 0) return nullptr;
-      if (!to_end) piece->m_pkthdr.len = len;
-      header = false;
-    }
-    const int count = std::min(left, m->m_len - off);
-    if (!CopyMbuf(m, off, count, sharing, how, piece.get())) return nullptr;
-    off = 0;
-    left -= count;
-    mbuf* const n = piece.release();
-    if (last != nullptr) {
-      last->m_next = n;
-    } else {
-      copy.reset(n);
-    }
-    last = n;
+  MbufPtr copy = m_get(how, m->m_type, where);
+  if (!copy) return nullptr;
+  if (header) {
+    if (m_dup_pkthdr(copy.get(), first, how) != 0) return nullptr;
+    if (!to_end) copy->m_pkthdr.len = len;
   }
-  return copy;
+  for (mbuf* n = copy.get();;) {
+    const int count = std::min(len, m->m_len - off);
+    if (!CopyMbuf(m, off, count, sharing, how, n)) return nullptr;
+    m = m->m_next;
+    if (!to_end) len -= count;
+    if (to_end ? m == nullptr : len == 0) return copy;
+    if (m == nullptr) m_panic(first, "m_copym: range beyond the chain");
+    off = 0;
+    n = n->m_next = m_get(how, m->m_type, where).release();
+    if (n == nullptr) return nullptr;
+  }
 }
 
 }  // namespace
