@@ -66,6 +66,12 @@ MbufPtr TakeFront(sockbuf* sb, Cursor& at) {
   return sb_takefirst(sb);
 }
 
+// The same, and frees it.
+void DropFront(sockbuf* sb, Cursor& at) {
+  LeaveFront(sb, at);
+  sb_dropfirst(sb);
+}
+
 // Tells the protocol that there is room again.
 void TellReceived(const ReceiveCall& call) {
   socket* so = call.so;
@@ -129,15 +135,17 @@ int TakeName(ReceiveCall& call, Cursor& at) {
   if ((call.so->so_proto->pr_flags & PR_ADDR) == 0) return 0;
   KASSERT(at.m->m_type == MT_SONAME);
   call.delivered = true;
-  MbufPtr name;
-  if (call.peek()) {
-    if (call.paddr != nullptr) name = m_copym(at.m, 0, at.m->m_len, so_how());
+  if (call.paddr == nullptr && call.peek()) {
     at.m = at.m->m_next;
-    if (call.paddr != nullptr && name == nullptr) return ENOBUFS;
+  } else if (call.paddr == nullptr) {
+    DropFront(&call.so->so_rcv, at);
+  } else if (call.peek()) {
+    *call.paddr = m_copym(at.m, 0, at.m->m_len, so_how()).release();
+    at.m = at.m->m_next;
+    if (*call.paddr == nullptr) return ENOBUFS;
   } else {
-    name = TakeFront(&call.so->so_rcv, at);
+    *call.paddr = TakeFront(&call.so->so_rcv, at).release();
   }
-  if (call.paddr != nullptr) *call.paddr = name.release();
   return 0;
 }
 
@@ -235,8 +243,7 @@ int TakeBytes(ReceiveCall& call, Cursor& at, int64_t n, int* copy_error) {
   } else if (whole && call.mp0 != nullptr) {
     error = LinkData(call, TakeFront(sb, at));
   } else if (whole) {
-    LeaveFront(sb, at);
-    sb_dropfirst(sb);
+    DropFront(sb, at);
   } else {
     m->m_data += n;
     m->m_len -= static_cast<int32_t>(n);
@@ -273,8 +280,9 @@ void AwaitRest(const ReceiveCall& call, Cursor& at) {
   }
 }
 
-// A packet that went to more than one receiver says so.
-void NoteManyReceivers(ReceiveCall& call, const mbuf* m) {
+// Tells what kind of data begins with `m`, if it is not of the usual one.
+void NoteKind(ReceiveCall& call, const mbuf* m) {
+  if (m->m_type == MT_OOBDATA) call.flags |= MSG_OOB;
   if ((m->m_flags & M_BCAST) != 0) call.flags |= MSG_BCAST;
   if ((m->m_flags & M_MCAST) != 0) call.flags |= MSG_MCAST;
 }
@@ -285,9 +293,8 @@ int TakeData(ReceiveCall& call, Cursor& at) {
   socket* so = call.so;
   if (at.m == nullptr) return 0;
   const bool urgent = at.m->m_type == MT_OOBDATA;
-  if (urgent) call.flags |= MSG_OOB;
-  if ((at.m->m_flags & (M_BCAST | M_MCAST)) != 0) [[unlikely]]
-    NoteManyReceivers(call, at.m);
+  if (urgent || (at.m->m_flags & (M_BCAST | M_MCAST)) != 0) [[unlikely]]
+    NoteKind(call, at.m);
   int copy_error = 0;
   while (at.m != nullptr && call.resid > 0) {
     if ((at.m->m_type == MT_OOBDATA) != urgent || at.m->m_type == MT_CONTROL) break;
@@ -334,13 +341,14 @@ int ReceiveLocked(ReceiveCall& call) {
     if (const int error = sblock(sb, (call.flags & MSG_DONTWAIT) == 0)) return error;
     int error = 0;
     const Verdict verdict = AwaitData(call, &error);
+    if (verdict == Verdict::kWait) {
+      sbunlock(sb);
+      if (const int wait_error = sbwait(sb)) return wait_error;
+      continue;
+    }
     if (verdict == Verdict::kDeliver) error = Deliver(call);
     sbunlock(sb);
-    if (verdict == Verdict::kWait) {
-      if (const int wait_error = sbwait(sb)) return wait_error;
-    } else if (verdict == Verdict::kReturn || error != 0 || !SawNothing(call)) {
-      return error;
-    }
+    if (verdict == Verdict::kReturn || error != 0 || !SawNothing(call)) return error;
   }
 }
 
