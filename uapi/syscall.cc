@@ -115,7 +115,7 @@ int UserVectors::CopyIn(const void* data, size_t len, enum uio_rw rw) {
 
 int UserVectors::Finish(int error, int64_t* moved) const {
   *moved = static_cast<int64_t>(total_ - uio_.uio_resid);
-  if (*moved == 0) return error;
+  if (error == 0 || *moved == 0) return error;
   return error == EINTR || error == kERESTART || error == EWOULDBLOCK ? 0 : error;
 }
 
