@@ -91,7 +91,7 @@ class Slab {
 
   // From malloc and not from the pages of the host: a run is repeated with other fillings of fresh
   // memory, and must not notice.
-  void AddChunk() {
+  [[gnu::noinline]] void AddChunk() {
     static_assert(kStride * kFirstObjects <= kHugePage);
     const size_t objects = chunks_.empty() ? kFirstObjects : 2 * chunks_.back().objects;
     const bool huge = objects * kStride >= kHugePage;

@@ -64,6 +64,7 @@ std::vector<Record> Trace::Recent() const {
 }
 
 void Trace::EndBatch() {
+  next_ = batch_.data();
   Flush();
   if (!digest_on_) return;
   chain_ = Chain(kBatchRecords);

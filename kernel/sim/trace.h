@@ -114,11 +114,11 @@ class Trace {
   // Adds a record of what happens `here` and returns its id.
   TraceId Append(const Context& here, Room room, uint8_t type, uint64_t object, uint64_t a0,
                  uint64_t a1, uint64_t a2) {
-    Record& record = batch_[last_id_ % kBatchRecords];
     const TraceId id = ++last_id_;
-    record = {here.now,     id,       here.cause, type,        room,
-              here.host_id, here.pid, object,     {a0, a1, a2}};
-    if (id % kBatchRecords == 0) EndBatch();
+    Record* const record = next_++;
+    *record = {here.now,     id,       here.cause, type,        room,
+               here.host_id, here.pid, object,     {a0, a1, a2}};
+    if (next_ == batch_.data() + kBatchRecords) EndBatch();
     return id;
   }
 
@@ -155,6 +155,7 @@ class Trace {
   // Records go round in here: record `id` stands at (id - 1) % kBatchRecords. They are hashed and
   // delivered a batch at a time, so that most appends are a few stores.
   alignas(64) std::array<Record, kBatchRecords> batch_;
+  Record* next_ = batch_.data();  // where the next one goes
   TraceId last_id_ = 0;
   TraceId delivered_id_ = 0;  // the sink has seen, or missed, all up to here
   TraceSink* sink_ = nullptr;
