@@ -38,8 +38,15 @@ ifnet* ChosenInterface(InetHost& inet, in_addr dst, const ip_moptions* imo) {
   return if_byindex(*inet.host, imo->imo_ifidx);
 }
 
-// Rules 4 and 5: the route, through the cache. IP_ROUTETOIF takes only what is on a link. What goes
-// to a group has no next hop but itself.
+// What goes to a group has no next hop but itself.
+bool IsViaGateway(const rtentry* rt, in_addr dst) {
+  return (rt->rt_flags & RTF_GATEWAY) != 0 && !in_ismulticast(dst);
+}
+in_addr NextHop(const rtentry* rt, in_addr dst) {
+  return IsViaGateway(rt, dst) ? rt->rt_gateway.v4() : dst;
+}
+
+// Rules 4 and 5: the route, through the cache. IP_ROUTETOIF takes only what is on a link.
 int FindWay(InetHost& inet, in_addr dst, route* ro, int flags, const ip_moptions* imo, Way* way,
             ipstat_counters* why) {
   *why = ips_noroute;
@@ -54,12 +61,11 @@ int FindWay(InetHost& inet, in_addr dst, route* ro, int flags, const ip_moptions
     if ((rt->rt_flags & RTF_BLACKHOLE) != 0) return 0;
     return (rt->rt_flags & RTF_HOST) != 0 ? EHOSTUNREACH : ENETUNREACH;
   }
-  const bool via_gateway = (rt->rt_flags & RTF_GATEWAY) != 0 && !in_ismulticast(dst);
-  if ((flags & IP_ROUTETOIF) != 0 && via_gateway) return ENETUNREACH;
+  if ((flags & IP_ROUTETOIF) != 0 && IsViaGateway(rt, dst)) return ENETUNREACH;
   ++rt->rt_use;
   way->rt = rt;
   way->ifp = rt->rt_ifp;
-  way->next_hop = via_gateway ? rt->rt_gateway.v4() : dst;
+  way->next_hop = NextHop(rt, dst);
   way->broadcast = (rt->rt_flags & RTF_BROADCAST) != 0 || in_host(dst) == INADDR_BROADCAST;
   return 0;
 }
@@ -67,7 +73,7 @@ int FindWay(InetHost& inet, in_addr dst, route* ro, int flags, const ip_moptions
 // Whether the way that `ro` remembers is the packet's, and rules 2 to 11 have nothing against it,
 // as for nearly all packets. IP_ROUTETOIF takes a closer look.
 bool GoesAsBefore(const InetHost& inet, const route* ro, int flags, Ipv4View ip) {
-  if (ro->ro_generation != inet.rt_generation || in_isany(ro->ro_next_hop)) return false;
+  if (ro->ro_generation != inet.rt_generation || !ro->ro_plain) return false;
   const in_addr src = ip.source();
   const bool leaves_unfit = in_isloopback(src) && (ro->ro_rt->rt_ifp->if_flags & IFF_LOOPBACK) == 0;
   return ro->ro_dst.v4().s_addr == ip.destination().s_addr && !in_isany(src) && !leaves_unfit &&
@@ -250,7 +256,7 @@ int ip_output(MbufPtr m, const mbuf* opt, route* ro, int flags, ip_moptions* imo
   if (ro != nullptr && GoesAsBefore(inet, ro, flags, ip)) {
     rtentry* rt = ro->ro_rt;
     ++rt->rt_use;
-    const Way way = {.rt = rt, .ifp = rt->rt_ifp, .next_hop = ro->ro_next_hop};
+    const Way way = {.rt = rt, .ifp = rt->rt_ifp, .next_hop = NextHop(rt, ro->ro_dst.v4())};
     return SendByWay(inet, way, flags, ip, std::move(m));
   }
   route here;

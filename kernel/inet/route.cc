@@ -164,16 +164,14 @@ int WayTo(sa_family_t family, const inpaddru& gateway, ifnet** ifp, ifaddr** ifa
   return *ifa != nullptr ? 0 : EADDRNOTAVAIL;
 }
 
-// route::ro_next_hop.
-in_addr NextHop(const rtentry* rt, in_addr dst) {
+// route::ro_plain.
+bool IsPlain(const rtentry* rt, in_addr dst) {
   constexpr uint32_t kToDecide = RTF_REJECT | RTF_BLACKHOLE | RTF_BROADCAST;
-  if (rt == nullptr || (rt->rt_flags & kToDecide) != 0) return {};
-  if (in_isthisnet(dst) || in_host(dst) >= INADDR_UNSPEC_GROUP) return {};
-  // It must not leave the host.
-  if (in_isloopback(dst) && (rt->rt_ifp->if_flags & IFF_LOOPBACK) == 0) return {};
-  return (rt->rt_flags & RTF_GATEWAY) != 0 ? rt->rt_gateway.v4() : dst;
+  if (rt == nullptr || (rt->rt_flags & kToDecide) != 0) return false;
+  if (in_isthisnet(dst) || in_host(dst) >= INADDR_UNSPEC_GROUP) return false;
+  return !in_isloopback(dst) || (rt->rt_ifp->if_flags & IFF_LOOPBACK) != 0;  // it must not leave
 }
-in_addr NextHop(const rtentry*, const in6_addr&) { return {}; }
+bool IsPlain(const rtentry*, const in6_addr&) { return false; }
 
 // The last look-up of a table, whoever asked.
 route* LastMatch(InetHost& inet, in_addr) { return &inet.last_match; }
@@ -192,8 +190,8 @@ template <typename Address>
     rtentry* rt = rt_match(dst);
     *last = {.ro_rt = rt,
              .ro_generation = inet.rt_generation,
-             .ro_dst = dst,
-             .ro_next_hop = NextHop(rt, dst)};
+             .ro_plain = IsPlain(rt, dst),
+             .ro_dst = dst};
   }
   *ro = *last;
   return ro->ro_rt;

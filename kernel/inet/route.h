@@ -78,11 +78,11 @@ inline uint32_t rt_path_mtu(const rtentry* rt) {
 // A remembered look-up. A plain value, all zero when empty.
 struct route {
   rtentry* ro_rt = nullptr;  // valid only through rtalloc
-  uint64_t ro_generation = 0;
+  uint64_t ro_generation : 63 = 0;
+  // Of IPv4: nothing is left to decide about the way, since ro_dst is one host and the route neither
+  // refuses nor broadcasts. Every connection has one of these: a bit, so that it stays small.
+  uint64_t ro_plain : 1 = 0;
   inpaddru ro_dst;
-  // Of IPv4: the next hop of a way about which nothing is left to decide, since ro_dst is one host,
-  // and the route neither refuses nor broadcasts; else 0.
-  in_addr ro_next_hop{};
 };
 
 // A prefix length that stands for all bits of an address: 32 or 128.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 
 #include "kernel/sched/spl.h"
 #include "kernel/sim/machine.h"
@@ -196,8 +197,13 @@ void Requeue(TcpTimers* timers) {
   Here().machine->Schedule(event, first);
 }
 
+tcpcb* ConnectionOf(Event* event) {
+  constexpr size_t kOffset = offsetof(tcpcb, t_timers) + offsetof(TcpTimers, event);
+  return reinterpret_cast<tcpcb*>(reinterpret_cast<char*>(event) - kOffset);
+}
+
 void TimersDue(Event* event) {
-  tcpcb* tp = static_cast<decltype(TcpTimers::event)*>(event)->tp;
+  tcpcb* tp = ConnectionOf(event);
   for (int i = 0; i < TCPT_NTIMERS; ++i) {
     if (tp->t_timers.deadline[i] > Now()) continue;
     tp->t_timers.deadline[i] = kForever;
@@ -214,7 +220,6 @@ void TimersDue(Event* event) {
 void tcp_timer_init(tcpcb* tp) {
   tp->t_timers.event.handler = TimersDue;
   tp->t_timers.event.ipl = IPL_SOFTCLOCK;
-  tp->t_timers.event.tp = tp;
 }
 
 void tcp_timer_arm_at(tcpcb* tp, TcpTimer timer, SimTime when) {

@@ -42,9 +42,7 @@ inline constexpr int64_t TCPTV_FW2_POLL_LIMIT_MS = 600'000;  // idle FIN_WAIT_2 
 
 // The deadlines of one connection; kForever is "not armed".
 struct TcpTimers {
-  struct : Event {
-    tcpcb* tp = nullptr;
-  } event;
+  Event event;
   SimTime deadline[TCPT_NTIMERS] = {kForever, kForever, kForever, kForever, kForever, kForever};
 };
 
