@@ -79,8 +79,8 @@ inline uint32_t rt_path_mtu(const rtentry* rt) {
 struct route {
   rtentry* ro_rt = nullptr;  // valid only through rtalloc
   uint64_t ro_generation : 63 = 0;
-  // Of IPv4: nothing is left to decide about the way, since ro_dst is one host and the route neither
-  // refuses nor broadcasts. Every connection has one of these: a bit, so that it stays small.
+  // Of IPv4: nothing is left to decide about the way, since ro_dst is one host and the route
+  // neither refuses nor broadcasts. A bit, since every connection has a route.
   uint64_t ro_plain : 1 = 0;
   inpaddru ro_dst;
 };

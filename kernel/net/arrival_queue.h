@@ -5,7 +5,8 @@
 // May touch:   mbuf, sim.
 // Owns:        the packets.
 // Units:       virtual ns; packets.
-// Invariants:  1. While there are packets the event is pending, for the first one, or being handled.
+// Invariants:  1. While there are packets the event is pending, for the first one, or is being
+//                 handled.
 //              2. Each packet arrives when, and among all events of its instant where, an event
 //                 of its own would have run that was scheduled when the packet was added.
 //              3. Packets of one instant arrive in the order in which they were added, also when

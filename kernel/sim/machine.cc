@@ -83,6 +83,20 @@ void Machine::Schedule(Event* event, SimTime when) {
   events_.Insert(event);
 }
 
+void Machine::ScheduleInPlace(Event* event, SimTime when, uint64_t place) {
+  KASSERT(when >= context_.now);
+  event->when = when;
+  events_.InsertInPlace(event, place);
+}
+
+bool Machine::GoesOnWith(SimTime when, TraceId cause) {
+  if (when != context_.now || events_.AnyMoreAt(when)) return false;
+  if (choosing_ || delivering_ || stop_ != 0 || events_run_ % kProgressEvents == 0) return false;
+  ++events_run_;
+  context_.cause = cause;
+  return true;
+}
+
 void Machine::Cancel(Event* event) {
   if (event->pending()) events_.Remove(event);
 }

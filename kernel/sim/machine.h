@@ -96,11 +96,7 @@ class Machine {
   // Takes a place in the order of events, for one that is scheduled later: among those of its
   // instant it comes as if it had been scheduled now. Its host and its cause are set by the caller.
   uint64_t TakePlace() { return events_.TakePlace(); }
-  void ScheduleInPlace(Event* event, SimTime when, uint64_t place) {
-    KASSERT(when >= context_.now);
-    event->when = when;
-    events_.InsertInPlace(event, place);
-  }
+  void ScheduleInPlace(Event* event, SimTime when, uint64_t place);
   // Takes it back; harmless when not pending.
   void Cancel(Event* event);
 
@@ -108,13 +104,7 @@ class Machine {
   // that are pending at that time, is simply the next one: then it has been counted as run, what it
   // causes is caused by `cause`, and the current event's handler does its work at once, before it
   // returns. A burst of packets spares the queue that way. REQUIRES: in an event's handler.
-  bool GoesOnWith(SimTime when, TraceId cause) {
-    if (when != context_.now || events_.AnyMoreAt(when)) return false;
-    if (choosing_ || delivering_ || stop_ != 0 || events_run_ % kProgressEvents == 0) return false;
-    ++events_run_;
-    context_.cause = cause;
-    return true;
-  }
+  bool GoesOnWith(SimTime when, TraceId cause);
 
   // Runs the events of the current host that are due now and whose level is above `ipl`, on the
   // running fiber's stack, as a processor does with interrupts: the strongest first, of equal ones
