@@ -26,14 +26,14 @@ enum class UdpRecord : uint8_t {
 };
 
 // What udp_note does for a peer that is not one of IPv4.
-TraceId udp_note6(UdpRecord type, uint64_t pcb, const InetName& local, const InetName& remote,
-                  uint64_t what);
+TraceId udp_note6(UdpRecord type, uint64_t pcb, const InetName& remote, uint64_t what);
 
 // Leaves a record of a datagram between `local` and `remote`: kOut, kIn or kDrop, or their like of
 // IPv6. `what`: its third argument. Returns its id.
 inline TraceId udp_note(UdpRecord type, uint64_t pcb, const InetName& local, const InetName& remote,
                         uint64_t what) {
-  if (!remote.addr.is_v4()) return udp_note6(type, pcb, local, remote, what);
+  const bool v4 = remote.addr.is_v4() || (remote.addr.is_any() && local.addr.is_v4());
+  if (!v4) return udp_note6(type, pcb, remote, what);
   const auto endpoint = [](const InetName& name) {
     return PackEndpoint(ntohl(name.addr.v4().s_addr), ntohs(name.port));
   };

@@ -135,13 +135,7 @@ int udp_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
   return in_ctloutput(op, so, level, optname, m);
 }
 
-TraceId udp_note6(UdpRecord type, uint64_t pcb, const InetName& local, const InetName& remote,
-                  uint64_t what) {
-  if (remote.addr.is_any() && local.addr.is_v4()) {  // to 0.0.0.0
-    return Emit(Room::kUdp, static_cast<uint8_t>(type), pcb,
-                PackEndpoint(ntohl(local.addr.v4().s_addr), ntohs(local.port)),
-                PackEndpoint(0, ntohs(remote.port)), what);
-  }
+TraceId udp_note6(UdpRecord type, uint64_t pcb, const InetName& remote, uint64_t what) {
   const UdpRecord type6 = type == UdpRecord::kOut  ? UdpRecord::kOut6
                           : type == UdpRecord::kIn ? UdpRecord::kIn6
                                                    : UdpRecord::kDrop6;
