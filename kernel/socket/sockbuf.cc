@@ -24,11 +24,23 @@ static_assert(kLowMemoryEnds < kLowMemoryBegins);
 // A run of bytes up to this long is copied behind the last mbuf rather than linked.
 constexpr int kMergeMax = MCLBYTES / 4;
 
+// Whether the bytes of m stand behind those of n as it is: in one cluster, as do two segments of
+// one write.
+bool Continues(const mbuf* n, const mbuf* m) {
+  return m->m_data == n->m_data + n->m_len && (m->m_flags & n->m_flags & M_EXT) != 0 &&
+         m->m_ext.ext_buf == n->m_ext.ext_buf;
+}
+
 // Whether the bytes of m may be copied behind those of n. A run that is too long, as most are that
 // come from the network, is told first.
+bool MayCopy(const mbuf* n, const mbuf* m) {
+  return m->m_len <= kMergeMax && m->m_len <= m_trailingspace(n);
+}
+
+// Whether the bytes of m can become n's.
 bool Mergeable(const mbuf* n, const mbuf* m) {
-  return m->m_len <= kMergeMax && n != nullptr && (n->m_flags & M_EOR) == 0 &&
-         n->m_type == m->m_type && m->m_len <= m_trailingspace(n);
+  return n != nullptr && (n->m_flags & M_EOR) == 0 && n->m_type == m->m_type &&
+         (Continues(n, m) || MayCopy(n, m));
 }
 
 // Whether an empty mbuf says nothing: unless it alone would have to carry the end of the record.
@@ -41,7 +53,8 @@ bool Useless(const mbuf* n, const mbuf* m, bool eor) {
 
 // Appends the bytes of m behind those of n.
 void Merge(sockbuf* sb, mbuf* n, const mbuf* m) {
-  std::memcpy(n->m_data + n->m_len, m->m_data, static_cast<size_t>(m->m_len));
+  char* const behind = n->m_data + n->m_len;
+  if (m->m_data != behind) std::memcpy(behind, m->m_data, static_cast<size_t>(m->m_len));
   n->m_len += m->m_len;
   sb->sb_cc += static_cast<uint64_t>(m->m_len);
   if (sb_isdata(m)) sb->sb_datacc += static_cast<uint64_t>(m->m_len);
@@ -53,7 +66,8 @@ void sbcompress(sockbuf* sb, mbuf* m, mbuf* n) {
   KASSERT((n == nullptr) == (sb->sb_mb == nullptr));
   int eor = 0;
   while (m != nullptr) {
-    if ((m->m_flags & M_PKTHDR) != 0) m_removehdr(m);
+    if ((m->m_flags & M_PKTHDR) != 0) [[unlikely]]
+      m_removehdr(m);
     eor |= m->m_flags & M_EOR;
     if (Useless(n, m, eor != 0)) {
       m = m_free(m);
@@ -73,7 +87,7 @@ void sbcompress(sockbuf* sb, mbuf* m, mbuf* n) {
       m = std::exchange(n->m_next, nullptr);
     }
   }
-  if (eor != 0) {
+  if (eor != 0) [[unlikely]] {
     KASSERT(n != nullptr);
     n->m_flags |= M_EOR;
   }
@@ -248,7 +262,7 @@ mbuf* TakeFirst(sockbuf* sb) {
   sbfree(sb, m);
   mbuf* next_record = std::exchange(m->m_nextpkt, nullptr);
   mbuf* rest = std::exchange(m->m_next, nullptr);
-  if (rest != nullptr) {
+  if (rest != nullptr) [[likely]] {
     rest->m_nextpkt = next_record;
     sb->sb_mb = rest;
   } else {

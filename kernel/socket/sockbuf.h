@@ -23,6 +23,8 @@
 //                 of both hosts share the sender's large clusters, where a driver would have filled
 //                 a small one for each; charging the large one each time would close the window.
 //              2. A stream has no packets: its mbufs lose their packet headers on the way in.
+//              3. Bytes that stand behind the last mbuf's in the same cluster, as two segments of
+//                 one write do, become its own without being copied, and are charged once.
 #ifndef SOCKBED_KERNEL_SOCKET_SOCKBUF_H_
 #define SOCKBED_KERNEL_SOCKET_SOCKBUF_H_
 

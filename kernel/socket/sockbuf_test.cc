@@ -154,6 +154,19 @@ TEST_F(SockbufTest, SharedClusterIsNotWrittenTo) {
   EXPECT_EQ(BytesOf(share.get()), std::string(100, 'x'));
 }
 
+// As the segments of one write do.
+TEST_F(SockbufTest, PiecesOfOneClusterGrowTogetherWhereTheyMeet) {
+  const MbufPtr whole = PacketOf(2000);
+  const auto piece = [&](int off, int len) { return m_copym(whole.get(), off, len, M_DONTWAIT); };
+  Stream(piece(0, 700));
+  Stream(piece(700, 600));
+  ExpectCounts(1300, 1300, 2304);
+  EXPECT_EQ(sb_.sb_mb->m_next, nullptr);
+  Stream(piece(1301, 600));
+  ExpectCounts(1900, 1900, 2 * 2304);
+  EXPECT_EQ(sb_.sb_mbtail->m_data, whole->m_data + 1301);
+}
+
 TEST_F(SockbufTest, OtherTypeIsNotMerged) {
   Stream(PacketOf(1));
   Stream(MbufWith("!", MT_OOBDATA));
