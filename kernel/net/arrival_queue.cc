@@ -67,11 +67,14 @@ void ArrivalQueue::AwaitFirst() {
 void ArrivalQueue::Arrive(Event* event) {
   ArrivalQueue& queue = *static_cast<ArrivalQueue*>(event);
   for (;;) {
-    if (queue.size() > kCacheful) queue.FetchAhead();
+    if (queue.size() > kCacheful) [[unlikely]]
+      queue.FetchAhead();
     queue.receive_(queue.owner_, ml_dequeue(&queue.packets_));
     if (queue.size() == 0 || queue.pending()) return;
     const pkthdr& next = MBUF_LIST_FIRST(&queue.packets_)->m_pkthdr;
-    if (!Here().machine->GoesOnWith(next.ph_due, next.ph_cause)) return queue.AwaitFirst();
+    if (!Here().machine->GoesOnWith(next.ph_due, next.ph_place, next.ph_cause)) {
+      return queue.AwaitFirst();
+    }
   }
 }
 

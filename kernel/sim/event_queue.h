@@ -78,6 +78,10 @@ class EventQueue {
 
   // Whether an event is pending at `now`. REQUIRES: the last event taken was at `now`.
   bool AnyMoreAt(SimTime now) const { return (occupied_[0] >> (now % kSlots) & 1) != 0; }
+  // The same of events that come before that place.
+  bool AnyMoreBefore(SimTime now, uint64_t place) const {
+    return AnyMoreAt(now) && static_cast<const Event*>(rings_[now % kSlots].next)->place < place;
+  }
 
   // How many pending events share the time of the first one, counting no further than `most`, and
   // the n-th of them in order of scheduling: for choosing among events of one instant. Counting

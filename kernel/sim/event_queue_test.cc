@@ -81,6 +81,22 @@ TEST(EventQueueTest, AnEventComesWhereItsPlaceIsHoweverLateItIsInserted) {
   }
 }
 
+TEST(EventQueueTest, KnowsWhetherAnyOfAnInstantComesBeforeAPlace) {
+  EventQueue queue;
+  Numbered events[3];
+  const uint64_t early = queue.TakePlace();
+  for (Numbered& event : events) {
+    event.when = &event == &events[2] ? 71 : 70;
+    queue.Insert(&event);
+  }
+  const uint64_t late = queue.TakePlace();
+  EXPECT_EQ(Take(queue), &events[0]);
+  EXPECT_FALSE(queue.AnyMoreBefore(70, early));
+  EXPECT_TRUE(queue.AnyMoreBefore(70, late));
+  EXPECT_EQ(Take(queue), &events[1]);
+  EXPECT_FALSE(queue.AnyMoreBefore(70, late)) << "the last one is later";
+}
+
 TEST(EventQueueTest, TakesTheStrongestOfAnInstantAndOfEqualOnesTheFirst) {
   EventQueue queue;
   const uint8_t levels[] = {1, 2, 2, 0, 6};

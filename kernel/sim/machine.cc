@@ -48,7 +48,8 @@ Machine::End Machine::Run(SimTime deadline, const std::function<void()>& progres
   bool instant_over = true;
   for (;;) {
     if (instant_over) RunUntilNoneReady();
-    if (stop_ != 0) break;
+    if (stop_ != 0) [[unlikely]]
+      break;
     if (events_.size() == idle_events_) {
       end = End::kQuiescent;
       break;
@@ -60,7 +61,7 @@ Machine::End Machine::Run(SimTime deadline, const std::function<void()>& progres
     }
     RunEvent(event);
     instant_over = !events_.AnyMoreAt(context_.now);
-    if (progress && events_run_ % kProgressEvents == 0) {
+    if (progress && events_run_ % kProgressEvents == 0) [[unlikely]] {
       LeaveContext();
       progress();
     }
@@ -89,8 +90,8 @@ void Machine::ScheduleInPlace(Event* event, SimTime when, uint64_t place) {
   events_.InsertInPlace(event, place);
 }
 
-bool Machine::GoesOnWith(SimTime when, TraceId cause) {
-  if (when != context_.now || events_.AnyMoreAt(when)) return false;
+bool Machine::GoesOnWith(SimTime when, uint64_t place, TraceId cause) {
+  if (when != context_.now || events_.AnyMoreBefore(when, place)) return false;
   if (choosing_ || delivering_ || stop_ != 0 || events_run_ % kProgressEvents == 0) return false;
   ++events_run_;
   context_.cause = cause;
@@ -113,7 +114,8 @@ void Machine::Cancel(Event* event) {
 }
 
 Event* Machine::NextEvent(SimTime deadline) {
-  if (!choosing_ && !delivering_) return events_.TakeFirst(deadline);
+  if (!choosing_ && !delivering_) [[likely]]
+    return events_.TakeFirst(deadline);
   const SimTime first = events_.NextTime();
   if (first > deadline || events_.empty()) return nullptr;
   if (!choosing_) return events_.TakeStrongest(first, -1, nullptr);

@@ -100,11 +100,11 @@ class Machine {
   // Takes it back; harmless when not pending.
   void Cancel(Event* event);
 
-  // Whether an event of the current host that would be scheduled at `when`, in a place before all
-  // that are pending at that time, is simply the next one: then it has been counted as run, what it
-  // causes is caused by `cause`, and the current event's handler does its work at once, before it
-  // returns. A burst of packets spares the queue that way. REQUIRES: in an event's handler.
-  bool GoesOnWith(SimTime when, TraceId cause);
+  // Whether an event of the current host that would be scheduled at `when` in that place is simply
+  // the next one: then it has been counted as run, what it causes is caused by `cause`, and the
+  // current event's handler does its work at once, before it returns. A burst of packets spares the
+  // queue that way. REQUIRES: in an event's handler.
+  bool GoesOnWith(SimTime when, uint64_t place, TraceId cause);
 
   // Runs the events of the current host that are due now and whose level is above `ipl`, on the
   // running fiber's stack, as a processor does with interrupts: the strongest first, of equal ones
