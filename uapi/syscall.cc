@@ -54,9 +54,13 @@ int64_t Leave(Sys sys, int error, int64_t value) {
   KASSERT(p != nullptr);
   if (!p->p_fd->fd_held.empty()) [[unlikely]]
     fd_unhold(p);
-  const UapiRecord type = error == 0 ? UapiRecord::kReturn : UapiRecord::kError;
-  Emit(Room::kUapi, static_cast<uint8_t>(type), static_cast<uint64_t>(sys),
-       Shown(error == 0 ? value : error));
+  UapiRecord type = UapiRecord::kReturn;
+  int64_t shown = value;
+  if (error != 0) [[unlikely]] {
+    type = UapiRecord::kError;
+    shown = error;
+  }
+  Emit(Room::kUapi, static_cast<uint8_t>(type), static_cast<uint64_t>(sys), Shown(shown));
   errno = error;
   return error == 0 ? value : -1;
 }
@@ -115,7 +119,8 @@ int UserVectors::CopyIn(const void* data, size_t len, enum uio_rw rw) {
 
 int UserVectors::Finish(int error, int64_t* moved) const {
   *moved = static_cast<int64_t>(total_ - uio_.uio_resid);
-  if (error == 0 || *moved == 0) return error;
+  if (error == 0 || *moved == 0) [[likely]]
+    return error;
   return error == EINTR || error == kERESTART || error == EWOULDBLOCK ? 0 : error;
 }
 
@@ -138,7 +143,8 @@ void UserVectors::KeepByte() {
 }
 
 void UserVectors::MaybeShorten(const file* fp) {
-  if (total_ < 2 || Here().fault_plan == nullptr) return;
+  if (total_ < 2 || Here().fault_plan == nullptr) [[likely]]
+    return;
   if (fp->f_type == FileType::kEventfd || fp->f_type == FileType::kTimerfd) return;
   if (fp->f_type == FileType::kSocket) {
     const auto* so = static_cast<const struct socket*>(fp->f_data);

@@ -134,7 +134,7 @@ class inpaddru {
 
   bool is_any() const { return (high_ | low_) == 0; }
   // Whether it is one of IPv4, other than 0.0.0.0.
-  bool is_v4() const { return high_ == 0 && static_cast<uint32_t>(low_) == kMappedPrefix; }
+  bool is_v4() const { return (high_ | (static_cast<uint32_t>(low_) ^ kMappedPrefix)) == 0; }
   // REQUIRES: is_v4() or is_any().
   in_addr v4() const { return in_addr{static_cast<uint32_t>(low_ >> 32)}; }
   in6_addr v6() const {

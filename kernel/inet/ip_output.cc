@@ -73,7 +73,8 @@ int FindWay(InetHost& inet, in_addr dst, route* ro, int flags, const ip_moptions
 // Whether the way that `ro` remembers is the packet's, and rules 2 to 11 have nothing against it,
 // as for nearly all packets. IP_ROUTETOIF takes a closer look.
 bool GoesAsBefore(const InetHost& inet, const route* ro, int flags, Ipv4View ip) {
-  if (ro->ro_generation != inet.rt_generation || !ro->ro_plain) return false;
+  if (ro->ro_generation != inet.rt_generation || !ro->ro_plain) [[unlikely]]
+    return false;
   const in_addr src = ip.source();
   const bool leaves_unfit = in_isloopback(src) && (ro->ro_rt->rt_ifp->if_flags & IFF_LOOPBACK) == 0;
   return ro->ro_dst.v4().s_addr == ip.destination().s_addr && !in_isany(src) && !leaves_unfit &&
@@ -120,7 +121,7 @@ int PrepareMulticast(const Way& way, int flags, const ip_moptions* imo, mbuf* m,
   const bool fits = static_cast<uint32_t>(m->m_pkthdr.len) <= mtu;
   const bool discover = inet.tunables.mtudisc != 0 && !locked;
   if (((flags & IP_MTUDISC) != 0 && discover) || (flags & IP_MTUPROBE) != 0 ||
-      ((flags & IP_MTUWANT) != 0 && discover && fits)) {
+      ((flags & IP_MTUWANT) != 0 && discover && fits)) [[likely]] {
     ip.set_dont_fragment();
   }
   return mtu;
@@ -132,7 +133,8 @@ int PrepareMulticast(const Way& way, int flags, const ip_moptions* imo, mbuf* m,
   dst.sin_addr = way.next_hop;
   const int error = if_output(way.ifp, std::move(m), reinterpret_cast<const sockaddr*>(&dst));
   // A gateway that does not answer says nothing of the host behind it.
-  if (error != EHOSTDOWN || way.rt == nullptr) return error;
+  if (error != EHOSTDOWN || way.rt == nullptr) [[likely]]
+    return error;
   return (way.rt->rt_flags & RTF_GATEWAY) != 0 ? EHOSTUNREACH : error;
 }
 
@@ -186,7 +188,8 @@ int SendSegments(InetHost& inet, Way way, int flags, MbufPtr m);
   }
   // A forwarded header has its sum, adjusted on the way, or it is pending already.
   if ((flags & IP_FORWARDING) == 0) m->m_pkthdr.csum_flags |= M_IPV4_CSUM_OUT;
-  if ((way.ifp->if_capabilities & kChecksums4) != kChecksums4) FinishForInterface(way.ifp, m.get());
+  if ((way.ifp->if_capabilities & kChecksums4) != kChecksums4) [[unlikely]]
+    FinishForInterface(way.ifp, m.get());
   return Transmit(way, std::move(m));
 }
 
@@ -249,11 +252,11 @@ int ip_output(MbufPtr m, const mbuf* opt, route* ro, int flags, ip_moptions* imo
   }
   Ipv4Edit ip = ip_edit(m.get());
   KASSERT(ip.total_length() == m->m_pkthdr.len);
-  if ((flags & (IP_FORWARDING | IP_RAWOUTPUT)) == 0) {
+  if ((flags & (IP_FORWARDING | IP_RAWOUTPUT)) == 0) [[likely]] {
     ip.set_id(inet.ids.Next());
     ++inet.ipstat[ips_localout];
   }
-  if (ro != nullptr && GoesAsBefore(inet, ro, flags, ip)) {
+  if (ro != nullptr && GoesAsBefore(inet, ro, flags, ip)) [[likely]] {
     rtentry* rt = ro->ro_rt;
     ++rt->rt_use;
     const Way way = {.rt = rt, .ifp = rt->rt_ifp, .next_hop = NextHop(rt, ro->ro_dst.v4())};

@@ -115,6 +115,8 @@ bool MbufAccount::TryCharge(int pool) {
 }
 
 void MbufAccount::ChargeArrived(int pool) {
+  if (MayCharge(pool)) [[likely]]
+    return ChargeAtOnce(pool);
   Pool& p = pools[pool];
   if (p.live == p.pages * kPoolClasses[pool].per_page) {
     (void)PageFits(pool);  // it has come, whether it does or not

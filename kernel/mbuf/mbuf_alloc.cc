@@ -79,7 +79,8 @@ enum class Header : bool { kNone, kFresh };
 // Takes m out of its ring; true if it was the last.
 bool LeaveRing(mbuf* m) {
   mbuf_ext& ext = m->m_ext;
-  if (ext.ext_nextref == m) return true;
+  if (ext.ext_nextref == m) [[likely]]
+    return true;
   ext.ext_nextref->m_ext.ext_prevref = ext.ext_prevref;
   ext.ext_prevref->m_ext.ext_nextref = ext.ext_nextref;
   return false;
@@ -168,7 +169,8 @@ void m_extfree(mbuf* m) {
   MbufAccount& payer = *static_cast<MbufAccount*>(ext.ext_arg);
   const int pool = ClusterPoolFor(ext.ext_size);
   payer.memory->items[pool].Give(ext.ext_buf);
-  if (payer.live_clusters > kMoreThanCacheful) PrefetchCluster(ext);
+  if (payer.live_clusters > kMoreThanCacheful) [[unlikely]]
+    PrefetchCluster(ext);
   --payer.live_clusters;
   payer.Release(pool);
 }
@@ -190,11 +192,12 @@ namespace {
 
 // FreeOne of an mbuf that is more.
 [[gnu::noinline]] mbuf* FreeWithParts(mbuf* m) {
-  if ((m->m_flags & M_ZEROIZE) != 0) {
+  if ((m->m_flags & M_ZEROIZE) != 0) [[unlikely]] {
     m_zero(m);
     if (m->m_next != nullptr) m->m_next->m_flags |= M_ZEROIZE;
   }
-  if ((m->m_flags & M_PKTHDR) != 0 && m->m_pkthdr.ph_tags != nullptr) m_tag_delete_chain(m);
+  if ((m->m_flags & M_PKTHDR) != 0 && m->m_pkthdr.ph_tags != nullptr) [[unlikely]]
+    m_tag_delete_chain(m);
   if ((m->m_flags & M_EXT) != 0) m_extfree(m);
   return GiveBack(m);
 }
@@ -311,7 +314,8 @@ void m_microtime(const mbuf* m, timeval* tv) {
 
 void m_transfer(mbuf* m) {
   MbufAccount& account = CurrentAccount();
-  if ((m->m_flags & M_PKTHDR) != 0) m_tag_transfer(m);
+  if ((m->m_flags & M_PKTHDR) != 0 && m->m_pkthdr.ph_tags != nullptr) [[unlikely]]
+    m_tag_transfer(m);
   for (; m != nullptr; m = m->m_next) {
     MbufAccount& payer = *m->m_account;
     if (&payer == &account) continue;

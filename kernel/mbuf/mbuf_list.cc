@@ -23,7 +23,8 @@ void ml_enqueue(mbuf_list* ml, MbufPtr m) {
 
 MbufPtr ml_dequeue(mbuf_list* ml) {
   mbuf* const packet = ml->ml_head;
-  if (packet == nullptr) return nullptr;
+  if (packet == nullptr) [[unlikely]]
+    return nullptr;
   ml->ml_head = packet->m_nextpkt;
   if (ml->ml_head == nullptr) ml->ml_tail = nullptr;
   --ml->ml_len;

@@ -33,7 +33,8 @@ class [[nodiscard]] MbufPtr {
   MbufPtr(const MbufPtr&) = delete;
   MbufPtr& operator=(const MbufPtr&) = delete;
   ~MbufPtr() {
-    if (m_ != nullptr) m_freem(m_);
+    if (m_ != nullptr) [[unlikely]]
+      m_freem(m_);
   }
 
   mbuf* get() const { return m_; }

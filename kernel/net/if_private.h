@@ -37,7 +37,8 @@ int if_send_chopped(ifnet* ifp, MbufPtr m, Send send) {
 inline void if_count_output(ifnet* ifp, const mbuf* m) {
   ++ifp->if_counters.ifi_opackets;
   ifp->if_counters.ifi_obytes += static_cast<uint64_t>(m->m_pkthdr.len);
-  if ((m->m_flags & (M_BCAST | M_MCAST)) != 0) ++ifp->if_counters.ifi_omcasts;
+  if ((m->m_flags & (M_BCAST | M_MCAST)) != 0) [[unlikely]]
+    ++ifp->if_counters.ifi_omcasts;
 }
 
 }  // namespace sockbed

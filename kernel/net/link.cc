@@ -229,7 +229,7 @@ int Link::Transmit(ifnet* ifp, MbufPtr m) {
   if_accept_checksums(m.get());
 
   const SimTime arrives = departs + d.options.latency_ns;
-  if (d.faults || Here().fault_plan != nullptr || d.link->watched()) {
+  if (d.faults || Here().fault_plan != nullptr || d.link->watched()) [[unlikely]] {
     SendEventfully(d, std::move(m), number, starts, arrives);
   } else {
     Send(d, d.on_way, std::move(m), number, BehindLast(d, arrives));
@@ -335,7 +335,8 @@ void Link::Deliver(void* direction, MbufPtr m) {
     return;
   }
   ++d.counters.delivered;
-  if (d.link->watched()) d.link->Tell(d, PacketFate::kDelivered, number, Now(), m.get());
+  if (d.link->watched()) [[unlikely]]
+    d.link->Tell(d, PacketFate::kDelivered, number, Now(), m.get());
   if (if_is_ethernet(d.to)) return ether_input(d.to, std::move(m));
   if_input(d.to, std::move(m));
 }

@@ -38,7 +38,8 @@ class HashChains {
     KASSERT(*link == nullptr);
     *link = element;
     Traits::Next(element) = nullptr;
-    if (++size_ > count_) Grow();
+    if (++size_ > count_) [[unlikely]]
+      Grow();
   }
 
   // Takes out what `link`, a result of Find, points to.

@@ -56,7 +56,8 @@ inline void userret() {
   KASSERT(p->p_ipl == 0 && p->p_sblocks == 0);  // nothing is held on the way to the program
   p->p_refused = 0;
   if (p->p_lets_in) [[unlikely]] Here().machine->LetIn(0);
-  if (p->p_siglist != 0 || p->p_exiting || Here().fault_plan != nullptr) userret_slow();
+  if (p->p_siglist != 0 || p->p_exiting || Here().fault_plan != nullptr) [[unlikely]]
+    userret_slow();
 }
 
 // Sets what `signo` does to p's process. Errors: EINVAL (bad number; SIGKILL, SIGSTOP).

@@ -78,7 +78,7 @@ inline void splassert(int level) { KASSERT(splget() >= level); }
 class SplScope {
  public:
   explicit SplScope(int level) : p_(curproc()), was_(p_ != nullptr ? p_->p_ipl : uint8_t{0}) {
-    if (p_ != nullptr && level > was_) p_->p_ipl = static_cast<uint8_t>(level);
+    if (p_ != nullptr && level > was_) [[likely]] p_->p_ipl = static_cast<uint8_t>(level);
   }
   ~SplScope() {
     if (p_ == nullptr) return;

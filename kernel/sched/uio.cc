@@ -15,7 +15,7 @@ namespace {
 // EFAULT. REQUIRES: there is one.
 [[gnu::always_inline]] inline int MoveInFirst(void* cp, size_t count, uio* uio) {
   iovec* const iov = uio->uio_iov;
-  if (count > 0) {
+  if (count > 0) [[likely]] {
     if (iov->iov_base == nullptr) return EFAULT;
     const bool reads = uio->uio_rw == UIO_READ;
     memcpy(reads ? iov->iov_base : cp, reads ? cp : iov->iov_base, count);

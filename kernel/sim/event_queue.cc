@@ -43,7 +43,7 @@ void EventQueue::Remove(Event* event) {
 Event* EventQueue::TakeFirst(SimTime limit) {
   if (size_ == 0) return nullptr;
   int slot = FirstSlot();
-  if (slot >= kSlots && !HoldsOne(&rings_[slot])) {
+  if (slot >= kSlots && !HoldsOne(&rings_[slot])) [[unlikely]] {
     if (limit != kForever && EarliestOf(&rings_[slot]) > limit) return nullptr;
     Cascade(slot);
     slot = FirstSlot();

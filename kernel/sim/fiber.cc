@@ -66,7 +66,8 @@ class FiberSwitch {
     *static_cast<fcontext_t*>(transfer.data) = transfer.fctx;
     const bool from_loop = transfer.data == &machine.loop_stack_pointer_;
     AfterSwitch(fake_stack, from_loop ? &machine.loop_stack_ : nullptr);
-    if (machine.ended_ != nullptr) machine.ReapEnded();
+    if (machine.ended_ != nullptr) [[unlikely]]
+      machine.ReapEnded();
   }
 
   static Machine::ExceptionGlobals* Exceptions() {

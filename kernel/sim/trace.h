@@ -118,7 +118,8 @@ class Trace {
     Record* const record = next_++;
     *record = {here.now,     id,       here.cause, type,        room,
                here.host_id, here.pid, object,     {a0, a1, a2}};
-    if (next_ == batch_.data() + kBatchRecords) EndBatch();
+    if (next_ == batch_.data() + kBatchRecords) [[unlikely]]
+      EndBatch();
     return id;
   }
 

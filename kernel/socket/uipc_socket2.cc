@@ -230,16 +230,18 @@ void sowakeup(socket* so, sockbuf* sb) {
     sb->sb_flags &= ~SB_WAIT;
     wakeup(&sb->sb_cc);
   }
-  if ((so->so_state & SS_ASYNC) != 0) {
+  if ((so->so_state & SS_ASYNC) != 0) [[unlikely]] {
     csignal(so->so_pgid, SIGIO, so->so_siguid, so->so_sigeuid);
   }
 }
 
 void sorwakeup(socket* so) {
   if ((so->so_rcv.sb_flags & SB_SPLICE) != 0) (void)somove(so, M_DONTWAIT);
-  if (so->so_splice != nullptr) return;  // nobody hears of what the mover takes away
+  if (so->so_splice != nullptr) [[unlikely]]
+    return;  // nobody hears of what the mover takes away
   if (sb_notify(&so->so_rcv)) sowakeup(so, &so->so_rcv);
-  if (so->so_upcall != nullptr) so->so_upcall(so, so->so_upcallarg, M_DONTWAIT);
+  if (so->so_upcall != nullptr) [[unlikely]]
+    so->so_upcall(so, so->so_upcallarg, M_DONTWAIT);
 }
 
 void sowwakeup(socket* so) {

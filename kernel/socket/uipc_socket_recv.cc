@@ -106,22 +106,23 @@ Verdict AwaitData(const ReceiveCall& call, int* error) {
   // What a splice is going to take is not there for readers.
   const mbuf* m = so->so_splice == nullptr ? so->so_rcv.sb_mb : nullptr;
   if (m != nullptr && !WantsMore(call, m)) return Verdict::kDeliver;
-  if (so->so_error != 0) {
+  if (so->so_error != 0) [[unlikely]] {
     if (m != nullptr) return Verdict::kDeliver;
     *error = call.peek() ? so->so_error : so_takeerror(so);
     return Verdict::kReturn;
   }
-  if ((so->so_state & SS_CANTRCVMORE) != 0) {
+  if ((so->so_state & SS_CANTRCVMORE) != 0) [[unlikely]] {
     if (m != nullptr) return Verdict::kDeliver;
     if (so->so_rcv.sb_cc == 0) return Verdict::kReturn;
   }
   if (IsComplete(m)) return Verdict::kDeliver;
   if ((so->so_state & (SS_ISCONNECTED | SS_ISCONNECTING)) == 0 &&
-      (so->so_proto->pr_flags & PR_CONNREQUIRED) != 0) {
+      (so->so_proto->pr_flags & PR_CONNREQUIRED) != 0) [[unlikely]] {
     *error = ENOTCONN;
     return Verdict::kReturn;
   }
-  if (call.resid == 0 && call.control == nullptr) return Verdict::kReturn;
+  if (call.resid == 0 && call.control == nullptr) [[unlikely]]
+    return Verdict::kReturn;
   if ((call.flags & MSG_DONTWAIT) != 0) {
     *error = EWOULDBLOCK;
     return Verdict::kReturn;
@@ -132,7 +133,8 @@ Verdict AwaitData(const ReceiveCall& call, int* error) {
 // --- The name. ---
 
 int TakeName(ReceiveCall& call, Cursor& at) {
-  if ((call.so->so_proto->pr_flags & PR_ADDR) == 0) return 0;
+  if ((call.so->so_proto->pr_flags & PR_ADDR) == 0) [[likely]]
+    return 0;
   KASSERT(at.m->m_type == MT_SONAME);
   call.delivered = true;
   if (call.paddr == nullptr && call.peek()) {
@@ -207,10 +209,11 @@ int TakeControl(ReceiveCall& call, Cursor& at) {
 
 // Copies to the caller. After a fault the rest of the request is consumed, not copied.
 void CopyOut(ReceiveCall& call, const char* from, int64_t n, int* copy_error) {
-  if (*copy_error == 0) {
+  if (*copy_error == 0) [[likely]] {
     *copy_error = uiomove(const_cast<char*>(from), static_cast<size_t>(n), call.uio);
   }
-  if (*copy_error != 0) call.uio->uio_resid = static_cast<size_t>(call.resid - n);
+  if (*copy_error != 0) [[unlikely]]
+    call.uio->uio_resid = static_cast<size_t>(call.resid - n);
 }
 
 // Hands over mbufs instead of bytes. A null m: there was no memory for a copy.
@@ -227,7 +230,7 @@ int TakeBytes(ReceiveCall& call, Cursor& at, int64_t n, int* copy_error) {
   mbuf* m = at.m;
   const bool whole = n == m->m_len - at.off;
   int error = 0;
-  if (call.mp0 == nullptr) {
+  if (call.mp0 == nullptr) [[likely]] {
     CopyOut(call, m->m_data + at.off, n, copy_error);
   } else if (n > 0 && (call.peek() || !whole)) {
     error = LinkData(call, m_copym(m, static_cast<int>(at.off), static_cast<int>(n), so_how()));
@@ -236,7 +239,7 @@ int TakeBytes(ReceiveCall& call, Cursor& at, int64_t n, int* copy_error) {
   call.resid -= n;
   if (whole && (m->m_flags & M_EOR) != 0) [[unlikely]]
     call.flags |= MSG_EOR;
-  if (call.peek()) {
+  if (call.peek()) [[unlikely]] {
     at.peeked += n;
     at.off = whole ? 0 : at.off + n;
     if (whole) at.m = m->m_next;
@@ -270,7 +273,8 @@ bool ReachesMark(ReceiveCall& call, const Cursor& at, int64_t n) {
 void AwaitRest(const ReceiveCall& call, Cursor& at) {
   socket* so = call.so;
   sockbuf* sb = &so->so_rcv;
-  if (!call.waitall || call.peek() || call.atomic() || call.resid == 0) return;
+  if (!call.waitall || call.peek() || call.atomic() || call.resid == 0) [[likely]]
+    return;
   if ((call.flags & MSG_DONTWAIT) != 0) return;
   while (at.m == nullptr && sb->sb_mb == nullptr) {
     if (so->so_error != 0 || (so->so_state & SS_CANTRCVMORE) != 0) return;
@@ -306,7 +310,8 @@ int TakeData(ReceiveCall& call, Cursor& at) {
     if (const int error = TakeBytes(call, at, n, &copy_error)) return error;
     if (ReachesMark(call, at, n)) break;
     if ((call.flags & MSG_EOR) != 0) break;
-    if (at.m == nullptr) AwaitRest(call, at);
+    if (at.m == nullptr) [[unlikely]]
+      AwaitRest(call, at);
   }
   return copy_error;
 }
@@ -343,7 +348,8 @@ int ReceiveLocked(ReceiveCall& call) {
     const Verdict verdict = AwaitData(call, &error);
     if (verdict == Verdict::kWait) {
       sbunlock(sb);
-      if (const int wait_error = sbwait(sb)) return wait_error;
+      if (const int wait_error = sbwait(sb)) [[unlikely]]
+        return wait_error;
       continue;
     }
     if (verdict == Verdict::kDeliver) error = Deliver(call);
@@ -393,7 +399,7 @@ int soreceive_limit(socket* so, mbuf** paddr, uio* uio, mbuf** mp0, mbuf** contr
                    .asked = asked,
                    .resid = asked,
                    .delivered = false};
-  if ((so->so_state & SS_ISCONFIRMING) != 0 && asked > 0 && (flags & MSG_OOB) == 0) {
+  if ((so->so_state & SS_ISCONFIRMING) != 0 && asked > 0 && (flags & MSG_OOB) == 0) [[unlikely]] {
     so->so_proto->pr_usrreqs->pru_rcvd(so, 0);
   }
   const int error = (flags & MSG_OOB) != 0 ? ReceiveUrgent(call) : ReceiveLocked(call);

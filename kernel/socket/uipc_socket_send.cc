@@ -60,7 +60,7 @@ MbufPtr NewSpace(int64_t left, bool first, bool atomic, int how) {
     const bool large = size > MCLBYTES && m_clget(m.get(), M_DONTWAIT, size);
     if (!large && !m_clget(m.get(), how, MCLBYTES)) return nullptr;
   }
-  if (first && atomic) {
+  if (first && atomic) [[unlikely]] {
     if ((m->m_flags & M_EXT) != 0) {
       m->m_data += max_hdr;
     } else if (left < MHLEN) {
@@ -77,7 +77,8 @@ int TakeBytes(SendCall& call, int64_t len, MbufPtr* packet) {
   mbuf* last = nullptr;
   do {
     MbufPtr m = NewSpace(left, last == nullptr, call.atomic, how);
-    if (m == nullptr) return ENOBUFS;
+    if (m == nullptr) [[unlikely]]
+      return ENOBUFS;
     const int64_t n = std::min<int64_t>(left, m_areaend(m.get()) - m->m_data);  // empty, and ours
     if (const int error = uiomove(m->m_data, static_cast<size_t>(n), call.uio)) return error;
     m->m_len = static_cast<int32_t>(n);
@@ -108,12 +109,13 @@ int CheckMaySend(const SendCall& call) {
   socket* so = call.so;
   if ((so->so_state & SS_CANTSENDMORE) != 0) return EPIPE;
   if (so->so_error != 0) return so_takeerror(so);
-  if ((so->so_state & SS_ISCONNECTED) == 0) {
+  if ((so->so_state & SS_ISCONNECTED) == 0) [[unlikely]] {
     const bool only_control = call.resid == 0 && call.clen > 0;
     if (const int error = CheckUnconnected(so, call.addr, only_control)) return error;
   }
   const auto hiwat = static_cast<int64_t>(so->so_snd.sb_hiwat);
-  if ((call.atomic && call.resid > hiwat) || call.clen > hiwat) return EMSGSIZE;
+  if ((call.atomic && call.resid > hiwat) || call.clen > hiwat) [[unlikely]]
+    return EMSGSIZE;
   return 0;
 }
 
@@ -179,7 +181,8 @@ int SendAll(SendCall& call) {
     if (error != 0) break;
     if (!MustWait(call)) {
       error = SendPiece(call);
-      if (call.resid == 0) break;
+      if (call.resid == 0) [[likely]]
+        break;
     } else if ((call.so->so_state & SS_NBIO) != 0 || (call.flags & MSG_DONTWAIT) != 0) {
       error = EWOULDBLOCK;
     } else if (const int wait_error = WaitForRoom(call)) {

@@ -85,13 +85,17 @@ Next Run(const TcpStep (&steps)[n], TcpSegment& seg) {
 
 bool IsV4(const mbuf* m) { return (mtod<uint8_t>(m)[0] >> 4) == 4; }
 
-bool ChecksumIsGood(const mbuf* m, int hlen, int length) {
-  const uint16_t flags = m->m_pkthdr.csum_flags;
-  if ((flags & M_TCP_CSUM_IN_OK) != 0) return true;
-  if ((flags & M_TCP_CSUM_IN_BAD) != 0) return false;
+// The interface has not looked at the checksum, or found it bad.
+[[gnu::noinline]] bool ChecksumIsGoodAllTheSame(const mbuf* m, int hlen, int length) {
+  if ((m->m_pkthdr.csum_flags & M_TCP_CSUM_IN_BAD) != 0) return false;
   const uint16_t sum =
       IsV4(m) ? in4_cksum(m, IPPROTO_TCP, hlen, length) : in6_cksum(m, IPPROTO_TCP, hlen, length);
   return sum == 0;
+}
+
+bool ChecksumIsGood(const mbuf* m, int hlen, int length) {
+  return (m->m_pkthdr.csum_flags & M_TCP_CSUM_IN_OK) != 0 ||
+         ChecksumIsGoodAllTheSame(m, hlen, length);
 }
 
 // Checks the headers, for which no connection is needed, and gets them into one piece. False:
@@ -110,7 +114,8 @@ bool CheckHeaders(TcpHost& host, MbufPtr& m, int hlen, bool checked) {
   if (m == nullptr) return drop(tcps_rcvshort);
   const int off = TcpView({mtod<uint8_t>(m.get()) + hlen, kTcpHeaderMin}).header_length();
   if (off < kTcpHeaderMin || off > length) return drop(tcps_rcvbadoff);
-  if (!checked && !ChecksumIsGood(m.get(), hlen, length)) return drop(tcps_rcvbadsum);
+  if (!checked && !ChecksumIsGood(m.get(), hlen, length)) [[unlikely]]
+    return drop(tcps_rcvbadsum);
   if (m->m_len < hlen + off) m = m_pullup(std::move(m), hlen + off);
   if (m == nullptr) return drop(tcps_rcvshort);
   return true;
@@ -124,7 +129,7 @@ struct IpSays {
 };
 inline IpSays ReadIp(const mbuf* m) {
   const size_t size = static_cast<size_t>(m->m_len);
-  if (IsV4(m)) {
+  if (IsV4(m)) [[likely]] {
     const Ipv4View ip(m->m_data, size);
     return {ip.source(), ip.destination(), ip.ttl(),
             static_cast<uint8_t>(ip.tos() & IPTOS_ECN_MASK)};
@@ -141,16 +146,14 @@ inline TcpSegment TakeApart(TcpHost& host, MbufPtr& m, int hlen) {
   const IpSays ip = ReadIp(m.get());
   const uint8_t* tcp = mtod<uint8_t>(m.get()) + hlen;
   const TcpView view({tcp, kTcpHeaderMin});
-  const TcpHeader th = view.Read();
   const int off = view.header_length();
   m->m_data += hlen + off;  // m_adj, where all stands in the first mbuf
   m->m_len -= hlen + off;
   m->m_pkthdr.len -= hlen + off;
   const auto tlen = static_cast<uint32_t>(m->m_pkthdr.len);
   const bool loopback = m->m_pkthdr.ph_ifidx == kLoopbackIndex;
-  TcpSegment seg(&host, std::move(m), th,
-                 {tcp + kTcpHeaderMin, static_cast<size_t>(off - kTcpHeaderMin)},
-                 {ip.from, ip.to, th.th_sport, th.th_dport});
+  TcpSegment seg(&host, std::move(m), view,
+                 {tcp + kTcpHeaderMin, static_cast<size_t>(off - kTcpHeaderMin)}, ip.from, ip.to);
   seg.header_length = off;
   seg.tlen = tlen;
   seg.ttl = ip.ttl;
@@ -214,11 +217,13 @@ bool SignatureIsGood(const TcpSegment& seg) {
 // Whether somebody is there who wants to hear it.
 inline Next Admit(TcpSegment& seg) {
   const tcpcb* tp = seg.tp;
-  if (tp == nullptr) return NobodyThere(seg);
+  if (tp == nullptr) [[unlikely]]
+    return NobodyThere(seg);
   const inpcb* inp = tp->t_inpcb;
   const uint8_t least = seg.ends.faddr.is_v4() ? inp->inp_ip_minttl : inp->inp_ip6_minhlim;
-  if (seg.ttl < least) return tcp_dropped(seg, tcps_rcvminttl);
-  if ((tp->t_flags & TF_SIGNATURE) != 0 && !SignatureIsGood(seg)) {
+  if (seg.ttl < least) [[unlikely]]
+    return tcp_dropped(seg, tcps_rcvminttl);
+  if ((tp->t_flags & TF_SIGNATURE) != 0 && !SignatureIsGood(seg)) [[unlikely]] {
     return tcp_dropped(seg, tcps_rcvbadsig);
   }
   if (tp->t_state == TCPS_CLOSED) return NobodyThere(seg);
@@ -233,9 +238,10 @@ inline void Arrived(TcpSegment& seg) {
   ++tp->t_rcvsegs;
   seg.tiwin = seg.has(TH_SYN) ? seg.th.th_win : uint32_t{seg.th.th_win} << tp->snd_scale;
   seg.stamped = seg.opt.has_timestamp && (tp->t_flags & TF_RCVD_TSTMP) != 0;
-  if (TCPS_HAVEESTABLISHED(tp->t_state)) {
+  if (TCPS_HAVEESTABLISHED(tp->t_state)) [[likely]] {
     tp->t_rcvtime = Now();
-    if (tcp_wants_keepalive(tp)) tcp_arm_keepalive(tp);
+    if (tcp_wants_keepalive(tp)) [[unlikely]]
+      tcp_arm_keepalive(tp);
   }
   const int64_t space = std::max<int64_t>(sbspace(&tcp_so(tp)->so_rcv), 0);
   tp->rcv_wnd = static_cast<uint32_t>(std::max<int64_t>(space, tp->rcv_adv - tp->rcv_nxt));
@@ -251,11 +257,11 @@ Next Predict(TcpSegment& seg) {
   const TcpHeader& th = seg.th;
   if (tp->t_state != TCPS_ESTABLISHED || th.th_seq != tp->rcv_nxt ||
       (th.th_flags & ~TH_PUSH) != TH_ACK || seg.ecn == IPTOS_ECN_CE || tp->snd_nxt != tp->snd_max ||
-      seg.opt.sack_count != 0) {
+      seg.opt.sack_count != 0) [[unlikely]] {
     return Next::kGoOn;
   }
   if ((tp->t_flags & TF_RCVD_TSTMP) != 0 &&
-      (!seg.stamped || TSTMP_LT(seg.opt.ts_val, tp->ts_recent))) {
+      (!seg.stamped || TSTMP_LT(seg.opt.ts_val, tp->ts_recent))) [[unlikely]] {
     return Next::kGoOn;
   }
   const bool acks = th.th_ack != tp->snd_una;
@@ -263,11 +269,11 @@ Next Predict(TcpSegment& seg) {
   if (!acks && !data) return Next::kGoOn;
   const bool reports = tp->snd_sack.active || tp->t_rack != nullptr;
   if (acks && (SEQ_LT(th.th_ack, tp->snd_una) || SEQ_GT(th.th_ack, tp->snd_max) ||
-               tcp_recovering(tp) || (data && reports))) {
+               tcp_recovering(tp) || (data && reports))) [[unlikely]] {
     return Next::kGoOn;
   }
   if (data && (seg.tiwin != tp->snd_wnd || seg.tiwin == 0 || tp->t_segq != nullptr ||
-               seg.tlen > tp->rcv_wnd)) {
+               seg.tlen > tp->rcv_wnd)) [[unlikely]] {
     return Next::kGoOn;
   }
   tcp_take_timestamp(seg);
@@ -304,7 +310,8 @@ Next Predict(TcpSegment& seg) {
 
 inline Next Process(TcpSegment& seg) {
   if (const Next next = Admit(seg); next != Next::kGoOn) return next;
-  if ((seg.tp->t_flags & TF_NOOPT) != 0) seg.opt = TcpOptions{};
+  if ((seg.tp->t_flags & TF_NOOPT) != 0) [[unlikely]]
+    seg.opt = TcpOptions{};
   Arrived(seg);
   const TcpState state = seg.tp->t_state;
   if (state == TCPS_LISTEN || state == TCPS_SYN_SENT) return Open(seg);
@@ -347,7 +354,8 @@ void Input(MbufPtr& m, int hlen, uint16_t udp_port) {
   } else {
     Answer(seg, next);
   }
-  if (seg.tp != nullptr) tcp_check(seg.tp);
+  if (seg.tp != nullptr) [[likely]]
+    tcp_check(seg.tp);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ void MeasureRtt(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   if (seg.stamped && seg.opt.ts_ecr != 0) {
     const uint32_t age = tcp_ts(tp) - seg.opt.ts_ecr;
-    if (age <= kRttSampleMax) {
+    if (age <= kRttSampleMax) [[likely]] {
       tcp_xmit_timer(tp, age);
       return;
     }
@@ -29,14 +29,15 @@ void MeasureRtt(TcpSegment& seg) {
 // Takes what is acknowledged out of the send buffer. Returns whether our FIN is part of it.
 bool DropAcked(tcpcb* tp, uint32_t acked) {
   socket* so = tcp_so(tp);
-  if ((tp->t_flags & TF_SYNPENDING) != 0) {
+  if ((tp->t_flags & TF_SYNPENDING) != 0) [[unlikely]] {
     tp->t_flags &= ~TF_SYNPENDING;
     --acked;
   }
   const auto queued = static_cast<uint32_t>(so->so_snd.sb_cc);
   const bool fin = acked > queued;
   const uint32_t bytes = std::min(acked, queued);
-  if (bytes != 0) sbdrop(&so->so_snd, bytes);
+  if (bytes != 0) [[likely]]
+    sbdrop(&so->so_snd, bytes);
   tp->snd_wnd -= std::min(tp->snd_wnd, bytes);
   return fin;
 }
@@ -64,7 +65,7 @@ bool tcp_ack_new(TcpSegment& seg) {
     tcp_arm_rexmt(tp);
   }
   // Without byte counting the ACK that ends recovery makes the window grow, too.
-  if (!tcp_recovering(tp) && (!recovered || tunables(tp).rfc3465 == 0)) {
+  if (!tcp_recovering(tp) && (!recovered || tunables(tp).rfc3465 == 0)) [[likely]] {
     tp->t_cc->ack_received(tp, acked);
   }
   tcp_update_sndspace(tp);  // by what was queued and outstanding until now
@@ -73,8 +74,10 @@ bool tcp_ack_new(TcpSegment& seg) {
   tp->snd_nxt = SEQ_MAX(tp->snd_nxt, ack);
   tp->t_maxacked = std::max(tp->t_maxacked, acked);
   if (SEQ_GT(ack, tp->t_pmtud_seq)) tp->t_flags &= ~TF_PMTUD_PEND;  // that segment got through
-  if (!tcp_is4(tp->t_inpcb)) nd6_confirm(tp->t_inpcb);              // the way to the peer is sound
-  if (seg.prr_pending) tcp_recovery_send(seg, acked);
+  if (!tcp_is4(tp->t_inpcb)) [[unlikely]]
+    nd6_confirm(tp->t_inpcb);  // the way to the peer is sound
+  if (seg.prr_pending) [[unlikely]]
+    tcp_recovery_send(seg, acked);
   if (sb_notify(&so->so_snd)) sowwakeup(so);
   return fin;
 }
@@ -147,7 +150,7 @@ Next tcp_step_ack(TcpSegment& seg) {
   }
   if (tp->t_state == TCPS_SYN_RECEIVED) {
     tcp_established(tp);
-    tp->snd_wl1 = seg.th.th_seq - 1;                      // its window counts
+    tp->snd_wl1 = seg.th.th_seq - 1;  // its window counts
     // Data that came with the SYN is acknowledged as any is: late, or with something else.
     if (tp->t_segq != nullptr) tcp_timer_arm(tp, TCPT_DELACK, tunables(tp).delacktime);
     DeliverWhatWaited(seg);

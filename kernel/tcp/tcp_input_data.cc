@@ -37,7 +37,7 @@ void PullOutOfBand(TcpSegment& seg, uint32_t off) {
 Next tcp_step_urgent(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   socket* so = tcp_so(tp);
-  if (!seg.has(TH_URG) || seg.th.th_urp == 0 || TCPS_HAVERCVDFIN(tp->t_state)) {
+  if (!seg.has(TH_URG) || seg.th.th_urp == 0 || TCPS_HAVERCVDFIN(tp->t_state)) [[likely]] {
     tp->rcv_up =
         SEQ_MAX(tp->rcv_up, tp->rcv_nxt);  // drawn along, so that it never seems to lie ahead
     return Next::kGoOn;
@@ -73,7 +73,7 @@ void SetUpAck(TcpSegment& seg) {
   const TcpTunables& set = tunables(tp);
   bool at_once = set.delayed_ack == 0 || tcp_timer_isarmed(tp, TCPT_DELACK) ||
                  (set.ackonpush != 0 && seg.has(TH_PUSH));
-  if (set.delack_no_wait != 0) {
+  if (set.delack_no_wait != 0) [[unlikely]] {
     at_once = at_once || (tp->t_flags & TF_RXWIN0SENT) != 0 || seg.tlen > tp->t_maxseg;
   } else {
     at_once = at_once || seg.loopback;
@@ -128,7 +128,7 @@ void tcp_take_data(TcpSegment& seg) {
   tcp_advance_rcv(tp, seg.tlen);
   MeasureRcvSpace(seg);
   SetUpAck(seg);
-  if ((so->so_state & SS_CANTRCVMORE) != 0) {
+  if ((so->so_state & SS_CANTRCVMORE) != 0) [[unlikely]] {
     seg.m.reset();
     return;
   }

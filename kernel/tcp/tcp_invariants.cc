@@ -22,13 +22,15 @@ void CheckSending(const tcpcb* tp) {
 void CheckTimers(const tcpcb* tp) {
   const bool rexmt = tcp_timer_isarmed(tp, TCPT_REXMT);
   const bool persist = tcp_timer_isarmed(tp, TCPT_PERSIST);
-  KASSERT(!(rexmt && persist));
-  KASSERT(!persist || (tp->t_flags & TF_SYNPENDING) == 0);  // no window holds a SYN back
+  // No window holds a SYN back.
+  KASSERT(!persist || (!rexmt && (tp->t_flags & TF_SYNPENDING) == 0));
   switch (tp->t_state) {
     case TCPS_SYN_SENT:
     case TCPS_SYN_RECEIVED: KASSERT(tcp_timer_isarmed(tp, TCPT_KEEP)); break;
-    case TCPS_TIME_WAIT: KASSERT(tcp_timer_isarmed(tp, TCPT_2MSL)); break;
-    default: KASSERT(tp->snd_una == tp->snd_max || rexmt || persist);
+    case TCPS_TIME_WAIT:
+      KASSERT(tcp_timer_isarmed(tp, TCPT_2MSL));
+      break;
+      [[likely]] default : KASSERT(rexmt || tp->snd_una == tp->snd_max || persist);
   }
 }
 
@@ -78,7 +80,7 @@ void tcp_check(const tcpcb* tp) {
     KASSERT(tp->snd_cwnd >= tp->t_maxseg && tp->snd_ssthresh >= least * tp->t_maxseg);
   }
   // 7. What is over holds nothing.
-  if (tp->t_state == TCPS_TIME_WAIT) {
+  if (tp->t_state == TCPS_TIME_WAIT) [[unlikely]] {
     KASSERT(tcp_so(tp)->so_snd.sb_cc == 0 && tp->t_segq == nullptr);
     KASSERT(!tcp_timer_isarmed(tp, TCPT_REXMT));
   }

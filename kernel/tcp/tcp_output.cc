@@ -40,7 +40,7 @@ bool TakeIdle(tcpcb* tp, const socket* so) {
   bool idle = (tp->t_flags & TF_LASTIDLE) != 0 || SEQ_LEQ(tp->snd_max, first);
   if (idle && Now() - tp->t_rcvtime >= tp->t_rxtcur * kMillisecond) tcp_cc_after_idle(tp);
   tp->t_flags &= ~TF_LASTIDLE;
-  if (idle && (so->so_state & SS_ISSENDING) != 0) {
+  if (idle && (so->so_state & SS_ISSENDING) != 0) [[unlikely]] {
     tp->t_flags |= TF_LASTIDLE;
     idle = false;
   }
@@ -51,7 +51,8 @@ bool TakeIdle(tcpcb* tp, const socket* so) {
 // alone.
 uint8_t StateFlags(const tcpcb* tp) {
   uint8_t flags = tcp_outflags[tp->t_state];
-  if (!SynPending(tp)) return flags;
+  if (!SynPending(tp)) [[likely]]
+    return flags;
   if (tp->snd_nxt == tp->iss) {
     flags = (flags | TH_SYN) & ~TH_FIN;
   } else {
@@ -134,7 +135,7 @@ void DecideData(tcpcb* tp, const socket* so, Outgoing* out) {
     }
   }
   int64_t len = int64_t{std::min(available, win)} - out->off;
-  if (len < 0) {
+  if (len < 0) [[unlikely]] {
     // Either our FIN is out, which takes up a number but no room, or the peer took back window.
     len = 0;
     // Differs: a SYN or a FIN needs no window, as FreeBSD has it. OpenBSD answers every ACK that
@@ -150,7 +151,8 @@ void DecideData(tcpcb* tp, const socket* so, Outgoing* out) {
 // In recovery the holes that the peer reports come first. The window was inflated for the segment
 // that has left the network; what fills a hole takes its place.
 bool DecideHole(tcpcb* tp, const socket* so, Outgoing* out) {
-  if ((tp->t_flags & TF_SACK_PERMIT) == 0 || !tcp_recovering(tp)) return false;
+  if ((tp->t_flags & TF_SACK_PERMIT) == 0 || !tcp_recovering(tp)) [[likely]]
+    return false;
   sackhole* hole = tcp_sack_output(tp);
   if (hole == nullptr) return false;
   const bool prr = (tp->t_flags & TF_PRR) != 0;
@@ -175,7 +177,8 @@ bool DataPays(const tcpcb* tp, const socket* so, const Outgoing& out, bool idle)
   const bool all = out.off + out.len >= so->so_snd.sb_cc;
   const bool held = (so->so_state & SS_ISSENDING) != 0 || (tp->t_flags & TF_NOPUSH) != 0;
   if (all && !held && (idle || (tp->t_flags & TF_NODELAY) != 0)) return true;
-  if (tp->t_force || out.hole != nullptr) return true;
+  if (tp->t_force || out.hole != nullptr) [[unlikely]]
+    return true;
   if (tp->max_sndwnd > 0 && out.len >= tp->max_sndwnd / 2) return true;
   return SEQ_LT(tp->snd_nxt, tp->snd_max);
 }
@@ -192,7 +195,8 @@ bool WindowUpdatePays(const tcpcb* tp, const socket* so, uint32_t space) {
   const int64_t adv = std::min<int64_t>(space, largest) - open;
   const auto hiwat = static_cast<int64_t>(so->so_rcv.sb_hiwat);
   const int64_t mss = tp->t_maxseg;
-  if (tunables(tp).winupdate_freebsd == 0) return adv >= 2 * mss || 2 * adv >= hiwat;
+  if (tunables(tp).winupdate_freebsd == 0) [[likely]]
+    return adv >= 2 * mss || 2 * adv >= hiwat;
   // A delayed ACK holds nothing back: there, TF_DELACK stands only until the segment is done with
   // and the timer has been armed.
   if (TCPS_HAVERCVDFIN(tp->t_state)) return false;
@@ -229,7 +233,7 @@ bool Decide(tcpcb* tp, const socket* so, bool idle, bool first, Outgoing* out) {
 // back. Persist watches over it (12.1, 8).
 void MaybePersist(tcpcb* tp, const socket* so) {
   if (so->so_snd.sb_cc == 0 || SynPending(tp) || tcp_timer_isarmed(tp, TCPT_REXMT) ||
-      tcp_timer_isarmed(tp, TCPT_PERSIST)) {
+      tcp_timer_isarmed(tp, TCPT_PERSIST)) [[likely]] {
     return;
   }
   tp->t_rxtshift = 0;
@@ -290,11 +294,12 @@ void WriteSynOptions(const tcpcb* tp, uint8_t flags, TcpOptionWriter& options) {
 // segment the end of its data.
 inline bool WriteOptions(tcpcb* tp, TcpOptionWriter& options) {
   const uint32_t both = TF_REQ_TSTMP | TF_RCVD_TSTMP;
-  if ((tp->t_flags & both) == both) {
+  if ((tp->t_flags & both) == both) [[likely]] {
     const uint32_t now = tcp_ts(tp);
     options.PaddedTimestamp(now, tp->ts_recent);
     // The echo of this one will end a round trip of the receive buffer's measurement.
-    if (tp->rfbuf_ts == 0) tp->rfbuf_ts = std::max(now, 1u);
+    if (tp->rfbuf_ts == 0) [[unlikely]]
+      tp->rfbuf_ts = std::max(now, 1u);
   }
   const bool rare = (tp->t_flags & (TF_SIGNATURE | TF_DSACK)) != 0 || tp->rcv_numsacks > 0;
   return rare && WriteRareOptions(tp, options);
@@ -317,7 +322,8 @@ void WriteAllOptions(tcpcb* tp, Outgoing* out, TcpOptionWriter& options) {
 // The window to advertise; remembers how far it reaches (RFC 9293 3.8.6.2.2).
 inline uint16_t TakeWindow(tcpcb* tp, const socket* so, const Outgoing& out) {
   uint64_t win = out.space;
-  if (win < so->so_rcv.sb_hiwat / 4 && win < tp->t_maxseg) win = 0;
+  if (win < so->so_rcv.sb_hiwat / 4 && win < tp->t_maxseg) [[unlikely]]
+    win = 0;
   const bool syn = (out.flags & TH_SYN) != 0;
   const int scale = syn ? 0 : tp->rcv_scale;
   win = std::min(win, uint64_t{TCP_MAXWIN} << scale);
@@ -329,7 +335,7 @@ inline uint16_t TakeWindow(tcpcb* tp, const socket* so, const Outgoing& out) {
   if (tunables(tp).window_round_up != 0) shown = (win + (uint64_t{1} << scale) - 1) >> scale;
   shown = std::min<uint64_t>(shown, TCP_MAXWIN);
   tp->rcv_adv = SEQ_MAX(tp->rcv_adv, tp->rcv_nxt + static_cast<uint32_t>(win));
-  if (shown == 0) {
+  if (shown == 0) [[unlikely]] {
     tp->t_flags |= TF_RXWIN0SENT;
     tp->t_sndzerowin += out.segments;
   } else {
@@ -370,7 +376,8 @@ MbufPtr MakePacket(tcpcb* tp, const socket* so, const Outgoing& out, int header_
   MbufPtr m = m_gethdr(M_DONTWAIT, MT_HEADER);
   if (m == nullptr) return nullptr;
   ReserveHeaders(m.get(), header_length);
-  if (out.len == 0) return m;
+  if (out.len == 0) [[unlikely]]
+    return m;
   m->m_pkthdr.len += static_cast<int32_t>(out.len);
   int off = 0;
   mbuf* from = FindInSendBuffer(tp, so, out.off, &off);
@@ -393,8 +400,10 @@ bool CarriesNewData(const tcpcb* tp, const Outgoing& out) {
 
 // `marked`: its packet says ECT.
 uint8_t EcnFlags(tcpcb* tp, uint8_t flags, bool marked) {
-  if ((flags & TH_RST) != 0) return 0;
-  if ((flags & TH_SYN) != 0) return tcp_ecn_syn_flags(tp, (flags & TH_ACK) != 0);
+  if ((flags & TH_RST) != 0) [[unlikely]]
+    return 0;
+  if ((flags & TH_SYN) != 0) [[unlikely]]
+    return tcp_ecn_syn_flags(tp, (flags & TH_ACK) != 0);
   return tcp_ecn_flags(tp, marked);
 }
 
@@ -406,12 +415,13 @@ TcpHeader MakeHeader(tcpcb* tp, const socket* so, const Outgoing& out, bool mark
   // A bare ACK carries the highest number, so that it is not taken for old.
   const bool takes_room = out.len > 0 || (out.flags & (TH_SYN | TH_FIN)) != 0;
   th.th_seq = takes_room || tcp_timer_isarmed(tp, TCPT_PERSIST) ? tp->snd_nxt : tp->snd_max;
-  if (out.hole != nullptr) th.th_seq = out.hole->rxmit;
+  if (out.hole != nullptr) [[unlikely]]
+    th.th_seq = out.hole->rxmit;
   if ((out.flags & TH_ACK) != 0) th.th_ack = tp->rcv_nxt;
   const bool syn = (out.flags & TH_SYN) != 0;
   if (out.len > 0 && !syn && out.off + out.len == so->so_snd.sb_cc) th.th_flags |= TH_PUSH;
   th.th_win = TakeWindow(tp, so, out);
-  if (SEQ_GT(tp->snd_up, th.th_seq)) {
+  if (SEQ_GT(tp->snd_up, th.th_seq)) [[unlikely]] {
     th.th_urp = static_cast<uint16_t>(std::min(tp->snd_up - th.th_seq, TCP_MAXWIN));
     th.th_flags |= TH_URG;
   } else if (SEQ_LEQ(tp->snd_up, tp->snd_una)) {
@@ -447,7 +457,7 @@ void CountSegment(tcpcb* tp, const Outgoing& out, const TcpHeader& th) {
   stat[tcps_sndtotal] += out.segments;
   tp->t_sndsegs += out.segments;
   if (out.len > 0) {
-    if (tp->t_force && out.len == 1) {
+    if (tp->t_force && out.len == 1) [[unlikely]] {
       ++stat[tcps_sndprobe];
     } else if (SEQ_LT(th.th_seq, tp->snd_max)) {
       CountRexmt(tp, out, th);
@@ -492,7 +502,7 @@ TraceId EmitPieces(const tcpcb* tp, const Outgoing& out, TcpHeader th) {
 // count, is PERSIST's; an ACK that goes out meanwhile leaves it so.
 void WatchOver(tcpcb* tp) {
   if (tcp_timer_isarmed(tp, TCPT_REXMT) || tp->snd_nxt == tp->snd_una) return;
-  if (tcp_timer_isarmed(tp, TCPT_PERSIST)) {
+  if (tcp_timer_isarmed(tp, TCPT_PERSIST)) [[unlikely]] {
     tcp_timer_disarm(tp, TCPT_PERSIST);
     tp->t_rxtshift = 0;
   }
@@ -502,7 +512,7 @@ void WatchOver(tcpcb* tp) {
 
 // Moves the send sequence past the segment. Returns by how much snd_nxt has moved.
 uint32_t Advance(tcpcb* tp, const Outgoing& out) {
-  if (tp->t_force && tcp_timer_isarmed(tp, TCPT_PERSIST)) {
+  if (tp->t_force && tcp_timer_isarmed(tp, TCPT_PERSIST)) [[unlikely]] {
     // A probe does not count as sent: the byte goes again with the next one.
     const tcp_seq end = tp->snd_nxt + out.len;
     if (SEQ_GT(end, tp->snd_max)) {
@@ -511,7 +521,7 @@ uint32_t Advance(tcpcb* tp, const Outgoing& out) {
     }
     return 0;
   }
-  if (out.hole != nullptr) {
+  if (out.hole != nullptr) [[unlikely]] {
     out.hole->rxmit += out.len;
     out.hole->rxmit_high = tp->snd_max;
     KASSERT(SEQ_LEQ(out.hole->rxmit, out.hole->end));
@@ -520,8 +530,9 @@ uint32_t Advance(tcpcb* tp, const Outgoing& out) {
   }
   const tcp_seq start = tp->snd_nxt;
   tp->snd_nxt += out.len;
-  if ((out.flags & TH_SYN) != 0) tp->snd_nxt += 1;
-  if ((out.flags & TH_FIN) != 0) {
+  if ((out.flags & TH_SYN) != 0) [[unlikely]]
+    tp->snd_nxt += 1;
+  if ((out.flags & TH_FIN) != 0) [[unlikely]] {
     tp->snd_nxt += 1;
     tp->t_flags |= TF_SENTFIN;
   }
@@ -591,7 +602,8 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced) {
 // Writes what stands in front of the TCP header. Returns where that goes. Null: there is no port to
 // send from.
 [[gnu::flatten]] inline uint8_t* WriteIp(const tcpcb* tp, mbuf* m, bool v4, uint8_t ecn) {
-  if (!v4 || tp->t_port != 0) return WriteIp6OrUdp(tp, m, v4, ecn);
+  if (!v4 || tp->t_port != 0) [[unlikely]]
+    return WriteIp6OrUdp(tp, m, v4, ecn);
   const inpcb* inp = tp->t_inpcb;
   m->m_pkthdr.csum_flags |= M_TCP_CSUM_OUT;
   auto* bytes = mtod<uint8_t>(m);
@@ -632,7 +644,8 @@ inline void Acknowledged(tcpcb* tp) {
 }
 
 int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
-  if ((out->flags & TH_FIN) != 0 && (tp->t_flags & TF_SENTFIN) != 0 && tp->snd_nxt == tp->snd_max) {
+  if ((out->flags & TH_FIN) != 0 && (tp->t_flags & TF_SENTFIN) != 0 && tp->snd_nxt == tp->snd_max)
+      [[unlikely]] {
     tp->snd_nxt = tp->snd_nxt - 1;  // it is out already and keeps its number
   }
   TcpOptionWriter options;
@@ -640,15 +653,17 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
   const int header_length = static_cast<int>(tcp_headers(tp)) + options.size();
   const bool ect = (tp->t_flags & TF_ECN_PERMIT) != 0 && CarriesNewData(tp, *out);
   const TcpHeader th = MakeHeader(tp, so, *out, ect);
-  if (ect) tp->t_host->stat[tcps_ecn_sndect] += out->segments;
-  if ((tp->t_flags & TF_PRR) != 0) tp->t_prr_out += out->len;
+  if (ect) [[unlikely]]
+    tp->t_host->stat[tcps_ecn_sndect] += out->segments;
+  if ((tp->t_flags & TF_PRR) != 0) [[unlikely]]
+    tp->t_prr_out += out->len;
   MbufPtr m = MakePacket(tp, so, *out, header_length);
   CountSegment(tp, *out, th);
   const TraceId record = out->segments == 1 ? EmitOut(tp, th, out->len) : EmitPieces(tp, *out, th);
   const uint32_t largest = out->mss != 0 ? out->mss : out->len;
   tp->t_maxsent = std::max(tp->t_maxsent, largest + static_cast<uint32_t>(options.size()));
   const uint32_t advanced = Advance(tp, *out);
-  if (tp->t_rack != nullptr) {
+  if (tp->t_rack != nullptr) [[unlikely]] {
     const uint32_t fin = (th.th_flags & TH_FIN) != 0 ? 1 : 0;
     tcp_rack_sent(tp, th.th_seq, th.th_seq + out->len + fin);
   }
@@ -660,7 +675,8 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
     const uint8_t ecn = ect ? IPTOS_ECN_ECT0 : IPTOS_ECN_NOT_ECT;
     error = SendToIp(tp, so, std::move(m), th, ecn, options);
   }
-  if (error != 0) return OutputError(tp, error, advanced);
+  if (error != 0) [[unlikely]]
+    return OutputError(tp, error, advanced);
   Acknowledged(tp);
   if (out->len > 0) tp->t_sndtime = Now();
   return 0;
@@ -670,8 +686,10 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
 // and Decide would find nothing but that an ACK is owed or the window has opened.
 bool AllSaid(const tcpcb* tp, const socket* so) {
   constexpr uint32_t kBusy = TF_LASTIDLE | TF_SYNPENDING;
-  if (tp->t_state != TCPS_ESTABLISHED || (tp->t_flags & kBusy) != 0 || tp->t_force) return false;
-  if ((so->so_state & SS_ISSENDING) != 0) return false;
+  if (tp->t_state != TCPS_ESTABLISHED || (tp->t_flags & kBusy) != 0 || tp->t_force) [[unlikely]]
+    return false;
+  if ((so->so_state & SS_ISSENDING) != 0) [[unlikely]]
+    return false;
   if (tp->snd_nxt != tp->snd_max || SEQ_GT(tp->snd_up, tp->snd_una)) return false;
   const auto queued = static_cast<int64_t>(so->so_snd.sb_cc);
   if (queued == 0) return Now() - tp->t_rcvtime < tp->t_rxtcur * kMillisecond;

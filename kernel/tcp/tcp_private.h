@@ -30,8 +30,9 @@ inline bool tcp_timer_isarmed(const tcpcb* tp, TcpTimer timer) {
 
 // Whether anybody wants to know that the peer is still there.
 inline bool tcp_wants_keepalive(const tcpcb* tp) {
-  return tp->t_state <= TCPS_CLOSING &&
-         (tunables(tp).always_keepalive != 0 || (tcp_so(tp)->so_options & kSoKeepAlive) != 0);
+  const bool asked =
+      tunables(tp).always_keepalive != 0 || (tcp_so(tp)->so_options & kSoKeepAlive) != 0;
+  return asked && tp->t_state <= TCPS_CLOSING;
 }
 
 // Fetches a connection's control blocks and socket, as far as every segment touches them: for

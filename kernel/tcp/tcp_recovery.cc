@@ -275,7 +275,7 @@ bool tcp_recovery_ack(TcpSegment& seg, uint32_t acked) {
   tcpcb* tp = seg.tp;
   tp->t_limited = 0;
   seg.prr_pending = tp->t_rack != nullptr;
-  if (!tcp_recovering(tp)) {
+  if (!tcp_recovering(tp)) [[likely]] {
     tp->t_dupacks = 0;
     return false;
   }

@@ -37,7 +37,7 @@ constexpr void tcp_rtt_sample(int32_t* srtt, int32_t* rttvar, int64_t r, RttRoun
   const bool openbsd = rounding == RttRounding::kOpenBsd;
   const auto sample = static_cast<int32_t>(std::clamp<int64_t>(r, 0, kRttSampleMax));
   const int32_t floor = openbsd ? 4 : 1;
-  if (*srtt == 0) {
+  if (*srtt == 0) [[unlikely]] {
     const int32_t first = openbsd ? sample + 1 : sample;
     *srtt = std::max(first << 5, floor);
     *rttvar = std::max(first << 3, floor);

@@ -92,7 +92,8 @@ bool TakeBlock(tcpcb* tp, tcp_seq ack, const SackBlock& block) {
 }  // namespace
 
 void tcp_sack_option(tcpcb* tp, tcp_seq ack, const TcpOptions& options) {
-  if ((tp->t_flags & TF_SACK_PERMIT) == 0 || options.sack_count == 0) return;
+  if ((tp->t_flags & TF_SACK_PERMIT) == 0 || options.sack_count == 0) [[likely]]
+    return;
   if (tp->t_rack != nullptr) return;  // it keeps records of its own
   TcpHost& host = *tp->t_host;
   ++host.stat[tcps_sack_rcv_opts];
@@ -127,7 +128,7 @@ void tcp_del_sackholes(tcpcb* tp, tcp_seq ack) {
       first->rxmit = SEQ_MAX(first->rxmit, ack);
     }
   }
-  if (board.active && SEQ_LEQ(board.sack_high, ack)) {
+  if (board.active && SEQ_LEQ(board.sack_high, ack)) [[unlikely]] {
     KASSERT(board.holes == nullptr);
     board.active = false;
   }
@@ -191,7 +192,8 @@ bool tcp_sack_first_lost(const tcpcb* tp) {
 
 uint32_t tcp_sacked_bytes(const tcpcb* tp) {
   const SackScoreboard& board = tp->snd_sack;
-  if (!board.active) return 0;
+  if (!board.active) [[likely]]
+    return 0;
   auto bytes = static_cast<uint32_t>(board.sack_high - tp->snd_una);
   for (const sackhole* hole = board.holes; hole != nullptr; hole = hole->next) {
     bytes -= static_cast<uint32_t>(hole->end - hole->start);

@@ -29,14 +29,14 @@
 namespace sockbed {
 
 struct TcpSegment {
-  // Each field is written once: a segment is made for every packet.
-  TcpSegment(TcpHost* host_in, MbufPtr m_in, const TcpHeader& th_in,
-             std::span<const uint8_t> options, const TcpEndpoints& ends_in)
+  // Each field is written once, where it stays: a segment is made for every packet.
+  TcpSegment(TcpHost* host_in, MbufPtr m_in, TcpView tcp, std::span<const uint8_t> options,
+             const inpaddru& from, const inpaddru& to)
       : host(host_in),
         m(std::move(m_in)),
-        th(th_in),
+        th(tcp.Read()),
         opt(tcp_read_options(options, has(TH_SYN))),
-        ends(ends_in) {}
+        ends{from, to, th.th_sport, th.th_dport} {}
 
   TcpHost* host;
   MbufPtr m;     // the data, headers cut off
@@ -182,7 +182,7 @@ inline void tcp_take_timestamp(TcpSegment& seg) {
   if (seg.stamped && TSTMP_GEQ(seg.opt.ts_val, tp->ts_recent) &&
       SEQ_LEQ(seg.th.th_seq, tp->last_ack_sent) &&
       (tunables(tp).ts_recent_strict == 0 ||
-       SEQ_LEQ(tp->last_ack_sent, seg.th.th_seq + seg.length()))) {
+       SEQ_LEQ(tp->last_ack_sent, seg.th.th_seq + seg.length()))) [[likely]] {
     tp->ts_recent = seg.opt.ts_val;
     tp->ts_recent_age = Now();
   }

@@ -270,7 +270,7 @@ int64_t tcp_rexmt_interval(const tcpcb* tp, int shift) {
 
 void tcp_arm_rexmt(tcpcb* tp) {
   int64_t ms = tp->t_rxtcur;
-  if (tp->t_maxunacktime != 0) {
+  if (tp->t_maxunacktime != 0) [[unlikely]] {
     const int64_t spent = (Now() - tp->t_acktime) / kMillisecond;
     ms = std::clamp<int64_t>(tp->t_maxunacktime - spent, 0, ms);
   }

@@ -169,7 +169,8 @@ int Shutdown(socket* so) {
 void Rcvd(socket* so, int) {
   tcpcb* tp = sototcpcb(so);
   constexpr int kAlive = SS_ISCONNECTED | SS_ISCONNECTING | SS_ISDISCONNECTING;
-  if (tp == nullptr || (so->so_state & kAlive) == 0) return;
+  if (tp == nullptr || (so->so_state & kAlive) == 0) [[unlikely]]
+    return;
   (void)tcp_output(tp);  // the next read tries again
 }
 
@@ -186,7 +187,8 @@ int ImpliedConnect(tcpcb* tp, mbuf* nam) {
 int Send(socket* so, MbufPtr m, mbuf* nam, MbufPtr control) {
   tcpcb* tp = nullptr;
   if (int error = GetTcpcb(so, &tp)) return error;
-  if (control != nullptr && control->m_len != 0) return EINVAL;
+  if (control != nullptr && control->m_len != 0) [[unlikely]]
+    return EINVAL;
   tcp_prefetch(tp->t_inpcb);
   const bool first = tp->t_state < TCPS_SYN_SENT;
   if (first) {

@@ -132,7 +132,8 @@ TcpOptions tcp_parse_options(std::span<const uint8_t> bytes, bool syn);
 // The same for the options that nearly every segment has, a timestamp behind two NOPs and nothing
 // else (RFC 7323 appendix A): fills `options`, fresh, and returns true; else false.
 inline bool tcp_parse_padded_timestamp(std::span<const uint8_t> bytes, TcpOptions* options) {
-  if (bytes.size() != TCPOLEN_TSTAMP_APPA || LoadBe32(bytes.data()) != TCPOPT_TSTAMP_HDR) {
+  if (bytes.size() != TCPOLEN_TSTAMP_APPA || LoadBe32(bytes.data()) != TCPOPT_TSTAMP_HDR)
+      [[unlikely]] {
     return false;
   }
   options->has_timestamp = true;
@@ -181,7 +182,7 @@ class TcpOptionWriter {
 
   // Copies them to where they go. That is nearly always a timestamp: a few moves.
   void CopyTo(uint8_t* to) const {
-    if (size_ == TCPOLEN_TSTAMP_APPA) {
+    if (size_ == TCPOLEN_TSTAMP_APPA) [[likely]] {
       std::memcpy(to, bytes_.data(), TCPOLEN_TSTAMP_APPA);
     } else {
       std::memcpy(to, bytes_.data(), static_cast<size_t>(size_));
