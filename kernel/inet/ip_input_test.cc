@@ -131,6 +131,21 @@ TEST_F(IpInputTest, ASourceThatBecomesABroadcastAddressIsImpossible) {
   EXPECT_FALSE(Passes(lan.ifp, packet.Bytes()));
 }
 
+// Every route that the last address brings is there before it: by other addresses of its network,
+// on a link without broadcasts and in a narrower network.
+TEST_F(IpInputTest, ASourceBecomesABroadcastAddressThoughNoRouteChanges) {
+  CaptureInterface lan;
+  HostBase& host = AddHostOnLan(&lan);
+  ifnet* const wire = Join(host, b_).interface(0);
+  AddAddress(wire, "192.168.2.1", 24);
+  AddAddress(wire, "192.168.2.255", 32);
+  AddAddress(lan.ifp, "192.168.2.2", 30);
+  const Packet packet = {.src = Addr("192.168.2.255"), .dst = Addr("192.168.1.1")};
+  EXPECT_TRUE(Passes(lan.ifp, packet.Bytes()));
+  AddAddress(lan.ifp, "192.168.2.3", 24);
+  EXPECT_FALSE(Passes(lan.ifp, packet.Bytes()));
+}
+
 TEST_F(IpInputTest, DropsLengthsThatDoNotFit) {
   ExpectDropped(Changed(2, std::string("\0\x13", 2)), ips_badlen);    // 19: less than the header
   ExpectDropped(Changed(2, std::string("\0\x1d", 2)), ips_tooshort);  // 29 of 28 bytes
