@@ -140,7 +140,7 @@ void Serve(Story* s, socket* head, uint16_t port) {
 
 }  // namespace
 
-void KernelPair(Simulation& sim, Story* story) {
+void KernelPair(TestSimulation& sim, Story* story) {
   sim.AddHost("host").Spawn("starter", [story] {
     Thread("asker", [story] {
       socket* pair[2];
@@ -155,7 +155,7 @@ void KernelPair(Simulation& sim, Story* story) {
   });
 }
 
-void KernelUpcall(Simulation& sim, Story* story) {
+void KernelUpcall(TestSimulation& sim, Story* story) {
   sim.AddHost("host").Spawn("starter", [story] {
     Thread("asker", [story] {
       socket* pair[2];

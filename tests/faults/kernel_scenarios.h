@@ -13,9 +13,9 @@
 namespace sockbed::faults {
 
 // Two threads on the ends of a pair: packets go there and come back, mbuf by mbuf.
-void KernelPair(Simulation& sim, Story* story);
+void KernelPair(TestSimulation& sim, Story* story);
 // One thread, and an end that answers in its upcall.
-void KernelUpcall(Simulation& sim, Story* story);
+void KernelUpcall(TestSimulation& sim, Story* story);
 // A thread on `host` that accepts one TCP connection and sends back what it hears.
 void KernelServer(Host& host, Story* story, uint16_t port);
 

@@ -60,8 +60,7 @@ bool BePatient(Story* story, int fd, const timeval& limit = kPatience) {
 // A lost reset leaves the other end of a stream without a word: it asks now and then.
 bool KeepAlive(Story* story, int fd) {
   const int on = 1;
-  return story->Works("setsockopt",
-                      uapi::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on));
+  return story->Works("setsockopt", uapi::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on));
 }
 
 // A child with a copy of the descriptors, of which it keeps `keep` and not `drop`.
@@ -78,7 +77,7 @@ void Child(Story* story, int keep, int drop, Main main) {
 // --- Local pairs. ---
 
 // Far more than the buffer holds, both ways, in pieces that do not fit each other.
-void StreamPair(Simulation& sim, Story* story) {
+void StreamPair(TestSimulation& sim, Story* story) {
   Spawn(sim.AddHost("host"), "parent", story, [](Story* s) {
     int ends[2];
     if (!s->Works("socketpair", uapi::socketpair(AF_UNIX, SOCK_STREAM, 0, ends))) return;
@@ -93,7 +92,7 @@ void StreamPair(Simulation& sim, Story* story) {
 }
 
 // Messages there and back, of sizes around those of mbufs and clusters.
-void MessagePair(Simulation& sim, Story* story, int type) {
+void MessagePair(TestSimulation& sim, Story* story, int type) {
   Spawn(sim.AddHost("host"), "parent", story, [type](Story* s) {
     int ends[2];
     if (!s->Works("socketpair", uapi::socketpair(AF_UNIX, type, 0, ends))) return;
@@ -109,8 +108,8 @@ void MessagePair(Simulation& sim, Story* story, int type) {
     }
   });
 }
-void DatagramPair(Simulation& sim, Story* story) { MessagePair(sim, story, SOCK_DGRAM); }
-void SeqpacketPair(Simulation& sim, Story* story) { MessagePair(sim, story, SOCK_SEQPACKET); }
+void DatagramPair(TestSimulation& sim, Story* story) { MessagePair(sim, story, SOCK_DGRAM); }
+void SeqpacketPair(TestSimulation& sim, Story* story) { MessagePair(sim, story, SOCK_SEQPACKET); }
 
 // --- Local names. ---
 
@@ -132,7 +131,7 @@ void Call(Story* s, int fd, const void* name, socklen_t len, char salt, size_t t
   if (BePatient(s, fd, kLongPatience)) s->ReceiveStream(fd, salt, total, 4000);
 }
 
-void NamedConnections(Simulation& sim, Story* story, int type) {
+void NamedConnections(TestSimulation& sim, Story* story, int type) {
   Host& host = sim.AddHost("host");
   Spawn(host, "server", story, [type](Story* s) {
     const sockaddr_un name = Path("/tmp/server");
@@ -151,10 +150,12 @@ void NamedConnections(Simulation& sim, Story* story, int type) {
     Serve(s, fd, 2, 'u', 9000);
   });
 }
-void NamedStream(Simulation& sim, Story* story) { NamedConnections(sim, story, SOCK_STREAM); }
-void NamedSeqpacket(Simulation& sim, Story* story) { NamedConnections(sim, story, SOCK_SEQPACKET); }
+void NamedStream(TestSimulation& sim, Story* story) { NamedConnections(sim, story, SOCK_STREAM); }
+void NamedSeqpacket(TestSimulation& sim, Story* story) {
+  NamedConnections(sim, story, SOCK_SEQPACKET);
+}
 
-void NamedDatagram(Simulation& sim, Story* story) {
+void NamedDatagram(TestSimulation& sim, Story* story) {
   Spawn(sim.AddHost("host"), "server", story, [](Story* s) {
     const sockaddr_un name = Path("/tmp/server"), back = Path("/tmp/client");
     const int fd = uapi::socket(AF_UNIX, SOCK_DGRAM, 0);
@@ -173,8 +174,8 @@ void NamedDatagram(Simulation& sim, Story* story) {
     char ask[8];
     sockaddr_un from{};
     socklen_t len = sizeof from;
-    if (!s->Works("recv", uapi::recvfrom(fd, ask, sizeof ask, 0,
-                                         reinterpret_cast<sockaddr*>(&from), &len))) {
+    if (!s->Works("recv", uapi::recvfrom(fd, ask, sizeof ask, 0, reinterpret_cast<sockaddr*>(&from),
+                                         &len))) {
       return;
     }
     if (s->Works("connect", uapi::connect(fd, AsSockaddr(&from), len))) {
@@ -213,7 +214,7 @@ struct Rights {
 };
 
 // Three open files go through a pair twice: once they are used, once nobody fetches them.
-void RightsPassing(Simulation& sim, Story* story, int type) {
+void RightsPassing(TestSimulation& sim, Story* story, int type) {
   Spawn(sim.AddHost("host"), "parent", story, [type](Story* s) {
     int ends[2], inner[2];
     if (!s->Works("socketpair", uapi::socketpair(AF_UNIX, type, 0, ends))) return;
@@ -235,13 +236,15 @@ void RightsPassing(Simulation& sim, Story* story, int type) {
     s->ReceiveStream(inner[0], 'i', 500, 500);
   });
 }
-void StreamRights(Simulation& sim, Story* story) { RightsPassing(sim, story, SOCK_STREAM); }
-void DatagramRights(Simulation& sim, Story* story) { RightsPassing(sim, story, SOCK_DGRAM); }
-void SeqpacketRights(Simulation& sim, Story* story) { RightsPassing(sim, story, SOCK_SEQPACKET); }
+void StreamRights(TestSimulation& sim, Story* story) { RightsPassing(sim, story, SOCK_STREAM); }
+void DatagramRights(TestSimulation& sim, Story* story) { RightsPassing(sim, story, SOCK_DGRAM); }
+void SeqpacketRights(TestSimulation& sim, Story* story) {
+  RightsPassing(sim, story, SOCK_SEQPACKET);
+}
 
 // --- Options, names, readiness. ---
 
-void Options(Simulation& sim, Story* story) {
+void Options(TestSimulation& sim, Story* story) {
   Spawn(sim.AddHost("host"), "prog", story, [](Story* s) {
     for (const int family : {AF_UNIX, AF_INET}) {
       const int fd = uapi::socket(family, SOCK_STREAM, 0);
@@ -269,7 +272,7 @@ void Options(Simulation& sim, Story* story) {
 }
 
 // A server that waits for all of its clients at once.
-void Polled(Simulation& sim, Story* story) {
+void Polled(TestSimulation& sim, Story* story) {
   Spawn(sim.AddHost("host"), "server", story, [](Story* s) {
     std::array<pollfd, 3> fds{};
     for (pollfd& entry : fds) {
@@ -300,7 +303,7 @@ void Polled(Simulation& sim, Story* story) {
 // --- The network. ---
 
 // Datagrams there and back, small, as large as a frame, and in fragments; with control messages.
-void UdpEcho(Simulation& sim, Story* story) {
+void UdpEcho(TestSimulation& sim, Story* story) {
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");
   sim.Connect(server, client, {.latency = absl::Milliseconds(1)});
@@ -309,8 +312,7 @@ void UdpEcho(Simulation& sim, Story* story) {
     const int fd = uapi::socket(AF_INET, SOCK_DGRAM, 0);
     if (!s->Works("socket", fd) || !BePatient(s, fd)) return;
     const int on = 1;
-    if (!s->Works("setsockopt",
-                  uapi::setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof on))) {
+    if (!s->Works("setsockopt", uapi::setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof on))) {
       return;
     }
     const sockaddr_in any = Any(kPort);
@@ -367,7 +369,7 @@ void TcpClient(Host& host, Story* story, const sockaddr_in& to, size_t total) {
   });
 }
 
-void TcpOverALink(Simulation& sim, Story* story) {
+void TcpOverALink(TestSimulation& sim, Story* story) {
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");
   sim.Connect(server, client, {.latency = absl::Milliseconds(1)});
@@ -375,14 +377,14 @@ void TcpOverALink(Simulation& sim, Story* story) {
   TcpClient(client, story, server.address(kPort), 30'000);
 }
 
-void TcpLoopback(Simulation& sim, Story* story) {
+void TcpLoopback(TestSimulation& sim, Story* story) {
   Host& host = sim.AddHost("host");
   TcpServer(host, story, 5, 1, 50'000);
   TcpClient(host, story, host.address(kPort), 50'000);
 }
 
 // A server without system calls.
-void TcpKernelServer(Simulation& sim, Story* story) {
+void TcpKernelServer(TestSimulation& sim, Story* story) {
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");
   sim.Connect(server, client, {.latency = absl::Milliseconds(1)});
@@ -412,7 +414,7 @@ void Relay(Story* s, int listener, const sockaddr_in& backend) {
   }
 }
 
-void TcpSplice(Simulation& sim, Story* story) {
+void TcpSplice(TestSimulation& sim, Story* story) {
   constexpr uint16_t kRelayPort = 8;
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");
@@ -446,7 +448,7 @@ void UrgentClient(Story* s, int fd) {
   if (urgent != '!') ++s->corrupt;
 }
 
-void TcpUrgent(Simulation& sim, Story* story) {
+void TcpUrgent(TestSimulation& sim, Story* story) {
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");
   sim.Connect(server, client, {.latency = absl::Milliseconds(1)});
@@ -474,7 +476,7 @@ void TcpUrgent(Simulation& sim, Story* story) {
 }
 
 // More clients than the listener lets wait.
-void TcpListenOverflow(Simulation& sim, Story* story) {
+void TcpListenOverflow(TestSimulation& sim, Story* story) {
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");
   sim.Connect(server, client, {.latency = absl::Milliseconds(1)});
@@ -483,7 +485,7 @@ void TcpListenOverflow(Simulation& sim, Story* story) {
 }
 
 // The server stops reading, and the client's close lingers until it gives up.
-void TcpLinger(Simulation& sim, Story* story) {
+void TcpLinger(TestSimulation& sim, Story* story) {
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");
   sim.Connect(server, client, {.latency = absl::Milliseconds(1)});
@@ -518,7 +520,7 @@ void TcpLinger(Simulation& sim, Story* story) {
 }
 
 // Nobody listens at the other end.
-void NobodyThere(Simulation& sim, Story* story) {
+void NobodyThere(TestSimulation& sim, Story* story) {
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");
   sim.Connect(server, client, {.latency = absl::Milliseconds(1)});

@@ -96,10 +96,10 @@ Outcome Play(const Scenario& scenario, fault::Plan* plan, int signal_flags,
   Outcome outcome;
   outcome.story.signal_flags = signal_flags;
   outcome.story.repeats = options.repeats;
-  Simulation sim({.seed = options.seed,
-                  .choices = options.choices,
-                  .fault_plan = plan,
-                  .deliver_at_splx = options.deliver_at_splx});
+  TestSimulation sim({.seed = options.seed,
+                      .choices = options.choices,
+                      .fault_plan = plan,
+                      .deliver_at_splx = options.deliver_at_splx});
   scenario.build(sim, &outcome.story);
   if (options.extra != nullptr) {
     for (const std::unique_ptr<Host>& host : sim.hosts()) options.extra(*host, options.seed);

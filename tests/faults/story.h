@@ -15,8 +15,8 @@
 #include <string_view>
 #include <vector>
 
-#include "kernel/host/simulation.h"
 #include "kernel/sim/fault.h"
+#include "tests/captures/test_simulation.h"
 
 namespace sockbed::faults {
 
@@ -69,7 +69,7 @@ class Story {
 struct Scenario {
   std::string_view name;
   // Adds hosts and programs. Every program's first act is Begin.
-  void (*build)(Simulation& sim, Story* story);
+  void (*build)(TestSimulation& sim, Story* story);
   size_t usual_failures = 0;  // calls that fail without any fault
 };
 

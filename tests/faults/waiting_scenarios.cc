@@ -159,15 +159,15 @@ void AskForName(Story* s) {
 
 }  // namespace
 
-void KqueueServer(Simulation& sim, Story* story) {
+void KqueueServer(TestSimulation& sim, Story* story) {
   sim.AddHost("host").Spawn("server", [story] { ServeByKqueue(story); });
 }
 
-void EpollServer(Simulation& sim, Story* story) {
+void EpollServer(TestSimulation& sim, Story* story) {
   sim.AddHost("host").Spawn("server", [story] { ServeByEpoll(story); });
 }
 
-void NameLookup(Simulation& sim, Story* story) {
+void NameLookup(TestSimulation& sim, Story* story) {
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");
   sim.Connect(server, client, {.latency = absl::Milliseconds(1)});

@@ -10,11 +10,11 @@
 namespace sockbed::faults {
 
 // A kqueue over local streams, a timer, a signal and one of the program's own.
-void KqueueServer(Simulation& sim, Story* story);
+void KqueueServer(TestSimulation& sim, Story* story);
 // An epoll over pipes, an eventfd and a timerfd.
-void EpollServer(Simulation& sim, Story* story);
+void EpollServer(TestSimulation& sim, Story* story);
 // A program that looks a name up at a name server on another host.
-void NameLookup(Simulation& sim, Story* story);
+void NameLookup(TestSimulation& sim, Story* story);
 
 }  // namespace sockbed::faults
 
