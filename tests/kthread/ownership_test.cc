@@ -14,13 +14,13 @@
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
-#include "kernel/host/simulation.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/mbuf/mbuf_host.h"
 #include "kernel/sched/synch.h"
 #include "kernel/sim/fault.h"
 #include "kernel/socket/socketvar.h"
+#include "tests/captures/test_simulation.h"
 #include "tests/kthread/calls.h"
 
 namespace sockbed {
@@ -108,7 +108,7 @@ class Ownership : public testing::Test {
   }
 
   fault::Plan plan_;
-  Simulation sim_;
+  TestSimulation sim_;
   Host& client_ = sim_.AddHost("client");
   Host& server_ = sim_.AddHost("server");
   socket* from_ = nullptr;
