@@ -6,6 +6,7 @@
 #include "absl/flags/commandlineflag.h"
 #include "absl/flags/reflection.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
@@ -24,12 +25,24 @@ absl::StatusOr<std::string> ValueOf(const std::string& name, const std::string& 
   return Bad(absl::StrCat("--", name, " needs a value"));
 }
 
-absl::Status AddSetting(const std::string& text, CommandLine* line) {
+bool IsPair(const std::string& name) { return name == "set" || name == "sysctl"; }
+
+// One --set or --sysctl.
+absl::Status AddPair(const std::string& flag, const std::string& text, CommandLine* line) {
   const size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
-    return Bad(absl::StrCat("--set wants name=value, not \"", text, "\""));
+    return Bad(absl::StrCat("--", flag, " wants name=value, not \"", text, "\""));
   }
-  line->settings[text.substr(0, equals)] = text.substr(equals + 1);
+  const std::string name = text.substr(0, equals), value = text.substr(equals + 1);
+  if (flag == "set") {
+    line->settings[name] = value;
+    return absl::OkStatus();
+  }
+  int64_t number = 0;
+  if (!absl::SimpleAtoi(value, &number)) {
+    return Bad(absl::StrCat("--sysctl ", name, " wants a whole number, not \"", value, "\""));
+  }
+  line->sysctls.emplace_back(name, number);
   return absl::OkStatus();
 }
 
@@ -63,13 +76,13 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
       return Bad(
           absl::StrCat("unknown flag --", name, "; there are: --", absl::StrJoin(allowed, ", --")));
     }
-    if (name != "set" && IsSwitch(name) && !absl::StrContains(word, '=')) {
+    if (!IsPair(name) && IsSwitch(name) && !absl::StrContains(word, '=')) {
       if (absl::Status set = SetFlag(name, "true"); !set.ok()) return set;
       continue;
     }
     const absl::StatusOr<std::string> value = ValueOf(name, word, args, &i);
     if (!value.ok()) return value.status();
-    absl::Status set = name == "set" ? AddSetting(*value, &line) : SetFlag(name, *value);
+    absl::Status set = IsPair(name) ? AddPair(name, *value, &line) : SetFlag(name, *value);
     if (!set.ok()) return set;
   }
   return line;

@@ -1,4 +1,5 @@
-// The command line: Abseil flags by name, `--set` as often as one likes, the rest in order.
+// The command line: Abseil flags by name, `--set` and `--sysctl` as often as one likes, the rest in
+// order.
 //
 // Lives here:  CommandLine, ParseCommandLine.
 // Called by:   main.cc.
@@ -7,8 +8,10 @@
 #ifndef SOCKBED_TOOLS_COMMAND_LINE_H_
 #define SOCKBED_TOOLS_COMMAND_LINE_H_
 
+#include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,9 +19,10 @@
 namespace sockbed::tools {
 
 struct CommandLine {
-  std::vector<std::string> words;               // what is no flag, in order
-  std::map<std::string, std::string> settings;  // --set name=value
-  bool help = false;                            // --help or -h
+  std::vector<std::string> words;                        // what is no flag, in order
+  std::map<std::string, std::string> settings;           // --set name=value
+  std::vector<std::pair<std::string, int64_t>> sysctls;  // --sysctl name=value, in order
+  bool help = false;                                     // --help or -h
 };
 
 // Reads the arguments (without the program's name) and sets the flags they name. `allowed` are the

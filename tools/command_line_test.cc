@@ -10,16 +10,19 @@ ABSL_FLAG(bool, test_switch, false, "a switch");
 namespace sockbed::tools {
 namespace {
 
-const std::vector<std::string> kAllowed = {"test_number", "test_switch", "set"};
+const std::vector<std::string> kAllowed = {"test_number", "test_switch", "set", "sysctl"};
 
 TEST(CommandLine, SplitsWordsFlagsAndSettings) {
-  const auto line = ParseCommandLine(
-      {"a.yaml", "--test_number", "7", "--set", "x=1", "--set=y=2=3", "--test_switch", "b"},
-      kAllowed);
+  const auto line =
+      ParseCommandLine({"a.yaml", "--test_number", "7", "--set", "x=1", "--set=y=2=3", "--sysctl",
+                        "kern.z=-1", "--test_switch", "b", "--sysctl=kern.a=2"},
+                       kAllowed);
   ASSERT_TRUE(line.ok()) << line.status();
   EXPECT_EQ(line->words, (std::vector<std::string>{"a.yaml", "b"}));
   EXPECT_EQ(line->settings.at("x"), "1");
   EXPECT_EQ(line->settings.at("y"), "2=3");
+  EXPECT_THAT(line->sysctls,
+              testing::ElementsAre(testing::Pair("kern.z", -1), testing::Pair("kern.a", 2)));
   EXPECT_EQ(absl::GetFlag(FLAGS_test_number), 7);
   EXPECT_TRUE(absl::GetFlag(FLAGS_test_switch));
 }
@@ -28,7 +31,10 @@ TEST(CommandLine, RefusesWhatItDoesNotKnow) {
   for (const std::vector<std::string>& args : {std::vector<std::string>{"--nope"},
                                                {"--test_number", "many"},
                                                {"--test_number"},
-                                               {"--set", "x"}}) {
+                                               {"--set", "x"},
+                                               {"--sysctl", "x"},
+                                               {"--sysctl", "x=many"},
+                                               {"--sysctl", "x=1.5"}}) {
     EXPECT_FALSE(ParseCommandLine(args, kAllowed).ok()) << args[0];
   }
 }

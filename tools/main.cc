@@ -51,8 +51,8 @@ Exit status: 0 all well; 1 an expectation failed, or the runs differ; 2 bad inpu
 )";
 
 constexpr char kRunHelp[] =
-    R"(sockbed run SCENARIO.yaml [--seed N] [--set NAME=VALUE]... [--out FOLDER] [--shuffle]
-                           [--deliver_at_splx] [--check] [--quiet]
+    R"(sockbed run SCENARIO.yaml [--seed N] [--set NAME=VALUE]... [--sysctl NAME=VALUE]...
+                           [--out FOLDER] [--shuffle] [--deliver_at_splx] [--check] [--quiet]
 
 Builds the hosts, links and programs that the scenario describes, runs them on a virtual clock
 until nothing is left to happen (or until the scenario's `end`), and prints how it went. The same
@@ -60,6 +60,9 @@ scenario, settings and seed give the same run, to the byte: the digest at the en
 
   --seed N           another N is another run: other losses, ports, sequence numbers, TLS bytes
   --set NAME=VALUE   give a variable of the scenario another value; repeat as needed
+  --sysctl NAME=VALUE
+                     set a tunable of every host, before what the scenario sets; repeat as
+                     needed, in the order in which they are to be set
   --out FOLDER       write trace.txt (all that happened, a line each), a capture per link that
                      Wireshark opens (TLS decrypted; packets that the link lost are in it, with a
                      comment), keys.log (the TLS secrets) and digests.txt (for sockbed diff)
@@ -113,6 +116,7 @@ int Run(const CommandLine& line) {
   RunOptions options;
   options.scenario = line.words[0];
   options.settings = line.settings;
+  options.sysctls = line.sysctls;
   options.seed = absl::GetFlag(FLAGS_seed);
   options.out = absl::GetFlag(FLAGS_out);
   options.shuffle = absl::GetFlag(FLAGS_shuffle);
@@ -187,7 +191,7 @@ struct Command {
 std::vector<Command> Commands() {
   return {{"run",
            kRunHelp,
-           {"seed", "set", "out", "shuffle", "deliver_at_splx", "check", "quiet"},
+           {"seed", "set", "sysctl", "out", "shuffle", "deliver_at_splx", "check", "quiet"},
            Run},
           {"diff", kDiffHelp, {}, Diff},
           {"programs", kHelp, {}, ListPrograms},

@@ -61,22 +61,26 @@ absl::Status Misplaced(const Scenario& scenario, Place place, absl::string_view 
       absl::StrCat(scenario.path, ":", place.line, ":", place.column, ": ", what));
 }
 
-absl::Status AddHosts(const Scenario& scenario, World& world) {
+// Sets a tunable of the current host. Returns what is wrong with it, or nothing.
+std::string SetSysctl(Host& host, const std::string& name, int64_t value) {
+  const int error = host.sysctls.Set(name, value);
+  if (error == ENOENT) return absl::StrCat("no sysctl \"", name, "\" (see: sockbed sysctls)");
+  return error != 0 ? absl::StrCat(name, " cannot be ", value) : "";
+}
+
+absl::Status AddHosts(const RunOptions& options, const Scenario& scenario, World& world) {
   for (const ScenarioHost& wanted : scenario.hosts) {
     Host& host = world.simulation.AddHost(wanted.name, {.clock_offset = wanted.clock_offset});
     world.tls.AddHost(host);
     const MachineScope machine(world.simulation.machine());
     const HostScope on_host(host);  // some tunables leave a record when they are set
+    for (const auto& [name, value] : options.sysctls) {
+      const std::string wrong = SetSysctl(host, name, value);
+      if (!wrong.empty()) return absl::InvalidArgumentError(wrong);
+    }
     for (const ScenarioSysctl& sysctl : wanted.sysctls) {
-      const int error = host.sysctls.Set(sysctl.name, sysctl.value);
-      if (error == ENOENT) {
-        return Misplaced(scenario, sysctl.place,
-                         absl::StrCat("no sysctl \"", sysctl.name, "\" (see: sockbed sysctls)"));
-      }
-      if (error != 0) {
-        return Misplaced(scenario, sysctl.place,
-                         absl::StrCat(sysctl.name, " cannot be ", sysctl.value));
-      }
+      const std::string wrong = SetSysctl(host, sysctl.name, sysctl.value);
+      if (!wrong.empty()) return Misplaced(scenario, sysctl.place, wrong);
     }
   }
   return absl::OkStatus();
@@ -324,7 +328,7 @@ absl::StatusOr<RunVerdict> RunScenario(const RunOptions& options) {
   const absl::StatusOr<Scenario> scenario = LoadScenario(options.scenario, options.settings);
   if (!scenario.ok()) return scenario.status();
   World world(options, *scenario);
-  if (const absl::Status added = AddHosts(*scenario, world); !added.ok()) return added;
+  if (const absl::Status added = AddHosts(options, *scenario, world); !added.ok()) return added;
   std::unique_ptr<RunOutputs> outputs;
   if (!options.out.empty()) {
     auto opened = RunOutputs::Open(options.out, world.simulation);

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "kernel/sim/trace.h"
@@ -19,6 +21,8 @@ namespace sockbed::tools {
 struct RunOptions {
   std::string scenario;                         // path of the YAML file
   std::map<std::string, std::string> settings;  // --set
+  // --sysctl: of every host, in this order, before its own.
+  std::vector<std::pair<std::string, int64_t>> sysctls;
   uint64_t seed = 1;
   std::string out;               // folder; empty: nothing is written
   bool shuffle = false;          // draw the order of processes and events from the seed

@@ -9,12 +9,16 @@
 namespace sockbed::tools {
 namespace {
 
-RunVerdict RunRouters(const std::string& mtu) {
+RunOptions Routers(const std::string& mtu) {
   RunOptions options;
   options.scenario = std::string(getenv("TEST_SRCDIR")) + "/sockbed/tools/scenarios/routers.yaml";
   options.settings = {{"mtu", mtu}};
   options.seed = 1;
-  absl::StatusOr<RunVerdict> verdict = RunScenario(options);
+  return options;
+}
+
+RunVerdict RunRouters(const std::string& mtu) {
+  absl::StatusOr<RunVerdict> verdict = RunScenario(Routers(mtu));
   EXPECT_TRUE(verdict.ok()) << verdict.status();
   return verdict.ok() ? *std::move(verdict) : RunVerdict{};
 }
@@ -25,6 +29,26 @@ TEST(Routers, CarryEchoesAndConnectionsBothWays) {
   EXPECT_NE(verdict.screen.find("number 2, TTL 253"), std::string::npos)
       << "each router has taken one\n"
       << verdict.screen;
+}
+
+// Three hops are as far as packets may go; what the scenario itself says of forwarding stands.
+TEST(Routers, SysctlsOfTheCommandAreOfEveryHostBeforeItsOwn) {
+  RunOptions options = Routers("1500");
+  for (const int ttl : {2, 3}) {
+    options.sysctls = {{"net.inet.ip.ttl", ttl}, {"net.inet.ip.forwarding", 0}};
+    const absl::StatusOr<RunVerdict> verdict = RunScenario(options);
+    ASSERT_TRUE(verdict.ok()) << verdict.status();
+    EXPECT_EQ(verdict->passed, ttl == 3) << verdict->complaints << verdict->screen;
+  }
+}
+
+TEST(Routers, SysctlsOfTheCommandMustBeThere) {
+  RunOptions options = Routers("1500");
+  options.sysctls = {{"net.inet.ip.nothing", 1}};
+  EXPECT_EQ(RunScenario(options).status().message(),
+            "no sysctl \"net.inet.ip.nothing\" (see: sockbed sysctls)");
+  options.sysctls = {{"net.inet.ip.ttl", -1}};
+  EXPECT_EQ(RunScenario(options).status().message(), "net.inet.ip.ttl cannot be -1");
 }
 
 // The first ping over IPv6 is lost: its sender learns of the link by it.
