@@ -2,7 +2,7 @@
 
 # How the name of a test ends, and the environment that goes with it. What moves data by TCP runs a
 # second time from another initial number: the worlds of tests (SegmentTest, StreamTest,
-# TestSimulation) give it to their hosts.
+# TestSimulation, TestRunOptions) give it to their hosts.
 
 # It wraps with the first full segment.
 WRAPS = [

@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/captures/test_run_options.h"
 #include "tests/determinism/process.h"
 
 namespace sockbed {
@@ -20,7 +21,7 @@ std::map<std::string, std::string> Settings(const Consumer& consumer, const std:
 
 Digest RunConsumer(const Consumer& consumer, uint64_t seed, const std::string& loss,
                    const std::string& out) {
-  tools::RunOptions options;
+  TestRunOptions options;
   options.scenario = Own(consumer.scenario);
   options.settings = Settings(consumer, loss);
   options.seed = seed;
@@ -41,6 +42,7 @@ void ExpectDeterministic(const Consumer& consumer, const std::string& link,
   std::vector<std::string> command = {
       Runfile("tools/sockbed_main"), "run", Own(consumer.scenario), "--seed", "7", "--out",
       testing::TempDir() + "/third"};
+  for (const std::string& word : TestRunOptions().Flags()) command.push_back(word);
   for (const auto& [name, value] : Settings(consumer, "5 %")) {
     command.insert(command.end(), {"--set", name + "=" + value});
   }

@@ -5,6 +5,7 @@
 #include <regex>
 
 #include "gtest/gtest.h"
+#include "tests/captures/test_run_options.h"
 #include "tests/determinism/process.h"
 
 namespace sockbed {
@@ -14,11 +15,20 @@ constexpr const char* kFiles[] = {"wan.pcapng", "keys.log", "trace.txt", "digest
 
 // Runs the scenario in `world` into a folder of its own and returns the digest that it printed.
 std::string RunIn(const Perturbation& world, int seed, const std::string& folder) {
-  const ProcessResult result = RunProcess(
-      {Runfile("tools/sockbed_main"), "run", Runfile("tools/scenarios/tls_transfer.yaml"), "--set",
-       "file=" + Runfile("LICENSE"), "--set", "loss=5 %", "--seed", std::to_string(seed), "--check",
-       "--out", folder},
-      world);
+  std::vector<std::string> command = {Runfile("tools/sockbed_main"),
+                                      "run",
+                                      Runfile("tools/scenarios/tls_transfer.yaml"),
+                                      "--set",
+                                      "file=" + Runfile("LICENSE"),
+                                      "--set",
+                                      "loss=5 %",
+                                      "--seed",
+                                      std::to_string(seed),
+                                      "--check",
+                                      "--out",
+                                      folder};
+  for (const std::string& word : TestRunOptions().Flags()) command.push_back(word);
+  const ProcessResult result = RunProcess(command, world);
   EXPECT_EQ(result.status, 0) << world.name << "\n" << result.output;
   std::smatch match;
   EXPECT_TRUE(std::regex_search(result.output, match, std::regex("digest +([0-9a-f]{32})")))

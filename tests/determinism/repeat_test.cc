@@ -1,14 +1,14 @@
 // The same scenario and seed twice in one process, with other simulations in between.
 
 #include "gtest/gtest.h"
+#include "tests/captures/test_run_options.h"
 #include "tests/determinism/process.h"
-#include "tools/run_command.h"
 
 namespace sockbed {
 namespace {
 
 tools::RunOptions Options(uint64_t seed, const std::string& folder) {
-  tools::RunOptions options;
+  TestRunOptions options;
   options.scenario = Runfile("tools/scenarios/tls_transfer.yaml");
   options.settings = {{"file", Runfile("LICENSE")}, {"loss", "5 %"}};
   options.seed = seed;

@@ -4,14 +4,14 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "tools/run_command.h"
+#include "tests/captures/test_run_options.h"
 
 namespace sockbed::tools {
 namespace {
 
 RunVerdict LookUp(const std::string& loss, const std::string& udp_size, uint64_t seed) {
   const std::string folder = std::string(getenv("TEST_SRCDIR")) + "/sockbed/tools/scenarios/";
-  RunOptions options;
+  TestRunOptions options;
   options.scenario = folder + "dns.yaml";
   options.settings = {
       {"loss", loss}, {"udp_size", udp_size}, {"zone", folder + "example.zone"}};

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "tools/run_command.h"
+#include "tests/captures/test_run_options.h"
 
 namespace sockbed::tools {
 namespace {
@@ -54,7 +54,7 @@ std::string PrintedBy(const std::string& program, const std::string& screen) {
 }
 
 TEST(Netstat, ShowsTheMemoryDuringAndAfterATransfer) {
-  RunOptions options;
+  TestRunOptions options;
   options.scenario = std::string(getenv("TEST_SRCDIR")) + "/sockbed/tools/scenarios/netstat.yaml";
   const absl::StatusOr<RunVerdict> verdict = RunScenario(options);
   ASSERT_TRUE(verdict.ok()) << verdict.status();

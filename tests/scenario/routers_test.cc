@@ -4,13 +4,13 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "tools/run_command.h"
+#include "tests/captures/test_run_options.h"
 
 namespace sockbed::tools {
 namespace {
 
 RunOptions Routers(const std::string& mtu) {
-  RunOptions options;
+  TestRunOptions options;
   options.scenario = std::string(getenv("TEST_SRCDIR")) + "/sockbed/tools/scenarios/routers.yaml";
   options.settings = {{"mtu", mtu}};
   options.seed = 1;
@@ -53,7 +53,7 @@ TEST(Routers, SysctlsOfTheCommandMustBeThere) {
 
 // The first ping over IPv6 is lost: its sender learns of the link by it.
 TEST(Routers, LargePingsCrossANarrowLink) {
-  RunOptions options;
+  TestRunOptions options;
   options.scenario =
       std::string(getenv("TEST_SRCDIR")) + "/sockbed/tests/scenario/narrow_path.yaml";
   options.seed = 1;

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "tools/run_command.h"
+#include "tests/captures/test_run_options.h"
 
 namespace sockbed::tools {
 namespace {
@@ -24,7 +24,7 @@ class TlsTalk : public testing::TestWithParam<int> {};
 
 TEST_P(TlsTalk, LinesComeBackReversedTwice) {
   const int seed = GetParam();
-  RunOptions options;
+  TestRunOptions options;
   options.scenario = Scenario("tls_talk");
   options.seed = static_cast<uint64_t>(seed);
   options.settings = {{"loss", std::to_string(seed % 10) + " %"},
@@ -35,7 +35,7 @@ TEST_P(TlsTalk, LinesComeBackReversedTwice) {
 
 TEST_P(TlsTalk, DatagramsComeBackReversed) {
   const int seed = GetParam();
-  RunOptions options;
+  TestRunOptions options;
   options.scenario = Scenario("dtls_talk");
   options.seed = static_cast<uint64_t>(seed);
   options.settings = {{"loss", std::to_string(seed % 15) + " %"},
@@ -46,7 +46,7 @@ TEST_P(TlsTalk, DatagramsComeBackReversed) {
 INSTANTIATE_TEST_SUITE_P(Seeds, TlsTalk, testing::Range(1, 31));
 
 TEST(HttpsGet, APageComes) {
-  RunOptions options;
+  TestRunOptions options;
   options.scenario = Scenario("https_get");
   options.seed = 1;
   ExpectPass(options);

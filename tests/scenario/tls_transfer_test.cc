@@ -6,7 +6,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "tools/run_command.h"
+#include "tests/captures/test_run_options.h"
 
 namespace sockbed::tools {
 namespace {
@@ -18,7 +18,7 @@ std::string Runfile(const std::string& path) {
 }
 
 RunOptions Transfer(uint64_t seed, const std::string& file, const std::string& loss) {
-  RunOptions options;
+  TestRunOptions options;
   options.scenario = Runfile("tools/scenarios/tls_transfer.yaml");
   options.settings = {{"file", file}, {"loss", loss}};
   options.seed = seed;
