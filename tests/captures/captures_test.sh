@@ -8,11 +8,15 @@ sockbed=$2 worlds=$3
 shift 3
 out=$TEST_TMPDIR/captures
 mkdir -p "$out/openbsd" "$out/freebsd"
+# The initial sequence number that the environment asks for: of scenarios, of scripts.
+iss=(${SOCKBED_ISS:+--sysctl "net.inet.tcp.knob.iss=$SOCKBED_ISS"})
+init=(${SOCKBED_ISS:+"--init_scripts=$out/iss.sh"})
+echo "sysctl -w net.inet.tcp.knob.iss=${SOCKBED_ISS:-}" >"$out/iss.sh"
 while [ "$1" != -- ]; do
   case $1 in *.zone) shift; continue ;; esac
-  settings=()
-  if grep -q '\${file}' "$1"; then settings=(--set "file=$0"); fi
-  if grep -q '\${zone}' "$1"; then settings=(--set "zone=$(dirname "$1")/example.zone"); fi
+  settings=("${iss[@]}")
+  if grep -q '\${file}' "$1"; then settings+=(--set "file=$0"); fi
+  if grep -q '\${zone}' "$1"; then settings+=(--set "zone=$(dirname "$1")/example.zone"); fi
   "$sockbed" run "$1" "${settings[@]}" --out "$out/$(basename "$1" .yaml)" >"$out/log" ||
     { cat "$out/log"; exit 1; }
   shift
@@ -25,11 +29,13 @@ for script in "$@"; do
 done
 for profile in openbsd freebsd; do
   mapfile -t scripts <"$out/$profile.list"
-  "$sockbed" packetdrill --profile=$profile --capture="$out/$profile" "${scripts[@]}" >"$out/log" ||
+  "$sockbed" packetdrill --profile=$profile "${init[@]}" --capture="$out/$profile" \
+    "${scripts[@]}" >"$out/log" ||
     { cat "$out/log"; exit 1; }
 done
 if [ -n "${TCP_TESTSUITE:-}" ]; then
-  "$sockbed" packetdrill --profile=freebsd --capture="$out/suite" "$TCP_TESTSUITE" >"$out/log" ||
+  "$sockbed" packetdrill --profile=freebsd "${init[@]}" --capture="$out/suite" \
+    "$TCP_TESTSUITE" >"$out/log" ||
     true  # which of them pass is another test's affair
 fi
 "$worlds" "$out"

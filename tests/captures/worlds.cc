@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "kernel/host/simulation.h"
 #include "kernel/tcp/tcp.h"
+#include "tests/captures/test_simulation.h"
 #include "tools/run_outputs.h"
 #include "uapi/uapi.h"
 
@@ -155,7 +155,7 @@ struct World {
 };
 
 absl::Status Play(const World& world, const std::string& folder) {
-  Simulation sim({.seed = 5});
+  TestSimulation sim({.seed = 5});
   Host& server = sim.AddHost("server");
   Host& client = sim.AddHost("client");
   auto outputs = tools::RunOutputs::Open(folder + "/" + world.name, sim);

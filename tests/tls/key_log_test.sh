@@ -5,6 +5,7 @@ set -euo pipefail
 
 sockbed=$1
 scenarios=$2
+iss=(${SOCKBED_ISS:+--sysctl "net.inet.tcp.knob.iss=$SOCKBED_ISS"})
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 export HOME=$out  # tshark's settings: none
@@ -24,7 +25,7 @@ check() {
   local scenario=$1 pattern
   shift
   mkdir "$out/$scenario"
-  "$sockbed" run "$scenarios/$scenario.yaml" --out "$out/$scenario" > "$out/screen" ||
+  "$sockbed" run "$scenarios/$scenario.yaml" "${iss[@]}" --out "$out/$scenario" > "$out/screen" ||
     fail "$scenario: $(cat "$out/screen")"
   editcap --discard-all-secrets "$out/$scenario"/*.pcapng "$out/bare.pcapng"
   packets > "$out/sealed"
