@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 #include "kernel/inet/in_pcb.h"
@@ -103,8 +104,9 @@ void Victim::Configure(const Setup& setup) {
   if ((setup.memory & 8) != 0) set("syncachelimit", 2);
   if ((setup.memory & 16) != 0) set("reasslimit", 4);
   if ((setup.memory & 32) != 0) set("sack.maxholes", 2);
-  // The host's numbers wrap at once.
+  // The host's numbers wrap at once, as the program says or the environment of the test.
   if ((setup.memory & 64) != 0) set("knob.iss", 0xffff'ff00);
+  if (const char* iss = std::getenv("SOCKBED_ISS")) set("knob.iss", std::atoll(iss));
 }
 
 void Victim::Run(int64_t us) {
