@@ -6,9 +6,9 @@
 //       ├── Arrived: window scaled, options sifted, "still there" noted
 //       │
 //       ├── Open: LISTEN    tcp_step_listen ──> the connection that it completes: TakeSteps
-//       │         SYN_SENT  tcp_step_synsent ─> kEstablishedSteps
+//       │         SYN_SENT  tcp_step_synsent ─> EstablishedSteps
 //       ├── ESTABLISHED, as expected: Predict                             (header prediction)
-//       └── all others: TakeSteps, which are kAcceptSteps, then kEstablishedSteps
+//       └── all others: TakeSteps, which are AcceptSteps, then EstablishedSteps
 //       │
 //       └── Answer: what the step that ended it wants sent
 #include <netinet/ip.h>
@@ -60,27 +60,25 @@ Next tcp_dropped(const TcpSegment& seg, tcpstat_counters why) {
 
 namespace {
 
-// Whether the segment can be acted upon.  First to fourth: acceptable, not a reset, no SYN.
-constexpr TcpStep kAcceptSteps[] = {
-    tcp_step_syn_received, tcp_step_time_wait,   tcp_step_syn_challenge, tcp_step_paws,
-    tcp_step_trim_left,    tcp_step_after_close, tcp_step_trim_right,    tcp_step_timestamp,
-    tcp_step_rst,          tcp_step_syn,         tcp_step_ack,
-};
-// What it says.  Sixth to eighth.
-constexpr TcpStep kEstablishedSteps[] = {
-    tcp_step_window,
-    tcp_step_urgent,
-    tcp_step_data,
-    tcp_step_fin,
-};
+// One step after the other, until one has the last word. Named where they are compiled, so that
+// they become one function.
+template <TcpStep... kSteps>
+inline Next Run(TcpSegment& seg) {
+  Next next = Next::kGoOn;
+  (void)(((next = kSteps(seg)) == Next::kGoOn) && ...);
+  return next;
+}
 
-template <size_t n>
-Next Run(const TcpStep (&steps)[n], TcpSegment& seg) {
-  for (TcpStep step : steps) {
-    const Next next = step(seg);
-    if (next != Next::kGoOn) return next;
-  }
-  return Next::kGoOn;
+// Whether the segment can be acted upon.  First to fourth: acceptable, not a reset, no SYN; fifth:
+// what it acknowledges.
+inline Next AcceptSteps(TcpSegment& seg) {
+  return Run<tcp_step_syn_received, tcp_step_time_wait, tcp_step_syn_challenge, tcp_step_paws,
+             tcp_step_trim_left, tcp_step_after_close, tcp_step_trim_right, tcp_step_timestamp,
+             tcp_step_rst, tcp_step_syn, tcp_step_ack>(seg);
+}
+// What it says.  Sixth to eighth.
+[[gnu::noinline]] Next EstablishedSteps(TcpSegment& seg) {
+  return Run<tcp_step_window, tcp_step_urgent, tcp_step_data, tcp_step_fin>(seg);
 }
 
 bool IsV4(const mbuf* m) { return (mtod<uint8_t>(m)[0] >> 4) == 4; }
@@ -292,15 +290,15 @@ Next Predict(TcpSegment& seg) {
 
 // All the checks, then all that it says.
 [[gnu::noinline]] Next TakeSteps(TcpSegment& seg) {
-  const Next next = Run(kAcceptSteps, seg);
-  return next != Next::kGoOn ? next : Run(kEstablishedSteps, seg);
+  const Next next = AcceptSteps(seg);
+  return next != Next::kGoOn ? next : EstablishedSteps(seg);
 }
 
 // It is for a listener, or for whoever waits for the answer to a SYN.
 [[gnu::noinline]] Next Open(TcpSegment& seg) {
   if (seg.tp->t_state == TCPS_SYN_SENT) {
     const Next next = tcp_step_synsent(seg);
-    return next != Next::kGoOn ? next : Run(kEstablishedSteps, seg);
+    return next != Next::kGoOn ? next : EstablishedSteps(seg);
   }
   const Next next = tcp_step_listen(seg);
   if (next != Next::kGoOn) return next;
