@@ -99,11 +99,11 @@ SipKey DrawKey(Stream stream) { return {stream.Next64(), stream.Next64()}; }
 
 }  // namespace
 
-void TcpSummaries::Add(const TcpSummary& summary, size_t most) {
+TcpSummary& TcpSummaries::Add(size_t most) {
   if (ring_.size() == most) [[likely]] {
-    ring_[oldest_] = summary;
+    TcpSummary& place = ring_[oldest_];
     if (++oldest_ == most) oldest_ = 0;
-    return;
+    return place;
   }
   // Not full yet, or the limit has changed: the oldest to the front, and off with what is too many.
   std::rotate(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(oldest_), ring_.end());
@@ -111,7 +111,7 @@ void TcpSummaries::Add(const TcpSummary& summary, size_t most) {
   if (ring_.size() > most) {
     ring_.erase(ring_.begin(), ring_.end() - static_cast<std::ptrdiff_t>(most - 1));
   }
-  ring_.push_back(summary);
+  return ring_.emplace_back();
 }
 
 TcpHost::TcpHost(HostBase& host_in)
@@ -164,7 +164,7 @@ std::vector<TcpSummary> tcp_connections(HostBase& host) {
   const std::span<const TcpSummary> closed = tcp.summaries.all();
   std::vector<TcpSummary> all(closed.begin(), closed.end());
   for (const inpcb* inp = tcp.tcbtable.first(); inp != nullptr; inp = inp->inp_queue_next) {
-    if (inp->inp_fport != 0) all.push_back(tcp_summary(intotcpcb(inp)));
+    if (inp->inp_fport != 0) tcp_summarize(intotcpcb(inp), &all.emplace_back());
   }
   std::sort(all.begin(), all.end(),
             [](const TcpSummary& a, const TcpSummary& b) { return a.id < b.id; });

@@ -39,8 +39,9 @@ struct tcpcb;
 // What is remembered of closed connections: a ring, once there are as many as there may be.
 class TcpSummaries {
  public:
-  // Adds one, in the oldest one's place if there are `most`. REQUIRES: most > 0.
-  void Add(const TcpSummary& summary, size_t most);
+  // Makes room for one more, in the oldest one's place if there are `most`; the caller writes it.
+  // REQUIRES: most > 0.
+  TcpSummary& Add(size_t most);
   // In no particular order.
   std::span<const TcpSummary> all() const { return ring_; }
 

@@ -50,8 +50,8 @@ inline void tcp_prefetch(const inpcb* inp) {
 tcpcb* tcp_newtcpcb(inpcb* inp);
 // The only writer of t_state. REQUIRES: tcp_may_become.
 void tcp_newstate(tcpcb* tp, TcpState state);
-// What is to be said about a connection.
-TcpSummary tcp_summary(const tcpcb* tp);
+// What is to be said about a connection that has not closed; writes every field of *to.
+void tcp_summarize(const tcpcb* tp, TcpSummary* to);
 // Ends a connection without a word to the peer: frees the tcpcb and its inpcb, soisdisconnected.
 void tcp_close(tcpcb* tp);
 // Ends it with a reset if the peer knows of it; so_error becomes `error` (or the soft error, if it

@@ -41,9 +41,9 @@ void tcp_newstate(tcpcb* tp, TcpState state) {
   tp->t_state = state;
 }
 
-TcpSummary tcp_summary(const tcpcb* tp) {
+void tcp_summarize(const tcpcb* tp, TcpSummary* to) {
   const inpcb* inp = tp->t_inpcb;
-  TcpSummary sum;
+  TcpSummary& sum = *to;
   sum.id = tp->t_id;
   sum.laddr = inp->inp_laddr;
   sum.faddr = inp->inp_faddr;
@@ -59,7 +59,8 @@ TcpSummary tcp_summary(const tcpcb* tp) {
   sum.retransmissions = tp->t_sndrexmitpack;
   sum.srtt_us = static_cast<int32_t>(int64_t{tp->t_srtt} * 1000 / 32);
   sum.opened = tp->t_starttime;
-  return sum;
+  sum.closed = false;
+  sum.ended = 0;
 }
 
 namespace {
@@ -69,10 +70,10 @@ namespace {
 void Remember(const tcpcb* tp) {
   TcpHost& host = *tp->t_host;
   if (tp->t_inpcb->inp_fport == 0 || host.tunables.summaries_max == 0) return;
-  TcpSummary sum = tcp_summary(tp);
+  TcpSummary& sum = host.summaries.Add(static_cast<size_t>(host.tunables.summaries_max));
+  tcp_summarize(tp, &sum);
   sum.closed = true;
   sum.ended = Now();
-  host.summaries.Add(sum, static_cast<size_t>(host.tunables.summaries_max));
 }
 
 // What this connection has learnt, if it has learnt enough to be worth it.
