@@ -10,57 +10,56 @@
 namespace sockbed::uapi {
 namespace {
 
-int Transfer(proc* p, int fd, int need, UserVectors* vectors, int64_t* value) {
+constexpr enum uio_rw Way(int need) { return need == FREAD ? UIO_READ : UIO_WRITE; }
+
+// `need` is FREAD or FWRITE. Part of the call's own frame: a read of a byte is not much longer.
+template <int need>
+[[gnu::always_inline]] inline int Transfer(proc* p, int fd, UserTransfer* bytes, int64_t* value) {
   file* fp;
   if (const int error = getfile(p, fd, &fp)) return error;
   if ((fp->f_flag & need) == 0) return EBADF;
-  vectors->MaybeShorten(fp);
+  bytes->MaybeShorten(fp);
   const auto move = need == FREAD ? fp->f_ops->fo_read : fp->f_ops->fo_write;
-  const int error = vectors->Finish(move(fp, vectors->get()), value);
+  const int error = bytes->Finish(move(fp, bytes->get()), value);
   if (error == EPIPE && need == FWRITE) psignal(p, SIGPIPE);
   return error;
 }
 
-ssize_t OneBuffer(Sys sys, int fd, const void* data, size_t len, int need) {
+template <int need>
+ssize_t OneBuffer(Sys sys, int fd, const void* data, size_t len) {
   return SystemCall(sys, {.fd = fd, .a0 = len}, [&](proc* p, int64_t* value) {
-    UserVectors vectors;
-    if (const int error = vectors.CopyIn(data, len, need == FREAD ? UIO_READ : UIO_WRITE)) {
-      return error;
-    }
-    return Transfer(p, fd, need, &vectors, value);
+    if (len > SSIZE_MAX) return EINVAL;
+    UserBuffer bytes(data, len, Way(need));
+    return Transfer<need>(p, fd, &bytes, value);
   });
 }
 
-ssize_t ManyBuffers(Sys sys, int fd, const iovec* iov, int count, int need) {
+template <int need>
+ssize_t ManyBuffers(Sys sys, int fd, const iovec* iov, int count) {
   return SystemCall(sys, {.fd = fd, .a0 = Shown(count)}, [&](proc* p, int64_t* value) {
     if (count <= 0 || count > IOV_MAX) return EINVAL;
     UserVectors vectors;
-    if (const int error = vectors.CopyIn(iov, static_cast<size_t>(count),
-                                         need == FREAD ? UIO_READ : UIO_WRITE)) {
-      return error;
-    }
-    return Transfer(p, fd, need, &vectors, value);
+    if (const int error = vectors.CopyIn(iov, static_cast<size_t>(count), Way(need))) return error;
+    return Transfer<need>(p, fd, &vectors, value);
   });
 }
 
 // At a position of its own. Errors: ESPIPE (only files have any), EINVAL (negative), EBADF.
-int TransferAt(proc* p, int fd, int need, off_t offset, UserVectors* vectors, int64_t* value) {
+int TransferAt(proc* p, int fd, int need, off_t offset, UserTransfer* bytes, int64_t* value) {
   file* fp;
   if (const int error = getfile(p, fd, &fp)) return error;
   if (vn_of(fp) == nullptr) return ESPIPE;
   if ((fp->f_flag & need) == 0) return EBADF;
   if (offset < 0) return EINVAL;
-  vectors->MaybeShorten(fp);
-  return vectors->Finish(vn_rdwr(fp, vectors->get(), &offset), value);
+  bytes->MaybeShorten(fp);
+  return bytes->Finish(vn_rdwr(fp, bytes->get(), &offset), value);
 }
 
 ssize_t OneBufferAt(Sys sys, int fd, const void* data, size_t len, off_t offset, int need) {
   return SystemCall(sys, {.fd = fd, .a0 = len, .a1 = Shown(offset)}, [&](proc* p, int64_t* value) {
-    UserVectors vectors;
-    if (const int error = vectors.CopyIn(data, len, need == FREAD ? UIO_READ : UIO_WRITE)) {
-      return error;
-    }
-    return TransferAt(p, fd, need, offset, &vectors, value);
+    if (len > SSIZE_MAX) return EINVAL;
+    UserBuffer bytes(data, len, Way(need));
+    return TransferAt(p, fd, need, offset, &bytes, value);
   });
 }
 
@@ -69,10 +68,7 @@ ssize_t ManyBuffersAt(Sys sys, int fd, const iovec* iov, int count, off_t offset
   return SystemCall(sys, args, [&](proc* p, int64_t* value) {
     if (count <= 0 || count > IOV_MAX) return EINVAL;
     UserVectors vectors;
-    if (const int error = vectors.CopyIn(iov, static_cast<size_t>(count),
-                                         need == FREAD ? UIO_READ : UIO_WRITE)) {
-      return error;
-    }
+    if (const int error = vectors.CopyIn(iov, static_cast<size_t>(count), Way(need))) return error;
     return TransferAt(p, fd, need, offset, &vectors, value);
   });
 }
@@ -122,19 +118,19 @@ int sys_ioctl(proc* p, int fd, unsigned long request, void* arg) {
 }  // namespace
 
 ssize_t read(int fd, void* data, size_t len) {
-  return OneBuffer(Sys::kRead, fd, data, len, FREAD);
+  return OneBuffer<FREAD>(Sys::kRead, fd, data, len);
 }
 
 ssize_t write(int fd, const void* data, size_t len) {
-  return OneBuffer(Sys::kWrite, fd, data, len, FWRITE);
+  return OneBuffer<FWRITE>(Sys::kWrite, fd, data, len);
 }
 
 ssize_t readv(int fd, const iovec* iov, int count) {
-  return ManyBuffers(Sys::kReadv, fd, iov, count, FREAD);
+  return ManyBuffers<FREAD>(Sys::kReadv, fd, iov, count);
 }
 
 ssize_t writev(int fd, const iovec* iov, int count) {
-  return ManyBuffers(Sys::kWritev, fd, iov, count, FWRITE);
+  return ManyBuffers<FWRITE>(Sys::kWritev, fd, iov, count);
 }
 
 ssize_t pread(int fd, void* data, size_t len, off_t offset) {

@@ -48,21 +48,28 @@ proc* Enter(Sys sys, const CallArgs& args) {
   return p;
 }
 
-int64_t Leave(Sys sys, int error, int64_t value) {
-  const proc* const p = curproc();
-  KASSERT(error >= 0);
-  KASSERT(p != nullptr);
+namespace {
+
+void EmitLeave(Sys sys, UapiRecord type, int64_t shown) {
+  Emit(Room::kUapi, static_cast<uint8_t>(type), static_cast<uint64_t>(sys), Shown(shown));
+}
+
+[[gnu::noinline]] int64_t LeaveWithError(Sys sys, int error) {
+  KASSERT(error > 0);
+  EmitLeave(sys, UapiRecord::kError, error);
+  errno = error;
+  return -1;
+}
+
+}  // namespace
+
+int64_t Leave(const proc* p, Sys sys, int error, int64_t value) {
   if (!p->p_fd->fd_held.empty()) [[unlikely]]
     fd_unhold(p);
-  UapiRecord type = UapiRecord::kReturn;
-  int64_t shown = value;
-  if (error != 0) [[unlikely]] {
-    type = UapiRecord::kError;
-    shown = error;
-  }
-  Emit(Room::kUapi, static_cast<uint8_t>(type), static_cast<uint64_t>(sys), Shown(shown));
-  errno = error;
-  return error == 0 ? value : -1;
+  if (error != 0) return LeaveWithError(sys, error);
+  EmitLeave(sys, UapiRecord::kReturn, value);
+  errno = 0;
+  return value;
 }
 
 uint64_t ToMask(const sigset_t& set) {
@@ -107,34 +114,16 @@ int UserVectors::CopyIn(const iovec* iov, size_t count, enum uio_rw rw) {
     copy = many_.data();
   }
   std::copy_n(iov, count, copy);
-  uio_ = {copy, static_cast<int>(count), 0, rw};
-  return Check();
-}
-
-int UserVectors::CopyIn(const void* data, size_t len, enum uio_rw rw) {
-  few_[0] = {const_cast<void*>(data), len};  // a read alone writes there
-  uio_ = {few_.data(), 1, 0, rw};
-  return Check();
-}
-
-int UserVectors::Finish(int error, int64_t* moved) const {
-  *moved = static_cast<int64_t>(total_ - uio_.uio_resid);
-  if (error == 0 || *moved == 0) [[likely]]
-    return error;
-  return error == EINTR || error == kERESTART || error == EWOULDBLOCK ? 0 : error;
-}
-
-int UserVectors::Check() {
   size_t sum = 0;
-  for (int i = 0; i < uio_.uio_iovcnt; ++i) {
-    if (uio_.uio_iov[i].iov_len > SSIZE_MAX - sum) return EINVAL;
-    sum += uio_.uio_iov[i].iov_len;
+  for (size_t i = 0; i < count; ++i) {
+    if (copy[i].iov_len > SSIZE_MAX - sum) return EINVAL;
+    sum += copy[i].iov_len;
   }
-  uio_.uio_resid = total_ = sum;
+  Begin(copy, static_cast<int>(count), sum, rw);
   return 0;
 }
 
-void UserVectors::KeepByte() {
+void UserTransfer::KeepByte() {
   int i = 0;
   while (uio_.uio_iov[i].iov_len == 0) ++i;
   uio_.uio_iov[i].iov_len = 1;
@@ -142,9 +131,7 @@ void UserVectors::KeepByte() {
   uio_.uio_resid = total_ = 1;
 }
 
-void UserVectors::MaybeShorten(const file* fp) {
-  if (total_ < 2 || Here().fault_plan == nullptr) [[likely]]
-    return;
+void UserTransfer::AskForFaults(const file* fp) {
   if (fp->f_type == FileType::kEventfd || fp->f_type == FileType::kTimerfd) return;
   if (fp->f_type == FileType::kSocket) {
     const auto* so = static_cast<const struct socket*>(fp->f_data);

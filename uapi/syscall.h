@@ -10,6 +10,7 @@
 #define SOCKBED_UAPI_SYSCALL_H_
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -29,7 +30,7 @@ namespace sockbed::uapi {
 
 // What the CALL record shows, as the table in uapi_trace.h says.
 struct CallArgs {
-  int fd = -1;
+  int64_t fd = -1;  // as wide as a record's object
   uint64_t a0 = 0, a1 = 0, a2 = 0;
 };
 
@@ -40,8 +41,8 @@ uint64_t Shown(const char* text, int part);
 
 // Charges and traces the call; the process has a descriptor table afterwards.
 proc* Enter(Sys sys, const CallArgs& args);
-// Sets errno, traces, and returns what the program sees: `value`, or -1.
-int64_t Leave(Sys sys, int error, int64_t value);
+// Sets errno, traces, and returns what the program of `p`, curproc, sees: `value`, or -1.
+int64_t Leave(const proc* p, Sys sys, int error, int64_t value);
 
 // For calls that are never made again: a signal ends them, whatever its handler says.
 constexpr int NoRestart(int error) { return error == kERESTART ? EINTR : error; }
@@ -56,14 +57,15 @@ inline int64_t SystemCall(Sys sys, const CallArgs& args, Body&& body) {
   do {
     value = 0;
     error = body(p, &value);
-    userret();
+    userret(p);
   } while (error == kERESTART);
-  return Leave(sys, error, value);
+  return Leave(p, sys, error, value);
 }
 // For calls of destructors, which no signal may unwind: it is acted on in the next call. Made once.
 template <typename Body>
 inline int64_t SystemCallStaying(Sys sys, const CallArgs& args, Body&& body) {
-  return Leave(sys, NoRestart(body(Enter(sys, args))), 0);
+  proc* const p = Enter(sys, args);
+  return Leave(p, sys, NoRestart(body(p)), 0);
 }
 // For calls that cannot fail.
 template <typename Body>
@@ -115,30 +117,67 @@ MbufPtr NameMbuf();
 // Errors: EFAULT.
 [[nodiscard]] int CopyOutName(const mbuf* m, sockaddr* name, socklen_t* len);
 
-// A uio over vectors of the program: a copy, since a transfer consumes it.
-class UserVectors {
+// What a call moves between the program and a file.
+class UserTransfer {
  public:
-  // Errors: EFAULT (no vectors), EINVAL (the sum exceeds SSIZE_MAX). A null buffer is the
-  // transfer's to find. REQUIRES: count <= IOV_MAX.
-  [[nodiscard]] int CopyIn(const iovec* iov, size_t count, enum uio_rw rw);
-  [[nodiscard]] int CopyIn(const void* data, size_t len, enum uio_rw rw);
+  UserTransfer(const UserTransfer&) = delete;
+  UserTransfer& operator=(const UserTransfer&) = delete;
+
   // Fault points syscall.byte and syscall.short: the transfer may end early, unless `fp` carries
   // messages, which are whole.
-  void MaybeShorten(const file* fp);
+  void MaybeShorten(const file* fp) {
+    if (total_ >= 2 && Here().fault_plan != nullptr) [[unlikely]]
+      AskForFaults(fp);
+  }
   // The transfer has ended with `error`: stores how many bytes it moved and returns what the call
   // does. Cut short by a signal or a time limit after some bytes, it has succeeded with those.
-  [[nodiscard]] int Finish(int error, int64_t* moved) const;
+  [[nodiscard]] int Finish(int error, int64_t* moved) const {
+    *moved = static_cast<int64_t>(total_ - uio_.uio_resid);
+    if (error == 0 || *moved == 0) return error;
+    return error == EINTR || error == kERESTART || error == EWOULDBLOCK ? 0 : error;
+  }
 
   uio* get() { return &uio_; }
 
+ protected:
+  UserTransfer() = default;
+  UserTransfer(iovec* iov, int count, size_t bytes, enum uio_rw rw)
+      : uio_{iov, count, bytes, rw}, total_(bytes) {}
+
+  // Begins anew with `count` vectors of `bytes` in all.
+  void Begin(iovec* iov, int count, size_t bytes, enum uio_rw rw) {
+    uio_ = {iov, count, bytes, rw};
+    total_ = bytes;
+  }
+
  private:
-  [[nodiscard]] int Check();
+  void AskForFaults(const file* fp);
   void KeepByte();  // the first one. REQUIRES: there is one
 
-  std::array<iovec, 8> few_;
-  std::vector<iovec> many_;
   uio uio_;
   size_t total_ = 0;
+};
+
+// ... in one buffer. A null one is the transfer's to find. REQUIRES: len <= SSIZE_MAX.
+class UserBuffer : public UserTransfer {
+ public:
+  UserBuffer(const void* data, size_t len, enum uio_rw rw)
+      : UserTransfer(&iov_, 1, len, rw),
+        iov_{const_cast<void*>(data), len} {}  // a read alone writes there
+
+ private:
+  iovec iov_;
+};
+
+// ... in vectors of the program: a copy, since a transfer consumes them.
+class UserVectors : public UserTransfer {
+ public:
+  // Errors: EFAULT (no vectors), EINVAL (the sum exceeds SSIZE_MAX). REQUIRES: count <= IOV_MAX.
+  [[nodiscard]] int CopyIn(const iovec* iov, size_t count, enum uio_rw rw);
+
+ private:
+  std::array<iovec, 8> few_;
+  std::vector<iovec> many_;
 };
 
 }  // namespace sockbed::uapi

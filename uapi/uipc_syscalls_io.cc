@@ -46,7 +46,7 @@ bool HasDestination(const msghdr* msg) {
           static_cast<const sockaddr*>(msg->msg_name)->sa_family != AF_UNSPEC);
 }
 
-int sendit(proc* p, int fd, const msghdr* msg, UserVectors* vectors, int flags, int64_t* value) {
+int sendit(proc* p, int fd, const msghdr* msg, UserTransfer* bytes, int flags, int64_t* value) {
   file* fp;
   struct socket* so;
   if (const int error = getsock(p, fd, &fp, &so)) return error;
@@ -65,25 +65,25 @@ int sendit(proc* p, int fd, const msghdr* msg, UserVectors* vectors, int flags, 
       return error;
     }
   }
-  vectors->MaybeShorten(fp);
-  const int error = vectors->Finish(
-      sosend(so, to.get(), vectors->get(), nullptr, control.release() /*taken*/, flags), value);
+  bytes->MaybeShorten(fp);
+  const int error = bytes->Finish(
+      sosend(so, to.get(), bytes->get(), nullptr, control.release() /*taken*/, flags), value);
   if (error == EPIPE && (flags & MSG_NOSIGNAL) == 0) psignal(p, SIGPIPE);
   return error;
 }
 
-int recvit(proc* p, int fd, msghdr* msg, UserVectors* vectors, int flags, int64_t* value) {
+int recvit(proc* p, int fd, msghdr* msg, UserTransfer* bytes, int flags, int64_t* value) {
   file* fp;
   struct socket* so;
   if (const int error = getsock(p, fd, &fp, &so)) return error;
-  vectors->MaybeShorten(fp);
+  bytes->MaybeShorten(fp);
   mbuf *raw_from = nullptr, *raw_control = nullptr;
   const bool wants_control = msg->msg_control != nullptr;
-  const int received = soreceive_limit(so, &raw_from, vectors->get(), nullptr,
+  const int received = soreceive_limit(so, &raw_from, bytes->get(), nullptr,
                                        wants_control ? &raw_control : nullptr, &flags,
                                        static_cast<socklen_t>(msg->msg_controllen));
   const MbufPtr from(raw_from), control(raw_control);
-  if (const int error = vectors->Finish(received, value)) return error;
+  if (const int error = bytes->Finish(received, value)) return error;
   if (msg->msg_name != nullptr) {
     // No error: the name's length is a field of `msg`.
     (void)CopyOutName(from.get(), static_cast<sockaddr*>(msg->msg_name), &msg->msg_namelen);
@@ -104,12 +104,12 @@ ssize_t SendBytes(Sys sys, int fd, const void* data, size_t len, int flags, cons
                   socklen_t tolen) {
   const CallArgs args{.fd = fd, .a0 = len, .a1 = Shown(flags), .a2 = Shown(to, tolen)};
   return SystemCall(sys, args, [&](proc* p, int64_t* value) {
-    UserVectors vectors;
-    if (const int error = vectors.CopyIn(data, len, UIO_WRITE)) return error;
+    if (len > SSIZE_MAX) return EINVAL;
+    UserBuffer bytes(data, len, UIO_WRITE);
     msghdr msg{};
     msg.msg_name = const_cast<sockaddr*>(to);  // only read
     msg.msg_namelen = tolen;
-    return sendit(p, fd, &msg, &vectors, flags, value);
+    return sendit(p, fd, &msg, &bytes, flags, value);
   });
 }
 
@@ -118,12 +118,12 @@ ssize_t ReceiveBytes(Sys sys, int fd, void* data, size_t len, int flags, sockadd
   const CallArgs args{.fd = fd, .a0 = len, .a1 = Shown(flags)};
   return SystemCall(sys, args, [&](proc* p, int64_t* value) {
     if (from != nullptr && fromlen == nullptr) return EFAULT;
-    UserVectors vectors;
-    if (const int error = vectors.CopyIn(data, len, UIO_READ)) return error;
+    if (len > SSIZE_MAX) return EINVAL;
+    UserBuffer bytes(data, len, UIO_READ);
     msghdr msg{};
     msg.msg_name = from;
     msg.msg_namelen = fromlen != nullptr ? *fromlen : 0;
-    const int error = recvit(p, fd, &msg, &vectors, flags, value);
+    const int error = recvit(p, fd, &msg, &bytes, flags, value);
     if (error == 0 && fromlen != nullptr) *fromlen = from != nullptr ? msg.msg_namelen : 0;
     return error;
   });

@@ -300,10 +300,9 @@ int sys_sendfile(proc* p, int out, int in, off_t* offset, size_t len, int64_t* v
   const auto begin = std::min(static_cast<size_t>(at), data.size());
   // A copy: others may change the file while this one sleeps.
   const std::string piece = data.substr(begin, std::min(len, kSendfilePiece));
-  UserVectors vectors;
-  if (const int error = vectors.CopyIn(piece.data(), piece.size(), UIO_WRITE)) return error;
-  vectors.MaybeShorten(to);
-  const int error = vectors.Finish(to->f_ops->fo_write(to, vectors.get()), value);
+  UserBuffer bytes(piece.data(), piece.size(), UIO_WRITE);
+  bytes.MaybeShorten(to);
+  const int error = bytes.Finish(to->f_ops->fo_write(to, bytes.get()), value);
   if (error == EPIPE) psignal(p, SIGPIPE);
   if (error == 0) (offset != nullptr ? *offset : open->offset) = at + *value;
   return error;

@@ -50,14 +50,17 @@ int sigerror(const proc* p, int signo);
 // Called on return to user mode. [sleeps] May not return (proc_unwind). While an exception unwinds
 // the process nothing is delivered.
 void userret_slow();
-inline void userret() {
-  proc* const p = curproc();
-  KASSERT(p != nullptr && p->p_wchan == nullptr);
+inline void userret(proc* p) {  // curproc
+  KASSERT(p->p_wchan == nullptr);
   KASSERT(p->p_ipl == 0 && p->p_sblocks == 0);  // nothing is held on the way to the program
   p->p_refused = 0;
   if (p->p_lets_in) [[unlikely]] Here().machine->LetIn(0);
   if (p->p_siglist != 0 || p->p_exiting || Here().fault_plan != nullptr) [[unlikely]]
     userret_slow();
+}
+inline void userret() {
+  KASSERT(curproc() != nullptr);
+  userret(curproc());
 }
 
 // Sets what `signo` does to p's process. Errors: EINVAL (bad number; SIGKILL, SIGSTOP).
