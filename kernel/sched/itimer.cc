@@ -86,7 +86,8 @@ int itimer_get(const proc* p, int which, itimerval* value) {
   return 0;
 }
 
-void itimer_used(proc* p) {
+// Rare, but asked for by every call.
+[[gnu::noinline]] void itimer_used(proc* p) {
   Use(p, &p->p_itimer->it_virtual, SIGVTALRM);
   Use(p, &p->p_itimer->it_prof, SIGPROF);
 }
