@@ -9,6 +9,9 @@ namespace {
 
 Event* FirstOf(const EventLink* ring) { return static_cast<Event*>(ring->next); }
 
+// The lowest bit that is set. REQUIRES: there is one; std::countr_zero would have to ask.
+int LowestBit(uint64_t bits) { return __builtin_ctzll(bits); }
+
 bool HoldsOne(const EventLink* ring) { return ring->next == ring->prev; }
 
 SimTime EarliestOf(const EventLink* ring) {
@@ -21,6 +24,23 @@ SimTime EarliestOf(const EventLink* ring) {
 }
 
 }  // namespace
+
+[[gnu::always_inline]] inline void EventQueue::MarkEmpty(int slot) {
+  const int level = slot / kSlots;
+  occupied_[level] &= ~(uint64_t{1} << slot % kSlots);
+  if (occupied_[level] == 0) levels_ &= ~(1u << level);
+}
+
+[[gnu::always_inline]] inline void EventQueue::Unlink(Event* event) {
+  EventLink* const next = event->next;
+  EventLink* const prev = event->prev;
+  next->prev = prev;
+  prev->next = next;
+  event->next = event->prev = nullptr;
+  if (next == prev) {  // Both are the head: the ring is empty now.
+    MarkEmpty(event->slot);
+  }
+}
 
 EventQueue::EventQueue() {
   for (EventLink& ring : rings_) ring.next = ring.prev = &ring;
@@ -101,8 +121,8 @@ Event* EventQueue::TakeStrongest(SimTime now, int ipl, const HostBase* host) {
 }
 
 int EventQueue::FirstSlot() const {
-  const int level = std::countr_zero(levels_);
-  return level * kSlots + std::countr_zero(occupied_[level]);
+  const int level = LowestBit(levels_);
+  return level * kSlots + LowestBit(occupied_[level]);
 }
 
 // The slot's events agree with the earliest of them in all digits from this level up, so each
@@ -141,23 +161,6 @@ void EventQueue::Link(Event* event) {
   before->next = event;
   occupied_[level] |= uint64_t{1} << digit;
   levels_ |= 1u << level;
-}
-
-void EventQueue::Unlink(Event* event) {
-  EventLink* const next = event->next;
-  EventLink* const prev = event->prev;
-  next->prev = prev;
-  prev->next = next;
-  event->next = event->prev = nullptr;
-  if (next == prev) {  // Both are the head: the ring is empty now.
-    MarkEmpty(event->slot);
-  }
-}
-
-void EventQueue::MarkEmpty(int slot) {
-  const int level = slot / kSlots;
-  occupied_[level] &= ~(uint64_t{1} << slot % kSlots);
-  if (occupied_[level] == 0) levels_ &= ~(1u << level);
 }
 
 }  // namespace sockbed

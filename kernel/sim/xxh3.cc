@@ -1,6 +1,7 @@
 #include "kernel/sim/xxh3.h"
 
 #define XXH_INLINE_ALL
+#define XXH_NO_PREFETCH  // what is hashed has just been written
 #include <xxhash.h>
 
 namespace sockbed {

@@ -5,6 +5,7 @@
 #ifdef __AVX2__
 
 #define XXH_INLINE_ALL
+#define XXH_NO_PREFETCH  // what is hashed has just been written
 #include <xxhash.h>
 
 namespace sockbed {
