@@ -60,8 +60,19 @@ void Merge(sockbuf* sb, mbuf* n, const mbuf* m) {
   if (sb_isdata(m)) sb->sb_datacc += static_cast<uint64_t>(m->m_len);
 }
 
-// Appends chain `m` behind `n`, the last mbuf of the last record (null: the buffer is empty),
-// saving mbufs where that is cheap. M_EOR of any of them ends up on the last. Takes m.
+// Appends m alone behind `n`, the last mbuf of the last record (null: the buffer is empty).
+inline void LinkLast(sockbuf* sb, mbuf* m, mbuf* n) {
+  if (n != nullptr) {
+    n->m_next = m;
+  } else {
+    sb->sb_mb = sb->sb_lastrecord = m;
+  }
+  sb->sb_mbtail = m;
+  sballoc(sb, m);
+}
+
+// Appends chain `m` behind `n` (LinkLast), saving mbufs where that is cheap. M_EOR of any of them
+// ends up on the last. Takes m.
 void sbcompress(sockbuf* sb, mbuf* m, mbuf* n) {
   KASSERT((n == nullptr) == (sb->sb_mb == nullptr));
   int eor = 0;
@@ -75,13 +86,7 @@ void sbcompress(sockbuf* sb, mbuf* m, mbuf* n) {
       Merge(sb, n, m);
       m = m_free(m);
     } else {
-      if (n != nullptr) {
-        n->m_next = m;
-      } else {
-        sb->sb_mb = sb->sb_lastrecord = m;
-      }
-      sb->sb_mbtail = m;
-      sballoc(sb, m);
+      LinkLast(sb, m, n);
       m->m_flags &= static_cast<uint16_t>(~M_EOR);
       n = m;
       m = std::exchange(n->m_next, nullptr);
@@ -177,10 +182,29 @@ void sbappend(sockbuf* sb, MbufPtr m) {
   sbcompress(sb, m.release(), sb->sb_mbtail);
 }
 
+namespace {
+
+// Whether sbcompress would link `m` behind `n` with nothing changed but that it has no header any
+// more: it comes alone, and there is nothing to save, no tag to free, no record to end.
+bool JustLinks(const mbuf* n, const mbuf* m) {
+  const bool tagged = (m->m_flags & M_PKTHDR) != 0 && m->m_pkthdr.ph_tags != nullptr;
+  return m->m_next == nullptr && m->m_len != 0 && (m->m_flags & M_EOR) == 0 && !tagged &&
+         !Mergeable(n, m);
+}
+
+}  // namespace
+
 void sbappendstream(sockbuf* sb, MbufPtr m) {
   KASSERT(m->m_nextpkt == nullptr);
   KASSERT(sb->sb_mb == sb->sb_lastrecord);
-  sbcompress(sb, m.release(), sb->sb_mbtail);
+  mbuf* const tail = sb->sb_mbtail;
+  mbuf* const added = m.release();
+  if (JustLinks(tail, added)) [[likely]] {
+    added->m_flags &= static_cast<uint16_t>(~M_PKTHDR);
+    LinkLast(sb, added, tail);
+  } else {
+    sbcompress(sb, added, tail);
+  }
 }
 
 void sbappendrecord(sockbuf* sb, MbufPtr m) {
