@@ -133,14 +133,20 @@ void sb_dropfirst(sockbuf* sb);
 [[nodiscard]] int sb_awaitlock(sockbuf* sb, bool wait);
 void sb_offerlock(sockbuf* sb);
 
+// Waits until nobody holds the lock. [sleeps] "netlck". Errors: those of sblock.
+[[nodiscard]] inline int sb_awaitfree(sockbuf* sb, bool wait) {
+  return (sb->sb_flags & SB_LOCK) == 0 ? 0 : sb_awaitlock(sb, wait);
+}
+// Takes the lock. REQUIRES: nobody holds it.
+inline void sb_takelock(sockbuf* sb) {
+  sb->sb_flags |= SB_LOCK;
+  if (proc* const p = curproc()) ++p->p_sblocks;
+}
 // Locks the buffer for a whole call. [sleeps] "netlck". Errors: EWOULDBLOCK (`wait` false and
 // held), EINTR, kERESTART; on error the lock is not held.
 [[nodiscard]] inline int sblock(sockbuf* sb, bool wait) {
-  if ((sb->sb_flags & SB_LOCK) != 0) [[unlikely]] {
-    if (const int error = sb_awaitlock(sb, wait)) return error;
-  }
-  sb->sb_flags |= SB_LOCK;
-  if (proc* const p = curproc()) ++p->p_sblocks;
+  if (const int error = sb_awaitfree(sb, wait)) return error;
+  sb_takelock(sb);
   return 0;
 }
 // REQUIRES: locked by the caller.

@@ -5,7 +5,7 @@
 //               v         v         v  uiomove, or the mbufs themselves into *mp0
 //            *paddr   *controlp   the caller
 //
-// The parent of all steps is ReceiveLocked. Each step finds the cursor at the front of what is left
+// The parent of all steps is Receive. Each step finds the cursor at the front of what is left
 // of the record; without MSG_PEEK that is always the front of the buffer, since what was delivered
 // is taken out at once. The lock of so_rcv keeps other readers away from the front; the protocol
 // may append at any time.
@@ -291,6 +291,11 @@ void NoteKind(ReceiveCall& call, const mbuf* m) {
   if ((m->m_flags & M_MCAST) != 0) call.flags |= MSG_MCAST;
 }
 
+// Whether m holds more data of the same kind.
+bool GoesOn(const mbuf* m, bool urgent) {
+  return (m->m_type == MT_OOBDATA) == urgent && m->m_type != MT_CONTROL;
+}
+
 // Delivers data of the first record until the request is filled, the record ends, or something else
 // stops it. Errors: EFAULT, ENOBUFS.
 int TakeData(ReceiveCall& call, Cursor& at) {
@@ -300,8 +305,7 @@ int TakeData(ReceiveCall& call, Cursor& at) {
   if (urgent || (at.m->m_flags & (M_BCAST | M_MCAST)) != 0) [[unlikely]]
     NoteKind(call, at.m);
   int copy_error = 0;
-  while (at.m != nullptr && call.resid > 0) {
-    if ((at.m->m_type == MT_OOBDATA) != urgent || at.m->m_type == MT_CONTROL) break;
+  while (call.resid > 0) {
     if (!call.peek()) so->so_state &= ~SS_RCVATMARK;
     int64_t n = std::min<int64_t>(call.resid, at.m->m_len - at.off);
     if (so->so_oobmark != 0) [[unlikely]] {
@@ -310,8 +314,8 @@ int TakeData(ReceiveCall& call, Cursor& at) {
     if (const int error = TakeBytes(call, at, n, &copy_error)) return error;
     if (ReachesMark(call, at, n)) break;
     if ((call.flags & MSG_EOR) != 0) break;
-    if (at.m == nullptr) [[unlikely]]
-      AwaitRest(call, at);
+    if (at.m == nullptr) AwaitRest(call, at);
+    if (at.m == nullptr || !GoesOn(at.m, urgent)) break;
   }
   return copy_error;
 }
@@ -339,22 +343,32 @@ int Deliver(ReceiveCall& call) {
   return error;
 }
 
-// Waits for something to deliver and delivers it. [sleeps]
-int ReceiveLocked(ReceiveCall& call) {
+// Delivers what is there, with the lock: the call may sleep on the way.
+int DeliverLocked(ReceiveCall& call) {
+  sockbuf* sb = &call.so->so_rcv;
+  sb_takelock(sb);
+  const int error = Deliver(call);
+  sbunlock(sb);
+  return error;
+}
+
+// Waits for something to deliver and delivers it. [sleeps] To look what is there takes no lock, but
+// nobody else may hold it.
+int Receive(ReceiveCall& call) {
   sockbuf* sb = &call.so->so_rcv;
   for (;;) {
-    if (const int error = sblock(sb, (call.flags & MSG_DONTWAIT) == 0)) return error;
+    if (const int error = sb_awaitfree(sb, (call.flags & MSG_DONTWAIT) == 0)) return error;
     int error = 0;
-    const Verdict verdict = AwaitData(call, &error);
-    if (verdict == Verdict::kWait) {
-      sbunlock(sb);
-      if (const int wait_error = sbwait(sb)) [[unlikely]]
-        return wait_error;
-      continue;
+    switch (AwaitData(call, &error)) {
+      case Verdict::kWait:
+        if (const int wait_error = sbwait(sb)) return wait_error;
+        break;
+      case Verdict::kDeliver:
+        error = DeliverLocked(call);
+        if (error != 0 || !SawNothing(call)) return error;
+        break;
+      case Verdict::kReturn: return error;
     }
-    if (verdict == Verdict::kDeliver) error = Deliver(call);
-    sbunlock(sb);
-    if (verdict == Verdict::kReturn || error != 0 || !SawNothing(call)) return error;
   }
 }
 
@@ -402,7 +416,7 @@ int soreceive_limit(socket* so, mbuf** paddr, uio* uio, mbuf** mp0, mbuf** contr
   if ((so->so_state & SS_ISCONFIRMING) != 0 && asked > 0 && (flags & MSG_OOB) == 0) [[unlikely]] {
     so->so_proto->pr_usrreqs->pru_rcvd(so, 0);
   }
-  const int error = (flags & MSG_OOB) != 0 ? ReceiveUrgent(call) : ReceiveLocked(call);
+  const int error = (flags & MSG_OOB) != 0 ? ReceiveUrgent(call) : Receive(call);
   if (uio != nullptr && mp0 != nullptr) uio->uio_resid = static_cast<size_t>(call.resid);
   if (error == 0 && flagsp != nullptr) *flagsp |= call.flags;
   EmitSocket(SocketEvent::kReceive, so, static_cast<uint64_t>(asked - call.resid),
