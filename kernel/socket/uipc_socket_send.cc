@@ -52,7 +52,7 @@ uint32_t ClusterFor(int64_t left) {
 
 // An mbuf for up to `left` bytes: the first of a chain has a packet header, and in an atomic
 // message room for the protocols' headers in front. Null: no memory.
-MbufPtr NewSpace(int64_t left, bool first, bool atomic, int how) {
+[[gnu::always_inline]] inline MbufPtr NewSpace(int64_t left, bool first, bool atomic, int how) {
   MbufPtr m = first ? m_gethdr(how, MT_DATA) : m_get(how, MT_DATA);
   if (m == nullptr) return nullptr;
   if (left >= MINCLSIZE) {
@@ -70,28 +70,39 @@ MbufPtr NewSpace(int64_t left, bool first, bool atomic, int how) {
   return m;
 }
 
-// The next `len` bytes of the caller as a packet. Errors: EFAULT, ENOBUFS (interrupt context).
-int TakeBytes(SendCall& call, int64_t len, MbufPtr* packet) {
+// Fills an mbuf with the first of `left` bytes of the caller, and takes them off. Errors: EFAULT.
+[[gnu::always_inline]] inline int Fill(mbuf* m, struct uio* uio, int64_t* left) {
+  const int64_t n = std::min<int64_t>(*left, m_areaend(m) - m->m_data);  // it is empty, and ours
+  if (const int error = uiomove(m->m_data, static_cast<size_t>(n), uio)) return error;
+  m->m_len = static_cast<int32_t>(n);
+  *left -= n;
+  return 0;
+}
+
+// The rest of a packet, behind its first mbuf. Errors: those of TakeBytes.
+[[gnu::noinline]] int TakeRest(struct uio* uio, int64_t left, bool atomic, int how, mbuf* last) {
+  while (left > 0) {
+    MbufPtr m = NewSpace(left, false, atomic, how);
+    if (m == nullptr) return ENOBUFS;
+    if (const int error = Fill(m.get(), uio, &left)) return error;
+    last = last->m_next = m.release();
+  }
+  return 0;
+}
+
+// The next `len` bytes of the caller as a packet; few need more than one mbuf. Errors: EFAULT,
+// ENOBUFS (interrupt context).
+int TakeBytes(const SendCall& call, int64_t len, MbufPtr* packet) {
   const int how = so_how();
   int64_t left = len;
-  mbuf* last = nullptr;
-  do {
-    MbufPtr m = NewSpace(left, last == nullptr, call.atomic, how);
-    if (m == nullptr) [[unlikely]]
-      return ENOBUFS;
-    const int64_t n = std::min<int64_t>(left, m_areaend(m.get()) - m->m_data);  // empty, and ours
-    if (const int error = uiomove(m->m_data, static_cast<size_t>(n), call.uio)) return error;
-    m->m_len = static_cast<int32_t>(n);
-    left -= n;
-    mbuf* added = m.get();
-    if (last == nullptr) {
-      *packet = std::move(m);
-    } else {
-      last->m_next = m.release();
-    }
-    last = added;
-  } while (left > 0);
-  (*packet)->m_pkthdr.len = static_cast<int32_t>(len);
+  MbufPtr m = NewSpace(left, true, call.atomic, how);
+  if (m == nullptr) return ENOBUFS;
+  if (const int error = Fill(m.get(), call.uio, &left)) return error;
+  m->m_pkthdr.len = static_cast<int32_t>(len);
+  if (left > 0) {
+    if (const int error = TakeRest(call.uio, left, call.atomic, how, m.get())) return error;
+  }
+  *packet = std::move(m);
   return 0;
 }
 
@@ -113,9 +124,9 @@ int CheckMaySend(const SendCall& call) {
     const bool only_control = call.resid == 0 && call.clen > 0;
     if (const int error = CheckUnconnected(so, call.addr, only_control)) return error;
   }
-  const auto hiwat = static_cast<int64_t>(so->so_snd.sb_hiwat);
-  if ((call.atomic && call.resid > hiwat) || call.clen > hiwat) [[unlikely]]
-    return EMSGSIZE;
+  const uint64_t hiwat = so->so_snd.sb_hiwat;
+  const auto above = [hiwat](int64_t bytes) { return static_cast<uint64_t>(bytes) > hiwat; };
+  if ((call.atomic && above(call.resid)) || above(call.clen)) return EMSGSIZE;
   return 0;
 }
 
