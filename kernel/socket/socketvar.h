@@ -159,7 +159,6 @@ void socantrcvmore(socket* so);
 socket* sonewconn(socket* head, int connstatus);
 void soqinsque(socket* head, socket* so, int q);  // q: 0 so_q0, 1 so_q
 int soqremque(socket* so, int q);                 // 1 if it was on that queue
-void sowakeup(socket* so, sockbuf* sb);
 void sorwakeup(socket* so);
 void sowwakeup(socket* so);
 

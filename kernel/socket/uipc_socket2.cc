@@ -219,8 +219,10 @@ bool sowriteable(const socket* so) {
          (so->so_state & SS_CANTSENDMORE) != 0 || so->so_error != 0;
 }
 
-void sowakeup(socket* so, sockbuf* sb) {
-  KASSERT(sb == &so->so_rcv || sb == &so->so_snd);
+namespace {
+
+// Tells all who wait for a change of `sb`, one of the two of `so`.
+inline void sowakeup(socket* so, sockbuf* sb) {
   EmitSocket(SocketEvent::kBuffer, so, sb == &so->so_rcv ? 0 : 1, sb->sb_cc, sb->sb_mbcnt);
   if ((sb->sb_flags & (SB_SEL | SB_KNOTE)) != 0) {
     sb->sb_flags &= ~SB_SEL;
@@ -234,6 +236,8 @@ void sowakeup(socket* so, sockbuf* sb) {
     csignal(so->so_pgid, SIGIO, so->so_siguid, so->so_sigeuid);
   }
 }
+
+}  // namespace
 
 void sorwakeup(socket* so) {
   if ((so->so_rcv.sb_flags & SB_SPLICE) != 0) (void)somove(so, M_DONTWAIT);
