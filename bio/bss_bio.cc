@@ -112,11 +112,24 @@ MbufPtr NewRun(PairHalf* half, size_t n) {
   return m;
 }
 
+// Before a write of `n` bytes to an empty chain: its mbuf makes way for a larger one if it is too
+// small, so that one record after the other goes through the same one. If there is no memory, it
+// takes what it can.
+void Widen(PairHalf* half, size_t n) {
+  const auto room = static_cast<size_t>(m_trailingspace(half->tail));
+  if (room >= std::min<size_t>(n, MAXMCLBYTES)) return;
+  MbufPtr m = NewRun(half, n);
+  if (m == nullptr) return;
+  half->chain = std::move(m);
+  half->tail = half->chain.get();
+}
+
 // Copies up to `n` bytes in; returns how many found memory. REQUIRES: n <= room.
 size_t Append(PairHalf* half, const char* data, size_t n) {
   size_t done = 0;
   Rewind(half);
   if (half->tail != nullptr) {
+    if (half->len == 0) Widen(half, n);
     done = std::min(n, static_cast<size_t>(m_trailingspace(half->tail)));
     memcpy(half->tail->m_data + half->tail->m_len, data, done);
     half->tail->m_len += static_cast<int>(done);
@@ -317,18 +330,27 @@ long PairControl(BIO* bio, int command, long number, void* pointer) {
   }
 }
 
+long Pending(const PairHalf& half) {
+  return half.peer == nullptr ? 0 : static_cast<long>(half.peer->len);
+}
+
+bool AtEnd(const PairHalf& half) {
+  return half.peer == nullptr || (half.peer->shut && half.peer->len == 0);
+}
+
+// TLS asks some eight times a record for what only sockets have: that is told first.
 long Control(BIO* bio, int command, long number, void* pointer) {
-  PairHalf& half = HalfOf(bio);
+  constexpr int kFirstOfKinds = BIO_C_SET_CONNECT;  // from here on each kind of BIO has its own
   switch (command) {
-    case BIO_CTRL_RESET: Forget(&half); return 0;
+    case BIO_CTRL_RESET: Forget(&HalfOf(bio)); return 0;
     case BIO_CTRL_GET_CLOSE: return BIO_get_shutdown(bio);
     case BIO_CTRL_SET_CLOSE: BIO_set_shutdown(bio, static_cast<int>(number)); return 1;
-    case BIO_CTRL_PENDING: return half.peer == nullptr ? 0 : static_cast<long>(half.peer->len);
-    case BIO_CTRL_WPENDING: return static_cast<long>(half.len);
-    case BIO_CTRL_DUP: HalfOf(static_cast<BIO*>(pointer)).size = half.size; return 1;
+    case BIO_CTRL_PENDING: return Pending(HalfOf(bio));
+    case BIO_CTRL_WPENDING: return static_cast<long>(HalfOf(bio).len);
+    case BIO_CTRL_DUP: HalfOf(static_cast<BIO*>(pointer)).size = HalfOf(bio).size; return 1;
     case BIO_CTRL_FLUSH: return 1;
-    case BIO_CTRL_EOF: return half.peer == nullptr || (half.peer->shut && half.peer->len == 0);
-    default: return PairControl(bio, command, number, pointer);
+    case BIO_CTRL_EOF: return AtEnd(HalfOf(bio));
+    default: return command < kFirstOfKinds ? 0 : PairControl(bio, command, number, pointer);
   }
 }
 
