@@ -54,8 +54,10 @@ struct InpcbTableAccess {
   static std::span<const uint16_t> RootOnly(const inpcbtable* table) { return table->rootonly_; }
 
  private:
-  static inpcb* FindHashed(const inpcbtable* table, uint32_t hash, const inpaddru& faddr,
-                           in_port_t fport, const inpaddru& laddr, in_port_t lport);
+  // Where the connected pcbs of that hash begin. REQUIRES: there are connected ones.
+  static inpcb*& Bucket(inpcbtable* table, uint32_t hash) {
+    return table->hash_[hash & (table->hash_.size() - 1)];
+  }
   static void ChangePeer(inpcb* inp, const inpaddru& faddr, in_port_t fport);
   static void LinkPort(inpcb* inp);
   static void UnlinkPort(inpcb* inp);

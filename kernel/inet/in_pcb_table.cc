@@ -47,6 +47,13 @@ void Remove(inpcb** head, inpcb* inp) {
   inp->*Next = inp->*Prev = nullptr;
 }
 
+// The pcb of that 4-tuple among those of a bucket, of which this is the first, or null.
+inline inpcb* FindIn(inpcb* inp, const inpaddru& faddr, in_port_t fport, const inpaddru& laddr,
+                     in_port_t lport) {
+  while (inp != nullptr && !in_pcbjoins(inp, faddr, fport, laddr, lport)) inp = inp->inp_hash_next;
+  return inp;
+}
+
 inpcb** PortList(const inpcb* inp) {
   return inp->inp_faddr.is_any() ? &inp->inp_port->unconnected : &inp->inp_port->connected;
 }
@@ -97,8 +104,9 @@ void InpcbTableAccess::SetLocal(inpcb* inp, const inpaddru& laddr, in_port_t lpo
 bool InpcbTableAccess::Takes(inpcb* inp, const inpaddru& laddr, in_port_t lport,
                              const inpaddru& faddr, in_port_t fport) {
   inp->inp_hash = HashOf(faddr, fport, laddr, lport);
-  return inp->inp_table->connected_ == 0 ||
-         FindHashed(inp->inp_table, inp->inp_hash, faddr, fport, laddr, lport) == nullptr;
+  inpcbtable* table = inp->inp_table;
+  return table->connected_ == 0 ||
+         FindIn(Bucket(table, inp->inp_hash), faddr, fport, laddr, lport) == nullptr;
 }
 
 int InpcbTableAccess::SetPeer(inpcb* inp, const inpaddru& laddr, const inpaddru& faddr,
@@ -138,15 +146,9 @@ void InpcbTableAccess::Unlink(inpcb* inp) {
 inpcb* InpcbTableAccess::Find(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
                               const inpaddru& laddr, in_port_t lport) {
   if (table->connected_ == 0) return nullptr;
-  inpcb* inp = FindHashed(table, HashOf(faddr, fport, laddr, lport), faddr, fport, laddr, lport);
+  inpcb* inp = Bucket(table, HashOf(faddr, fport, laddr, lport));
+  inp = FindIn(inp, faddr, fport, laddr, lport);
   if (inp != nullptr) table->last_found_ = inp;
-  return inp;
-}
-
-inpcb* InpcbTableAccess::FindHashed(const inpcbtable* table, uint32_t hash, const inpaddru& faddr,
-                                    in_port_t fport, const inpaddru& laddr, in_port_t lport) {
-  inpcb* inp = table->hash_[hash & (table->hash_.size() - 1)];
-  while (inp != nullptr && !in_pcbjoins(inp, faddr, fport, laddr, lport)) inp = inp->inp_hash_next;
   return inp;
 }
 
@@ -225,7 +227,7 @@ void InpcbTableAccess::GrowHash(inpcbtable* table) {
 void InpcbTableAccess::LinkHash(inpcb* inp) {
   inpcbtable* table = inp->inp_table;
   if (table->connected_ == table->hash_.size()) GrowHash(table);
-  inpcb*& bucket = table->hash_[inp->inp_hash & (table->hash_.size() - 1)];
+  inpcb*& bucket = Bucket(table, inp->inp_hash);
   inp->inp_hash_next = bucket;
   bucket = inp;
   ++table->connected_;
@@ -233,7 +235,7 @@ void InpcbTableAccess::LinkHash(inpcb* inp) {
 
 void InpcbTableAccess::UnlinkHash(inpcb* inp) {
   inpcbtable* table = inp->inp_table;
-  inpcb** at = &table->hash_[inp->inp_hash & (table->hash_.size() - 1)];
+  inpcb** at = &Bucket(table, inp->inp_hash);
   while (*at != inp) {
     KASSERT(*at != nullptr);
     at = &(*at)->inp_hash_next;
