@@ -682,11 +682,12 @@ int SendSegment(tcpcb* tp, const socket* so, Outgoing* out) {
   return 0;
 }
 
-// Whether all is said but, perhaps, an ACK: what was written is out, no state is about to change,
-// and Decide would find nothing but that an ACK is owed or the window has opened.
+// Whether all is said but, perhaps, an ACK: what was written is out, the state asks for no SYN and
+// no FIN that is not acknowledged, and Decide would find nothing but that an ACK is owed or the
+// window has opened.
 bool AllSaid(const tcpcb* tp, const socket* so) {
   constexpr uint32_t kBusy = TF_LASTIDLE | TF_SYNPENDING;
-  if (tp->t_state != TCPS_ESTABLISHED || (tp->t_flags & kBusy) != 0 || tp->t_force) [[unlikely]]
+  if (tcp_outflags[tp->t_state] != TH_ACK || (tp->t_flags & kBusy) != 0 || tp->t_force) [[unlikely]]
     return false;
   if ((so->so_state & SS_ISSENDING) != 0) [[unlikely]]
     return false;
