@@ -64,6 +64,26 @@ TEST_F(MbufPair, ATakenPacketIsTheVeryMemoryThatWasWritten) {
   });
 }
 
+// What a record needs is made once, not for each anew.
+TEST_F(MbufPair, RecordAfterRecordGoesThroughOneRunOfMemory) {
+  InProcess([&] {
+    constexpr int kRecord = 16'406;
+    std::string read(kRecord, '\0');
+    const char* first = nullptr;
+    for (const int size : {100, kRecord, kRecord, 5, kRecord}) {
+      const std::string text = Written(size);
+      char* at = nullptr;
+      EXPECT_EQ(BIO_nread0(b_.get(), &at), size);
+      if (size == kRecord && first == nullptr) first = at;
+      if (first != nullptr) {
+        EXPECT_EQ(at, first);
+      }
+      EXPECT_EQ(BIO_read(b_.get(), read.data(), size), size);
+      EXPECT_EQ(read.substr(0, static_cast<size_t>(size)), text);
+    }
+  });
+}
+
 // The library would join it, and take its own bytes for the peer's.
 TEST_F(MbufPair, AHalfIsNotItsOwnPeer) {
   InProcess([&] {
