@@ -184,27 +184,33 @@ void sbappend(sockbuf* sb, MbufPtr m) {
 
 namespace {
 
-// Whether sbcompress would link `m` behind `n` with nothing changed but that it has no header any
-// more: it comes alone, and there is nothing to save, no tag to free, no record to end.
-bool JustLinks(const mbuf* n, const mbuf* m) {
+// Whether sbcompress has but to take the header away, if there is one.
+bool IsPlain(const mbuf* m) {
   const bool tagged = (m->m_flags & M_PKTHDR) != 0 && m->m_pkthdr.ph_tags != nullptr;
-  return m->m_next == nullptr && m->m_len != 0 && (m->m_flags & M_EOR) == 0 && !tagged &&
-         !Mergeable(n, m);
+  return (m->m_flags & M_EOR) == 0 && !tagged;
+}
+
+// Appends a chain to a stream. Most are one mbuf, with nothing to save. Takes m.
+[[gnu::noinline]] void AppendRun(sockbuf* sb, mbuf* m) {
+  mbuf* const tail = sb->sb_mbtail;
+  if (m->m_next != nullptr || m->m_len == 0 || !IsPlain(m) || Mergeable(tail, m)) {
+    return sbcompress(sb, m, tail);
+  }
+  m->m_flags &= static_cast<uint16_t>(~M_PKTHDR);
+  LinkLast(sb, m, tail);
 }
 
 }  // namespace
 
-void sbappendstream(sockbuf* sb, MbufPtr m) {
+// What a link has carried begins with an mbuf that held the headers, and is empty now.
+void sb_appendstream(sockbuf* sb, mbuf* m) {
   KASSERT(m->m_nextpkt == nullptr);
   KASSERT(sb->sb_mb == sb->sb_lastrecord);
-  mbuf* const tail = sb->sb_mbtail;
-  mbuf* const added = m.release();
-  if (JustLinks(tail, added)) [[likely]] {
-    added->m_flags &= static_cast<uint16_t>(~M_PKTHDR);
-    LinkLast(sb, added, tail);
-  } else {
-    sbcompress(sb, added, tail);
+  if (m->m_len == 0 && m->m_next != nullptr && IsPlain(m)) {
+    m->m_flags &= static_cast<uint16_t>(~M_PKTHDR);
+    m = m_free(m);
   }
+  AppendRun(sb, m);
 }
 
 void sbappendrecord(sockbuf* sb, MbufPtr m) {

@@ -86,7 +86,8 @@ int sbreserve(sockbuf* sb, uint64_t cc);
 // Appenders take the chain and never wake anybody: the protocol calls sorwakeup or sowwakeup
 // afterwards.
 void sbappend(sockbuf* sb, MbufPtr m);        // new record only behind M_EOR
-void sbappendstream(sockbuf* sb, MbufPtr m);  // bytes; REQUIRES one record
+void sb_appendstream(sockbuf* sb, mbuf* m);   // takes m; bytes; REQUIRES one record
+inline void sbappendstream(sockbuf* sb, MbufPtr m) { sb_appendstream(sb, m.release()); }
 void sbappendrecord(sockbuf* sb, MbufPtr m);  // always a new record
 void sbinsertoob(sockbuf* sb, MbufPtr m);     // before all records that are not out of band
 // These two check the space and return 1, or 0 having taken nothing (the arguments stay the
