@@ -190,11 +190,14 @@ bool IsPlain(const mbuf* m) {
   return (m->m_flags & M_EOR) == 0 && !tagged;
 }
 
-// Appends a chain to a stream. Most are one mbuf, with nothing to save. Takes m.
+// Appends a chain to a stream. Most are one mbuf. Takes m.
 [[gnu::noinline]] void AppendRun(sockbuf* sb, mbuf* m) {
   mbuf* const tail = sb->sb_mbtail;
-  if (m->m_next != nullptr || m->m_len == 0 || !IsPlain(m) || Mergeable(tail, m)) {
-    return sbcompress(sb, m, tail);
+  if (m->m_next != nullptr || m->m_len == 0 || !IsPlain(m)) return sbcompress(sb, m, tail);
+  if (Mergeable(tail, m)) {
+    Merge(sb, tail, m);
+    (void)m_free(m);
+    return;
   }
   m->m_flags &= static_cast<uint16_t>(~M_PKTHDR);
   LinkLast(sb, m, tail);
