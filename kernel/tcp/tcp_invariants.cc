@@ -27,10 +27,8 @@ void CheckTimers(const tcpcb* tp) {
   switch (tp->t_state) {
     case TCPS_SYN_SENT:
     case TCPS_SYN_RECEIVED: KASSERT(tcp_timer_isarmed(tp, TCPT_KEEP)); break;
-    case TCPS_TIME_WAIT:
-      KASSERT(tcp_timer_isarmed(tp, TCPT_2MSL));
-      break;
-      [[likely]] default : KASSERT(rexmt || tp->snd_una == tp->snd_max || persist);
+    case TCPS_TIME_WAIT: KASSERT(tcp_timer_isarmed(tp, TCPT_2MSL)); break;
+    default: KASSERT(rexmt || tp->snd_una == tp->snd_max || persist);
   }
 }
 
