@@ -71,6 +71,19 @@ inline void LinkLast(sockbuf* sb, mbuf* m, mbuf* n) {
   sballoc(sb, m);
 }
 
+// Appends m, without a header, behind *n (LinkLast): its bytes become that one's where they can,
+// else *n is m. Returns what follows it in its chain. Takes m.
+inline mbuf* AppendFirst(sockbuf* sb, mbuf* m, mbuf** n) {
+  if (Mergeable(*n, m)) {
+    Merge(sb, *n, m);
+    return m_free(m);
+  }
+  LinkLast(sb, m, *n);
+  m->m_flags &= static_cast<uint16_t>(~M_EOR);
+  *n = m;
+  return std::exchange(m->m_next, nullptr);
+}
+
 // Appends chain `m` behind `n` (LinkLast), saving mbufs where that is cheap. M_EOR of any of them
 // ends up on the last. Takes m.
 void sbcompress(sockbuf* sb, mbuf* m, mbuf* n) {
@@ -80,17 +93,7 @@ void sbcompress(sockbuf* sb, mbuf* m, mbuf* n) {
     if ((m->m_flags & M_PKTHDR) != 0) [[unlikely]]
       m_removehdr(m);
     eor |= m->m_flags & M_EOR;
-    if (Useless(n, m, eor != 0)) {
-      m = m_free(m);
-    } else if (Mergeable(n, m)) {
-      Merge(sb, n, m);
-      m = m_free(m);
-    } else {
-      LinkLast(sb, m, n);
-      m->m_flags &= static_cast<uint16_t>(~M_EOR);
-      n = m;
-      m = std::exchange(n->m_next, nullptr);
-    }
+    m = Useless(n, m, eor != 0) ? m_free(m) : AppendFirst(sb, m, &n);
   }
   if (eor != 0) [[unlikely]] {
     KASSERT(n != nullptr);
@@ -184,23 +187,14 @@ void sbappend(sockbuf* sb, MbufPtr m) {
 
 namespace {
 
-// Whether sbcompress has but to take the header away, if there is one.
-bool IsPlain(const mbuf* m) {
-  const bool tagged = (m->m_flags & M_PKTHDR) != 0 && m->m_pkthdr.ph_tags != nullptr;
-  return (m->m_flags & M_EOR) == 0 && !tagged;
-}
-
 // Appends a chain to a stream. Most are one mbuf. Takes m.
 [[gnu::noinline]] void AppendRun(sockbuf* sb, mbuf* m) {
-  mbuf* const tail = sb->sb_mbtail;
-  if (m->m_next != nullptr || m->m_len == 0 || !IsPlain(m)) return sbcompress(sb, m, tail);
-  if (Mergeable(tail, m)) {
-    Merge(sb, tail, m);
-    (void)m_free(m);
-    return;
+  mbuf* tail = sb->sb_mbtail;
+  if (m->m_next != nullptr || m->m_len == 0 || (m->m_flags & M_EOR) != 0) {
+    return sbcompress(sb, m, tail);
   }
-  m->m_flags &= static_cast<uint16_t>(~M_PKTHDR);
-  LinkLast(sb, m, tail);
+  if ((m->m_flags & M_PKTHDR) != 0) m_removehdr(m);
+  (void)AppendFirst(sb, m, &tail);
 }
 
 }  // namespace
@@ -209,8 +203,8 @@ bool IsPlain(const mbuf* m) {
 void sb_appendstream(sockbuf* sb, mbuf* m) {
   KASSERT(m->m_nextpkt == nullptr);
   KASSERT(sb->sb_mb == sb->sb_lastrecord);
-  if (m->m_len == 0 && m->m_next != nullptr && IsPlain(m)) {
-    m->m_flags &= static_cast<uint16_t>(~M_PKTHDR);
+  if (m->m_len == 0 && m->m_next != nullptr && (m->m_flags & M_EOR) == 0) {
+    if ((m->m_flags & M_PKTHDR) != 0) m_removehdr(m);
     m = m_free(m);
   }
   AppendRun(sb, m);
