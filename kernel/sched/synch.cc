@@ -177,7 +177,7 @@ int tsleep(const volatile void* ident, int priority, const char* wmesg, int timo
 
   // 6. and 7. A signal outranks the limit, and a wakeup that has already happened; so does the end
   //    of the host.
-  if (interrupted == 0 && p->p_sintr) interrupted = SignalError(here, p);
+  if (catches && interrupted == 0) interrupted = SignalError(here, p);
   if (sched.tearing_down) interrupted = EINTR;
   if ((error | interrupted) != 0) [[unlikely]] return SleepFailed(p, error, interrupted);
   p->p_refused = 0;

@@ -291,11 +291,6 @@ void NoteKind(ReceiveCall& call, const mbuf* m) {
   if ((m->m_flags & M_MCAST) != 0) call.flags |= MSG_MCAST;
 }
 
-// As many of the next n bytes as come before the urgent mark. `peeked` are behind already.
-[[gnu::noinline]] int64_t UpToMark(const socket* so, int64_t peeked, int64_t n) {
-  return std::min(n, static_cast<int64_t>(so->so_oobmark) - peeked);
-}
-
 // Whether m holds more data of the same kind.
 bool GoesOn(const mbuf* m, bool urgent) {
   return (m->m_type == MT_OOBDATA) == urgent && m->m_type != MT_CONTROL;
@@ -313,7 +308,9 @@ int TakeData(ReceiveCall& call, Cursor& at) {
   while (call.resid > 0) {
     if (!call.peek()) so->so_state &= ~SS_RCVATMARK;
     int64_t n = std::min<int64_t>(call.resid, at.m->m_len - at.off);
-    if (so->so_oobmark != 0) [[unlikely]] n = UpToMark(so, at.peeked, n);
+    if (so->so_oobmark != 0) [[unlikely]] {
+      n = std::min(n, static_cast<int64_t>(so->so_oobmark) - at.peeked);
+    }
     if (const int error = TakeBytes(call, at, n, &copy_error)) return error;
     if (ReachesMark(call, at, n)) break;
     if ((call.flags & MSG_EOR) != 0) break;

@@ -124,9 +124,8 @@ int CheckMaySend(const SendCall& call) {
     const bool only_control = call.resid == 0 && call.clen > 0;
     if (const int error = CheckUnconnected(so, call.addr, only_control)) return error;
   }
-  const uint64_t hiwat = so->so_snd.sb_hiwat;
-  const auto above = [hiwat](int64_t bytes) { return static_cast<uint64_t>(bytes) > hiwat; };
-  if ((call.atomic && above(call.resid)) || above(call.clen)) return EMSGSIZE;
+  const auto hiwat = static_cast<int64_t>(so->so_snd.sb_hiwat);
+  if ((call.atomic && call.resid > hiwat) || call.clen > hiwat) return EMSGSIZE;
   return 0;
 }
 
