@@ -8,10 +8,9 @@
 // Invariants:  1. The object freed last is made first.
 //              2. A chunk beyond the smaller first ones is a huge page of the host's memory, where
 //                 it has such: with many connections most of the time goes into finding pages.
+//              3. What lies behind an object is raw memory, aligned as malloc's; its user's.
 #ifndef SOCKBED_KERNEL_SIM_SLAB_H_
 #define SOCKBED_KERNEL_SIM_SLAB_H_
-
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -20,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/sim/huge_pages.h"
 #include "kernel/sim/kassert.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -37,11 +37,21 @@ namespace sockbed {
 
 template <typename T>
 class Slab {
+  struct FreePlace {
+    FreePlace* next;
+  };
+  static constexpr size_t kAlign = std::max({alignof(T), alignof(FreePlace), size_t{16}});
+
  public:
-  Slab() = default;
+  // Bytes from the beginning of an object to what lies behind it.
+  static constexpr size_t kBehind =
+      (std::max(sizeof(T), sizeof(FreePlace)) + kAlign - 1) / kAlign * kAlign;
+
+  // With `behind` bytes behind each object, for what always goes with it.
+  explicit Slab(size_t behind = 0) : stride_(kBehind + (behind + kAlign - 1) / kAlign * kAlign) {}
   ~Slab() {
     for (const Chunk& chunk : chunks_) {
-      Unpoison(chunk.start, chunk.objects * kStride);
+      Unpoison(chunk.start, chunk.objects * stride_);
       std::free(chunk.start);
     }
   }
@@ -55,6 +65,9 @@ class Slab {
     return new (place) T(std::forward<Args>(args)...);
   }
 
+  // The bytes behind it.
+  static void* Behind(T* object) { return reinterpret_cast<char*>(object) + kBehind; }
+
   // Destroys it.
   void Free(T* object) {
     object->~T();
@@ -63,22 +76,15 @@ class Slab {
   }
 
  private:
-  struct FreePlace {
-    FreePlace* next;
-  };
   struct Chunk {
     char* start;
     size_t objects;
   };
-  static constexpr size_t kAlign = std::max({alignof(T), alignof(FreePlace), size_t{16}});
-  static constexpr size_t kStride =
-      (std::max(sizeof(T), sizeof(FreePlace)) + kAlign - 1) / kAlign * kAlign;
-  static constexpr size_t kHugePage = size_t{2} << 20;
   static constexpr size_t kFirstObjects = 8;
 
   void* TakeFree() {
     FreePlace* const place = free_;
-    Unpoison(place, kStride);
+    Unpoison(place, stride_);
     free_ = place->next;
     return place;
   }
@@ -86,28 +92,22 @@ class Slab {
   // The next place of the newest chunk. No page is touched before its time.
   void* TakeFresh() {
     if (chunks_.empty() || made_ == chunks_.back().objects) AddChunk();
-    return chunks_.back().start + made_++ * kStride;
+    return chunks_.back().start + made_++ * stride_;
   }
 
-  // From malloc and not from the pages of the host: a run is repeated with other fillings of fresh
-  // memory, and must not notice.
   [[gnu::noinline]] void AddChunk() {
-    static_assert(kStride * kFirstObjects <= kHugePage);
+    KASSERT(stride_ * kFirstObjects <= kHugePage);
     const size_t objects = chunks_.empty() ? kFirstObjects : 2 * chunks_.back().objects;
-    const bool huge = objects * kStride >= kHugePage;
-    const size_t bytes = huge ? kHugePage : objects * kStride;
-    auto* const start = static_cast<char*>(std::aligned_alloc(huge ? kHugePage : kAlign, bytes));
-    if (start == nullptr) KPANIC("the host has no memory left");
-    if (huge) (void)madvise(start, bytes, MADV_HUGEPAGE);  // small pages do as well, if slower
-    chunks_.push_back({start, bytes / kStride});
+    const size_t bytes = std::min(objects * stride_, kHugePage);
+    chunks_.push_back({static_cast<char*>(AllocateLarge(bytes, kAlign)), bytes / stride_});
     made_ = 0;
   }
 
   // Of a free place only the link may be looked at.
-  static void Poison([[maybe_unused]] void* place) {
+  void Poison([[maybe_unused]] void* place) {
 #ifdef SOCKBED_SLAB_POISON
     __asan_poison_memory_region(static_cast<char*>(place) + sizeof(FreePlace),
-                                kStride - sizeof(FreePlace));
+                                stride_ - sizeof(FreePlace));
 #endif
   }
   static void Unpoison([[maybe_unused]] void* place, [[maybe_unused]] size_t bytes) {
@@ -116,6 +116,7 @@ class Slab {
 #endif
   }
 
+  const size_t stride_;
   FreePlace* free_ = nullptr;
   std::vector<Chunk> chunks_;
   size_t made_ = 0;  // places of the newest chunk that were taken at least once
