@@ -54,6 +54,15 @@ constexpr fdops kFdops = {.fd_getfile = OpsGetFile, .fd_install = OpsInstall};
 
 size_t Index(int fd) { return static_cast<size_t>(fd); }
 
+void SetSlot(filedesc& table, int fd, file* fp, bool close_on_exec) {
+  if (Index(fd) >= table.fd_ofiles.size()) {
+    table.fd_ofiles.resize(Index(fd) + 1);
+    table.fd_exclose.resize(Index(fd) + 1);
+  }
+  table.fd_ofiles[Index(fd)] = {fp, fp->f_type == FileType::kSocket ? fp->f_data : nullptr};
+  table.fd_exclose[Index(fd)] = close_on_exec;
+}
+
 }  // namespace
 
 // The rooms below learn of descriptors. There is no earlier moment, since kernel/host boots only
@@ -81,7 +90,7 @@ UapiHost& attach_host(Host& host) {
   if (console_open(&console) != 0) return;  // kern.maxfiles is reached: the process goes without
   for (int i = 0; i < 3; ++i) {
     FREF(console);
-    p->p_fd->fd_ofiles.push_back({.fp = console});
+    SetSlot(*p->p_fd, i, console, false);
   }
   p->p_fd->fd_freefile = 3;
   FRELE(console);  // the slots' references are what is left
@@ -95,12 +104,12 @@ void fdcopy(const proc* p, proc* child) {
   table.fd_held.clear();
   table.fd_posix.reset();
   for (size_t fd = 0; fd < table.fd_ofiles.size(); ++fd) {
-    filedesc::Slot& slot = table.fd_ofiles[fd];
-    if (slot.fp == nullptr) continue;
-    if (slot.fp->f_type != FileType::kKqueue) {
-      FREF(slot.fp);
+    file* const fp = table.fd_ofiles[fd].fp;
+    if (fp == nullptr) continue;
+    if (fp->f_type != FileType::kKqueue) {
+      FREF(fp);
     } else {
-      slot = {};
+      table.fd_ofiles[fd] = {};
       table.fd_freefile = std::min(table.fd_freefile, static_cast<int>(fd));
     }
   }
@@ -123,7 +132,7 @@ void fd_unhold(const proc* p) {
     if (all[i].p != p) continue;
     file* const fp = all[i].fp;
     all.erase(all.begin() + static_cast<std::ptrdiff_t>(i));
-    (void)FRELE(fp);  // whoever closed it has long been answered
+    (void)FRELE(fp);              // whoever closed it has long been answered
     i = std::min(i, all.size());  // others may have come and gone while that slept
   }
 }
@@ -144,8 +153,7 @@ int fdalloc(proc* p, int from, file* fp, bool close_on_exec, int* fd) {
   int i = std::max(from, table.fd_freefile);
   while (Index(i) < table.fd_ofiles.size() && table.fd_ofiles[Index(i)].fp != nullptr) ++i;
   if (i >= fd_limit(p) || fault::Fires(Site::kFdLimit, Here().pid)) return EMFILE;
-  if (Index(i) >= table.fd_ofiles.size()) table.fd_ofiles.resize(Index(i) + 1);
-  table.fd_ofiles[Index(i)] = {fp, close_on_exec};
+  SetSlot(table, i, fp, close_on_exec);
   if (from <= table.fd_freefile) table.fd_freefile = i + 1;
   *fd = i;
   return 0;
@@ -183,9 +191,7 @@ int fddup2(proc* p, int from, int to, bool close_on_exec) {
   FREF(fp);
   // dup2 does not tell how the close of what `to` was went.
   if (fd_getfile(p, to) != nullptr) (void)fdrelease(p, to);
-  filedesc& table = *p->p_fd;
-  if (Index(to) >= table.fd_ofiles.size()) table.fd_ofiles.resize(Index(to) + 1);
-  table.fd_ofiles[Index(to)] = {fp, close_on_exec};
+  SetSlot(*p->p_fd, to, fp, close_on_exec);
   return 0;
 }
 

@@ -23,6 +23,8 @@
 #include "kernel/host/host.h"
 #include "kernel/sched/file.h"
 #include "kernel/sched/proc.h"
+#include "kernel/sim/huge_pages.h"
+#include "kernel/sim/prefetch.h"
 #include "kernel/sim/random.h"
 #include "kernel/socket/socketvar.h"
 #include "uapi/inode.h"
@@ -32,11 +34,13 @@ namespace sockbed {
 
 struct filedesc {
   struct Slot {
-    file* fp = nullptr;  // null: free
-    bool close_on_exec = false;
+    file* fp = nullptr;        // null: free
+    const void* so = nullptr;  // the file's socket, if it is one: fetched with it, never followed
   };
-  std::vector<Slot> fd_ofiles;       // by number
-  int fd_freefile = 0;               // where to begin the search for a free one
+  std::vector<Slot, HugeAllocator<Slot>> fd_ofiles;  // by number
+  std::vector<bool> fd_exclose;                      // by number: close on exec
+  const file* fd_lastfound = nullptr;                // by getfile: compared, never followed
+  int fd_freefile = 0;                               // where to begin the search for a free one
   int64_t fd_limit = INT64_MAX;      // RLIMIT_NOFILE; kern.maxfilesperproc is below it, or not
   int64_t fd_limit_max = INT64_MAX;  // what it may be raised to
   std::vector<char> fd_hostent;      // gethostbyname(3)'s static result
@@ -110,7 +114,7 @@ void fdshare(proc* p, proc* thread);
 
 // The open file of that number, borrowed, or null.
 inline file* fd_getfile(const proc* p, int fd) {
-  const std::vector<filedesc::Slot>& slots = p->p_fd->fd_ofiles;
+  const auto& slots = p->p_fd->fd_ofiles;
   return static_cast<size_t>(fd) < slots.size() ? slots[static_cast<size_t>(fd)].fp : nullptr;
 }
 
@@ -119,10 +123,19 @@ void fd_unhold(const proc* p);
 
 // Holds `fp` until the current call of `p` leaves: another thread may close it meanwhile.
 void fd_hold(const proc* p, file* fp);
-// Errors: EBADF.
+// Of an open file that the call before did not work on, fetches what this call is going to touch:
+// with many of them open it is in no cache, and each part is found through the one before.
+inline void fd_fetch(filedesc* fdp, int fd, const file* fp) {
+  if (fp == fdp->fd_lastfound) return;
+  fdp->fd_lastfound = fp;
+  Prefetch(fdp->fd_ofiles[static_cast<size_t>(fd)].so, kSocketHot);
+  Prefetch(fp->f_behind, fp->f_behindhot);
+}
+// What a call works on. Errors: EBADF.
 [[nodiscard]] inline int getfile(const proc* p, int fd, file** fp) {
   *fp = fd_getfile(p, fd);
   if (*fp == nullptr) return EBADF;
+  fd_fetch(p->p_fd, fd, *fp);
   if (p->p_fd->fd_refcnt > 1) [[unlikely]]
     fd_hold(p, *fp);
   return 0;

@@ -58,7 +58,7 @@ int SetOpenFlags(file* fp, long flags) {
 int sys_fcntl(proc* p, int fd, int cmd, long arg, int64_t* value) {
   file* fp;
   if (const int error = getfile(p, fd, &fp)) return error;
-  bool& close_on_exec = p->p_fd->fd_ofiles[static_cast<size_t>(fd)].close_on_exec;
+  auto close_on_exec = p->p_fd->fd_exclose[static_cast<size_t>(fd)];
   int owner = static_cast<int>(arg);
   switch (cmd) {
     case F_DUPFD:

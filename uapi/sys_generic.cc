@@ -94,7 +94,7 @@ int sys_lseek(proc* p, int fd, off_t offset, int whence, int64_t* value) {
 int sys_ioctl(proc* p, int fd, unsigned long request, void* arg) {
   file* fp;
   if (const int error = getfile(p, fd, &fp)) return error;
-  bool& close_on_exec = p->p_fd->fd_ofiles[static_cast<size_t>(fd)].close_on_exec;
+  auto close_on_exec = p->p_fd->fd_exclose[static_cast<size_t>(fd)];
   switch (request) {
     case FIOCLEX:
       close_on_exec = true;

@@ -33,6 +33,8 @@ int in_pcballoc(socket* so, inpcbtable* table) {
   return 0;
 }
 
+void in_pcbexpect(const inpcb* inp) { InpcbTableAccess::Expect(inp); }
+
 void in_pcbdetach(inpcb* inp) {
   socket* so = inp->inp_socket;
   KASSERT(so->so_pcb == inp);

@@ -21,13 +21,16 @@
 
 #include <netinet/in.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "kernel/inet/in6.h"
+#include "kernel/inet/inp_flags.h"
 #include "kernel/inet/route.h"
 #include "kernel/mbuf/mbuf.h"
+#include "kernel/sim/huge_pages.h"
 #include "kernel/sim/random.h"
 #include "kernel/sim/slab.h"
 #include "kernel/socket/protosw.h"
@@ -42,46 +45,28 @@ struct ip_moptions;   // in_mcast.h
 struct ip6_moptions;  // in6_mcast.h
 struct ip6_pktopts;
 
-// inp_flags.
-inline constexpr int INP_RECVDSTADDR = 0x0001;
-inline constexpr int INP_RECVIF = 0x0002;
-inline constexpr int INP_RECVTTL = 0x0004;
-inline constexpr int INP_RECVDSTPORT = 0x0008;
-inline constexpr int INP_RECVTOS = 0x0010;
-inline constexpr int INP_RECVPKTINFO = 0x0020;
-inline constexpr int INP_HIGHPORT = 0x0100;     // IP_PORTRANGE_HIGH
-inline constexpr int INP_LOWPORT = 0x0200;      // IP_PORTRANGE_LOW
-inline constexpr int INP_IPV6 = 0x1000;         // [I] of a socket of AF_INET6
-inline constexpr int INP_V6ONLY = 0x2000;       // IPV6_V6ONLY: no peers of IPv4
-inline constexpr int IN6P_PKTINFO = 0x01'0000;  // IPV6_RECVPKTINFO
-inline constexpr int IN6P_HOPLIMIT = 0x02'0000;
-inline constexpr int IN6P_TCLASS = 0x04'0000;
-inline constexpr int IN6P_MTU = 0x08'0000;  // IPV6_RECVPATHMTU
-inline constexpr int IN6P_RECVDSTPORT = 0x10'0000;
-inline constexpr int IN6P_AUTOFLOWLABEL = 0x20'0000;
-
-// IP_MTU_DISCOVER, by the host's numbers.
-enum class MtuDiscover : uint8_t { kDont = 0, kWant = 1, kDo = 2, kProbe = 3 };
-
 struct inpcb {
+  // What few packets touch.
+  inpport* inp_port = nullptr;                                 // that of inp_lport
+  inpcb *inp_port_next = nullptr, *inp_port_prev = nullptr;    // others of this port, newest first
+  inpcb *inp_queue_next = nullptr, *inp_queue_prev = nullptr;  // all of the table, newest first
+  uint64_t inp_id = 0;        // [I] counts from 1 per host and protocol, for the trace
+  uint64_t inp_bound = 0;     // when it got its port: the higher, the newer
+  uint32_t inp_flowinfo = 0;  // flow label of a connection, host order
+  uint32_t inp_ip6_mtu = 0;   // IPV6_MTU: caps the path MTU; 0: no cap
+
   // What a look-up reads.
   inpaddru inp_faddr, inp_laddr;
   in_port_t inp_fport = 0, inp_lport = 0;
   uint32_t inp_hash = 0;  // of the 4-tuple, while connected [d]
   inpcb* inp_hash_next = nullptr;
-  void* inp_ppcb = nullptr;         // the protocol's own block
-  socket* inp_socket = nullptr;     // [I] lives as long as its pcb
-  inpcbtable* inp_table = nullptr;  // [I]
-  inpport* inp_port = nullptr;      // that of inp_lport
-  inpcb* inp_port_next = nullptr;   // others of this local port, newest first
-  inpcb* inp_port_prev = nullptr;
-  inpcb* inp_queue_next = nullptr;  // all of the table, newest first
-  inpcb* inp_queue_prev = nullptr;
+  void* inp_ppcb = nullptr;      // the protocol's own block
+  socket* inp_socket = nullptr;  // [I] lives as long as its pcb
 
-  route inp_route;  // towards inp_faddr, or the last destination
+  inpcbtable* inp_table = nullptr;  // [I]
+  route inp_route;                  // towards inp_faddr, or the last destination
   struct {
-    uint8_t ip_ttl = 0;
-    uint8_t ip_tos = 0;
+    uint8_t ip_ttl = 0, ip_tos = 0;
   } inp_ip;                   // of packets sent
   int16_t inp_hops = -1;      // the same of IPv6; -1: the default
   uint8_t inp_ip_minttl = 0;  // packets with less are ignored
@@ -92,12 +77,10 @@ struct inpcb {
   ip_moptions* inp_moptions = nullptr;                // of multicasts, owned; null: the defaults
   ip6_moptions* inp_moptions6 = nullptr;              // likewise of IPv6
   ip6_pktopts* inp_outputopts6 = nullptr;             // of IPv6, owned; null: none
-  uint32_t inp_flowinfo = 0;                          // flow label of a connection, host order
-  uint32_t inp_ip6_mtu = 0;                           // IPV6_MTU: caps the path MTU; 0: no cap
   const InetTunnel* inp_tunnel = nullptr;             // datagrams: who takes them; null: the user
-  uint64_t inp_id = 0;     // [I] counts from 1 per host and protocol, for the trace
-  uint64_t inp_bound = 0;  // when it got its port: the higher, the newer
 };
+// Where that begins which packets touch; it ends in the protocol's block.
+inline constexpr size_t kInpcbHot = offsetof(inpcb, inp_faddr);
 
 inline bool in_pcbis6(const inpcb* inp) { return (inp->inp_flags & INP_IPV6) != 0; }
 // Whether a pcb of these flags, not bound to an address, has peers of IPv4, of IPv6.
@@ -114,9 +97,10 @@ inline inpcb* sotoinpcb(const socket* so) { return static_cast<inpcb*>(so->so_pc
 class inpcbtable {
  public:
   // `baddynamic`: ports never picked automatically; `rootonly`: ports that need privilege beside
-  // those below 1024. Both borrowed constants, in order.
+  // those below 1024. Both borrowed constants, in order. `room`: bytes behind each pcb for the
+  // protocol's own block (in_pcbroom), of which most packets touch the first `hot`.
   inpcbtable(HostBase& host, uint8_t protocol, std::span<const uint16_t> baddynamic,
-             std::span<const uint16_t> rootonly);
+             std::span<const uint16_t> rootonly, size_t room = 0, size_t hot = 0);
   ~inpcbtable();
   inpcbtable(const inpcbtable&) = delete;
   inpcbtable& operator=(const inpcbtable&) = delete;
@@ -133,15 +117,15 @@ class inpcbtable {
 
   HostBase& host_;
   const uint8_t protocol_;
-  const std::span<const uint16_t> baddynamic_;
-  const std::span<const uint16_t> rootonly_;
+  const std::span<const uint16_t> baddynamic_, rootonly_;
+  const size_t hot_;  // bytes from kInpcbHot on
   Slab<inpcb> memory_;
   Slab<inpport> port_memory_;
   inpcb* queue_ = nullptr;
   int64_t count_ = 0;
   uint64_t next_id_ = 0, next_bound_ = 0;
-  Stream ports_drawn_;        // inp.port
-  std::vector<inpcb*> hash_;  // connected, by 4-tuple; size a power of two
+  Stream ports_drawn_;                               // inp.port
+  std::vector<inpcb*, HugeAllocator<inpcb*>> hash_;  // connected, by 4-tuple; size a power of two
   inpcb* last_found_ = nullptr;
   uint32_t connected_ = 0;
   std::vector<inpport*> ports_;  // by local port; size a power of two
@@ -152,6 +136,8 @@ class inpcbtable {
 
 // Makes a pcb for `so` and sets so_pcb. Errors: ENOBUFS.
 [[nodiscard]] int in_pcballoc(socket* so, inpcbtable* table);
+// The raw memory behind it, as large as its table says.
+inline void* in_pcbroom(inpcb* inp) { return Slab<inpcb>::Behind(inp); }
 // Unlinks and frees the pcb; so_pcb becomes null, and the socket is freed if nobody refers to it.
 void in_pcbdetach(inpcb* inp);
 
@@ -215,6 +201,8 @@ inline bool in_pcbjoins(const inpcb* inp, const inpaddru& faddr, in_port_t fport
   return inp->inp_fport == fport && inp->inp_lport == lport && inp->inp_faddr == faddr &&
          inp->inp_laddr == laddr;
 }
+// Fetches what a look-up of this connected pcb is going to read first: an answer is on its way.
+void in_pcbexpect(const inpcb* inp);
 inpcb* in_pcblookup_hash(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
                          const inpaddru& laddr, in_port_t lport);
 // The connected pcb of that 4-tuple, or null. Most packets are for the pcb of the one before.

@@ -42,6 +42,7 @@ struct InpcbTableAccess {
 
   static inpcb* Find(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
                      const inpaddru& laddr, in_port_t lport);
+  static void Expect(const inpcb* inp);
   static inpport* FindPort(const inpcbtable* table, in_port_t lport);
 
   // A number for automatic ports, below `bound`.

@@ -7,6 +7,7 @@
 #include "kernel/inet/in_pcb_private.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/sim/machine.h"
+#include "kernel/sim/prefetch.h"
 
 namespace sockbed {
 
@@ -61,11 +62,13 @@ inpcb** PortList(const inpcb* inp) {
 }  // namespace
 
 inpcbtable::inpcbtable(HostBase& host, uint8_t protocol, std::span<const uint16_t> baddynamic,
-                       std::span<const uint16_t> rootonly)
+                       std::span<const uint16_t> rootonly, size_t room, size_t hot)
     : host_(host),
       protocol_(protocol),
       baddynamic_(baddynamic),
       rootonly_(rootonly),
+      hot_(Slab<inpcb>::kBehind - kInpcbHot + hot),
+      memory_(room),
       ports_drawn_(Here().machine->seed(), Site::kInpPort, host.id, protocol) {
   KASSERT(std::ranges::is_sorted(baddynamic) && std::ranges::is_sorted(rootonly));
 }
@@ -147,9 +150,15 @@ inpcb* InpcbTableAccess::Find(inpcbtable* table, const inpaddru& faddr, in_port_
                               const inpaddru& laddr, in_port_t lport) {
   if (table->connected_ == 0) return nullptr;
   inpcb* inp = Bucket(table, HashOf(faddr, fport, laddr, lport));
+  if (inp == nullptr) return nullptr;
+  Prefetch(&inp->inp_faddr, table->hot_);  // the first of a bucket is most often the one
   inp = FindIn(inp, faddr, fport, laddr, lport);
   if (inp != nullptr) table->last_found_ = inp;
   return inp;
+}
+
+void InpcbTableAccess::Expect(const inpcb* inp) {
+  if (!inp->inp_faddr.is_any()) Prefetch(&Bucket(inp->inp_table, inp->inp_hash));
 }
 
 inpport* InpcbTableAccess::FindPort(const inpcbtable* table, in_port_t lport) {
@@ -211,7 +220,7 @@ void InpcbTableAccess::DropPort(inpcbtable* table, inpport* port) {
 }
 
 void InpcbTableAccess::GrowHash(inpcbtable* table) {
-  std::vector<inpcb*> larger(std::max(kBucketsMin, 2 * table->hash_.size()));
+  decltype(table->hash_) larger(std::max(kBucketsMin, 2 * table->hash_.size()));
   for (inpcb* inp : table->hash_) {
     while (inp != nullptr) {
       inpcb* next = inp->inp_hash_next;
@@ -226,7 +235,8 @@ void InpcbTableAccess::GrowHash(inpcbtable* table) {
 
 void InpcbTableAccess::LinkHash(inpcb* inp) {
   inpcbtable* table = inp->inp_table;
-  if (table->connected_ == table->hash_.size()) GrowHash(table);
+  // Half empty: a step along a bucket is a cache line that nobody has fetched.
+  if (2 * table->connected_ >= table->hash_.size()) GrowHash(table);
   inpcb*& bucket = Bucket(table, inp->inp_hash);
   inp->inp_hash_next = bucket;
   bucket = inp;

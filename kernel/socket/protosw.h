@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -55,6 +56,10 @@ struct pr_usrreqs {
   int (*pru_connect2)(socket* so1, socket* so2);
   // Who the peer is, for SO_PEERCRED. Errors: ENOTCONN (not known).
   int (*pru_peereid)(socket* so, ::ucred* id);
+  // The bytes at so_pcb that most requests touch.
+  struct {
+    uint16_t from = 0, bytes = 0;
+  } pru_pcbhot;
 };
 
 struct protosw {

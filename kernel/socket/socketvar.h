@@ -18,6 +18,7 @@
 #ifndef SOCKBED_KERNEL_SOCKET_SOCKETVAR_H_
 #define SOCKBED_KERNEL_SOCKET_SOCKETVAR_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernel/mbuf/mbuf.h"
@@ -47,6 +48,7 @@ struct sosplice {
   timeout ssp_idleto;
 };
 
+// What every call and every packet touches comes first (kSocketHot).
 struct socket {
   uint64_t so_id = 0;                 // [I] counts from 1 per host
   HostBase* so_host = nullptr;        // [I]
@@ -57,6 +59,19 @@ struct socket {
   int so_linger = 0;                  // seconds
   int so_state = 0;                   // SS_*
   int so_error = 0;                   // pending, reported once
+  char so_timeo = 0;                  // its address is the channel of connect, accept and linger
+  uint64_t so_oobmark = 0;            // bytes before the urgent mark; 0: none ahead
+
+  sockbuf so_rcv, so_snd;
+
+  // SO_SPLICE (uipc_splice.h).
+  socket* so_splice = nullptr;       // source: the drain that its bytes go to
+  socket* so_spliceback = nullptr;   // drain: the source they come from
+  struct sosplice* so_sp = nullptr;  // owned; null until it is first a source
+
+  // Called after each sorwakeup, in the waker's context; must not sleep.
+  void (*so_upcall)(socket* so, void* arg, int how) = nullptr;
+  void* so_upcallarg = nullptr;
 
   socket* so_head = nullptr;  // the listener this one is queued on
   soqhead* so_onq = nullptr;  // which of its queues
@@ -66,21 +81,8 @@ struct socket {
   soqhead so_q;   // listener: connections waiting for accept
   int so_q0len = 0, so_qlen = 0, so_qlimit = 0;
 
-  char so_timeo = 0;  // its address is the channel of connect, accept and linger
   pid_t so_pgid = 0;  // whom SIGIO and SIGURG go to: > 0 process, < 0 group
   uid_t so_siguid = 0, so_sigeuid = 0;
-  uint64_t so_oobmark = 0;  // bytes before the urgent mark; 0: none ahead
-
-  sockbuf so_rcv, so_snd;
-
-  // SO_SPLICE (uipc_splice.h).
-  socket* so_splice = nullptr;      // source: the drain that its bytes go to
-  socket* so_spliceback = nullptr;  // drain: the source they come from
-  struct sosplice* so_sp = nullptr;  // owned; null until it is first a source
-
-  // Called after each sorwakeup, in the waker's context; must not sleep.
-  void (*so_upcall)(socket* so, void* arg, int how) = nullptr;
-  void* so_upcallarg = nullptr;
 
   uid_t so_euid = 0, so_ruid = 0;  // [I] of the creating process
   gid_t so_egid = 0, so_rgid = 0;  // [I]
@@ -89,6 +91,7 @@ struct socket {
   socket* so_list_next = nullptr;  // the host's sockets in order of creation
   socket* so_list_prev = nullptr;
 };
+inline constexpr uint16_t kSocketHot = offsetof(socket, so_head);  // bytes
 
 // Bytes that the last splice with this source has moved; 0: there was none.
 inline off_t so_splicelen(const socket* so) {

@@ -74,8 +74,7 @@ struct TcpHost {
   SynCache syn_cache;
 
   // Memory.
-  Slab<tcpcb> tcpcbs;
-  int64_t live_tcpcbs = 0;
+  int64_t live_tcpcbs = 0;  // each lies behind its inpcb
   TcpPool<sackhole> sackholes;
   TcpPool<tcpqent> reass_entries;
   TcpPool<RackState> racks;

@@ -19,6 +19,7 @@
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/ip6_var.h"
 #include "kernel/mbuf/chain.h"
+#include "kernel/sim/prefetch.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
 
@@ -170,7 +171,7 @@ inline TcpSegment TakeApart(TcpHost& host, MbufPtr& m, int hlen) {
     inp = in_pcblookup_listen(table, ends.laddr, htons(ends.lport));
   }
   if (inp == nullptr) return nullptr;
-  tcp_prefetch(inp);
+  Prefetch(inp->inp_socket, kSocketHot);
   return intotcpcb(inp);
 }
 

@@ -9,11 +9,8 @@
 #ifndef SOCKBED_KERNEL_TCP_TCP_PRIVATE_H_
 #define SOCKBED_KERNEL_TCP_TCP_PRIVATE_H_
 
-#include <cstddef>
-
 #include "kernel/inet/ip_var.h"
 #include "kernel/mbuf/mbuf.h"
-#include "kernel/sim/prefetch.h"
 #include "kernel/tcp/tcp_info.h"
 #include "kernel/tcp/tcp_var.h"
 
@@ -33,15 +30,6 @@ inline bool tcp_wants_keepalive(const tcpcb* tp) {
   const bool asked =
       tunables(tp).always_keepalive != 0 || (tcp_so(tp)->so_options & kSoKeepAlive) != 0;
   return asked && tp->t_state <= TCPS_CLOSING;
-}
-
-// Fetches a connection's control blocks and socket, as far as every segment touches them: for
-// whoever is going to work on it and has something else to do first. What a look-up reads of the
-// inpcb is there already.
-inline void tcp_prefetch(const inpcb* inp) {
-  Prefetch(&inp->inp_route, offsetof(inpcb, inp_flowinfo) - offsetof(inpcb, inp_route));
-  Prefetch(inp->inp_ppcb, offsetof(tcpcb, snd_sack));
-  Prefetch(inp->inp_socket, offsetof(socket, so_splice));
 }
 
 // --- tcp_subr.cc: life, errors, answers. ---

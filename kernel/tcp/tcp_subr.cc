@@ -11,7 +11,7 @@ namespace sockbed {
 tcpcb* tcp_newtcpcb(inpcb* inp) {
   TcpHost& host = HostLocal<TcpHost>::Get();
   if (fault::Fires(Site::kPoolGet, inp->inp_id)) return nullptr;
-  tcpcb* tp = host.tcpcbs.Make();
+  tcpcb* tp = new (in_pcbroom(inp)) tcpcb();
   ++host.live_tcpcbs;
 
   const TcpTunables& set = host.tunables;
@@ -105,7 +105,7 @@ void tcp_close(tcpcb* tp) {
   ++host.stat[tcps_closed];
 
   inp->inp_ppcb = nullptr;
-  host.tcpcbs.Free(tp);
+  tp->~tcpcb();
   --host.live_tcpcbs;
   soisdisconnected(so);
   in_pcbdetach(inp);  // frees the socket too, if nobody refers to it

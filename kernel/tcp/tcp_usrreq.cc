@@ -189,11 +189,11 @@ int Send(socket* so, MbufPtr m, mbuf* nam, MbufPtr control) {
   if (int error = GetTcpcb(so, &tp)) return error;
   if (control != nullptr && control->m_len != 0) [[unlikely]]
     return EINVAL;
-  tcp_prefetch(tp->t_inpcb);
   const bool first = tp->t_state < TCPS_SYN_SENT;
   if (first) {
     if (int error = ImpliedConnect(tp, nam)) return error;
   }
+  in_pcbexpect(tp->t_inpcb);
   sbappendstream(&so->so_snd, std::move(m));
   return first ? SendFirst(tp) : tcp_output(tp);
 }
@@ -271,6 +271,7 @@ const pr_usrreqs tcp_usrreqs = {
     .pru_peeraddr = PeerAddr,
     .pru_connect2 = nullptr,
     .pru_peereid = nullptr,
+    .pru_pcbhot = {kInpcbHot, Slab<inpcb>::kBehind - kInpcbHot + kTcpcbHot},
 };
 
 }  // namespace sockbed

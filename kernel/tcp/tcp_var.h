@@ -5,8 +5,8 @@
 // May touch:   inet, net, socket, mbuf, sched, sim.
 // Context:     requests in process context, segments and timers in interrupt context; nothing
 //              sleeps.
-// Owns:        a tcpcb its reassembly queue, SACK holes and timers; the inpcb points at it
-//              (inp_ppcb) and the host's pool holds its memory.
+// Owns:        a tcpcb its reassembly queue, SACK holes and timers; it lies behind its inpcb,
+//              which points at it (inp_ppcb) while it lives.
 // Units:       host byte order; bytes; SimTime where a point in time is meant, ms where a length
 //              is.
 // Invariants:  tcp_check (tcp_invariants.cc) tests them after every segment and timer.
@@ -15,6 +15,7 @@
 #define SOCKBED_KERNEL_TCP_TCP_VAR_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "kernel/inet/in_pcb.h"
@@ -75,7 +76,7 @@ inline constexpr int kTcpRexmtThresh = 3;  // duplicate ACKs that mean loss
 inline constexpr int kSackBlocksKept = 6;  // blocks remembered for reporting
 
 // Fields are in order of use: what every segment touches comes first, so that a connection whose
-// turn comes seldom is few cache lines (tcp_prefetch).
+// turn comes seldom is few cache lines (kTcpcbHot).
 struct tcpcb {
   // --- Who. ---
   TcpHost* t_host = nullptr;      // [I]
@@ -194,6 +195,9 @@ struct tcpcb {
   SimTime t_challenge_start = 0;  // of the time window that t_challenges counts
   int64_t t_challenges = 0;       // challenge ACKs sent in it
 };
+
+// As far as every segment touches it.
+inline constexpr size_t kTcpcbHot = offsetof(tcpcb, snd_sack);
 
 inline tcpcb* intotcpcb(const inpcb* inp) { return static_cast<tcpcb*>(inp->inp_ppcb); }
 inline tcpcb* sototcpcb(const socket* so) {
