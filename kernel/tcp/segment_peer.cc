@@ -6,7 +6,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/in_var.h"
@@ -17,6 +16,7 @@
 #include "kernel/socket/socket.h"
 #include "kernel/tcp/tcp_md5.h"
 #include "kernel/tcp/tcp_wire.h"
+#include "tests/captures/test_sysctls.h"
 
 namespace sockbed {
 namespace {
@@ -208,7 +208,7 @@ void SegmentTest::Boot() {
   if_up(ifp_);
   EXPECT_EQ(in_ifadd(ifp_, kHostAddress, 24), 0);
   Sysctl("net.inet.tcp.debug_walks", 1);
-  if (const char* iss = std::getenv("SOCKBED_ISS")) Sysctl("net.inet.tcp.knob.iss", atoll(iss));
+  for (const auto& [name, value] : TestSysctls()) Sysctl(name, value);
 }
 
 SegmentTest::~SegmentTest() {

@@ -7,8 +7,7 @@
 //              packetdrill; timestamps of the host relative to its first one.
 // Invariants:  after each test every live count of the host is zero.
 //
-// The environment may set SOCKBED_ISS, the host's initial sequence number: BUILD runs what moves
-// data a second time with one that wraps at once.
+// SOCKBED_ISS: as in test_sysctls.h.
 //
 // The notation, as packetdrill has it (what stands in brackets may be left out):
 //

@@ -3,7 +3,6 @@
 #include <sys/uio.h>
 
 #include <cerrno>
-#include <cstdlib>
 
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_var.h"
@@ -14,6 +13,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/sched/synch.h"
 #include "kernel/socket/socket.h"
+#include "tests/captures/test_sysctls.h"
 
 namespace sockbed {
 namespace {
@@ -90,7 +90,7 @@ void StreamTest::Boot(uint64_t seed, const LinkOptions& link, fault::Plan* plan)
     }
   }
   Sysctl("net.inet.tcp.debug_walks", 1);
-  if (const char* iss = std::getenv("SOCKBED_ISS")) Sysctl("net.inet.tcp.knob.iss", atoll(iss));
+  for (const auto& [name, value] : TestSysctls()) Sysctl(name, value);
 }
 
 void StreamTest::Shutdown() {

@@ -4,7 +4,7 @@
 // Called by:   *_test.cc here.
 // Invariants:  after each test every live count of both hosts is zero.
 //
-// The environment may set SOCKBED_ISS, as in segment_peer.h.
+// SOCKBED_ISS: as in test_sysctls.h.
 #ifndef SOCKBED_KERNEL_TCP_STREAM_HOSTS_H_
 #define SOCKBED_KERNEL_TCP_STREAM_HOSTS_H_
 

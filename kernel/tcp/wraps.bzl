@@ -1,8 +1,8 @@
 """Tests that run twice: as they are, and over the wrap of TCP's sequence numbers."""
 
 # How the name of a test ends, and the environment that goes with it. What moves data by TCP runs a
-# second time from another initial number: the worlds of tests (SegmentTest, StreamTest,
-# TestSimulation, TestRunOptions) give it to their hosts.
+# second time from another initial number: the worlds of tests give it to their hosts
+# (tests/captures/test_sysctls.h).
 
 # It wraps with the first full segment.
 WRAPS = [

@@ -3,25 +3,19 @@
 // Lives here:  TestRunOptions.
 // Called by:   tests that run scenarios, in place of tools::RunOptions.
 // Invariants:  without the environment they are RunOptions.
-//
-// SOCKBED_ISS: as in test_simulation.h.
 #ifndef SOCKBED_TESTS_CAPTURES_TEST_RUN_OPTIONS_H_
 #define SOCKBED_TESTS_CAPTURES_TEST_RUN_OPTIONS_H_
 
-#include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "tests/captures/test_sysctls.h"
 #include "tools/run_command.h"
 
 namespace sockbed {
 
 struct TestRunOptions : tools::RunOptions {
-  TestRunOptions() {
-    if (const char* iss = std::getenv("SOCKBED_ISS")) {
-      sysctls.emplace_back("net.inet.tcp.knob.iss", std::atoll(iss));
-    }
-  }
+  TestRunOptions() { sysctls = TestSysctls(); }
 
   // What the environment asks, in words of the command line.
   std::vector<std::string> Flags() const {

@@ -5,17 +5,16 @@
 // Invariants:  without the environment it is a Simulation.
 //
 // SOCKBED_CAPTURES names a folder: each link without a tap of its own writes a capture there.
-// SOCKBED_ISS is the initial sequence number of every connection: BUILD runs what moves data by TCP
-// a second time with one that wraps at once.
+// SOCKBED_ISS: as in test_sysctls.h.
 #ifndef SOCKBED_TESTS_CAPTURES_TEST_SIMULATION_H_
 #define SOCKBED_TESTS_CAPTURES_TEST_SIMULATION_H_
 
-#include <cstdlib>
 #include <string>
 #include <utility>
 
 #include "kernel/host/simulation.h"
 #include "tests/captures/test_captures.h"
+#include "tests/captures/test_sysctls.h"
 
 namespace sockbed {
 
@@ -30,9 +29,7 @@ class TestSimulation : private CapturesOfATest, public Simulation {
 
   Host& AddHost(std::string name, const HostOptions& options = {}) {
     Host& host = Simulation::AddHost(std::move(name), options);
-    if (const char* iss = std::getenv("SOCKBED_ISS")) {
-      host.SetSysctl("net.inet.tcp.knob.iss", std::atoll(iss));
-    }
+    for (const auto& [sysctl, value] : TestSysctls()) host.SetSysctl(sysctl, value);
     return host;
   }
   Link& Connect(Host& first, Host& second, const LinkSpec& spec, PacketTap* tap = nullptr) {

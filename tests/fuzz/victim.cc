@@ -6,13 +6,13 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/tcp/tcp.h"
 #include "kernel/tcp/tcp_host.h"
 #include "kernel/tcp/tcp_var.h"
+#include "tests/captures/test_sysctls.h"
 #include "uapi/uapi.h"
 
 namespace sockbed::fuzz {
@@ -106,7 +106,7 @@ void Victim::Configure(const Setup& setup) {
   if ((setup.memory & 32) != 0) set("sack.maxholes", 2);
   // The host's numbers wrap at once, as the program says or the environment of the test.
   if ((setup.memory & 64) != 0) set("knob.iss", 0xffff'ff00);
-  if (const char* iss = std::getenv("SOCKBED_ISS")) set("knob.iss", std::atoll(iss));
+  for (const auto& [name, value] : TestSysctls()) host.SetSysctl(name, value);
 }
 
 void Victim::Run(int64_t us) {
