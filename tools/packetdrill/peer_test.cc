@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include "gtest/gtest.h"
+#include "tests/captures/test_sysctls.h"
 #include "uapi/uapi.h"
 
 namespace sockbed::packetdrill {
@@ -11,7 +12,9 @@ namespace {
 
 class PeerTest : public testing::Test {
  protected:
-  PeerTest() : host_(*LiveHost::Boot(DefaultHost(), nullptr)) {}
+  PeerTest() : host_(*LiveHost::Boot(DefaultHost(), nullptr)) {
+    for (const auto& [name, value] : TestSysctls()) host_->host().SetSysctl(name, value);
+  }
   ~PeerTest() override { EXPECT_EQ(host_->Finish(), ""); }
 
   // A listener on port 80, and what it has accepted.

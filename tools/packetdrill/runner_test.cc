@@ -3,14 +3,21 @@
 #include <fstream>
 
 #include "gtest/gtest.h"
+#include "tests/captures/test_sysctls.h"
 
 namespace sockbed::packetdrill {
 namespace {
 
-Verdict Play(const std::string& text, Profile profile = Profile::kOpenBsd) {
+// What the environment asks of the host goes where a user would put it: into an init script, which
+// stands in for one that a script names.
+Verdict Play(const std::string& text) {
   RunOptions options;
-  options.profile = profile;
   options.exact = true;
+  for (const auto& [name, value] : TestSysctls()) {
+    const std::string file = testing::TempDir() + name + ".sh";
+    std::ofstream(file) << "sysctl -w " << name << "=" << value << "\n";
+    options.overrides.emplace_back("init_scripts", file);
+  }
   return RunScript("t.pkt", text, options);
 }
 
