@@ -124,12 +124,19 @@ SslPtr Context::NewSsl(BIO* bio, const std::string& server_name) const {
 }
 
 // The address that the datagram came from, authenticated: only who receives there can repeat it.
+// Beside it the number of that peer's last association: it is good for the next alone.
 int Context::MakeCookie(SSL* ssl, unsigned char* cookie, unsigned int* length) {
   const auto* const self = static_cast<const Context*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
-  AddrStorage peer{};
-  (void)BIO_dgram_get_peer(SSL_get_rbio(ssl), peer.addr());  // zero: nobody's cookie
+  struct {
+    AddrStorage peer;
+    uint64_t last;
+  } what{};
+  (void)BIO_dgram_get_peer(SSL_get_rbio(ssl), what.peer.addr());  // zero: nobody's cookie
+  static_assert(sizeof what == sizeof what.peer + sizeof what.last, "all of it is set");
+  what.last = self->served_.LastOf(SSL_get_rfd(ssl), what.peer);
   return HMAC(EVP_sha256(), self->cookie_key_.data(), static_cast<int>(self->cookie_key_.size()),
-              peer.bytes, sizeof peer.bytes, cookie, length) != nullptr;
+              reinterpret_cast<const unsigned char*>(&what), sizeof what, cookie,
+              length) != nullptr;
 }
 
 int Context::CheckCookie(SSL* ssl, const unsigned char* cookie, unsigned int length) {

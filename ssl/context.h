@@ -19,6 +19,8 @@
 #include <memory>
 #include <string>
 
+#include "bio/addr.h"
+#include "ssl/served_peers.h"
 #include "ssl/test_pki.h"
 
 namespace sockbed::ssl {
@@ -61,6 +63,10 @@ class Context {
   // `server_name` unless it is empty. Null when out of memory (bio is freed).
   SslPtr NewSsl(BIO* bio, const std::string& server_name = "") const;
 
+  // `peer` has shown its cookie to the listening socket `fd` and has its association now: that
+  // cookie is good no more.
+  void SpendCookie(int fd, const AddrStorage& peer) const { served_.Add(fd, peer); }
+
  private:
   static int MakeCookie(SSL* ssl, unsigned char* cookie, unsigned int* length);
   static int CheckCookie(SSL* ssl, const unsigned char* cookie, unsigned int length);
@@ -74,6 +80,7 @@ class Context {
   const bool verify_server_;
   SslCtxPtr ctx_;
   std::array<unsigned char, 16> cookie_key_{};
+  mutable ServedPeers served_;  // cookies are all that a context's user changes in it
 };
 
 }  // namespace sockbed::ssl

@@ -69,9 +69,11 @@ SslPtr DtlsListener::Accept() {
   do {
     if (!Hear(ssl.get(), peer.addr())) return nullptr;
     fd = Connect(peer.addr());
-    // A hello that came twice: its peer has its socket already, and is no second one.
+    // Its peer has a socket already, and calls another of our addresses now.
   } while (fd < 0 && errno == EADDRINUSE);
   if (fd < 0) return nullptr;
+  context_.SpendCookie(fd_, peer);
+  SSL_clear_options(ssl.get(), SSL_OP_COOKIE_EXCHANGE);
   BIO_set_fd(bio, fd, BIO_CLOSE);
   BIO_ctrl_set_connected(bio, peer.addr());
   return ssl;

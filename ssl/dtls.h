@@ -4,6 +4,10 @@
 // Called by:   programs.
 // May touch:   OpenSSL, bio, uapi.
 // Context:     a simulated process; Accept sleeps.
+// Invariants:  a cookie is good for one association: a hello that comes twice makes no second one,
+//              however late its copy is (until ServedPeers has forgotten its peer). The copy is
+//              answered by another cookie, as a first hello is. A peer that comes again from the
+//              same port is let in at once.
 // Owns:        the listening socket. Each accepted association has a socket of its own, bound to
 //              the same address and connected to its peer, which is why both share the port.
 // Source:      DTLSv1_listen(3); RFC 6347 4.2.1.
@@ -34,8 +38,8 @@ class DtlsListener {
   int fd() const { return fd_; }
 
   // Waits for a peer that can repeat its cookie and has no socket here yet, and returns an SSL over
-  // one connected to it, ready for Handshake. Null with entries: a socket could not be had, or the
-  // library failed. [sleeps]
+  // one connected to it, ready for Handshake, which asks for no cookie again. Null with entries: a
+  // socket could not be had, or the library failed. [sleeps]
   SslPtr Accept();
 
  private:

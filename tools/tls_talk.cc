@@ -221,6 +221,9 @@ bool ReverseDatagrams(SSL* ssl, SimTime patience) {
   return true;
 }
 
+// One client after the other: who calls meanwhile waits. The copy of a hello whose client has been
+// served is asked for a cookie, as a stranger's is (RFC 6347 4.2.1), and keeps nobody waiting:
+// ssl/dtls.h.
 int ServeDtls(const ProgramArgs& args) {
   ssl::ContextOptions options;
   options.datagram = options.cookies = true;
@@ -338,7 +341,7 @@ constexpr ArgInfo kTlsClientArgs[] = {
 };
 constexpr ArgInfo kDtlsServerArgs[] = {
     {"port", ArgType::kPort, "4433", "the port to listen on"},
-    {"clients", ArgType::kCount, "1", "how many clients to serve before exiting"},
+    {"clients", ArgType::kCount, "1", "how many to serve, one after the other, before exiting"},
     {"patience", ArgType::kDuration, "60 s", "how long to wait for a client's next datagram"},
     {"ipv6", ArgType::kFlag, "false", "over IPv6, not IPv4"},
 };

@@ -9,8 +9,8 @@
 namespace sockbed::tools {
 namespace {
 
-std::string Scenario(const std::string& name) {
-  return std::string(getenv("TEST_SRCDIR")) + "/sockbed/tools/scenarios/" + name + ".yaml";
+std::string Scenario(const std::string& name, const std::string& folder = "tools/scenarios") {
+  return std::string(getenv("TEST_SRCDIR")) + "/sockbed/" + folder + "/" + name + ".yaml";
 }
 
 void ExpectPass(const RunOptions& options) {
@@ -44,6 +44,14 @@ TEST_P(TlsTalk, DatagramsComeBackReversed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, TlsTalk, testing::Range(1, 31));
+
+// The copy of the first client's hello, which waits at the server, is no second client.
+TEST(DtlsServer, ServesOneClientAfterTheOtherThoughAllIsDoubled) {
+  TestRunOptions options;
+  options.scenario = Scenario("dtls_in_turn", "tests/scenario");
+  options.seed = 1;
+  ExpectPass(options);
+}
 
 TEST(HttpsGet, APageComes) {
   TestRunOptions options;

@@ -1,4 +1,5 @@
 // Cookies: who gets past a DTLS listener, and who does not (RFC 6347 4.2.1; DTLSv1_listen(3)).
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 
@@ -293,30 +294,126 @@ TEST_F(ForgedSource, GetsTheVictimASmallRequestAndTheForgerNothing) {
 
 // --- What comes twice. ---
 
-// The second hello is doubled on the way: its copy lies at the listener when the association has a
-// socket already, and must not be taken for another client's.
-TEST(RepeatedHello, IsNoSecondClient) {
-  fault::Plan twice({{.site = Site::kLinkDuplicate, .host = 2, .only_ordinal = 2}});
-  class Twice : public Cookies {
-   public:
-    explicit Twice(fault::Plan* plan)
-        : Cookies({.latency = absl::Milliseconds(5)}, {.seed = 7, .fault_plan = plan}) {}
-    void TestBody() override {
-      ServeEachInAProcess(2);
-      for (const unsigned start_s : {0, 5}) {
-        AskDtls([start_s](SSL* ssl) {
-          uapi::sleep(start_s);
-          ExpectHandshake(ssl);
-          EXPECT_TRUE(Echo(ssl, "hi"));
-          uapi::sleep(10);
-          EXPECT_TRUE(Echo(ssl, "still there"));
-          EXPECT_EQ(SSL_shutdown(ssl), 0);
-        });
-      }
-      Run();
+// The second hello of the first client is doubled on its way: when the association has a socket,
+// the copy lies at the listener.
+struct DoubledHello {
+  fault::Plan plan{{{.site = Site::kLinkDuplicate, .host = 2, .only_ordinal = 2}}};
+};
+
+class RepeatedHello : private DoubledHello, public Cookies {
+ protected:
+  RepeatedHello() : Cookies({.latency = absl::Milliseconds(5)}, {.seed = 7, .fault_plan = &plan}) {}
+
+  // A client that begins at `start_s` and stays for `stay_s`.
+  void AskFor(unsigned start_s, unsigned stay_s) {
+    AskDtls([start_s, stay_s](SSL* ssl) {
+      uapi::sleep(start_s);
+      ExpectHandshake(ssl);
+      EXPECT_TRUE(Echo(ssl, "hi"));
+      uapi::sleep(stay_s);
+      EXPECT_TRUE(Echo(ssl, "still there"));
+      EXPECT_EQ(SSL_shutdown(ssl), 0);
+    });
+  }
+};
+
+TEST_F(RepeatedHello, IsNoSecondClient) {
+  ServeEachInAProcess(2);
+  AskFor(0, 10);
+  AskFor(5, 10);
+  Run();
+}
+
+// A server that serves one after the other finds the copy when its client has gone.
+TEST_F(RepeatedHello, IsNoClientThatHasGone) {
+  ServeDtls(EchoUntilGoodbye, 2);
+  AskFor(0, 1);
+  AskFor(5, 1);
+  Run();
+}
+
+// However late a copy comes, the answer is a new request.
+TEST_F(Cookies, AreGoodForOneAssociation) {
+  ServeDtls(
+      [this](SSL* ssl) {
+        accepted_s_.push_back(static_cast<int>(Milliseconds() / 1000));
+        SetPatience(ssl, 1);
+        EXPECT_FALSE(TakeOutcome(ssl, SSL_accept(ssl)).ok());
+      },
+      2);
+  WithHello([this](int fd, const Datagram& hello) {
+    EXPECT_FALSE(IsHelloVerifyRequest(Exchange(fd, hello))) << "its flight";
+    uapi::sleep(5);
+    char rest[2000];
+    while (uapi::recv(fd, rest, sizeof rest, MSG_DONTWAIT) > 0) continue;
+    EXPECT_TRUE(IsHelloVerifyRequest(Exchange(fd, hello)));
+    // The same port again, with a hello of its own.
+    const Context context(Role::kClient, client_options_);
+    HandClient client(context);
+    EXPECT_FALSE(IsHelloVerifyRequest(Exchange(fd, client.Say(Exchange(fd, client.Say(""))))));
+  });
+  EXPECT_EQ(accepted_s_.size(), 2u);
+}
+
+// Who has a socket here and calls another address of ours cannot have a second one, whose address
+// would be the first one's: the listener goes on to wait for others.
+TEST_F(ForgedSource, APeerHasOneSocketWhateverAddressItCalls) {
+  server_.SetSysctl("net.inet.ip.forwarding", 1);  // else an address is its own link's alone
+  const std::string gateway = inet_ntoa(server_.address());
+  EXPECT_EQ(client_.AddRoute(*ParseRoute("default", gateway)), 0);
+  ServeEachInAProcess(2);
+  client_.Spawn("client", [this] {
+    const Context context(Role::kClient, client_options_);
+    const int fd = sockbed::BIO_socket(AF_INET, SOCK_DGRAM, 0, 0);
+    sockaddr_in to = server_.address(kPort);
+    for (const in_addr address : {server_.address(), server_.AddressFor(victim_)}) {
+      to.sin_addr = address;
+      const auto say = [&](const Datagram& what) {
+        EXPECT_EQ(uapi::sendto(fd, what.data(), what.size(), 0,
+                               reinterpret_cast<const sockaddr*>(&to), sizeof to),
+                  static_cast<ssize_t>(what.size()));
+      };
+      HandClient client(context);
+      say(client.Say(""));
+      Datagram request;
+      do {
+        request.resize(2000);
+        request.resize(static_cast<size_t>(uapi::recv(fd, request.data(), request.size(), 0)));
+      } while (!IsHelloVerifyRequest(request));
+      say(client.Say(request));
+      uapi::sleep(1);
     }
-  };
-  Twice(&twice).TestBody();
+    BIO_closesocket(fd);
+  });
+  AskDtls([](SSL* ssl) {
+    uapi::sleep(5);
+    ExpectHandshake(ssl);
+    EXPECT_TRUE(Echo(ssl, "hi"));
+    EXPECT_EQ(SSL_shutdown(ssl), 0);
+  });
+  Run();
+}
+
+// Whoever calls again from the same port is let in again, at once.
+TEST_F(Cookies, DoNotKeepAPeerFromComingAgain) {
+  ServeDtls(EchoUntilGoodbye, 3);
+  client_.Spawn("client", [this] {
+    const Context context(Role::kClient, client_options_);
+    const int fd = Socket();
+    for (int i = 0; i < 3; ++i) {
+      const double start_ms = Milliseconds();
+      BIO* const bio = sockbed::BIO_new_dgram(fd, BIO_NOCLOSE);
+      BIO_ctrl_set_connected(bio, AddrOf(server_.address(kPort)).get());
+      const SslPtr ssl = context.NewSsl(bio, "server");
+      ExpectHandshake(ssl.get());
+      EXPECT_LT(Milliseconds() - start_ms, 31) << "three round trips";
+      EXPECT_TRUE(Echo(ssl.get(), "hi"));
+      EXPECT_EQ(SSL_shutdown(ssl.get()), 0);
+      uapi::sleep(1);
+    }
+    BIO_closesocket(fd);
+  });
+  Run();
 }
 
 }  // namespace
