@@ -1,5 +1,5 @@
-// Bulk transfers through the simulated stack (PERFORMANCE.md: P1, P2, P3, P11, P14), next to the
-// host kernel's own TCP and to a skeleton that makes the same moves without a protocol.
+// Bulk transfers through the simulated stack (PERFORMANCE.md: P1, P2, P11, P14), next to the host
+// kernel's own TCP and to a skeleton that makes the same moves without a protocol.
 
 #include <benchmark/benchmark.h>
 
@@ -72,27 +72,6 @@ void BulkLinkOverHost(benchmark::State& state) {
   RunPaired(state, ours, real, {.goal = 1 / 2.2, .slice_seconds = 10e-3});
 }
 BENCHMARK(BulkLinkOverHost)->Name("P2/bulk_link1500_over_host")->Apply(Paired);
-
-// P3. ns-3 and the skeleton were measured on one quiet machine: 19.7 k segments a second against
-// 203 ns a segment. So the skeleton tells how quick ns-3 would be here.
-constexpr double kNs3InSkeletons = 1 / 19.7e3 / 203e-9;
-
-void BulkTenGigabit(benchmark::State& state) {
-  const LinkSpec link = {
-      .latency = absl::Milliseconds(1), .rate_bps = 10'000'000'000, .queue_len = 4096};
-  TcpBulk ours({.link = link, .buffer_bytes = 4 << 20}, kWriteBytes);
-  Skeleton skeleton;
-  const PairedOptions options = {.slice_seconds = 50e-3, .pairs = 101};
-  for (auto _ : state) {
-    const PairedResult result = PairedRatio(ours, skeleton, options);
-    state.SetIterationTime(result.subject_seconds / kSegmentsPerWrite);
-    state.counters["ratio"] = result.ratio / kNs3InSkeletons;
-    state.counters["goal"] = 1 / 80.0;
-    state.counters["segments_per_s"] = kSegmentsPerWrite / result.subject_seconds;
-    state.counters["pairs"] = result.pairs;
-  }
-}
-BENCHMARK(BulkTenGigabit)->Name("P3/segment_at_10_gigabit_over_ns3")->Apply(Paired);
 
 // P11. What the digest costs.
 void Digest(benchmark::State& state) {
