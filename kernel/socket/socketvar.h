@@ -162,8 +162,15 @@ void socantrcvmore(socket* so);
 socket* sonewconn(socket* head, int connstatus);
 void soqinsque(socket* head, socket* so, int q);  // q: 0 so_q0, 1 so_q
 int soqremque(socket* so, int q);                 // 1 if it was on that queue
-void sorwakeup(socket* so);
-void sowwakeup(socket* so);
+// Tell those who wait for a change of so_rcv, of so_snd. Most changes concern nobody.
+void so_tellreaders(socket* so);
+void so_tellwriters(socket* so);
+inline void sorwakeup(socket* so) {
+  if (sb_notify(&so->so_rcv) || so->so_upcall != nullptr) so_tellreaders(so);
+}
+inline void sowwakeup(socket* so) {
+  if (sb_notify(&so->so_snd)) so_tellwriters(so);
+}
 
 bool soreadable(const socket* so);
 bool sowriteable(const socket* so);

@@ -239,7 +239,7 @@ inline void sowakeup(socket* so, sockbuf* sb) {
 
 }  // namespace
 
-void sorwakeup(socket* so) {
+void so_tellreaders(socket* so) {
   if ((so->so_rcv.sb_flags & SB_SPLICE) != 0) (void)somove(so, M_DONTWAIT);
   if (so->so_splice != nullptr) [[unlikely]]
     return;  // nobody hears of what the mover takes away
@@ -248,7 +248,7 @@ void sorwakeup(socket* so) {
     so->so_upcall(so, so->so_upcallarg, M_DONTWAIT);
 }
 
-void sowwakeup(socket* so) {
+void so_tellwriters(socket* so) {
   if ((so->so_snd.sb_flags & SB_SPLICE) != 0) (void)somove(so->so_spliceback, M_DONTWAIT);
   if (sb_notify(&so->so_snd)) sowakeup(so, &so->so_snd);
 }

@@ -78,7 +78,7 @@ bool tcp_ack_new(TcpSegment& seg) {
     nd6_confirm(tp->t_inpcb);  // the way to the peer is sound
   if (seg.prr_pending) [[unlikely]]
     tcp_recovery_send(seg, acked);
-  if (sb_notify(&so->so_snd)) sowwakeup(so);
+  sowwakeup(so);
   return fin;
 }
 
