@@ -65,11 +65,14 @@ int Linger(socket* so) {
   return 0;
 }
 
+// REQUIRES: connected, and not on the way out of it. Errors: the protocol's.
+int Disconnect(socket* so) { return so_request(so->so_proto->pr_usrreqs->pru_disconnect, so); }
+
 // Ends the connection of a socket that is being closed, waiting as SO_LINGER wants. [sleeps]
 int Hangup(socket* so) {
   if ((so->so_state & SS_ISCONNECTED) == 0) return 0;
   if ((so->so_state & SS_ISDISCONNECTING) == 0) {
-    if (const int error = sodisconnect(so)) return error;
+    if (const int error = Disconnect(so)) return error;
   }
   return (so->so_options & kSoLinger) != 0 ? Linger(so) : 0;
 }
@@ -163,7 +166,7 @@ int sodisconnect(socket* so) {
   const SplScope spl(IPL_SOFTNET);
   if ((so->so_state & SS_ISCONNECTED) == 0) return ENOTCONN;
   if ((so->so_state & SS_ISDISCONNECTING) != 0) return EALREADY;
-  return so_request(so->so_proto->pr_usrreqs->pru_disconnect, so);
+  return Disconnect(so);
 }
 
 int soshutdown(socket* so, int how) {
