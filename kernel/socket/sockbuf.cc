@@ -137,8 +137,12 @@ mbuf* LastOf(mbuf* m) {
 
 // --- Limits. ---
 
-int sbreserve(sockbuf* sb, uint64_t cc) {
-  const auto sb_max = static_cast<uint64_t>(HostLocal<SocketHost>::Get().sb_max);
+namespace {
+
+uint64_t SbMax() { return static_cast<uint64_t>(HostLocal<SocketHost>::Get().sb_max); }
+
+// sbreserve, where the host lets no buffer have more than `sb_max`.
+inline int Reserve(sockbuf* sb, uint64_t cc, uint64_t sb_max) {
   if (cc == 0 || cc > sb_max) return 1;
   sb->sb_hiwat = cc;
   sb->sb_mbmax = std::min(2 * cc, sb_max + sb_max / MCLBYTES * MSIZE);
@@ -146,11 +150,16 @@ int sbreserve(sockbuf* sb, uint64_t cc) {
   return 0;
 }
 
+}  // namespace
+
+int sbreserve(sockbuf* sb, uint64_t cc) { return Reserve(sb, cc, SbMax()); }
+
 int soreserve(socket* so, uint64_t sndcc, uint64_t rcvcc) {
   sockbuf* snd = &so->so_snd;
   sockbuf* rcv = &so->so_rcv;
-  if (sbreserve(snd, sndcc) != 0) return ENOBUFS;
-  if (sbreserve(rcv, rcvcc) != 0) {
+  const uint64_t sb_max = SbMax();
+  if (Reserve(snd, sndcc, sb_max) != 0) return ENOBUFS;
+  if (Reserve(rcv, rcvcc, sb_max) != 0) {
     sbrelease(snd);
     return ENOBUFS;
   }
