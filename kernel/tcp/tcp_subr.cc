@@ -35,10 +35,11 @@ tcpcb* tcp_newtcpcb(inpcb* inp) {
 }
 
 void tcp_newstate(tcpcb* tp, TcpState state) {
-  KASSERT(tcp_may_become(tp->t_state, state));
-  EmitTcp(TcpEvent::kState, tp->t_id, tp->t_state, state);
-  if (state == TCPS_CLOSED) tp->t_laststate = tp->t_state;
+  const TcpState old = tp->t_state;
+  KASSERT(tcp_may_become(old, state));
+  if (state == TCPS_CLOSED) tp->t_laststate = old;
   tp->t_state = state;
+  EmitTcp(TcpEvent::kState, tp->t_id, old, state);
 }
 
 void tcp_summarize(const tcpcb* tp, TcpSummary* to) {
