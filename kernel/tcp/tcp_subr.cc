@@ -1,4 +1,6 @@
 // The life of a control block: made, moved from state to state, dropped, closed, remembered.
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 
 #include "kernel/sim/fault.h"
@@ -174,10 +176,10 @@ tcp_seq tcp_new_iss(TcpHost& host, const TcpEndpoints& ends) {
 }
 
 uint8_t tcp_request_scale(const TcpHost& host) {
+  // The smallest that lets the window cover sb_max.
   const auto sb_max = static_cast<uint64_t>(HostLocal<SocketHost>::Of(*host.host).sb_max);
-  uint8_t scale = 0;
-  while (scale < TCP_MAX_WINSHIFT && (uint64_t{TCP_MAXWIN} << scale) < sb_max) ++scale;
-  return scale;
+  return static_cast<uint8_t>(
+      std::min<int>(std::bit_width((sb_max - 1) / TCP_MAXWIN), TCP_MAX_WINSHIFT));
 }
 
 }  // namespace sockbed
