@@ -42,9 +42,11 @@ struct State {
   }
 };
 
-// The first eight bytes, little end first; written so that it compiles to one load.
-constexpr uint64_t Word(std::span<const uint8_t> bytes) {
-  const uint8_t* p = bytes.data();
+// Four bytes, eight bytes, little end first; written so that each compiles to one load.
+constexpr uint64_t Half(const uint8_t* p) {
+  return uint64_t{p[0]} | uint64_t{p[1]} << 8 | uint64_t{p[2]} << 16 | uint64_t{p[3]} << 24;
+}
+constexpr uint64_t Word(const uint8_t* p) {
   return uint64_t{p[0]} | uint64_t{p[1]} << 8 | uint64_t{p[2]} << 16 | uint64_t{p[3]} << 24 |
          uint64_t{p[4]} << 32 | uint64_t{p[5]} << 40 | uint64_t{p[6]} << 48 | uint64_t{p[7]} << 56;
 }
@@ -54,10 +56,16 @@ constexpr uint64_t Word(std::span<const uint8_t> bytes) {
 constexpr uint64_t SipHash24(const SipKey& key, std::span<const uint8_t> bytes) {
   siphash_internal::State s{key.k0 ^ 0x736f6d6570736575, key.k1 ^ 0x646f72616e646f6d,
                             key.k0 ^ 0x6c7967656e657261, key.k1 ^ 0x7465646279746573};
-  const uint64_t length = bytes.size();
-  for (; bytes.size() >= 8; bytes = bytes.subspan(8)) s.Absorb(siphash_internal::Word(bytes));
-  uint64_t rest = length << 56;
-  for (size_t i = 0; i < bytes.size(); ++i) rest |= uint64_t{bytes[i]} << 8 * i;
+  const uint8_t* p = bytes.data();
+  size_t left = bytes.size();
+  for (; left >= 8; left -= 8, p += 8) s.Absorb(siphash_internal::Word(p));
+  uint64_t rest = uint64_t{bytes.size()} << 56;
+  int at = 0;
+  if (left >= 4) {  // the ports: names of connections end in them
+    rest |= siphash_internal::Half(p);
+    at = 4;
+  }
+  for (; at < static_cast<int>(left); ++at) rest |= uint64_t{p[at]} << 8 * at;
   s.Absorb(rest);
   s.v2 ^= 0xff;
   for (int i = 0; i < 4; ++i) s.Round();
