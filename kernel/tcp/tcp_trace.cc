@@ -150,40 +150,43 @@ TraceId Emit6(TcpEvent type, uint64_t pcb, const inpaddru& address, uint64_t wha
   return EmitTcp(type, pcb, in6_high(v6), in6_low(v6), what);
 }
 
-}  // namespace
-
-TraceId EmitOpen(uint64_t pcb, const TcpEndpoints& ends, bool active) {
-  if (ends.faddr.is_v4()) {
-    return EmitTcp(TcpEvent::kOpen, pcb, PackAddress(ends.laddr, ends.lport),
-                   PackAddress(ends.faddr, ends.fport), active ? 1 : 0);
-  }
-  const TraceId id =
-      Emit6(TcpEvent::kOpen6, pcb, ends.faddr, PackPair(ends.fport, active ? 1 : 0));
+[[gnu::noinline]] TraceId EmitOpen6(uint64_t pcb, const TcpEndpoints& ends, bool active) {
+  const TraceId id = Emit6(TcpEvent::kOpen6, pcb, ends.faddr, PackPair(ends.fport, active ? 1 : 0));
   Emit6(TcpEvent::kLocal6, pcb, ends.laddr, ends.lport);
   return id;
 }
 
-TraceId EmitHandshake(const syn_cache* sc, TcpHandshake what) {
-  const uint64_t listener = sc->sc_tp->t_id;
-  const TcpEndpoints& ends = sc->sc_ends;
-  if (ends.faddr.is_v4()) {
-    return EmitTcp(TcpEvent::kHandshake, listener, static_cast<uint64_t>(what),
-                   PackAddress(ends.faddr, ends.fport), sc->sc_id);
-  }
-  return Emit6(TcpEvent::kHandshake6, listener, ends.faddr,
+[[gnu::noinline]] TraceId EmitHandshake6(const syn_cache* sc, TcpHandshake what) {
+  return Emit6(TcpEvent::kHandshake6, sc->sc_tp->t_id, sc->sc_ends.faddr,
                PackPair(static_cast<uint32_t>(sc->sc_id), static_cast<uint32_t>(what)));
 }
 
-TraceId EmitLoose(TcpEvent type, uint64_t pcb, const TcpEndpoints& ends, const TcpHeader& th) {
-  const uint64_t numbers = PackPair(th.th_seq.value(), th.th_ack.value());
-  if (ends.faddr.is_v4()) {
-    return EmitTcp(type, pcb, PackAddress(ends.faddr, ends.fport), numbers,
-                   tcp_flag_text[th.th_flags]);
-  }
+[[gnu::noinline]] TraceId EmitLoose6(TcpEvent type, uint64_t pcb, const TcpEndpoints& ends,
+                                     const TcpHeader& th) {
   const TcpEvent type6 = type == TcpEvent::kReply ? TcpEvent::kReply6 : TcpEvent::kStray6;
   const TraceId id = Emit6(type6, pcb, ends.faddr, PackPair(ends.fport, th.th_flags));
-  EmitTcp(TcpEvent::kNumbers, pcb, numbers);
+  EmitTcp(TcpEvent::kNumbers, pcb, PackPair(th.th_seq.value(), th.th_ack.value()));
   return id;
+}
+
+}  // namespace
+
+TraceId EmitOpen(uint64_t pcb, const TcpEndpoints& ends, bool active) {
+  if (!ends.faddr.is_v4()) return EmitOpen6(pcb, ends, active);
+  return EmitTcp(TcpEvent::kOpen, pcb, PackAddress(ends.laddr, ends.lport),
+                 PackAddress(ends.faddr, ends.fport), active ? 1 : 0);
+}
+
+TraceId EmitHandshake(const syn_cache* sc, TcpHandshake what) {
+  if (!sc->sc_ends.faddr.is_v4()) return EmitHandshake6(sc, what);
+  return EmitTcp(TcpEvent::kHandshake, sc->sc_tp->t_id, static_cast<uint64_t>(what),
+                 PackAddress(sc->sc_ends.faddr, sc->sc_ends.fport), sc->sc_id);
+}
+
+TraceId EmitLoose(TcpEvent type, uint64_t pcb, const TcpEndpoints& ends, const TcpHeader& th) {
+  if (!ends.faddr.is_v4()) return EmitLoose6(type, pcb, ends, th);
+  return EmitTcp(type, pcb, PackAddress(ends.faddr, ends.fport),
+                 PackPair(th.th_seq.value(), th.th_ack.value()), tcp_flag_text[th.th_flags]);
 }
 
 void tcp_describe(Trace& trace) { trace.Describe(Room::kTcp, {kTypes, kTables}); }
