@@ -52,7 +52,7 @@ Next ListenSyn(TcpSegment& seg) {
   }
   // The peer tries again; until then somebody may accept.
   if (so->so_qlen > so->so_qlimit) return tcp_dropped(seg, tcps_dropsyn);
-  if (syn_cache_fastopen(seg) != nullptr) return FastOpened(seg);
+  if (seg.opt.has_tfo && syn_cache_fastopen(seg) != nullptr) return FastOpened(seg);
   syn_cache_add(seg);
   return Next::kDrop;
 }

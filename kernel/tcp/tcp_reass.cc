@@ -131,6 +131,10 @@ bool Insert(tcpcb* tp, TcpSegment& seg, bool fin) {
   return true;
 }
 
+[[gnu::noinline]] void RemoveAll(tcpcb* tp) {
+  while (tp->t_segq != nullptr) RemoveAt(tp, &tp->t_segq);
+}
+
 // The next bytes of the stream.
 void Deliver(tcpcb* tp, MbufPtr m, uint32_t len) {
   socket* so = tcp_so(tp);
@@ -182,7 +186,8 @@ uint8_t tcp_reass_deliver(tcpcb* tp) {
 }
 
 void tcp_freeq(tcpcb* tp) {
-  while (tp->t_segq != nullptr) RemoveAt(tp, &tp->t_segq);
+  if (tp->t_segq != nullptr) [[unlikely]]
+    RemoveAll(tp);
   KASSERT(tp->t_segqlen == 0);
   tp->rcv_numsacks = 0;
 }

@@ -25,6 +25,14 @@ RttRounding Rounding(const tcpcb* tp) {
   return tunables(tp).rtt_freebsd != 0 ? RttRounding::kFreeBsd : RttRounding::kOpenBsd;
 }
 
+inline int64_t RexmtInterval(const tcpcb* tp, RttRounding rounding, int shift) {
+  const TcpTunables& set = tunables(tp);
+  const int64_t least = rounding == RttRounding::kOpenBsd ? tp->t_rttmin : set.rexmit_min;
+  const int64_t base = std::max<int64_t>(tcp_rtt_base(tp->t_srtt, tp->t_rttvar), least);
+  const int64_t interval = base * tcp_backoff(rounding)[shift] + set.rexmit_slop;
+  return std::clamp<int64_t>(interval, tp->t_rttmin, TCPTV_REXMTMAX);
+}
+
 int64_t IdleMs(const tcpcb* tp) { return (Now() - tp->t_rcvtime) / kMillisecond; }
 
 // Large packets may vanish on the way without a word: stop forbidding routers to fragment them.
@@ -257,15 +265,11 @@ void tcp_xmit_timer(tcpcb* tp, int64_t rtt_ms) {
   tp->t_rxtshift = 0;
   tp->t_softerror = 0;
   tp->t_rtttime = kNotTimed;
-  tp->t_rxtcur = static_cast<int32_t>(tcp_rexmt_interval(tp, 0));
+  tp->t_rxtcur = static_cast<int32_t>(RexmtInterval(tp, rounding, 0));
 }
 
 int64_t tcp_rexmt_interval(const tcpcb* tp, int shift) {
-  const TcpTunables& set = tunables(tp);
-  const int64_t least = Rounding(tp) == RttRounding::kOpenBsd ? tp->t_rttmin : set.rexmit_min;
-  const int64_t base = std::max<int64_t>(tcp_rtt_base(tp->t_srtt, tp->t_rttvar), least);
-  const int64_t interval = base * tcp_backoff(Rounding(tp))[shift] + set.rexmit_slop;
-  return std::clamp<int64_t>(interval, tp->t_rttmin, TCPTV_REXMTMAX);
+  return RexmtInterval(tp, Rounding(tp), shift);
 }
 
 void tcp_arm_rexmt(tcpcb* tp) {
