@@ -57,11 +57,10 @@ int Wildcards(const inpcb* old, const inpcb* inp, const inpaddru& laddr) {
   return wild + 1;
 }
 
-// The pcb that matches `self` at (laddr, lport) with the fewest wildcards, among equals the newest;
-// without `wild` only an exact one. Null: none.
-inpcb* BestMatch(const inpcb* self, const inpaddru& laddr, in_port_t lport, bool wild) {
-  const inpport* port = InpcbTableAccess::FindPort(self->inp_table, lport);
-  if (port == nullptr) return nullptr;
+// The pcb that matches `self` at `laddr` and that port with the fewest wildcards, among equals the
+// newest; without `wild` only an exact one. Null: none.
+[[gnu::noinline]] inpcb* BestMatchOf(const inpport* port, const inpcb* self, const inpaddru& laddr,
+                                     bool wild) {
   inpcb* best = nullptr;
   int best_wild = wild ? 3 : 1;
   for (inpcb* list : {port->unconnected, wild ? port->connected : nullptr}) {
@@ -75,6 +74,10 @@ inpcb* BestMatch(const inpcb* self, const inpaddru& laddr, in_port_t lport, bool
     }
   }
   return best;
+}
+inline inpcb* BestMatch(const inpcb* self, const inpaddru& laddr, in_port_t lport, bool wild) {
+  const inpport* port = InpcbTableAccess::FindPort(self->inp_table, lport);
+  return port != nullptr ? BestMatchOf(port, self, laddr, wild) : nullptr;
 }
 
 // Rule 5 of spec 9.3 with 9.4.

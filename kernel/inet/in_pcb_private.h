@@ -59,6 +59,7 @@ struct InpcbTableAccess {
   static inpcb*& Bucket(inpcbtable* table, uint32_t hash) {
     return table->hash_[hash & (table->hash_.size() - 1)];
   }
+  static void Bind(inpcb* inp, const inpaddru& laddr, in_port_t lport);
   static void ChangePeer(inpcb* inp, const inpaddru& faddr, in_port_t fport);
   static void LinkPort(inpcb* inp);
   static void UnlinkPort(inpcb* inp);
@@ -67,6 +68,7 @@ struct InpcbTableAccess {
   static void LinkHash(inpcb* inp);
   static void UnlinkHash(inpcb* inp);
   static void GrowHash(inpcbtable* table);
+  static void GrowPorts(inpcbtable* table);
   static inpport* MakePort(inpcbtable* table, in_port_t lport);
   static void DropPort(inpcbtable* table, inpport* port);
 };

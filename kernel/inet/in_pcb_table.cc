@@ -95,7 +95,7 @@ void InpcbTableAccess::Leave(inpcb* inp) {
   --inp->inp_table->count_;
 }
 
-void InpcbTableAccess::SetLocal(inpcb* inp, const inpaddru& laddr, in_port_t lport) {
+inline void InpcbTableAccess::Bind(inpcb* inp, const inpaddru& laddr, in_port_t lport) {
   KASSERT(inp->inp_port == nullptr && lport != 0);
   inp->inp_laddr = laddr;
   inp->inp_lport = lport;
@@ -103,8 +103,12 @@ void InpcbTableAccess::SetLocal(inpcb* inp, const inpaddru& laddr, in_port_t lpo
   LinkPort(inp);
 }
 
+void InpcbTableAccess::SetLocal(inpcb* inp, const inpaddru& laddr, in_port_t lport) {
+  Bind(inp, laddr, lport);
+}
+
 // Whether the pcb may have these names. Notes what they hash to, which LinkHash goes by.
-bool InpcbTableAccess::Takes(inpcb* inp, const inpaddru& laddr, in_port_t lport,
+inline bool InpcbTableAccess::Takes(inpcb* inp, const inpaddru& laddr, in_port_t lport,
                              const inpaddru& faddr, in_port_t fport) {
   inp->inp_hash = HashOf(faddr, fport, laddr, lport);
   inpcbtable* table = inp->inp_table;
@@ -129,7 +133,7 @@ int InpcbTableAccess::SetNames(inpcb* inp, const inpaddru& laddr, in_port_t lpor
   if (!Takes(inp, laddr, lport, faddr, fport)) return EADDRINUSE;
   inp->inp_faddr = faddr;
   inp->inp_fport = fport;
-  SetLocal(inp, laddr, lport);
+  Bind(inp, laddr, lport);
   if (!faddr.is_any()) LinkHash(inp);
   return 0;
 }
@@ -178,7 +182,7 @@ void InpcbTableAccess::ChangePeer(inpcb* inp, const inpaddru& faddr, in_port_t f
   if (bound) Push<&inpcb::inp_port_next, &inpcb::inp_port_prev>(PortList(inp), inp);
 }
 
-void InpcbTableAccess::LinkPort(inpcb* inp) {
+inline void InpcbTableAccess::LinkPort(inpcb* inp) {
   inp->inp_port = FindPort(inp->inp_table, inp->inp_lport);
   if (inp->inp_port == nullptr) inp->inp_port = MakePort(inp->inp_table, inp->inp_lport);
   Push<&inpcb::inp_port_next, &inpcb::inp_port_prev>(PortList(inp), inp);
@@ -191,20 +195,22 @@ void InpcbTableAccess::UnlinkPort(inpcb* inp) {
   if (port->unconnected == nullptr && port->connected == nullptr) DropPort(inp->inp_table, port);
 }
 
-inpport* InpcbTableAccess::MakePort(inpcbtable* table, in_port_t lport) {
-  if (table->ports_used_ == table->ports_.size()) {
-    std::vector<inpport*> larger(std::max(kBucketsMin, 2 * table->ports_.size()));
-    for (inpport* port : table->ports_) {
-      while (port != nullptr) {
-        inpport* next = port->next;
-        inpport*& bucket = larger[PortBucket(larger.size(), port->port)];
-        port->next = bucket;
-        bucket = port;
-        port = next;
-      }
+[[gnu::noinline]] void InpcbTableAccess::GrowPorts(inpcbtable* table) {
+  std::vector<inpport*> larger(std::max(kBucketsMin, 2 * table->ports_.size()));
+  for (inpport* port : table->ports_) {
+    while (port != nullptr) {
+      inpport* next = port->next;
+      inpport*& bucket = larger[PortBucket(larger.size(), port->port)];
+      port->next = bucket;
+      bucket = port;
+      port = next;
     }
-    table->ports_ = std::move(larger);
   }
+  table->ports_ = std::move(larger);
+}
+
+inpport* InpcbTableAccess::MakePort(inpcbtable* table, in_port_t lport) {
+  if (table->ports_used_ == table->ports_.size()) GrowPorts(table);
   inpport*& bucket = table->ports_[PortBucket(table->ports_.size(), lport)];
   bucket = table->port_memory_.Make(inpport{.port = lport, .next = bucket});
   ++table->ports_used_;
@@ -219,7 +225,7 @@ void InpcbTableAccess::DropPort(inpcbtable* table, inpport* port) {
   --table->ports_used_;
 }
 
-void InpcbTableAccess::GrowHash(inpcbtable* table) {
+[[gnu::noinline]] void InpcbTableAccess::GrowHash(inpcbtable* table) {
   decltype(table->hash_) larger(std::max(kBucketsMin, 2 * table->hash_.size()));
   for (inpcb* inp : table->hash_) {
     while (inp != nullptr) {
@@ -233,7 +239,7 @@ void InpcbTableAccess::GrowHash(inpcbtable* table) {
   table->hash_ = std::move(larger);
 }
 
-void InpcbTableAccess::LinkHash(inpcb* inp) {
+inline void InpcbTableAccess::LinkHash(inpcb* inp) {
   inpcbtable* table = inp->inp_table;
   // Half empty: a step along a bucket is a cache line that nobody has fetched.
   if (2 * table->connected_ >= table->hash_.size()) GrowHash(table);
