@@ -174,14 +174,23 @@ int fdcreate(proc* p, FileType type, const fileops* ops, void* data, int flag, b
   return 0;
 }
 
+namespace {
+
+// `fd` of `table` was freed, and the file is watched.
+[[gnu::noinline]] int ReleaseWatched(file* fp, int fd, const filedesc* table) {
+  knote_fdclose(fp, fd, table);
+  return FRELE(fp);
+}
+
+}  // namespace
+
 int fdrelease(proc* p, int fd) {
   file* const fp = fd_getfile(p, fd);
   if (fp == nullptr) return EBADF;
-  if (fp->f_knotes != nullptr) knote_fdclose(fp, fd, p->p_fd);
   filedesc& table = *p->p_fd;
   table.fd_ofiles[Index(fd)] = {};
   table.fd_freefile = std::min(table.fd_freefile, fd);
-  return FRELE(fp);
+  return fp->f_knotes != nullptr ? ReleaseWatched(fp, fd, &table) : FRELE(fp);
 }
 
 int fddup2(proc* p, int from, int to, bool close_on_exec) {

@@ -61,15 +61,23 @@ void EmitLeave(Sys sys, UapiRecord type, int64_t shown) {
   return -1;
 }
 
-}  // namespace
-
-int64_t Leave(const proc* p, Sys sys, int error, int64_t value) {
-  if (!p->p_fd->fd_held.empty()) [[unlikely]]
-    fd_unhold(p);
+int64_t Answer(Sys sys, int error, int64_t value) {
   if (error != 0) return LeaveWithError(sys, error);
   EmitLeave(sys, UapiRecord::kReturn, value);
   errno = 0;
   return value;
+}
+
+[[gnu::noinline]] int64_t AnswerUnholding(const proc* p, Sys sys, int error, int64_t value) {
+  fd_unhold(p);
+  return Answer(sys, error, value);
+}
+
+}  // namespace
+
+int64_t Leave(const proc* p, Sys sys, int error, int64_t value) {
+  return p->p_fd->fd_held.empty() ? Answer(sys, error, value)
+                                  : AnswerUnholding(p, sys, error, value);
 }
 
 uint64_t ToMask(const sigset_t& set) {
