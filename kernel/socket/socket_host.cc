@@ -30,11 +30,13 @@ bool NameIdent(const volatile void* ident, std::string* name) {
 }
 
 // Whoever sleeps on a channel of a socket that is freed would never be woken.
+void AssertNoSleepers(const sockbuf& sb) {
+  KASSERT(!is_slept_on(&sb.sb_cc) && !is_slept_on(&sb.sb_flags));
+}
 void AssertNoSleepers(const socket* so) {
   KASSERT(!is_slept_on(&so->so_timeo));
-  for (const sockbuf* sb : {&so->so_rcv, &so->so_snd}) {
-    KASSERT(!is_slept_on(&sb->sb_cc) && !is_slept_on(&sb->sb_flags));
-  }
+  AssertNoSleepers(so->so_rcv);
+  AssertNoSleepers(so->so_snd);
 }
 
 }  // namespace
