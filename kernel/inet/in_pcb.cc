@@ -40,8 +40,8 @@ void in_pcbdetach(inpcb* inp) {
   KASSERT(so->so_pcb == inp);
   InpcbTableAccess::Unlink(inp);
   InpcbTableAccess::Leave(inp);
-  m_freemp(&inp->inp_options);
-  ip_freemoptions(inp->inp_moptions);
+  if (inp->inp_options != nullptr) m_freemp(&inp->inp_options);
+  if (inp->inp_moptions != nullptr) ip_freemoptions(inp->inp_moptions);
   delete inp->inp_outputopts6;
   ip6_freemoptions(inp->inp_moptions6);
   InpcbTableAccess::Free(inp);
