@@ -29,16 +29,6 @@ void ArrivalQueue::set_host(HostBase& to) {
   host_id = to.id;
 }
 
-void ArrivalQueue::Add(MbufPtr m, SimTime due) {
-  m->m_pkthdr.ph_due = due;
-  m->m_pkthdr.ph_place = Here().machine->TakePlace();
-  const mbuf* const last = packets_.ml_tail;
-  if (last != nullptr && last->m_pkthdr.ph_due > due) [[unlikely]]
-    return AddAmong(std::move(m));
-  ml_enqueue(&packets_, std::move(m));
-  if (last == nullptr) AwaitFirst();
-}
-
 // Before those that arrive later: the queue goes round once.
 void ArrivalQueue::AddAmong(MbufPtr m) {
   for (uint32_t n = size(); n > 0; --n) {
@@ -57,11 +47,7 @@ void ArrivalQueue::Clear() {
   Here().machine->Cancel(this);
 }
 
-void ArrivalQueue::AwaitFirst() {
-  const pkthdr& first = MBUF_LIST_FIRST(&packets_)->m_pkthdr;
-  cause = first.ph_cause;
-  Here().machine->ScheduleInPlace(this, first.ph_due, first.ph_place);
-}
+void ArrivalQueue::AwaitFirst() { Await(*Here().machine, MBUF_LIST_FIRST(&packets_)->m_pkthdr); }
 
 // A burst is worked on in one go, unless something else comes between its packets.
 void ArrivalQueue::Arrive(Event* event) {

@@ -22,6 +22,7 @@
 #include "kernel/mbuf/mbuf_list.h"
 #include "kernel/sched/host_local.h"
 #include "kernel/sim/event_queue.h"
+#include "kernel/sim/machine.h"
 #include "kernel/sim/time.h"
 
 namespace sockbed {
@@ -42,7 +43,17 @@ class ArrivalQueue : private Event {
 
   // Lets m arrive at `due`, behind all of that time. Takes. Quick when no packet arrives later,
   // else as slow as there are packets. REQUIRES: due is not in the past.
-  void Add(MbufPtr m, SimTime due);
+  [[gnu::always_inline]] void Add(MbufPtr m, SimTime due) {
+    Machine& machine = *Here().machine;
+    pkthdr& header = m->m_pkthdr;
+    header.ph_due = due;
+    header.ph_place = machine.TakePlace();
+    const mbuf* const last = packets_.ml_tail;
+    if (last != nullptr && last->m_pkthdr.ph_due > due) [[unlikely]]
+      return AddAmong(std::move(m));
+    ml_enqueue(&packets_, std::move(m));
+    if (last == nullptr) Await(machine, header);
+  }
 
   // Frees all that is on its way.
   void Clear();
@@ -52,6 +63,11 @@ class ArrivalQueue : private Event {
  private:
   static void Arrive(Event* event);
   void AddAmong(MbufPtr m);
+  // The event is for that packet, the first one, from now on.
+  void Await(Machine& machine, const pkthdr& first) {
+    cause = first.ph_cause;
+    machine.ScheduleInPlace(this, first.ph_due, first.ph_place);
+  }
   void AwaitFirst();
   void FetchAhead() const;
 

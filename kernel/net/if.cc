@@ -115,17 +115,8 @@ int if_refuse(ifnet* ifp, MbufPtr m) {
   return ENETDOWN;
 }
 
-void if_input(ifnet* ifp, MbufPtr m) {
-  KASSERT(Here().host == ifp->if_host && Here().process == nullptr);
-  m->m_pkthdr.ph_ifidx = ifp->if_index;
-  ++ifp->if_counters.ifi_ipackets;
-  ifp->if_counters.ifi_ibytes += static_cast<uint64_t>(m->m_pkthdr.len);
-  const if_family* family = HostLocal<NetHost>::Of(*ifp->if_host).families[m->m_pkthdr.ph_family];
-  if (family == nullptr) {
-    if_drop(ifp, NetDrop::kNoFamily, &ifp->if_counters.ifi_noproto, std::move(m));
-    return;
-  }
-  family->input(ifp, std::move(m));
+void if_input_unknown(ifnet* ifp, MbufPtr m) {
+  if_drop(ifp, NetDrop::kNoFamily, &ifp->if_counters.ifi_noproto, std::move(m));
 }
 
 void if_input_local(ifnet* ifp, MbufPtr m, int family) {

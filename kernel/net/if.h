@@ -202,9 +202,21 @@ void if_down(ifnet* ifp);
   return ifp->if_output(ifp, std::move(m), dst);
 }
 
+// Drops what has arrived of a family that this host does not know. Takes.
+void if_input_unknown(ifnet* ifp, MbufPtr m);
+
 // Hands a packet that has arrived to its family (m_pkthdr.ph_family). Takes m. Sets ph_ifidx and
 // counts. REQUIRES: interrupt context of ifp's host.
-void if_input(ifnet* ifp, MbufPtr m);
+[[gnu::always_inline]] inline void if_input(ifnet* ifp, MbufPtr m) {
+  KASSERT(Here().host == ifp->if_host && Here().process == nullptr);
+  m->m_pkthdr.ph_ifidx = ifp->if_index;
+  ++ifp->if_counters.ifi_ipackets;
+  ifp->if_counters.ifi_ibytes += static_cast<uint64_t>(m->m_pkthdr.len);
+  const if_family* family = HostLocal<NetHost>::Of(*ifp->if_host).families[m->m_pkthdr.ph_family];
+  if (family == nullptr) [[unlikely]]
+    return if_input_unknown(ifp, std::move(m));
+  family->input(ifp, std::move(m));
+}
 
 // Hands ifp a copy of what this host itself sends to many, among them itself, as if it had arrived:
 // through the input queue, by an event at this instant. Takes m, whose pending checksums count as
@@ -217,17 +229,15 @@ void if_finish_checksums(ifnet* ifp, mbuf* m);
 // Turns what was left to the interface into its verdict: a pending checksum is as good as verified,
 // since nothing will have touched the bytes. The OUT flag stays, for whoever shows the bytes later.
 inline void if_accept_checksums(mbuf* m) {
-  constexpr struct {
-    uint16_t pending, verified;
-  } kVerdicts[] = {{M_IPV4_CSUM_OUT, M_IPV4_CSUM_IN_OK},
-                   {M_TCP_CSUM_OUT, M_TCP_CSUM_IN_OK},
-                   {M_UDP_CSUM_OUT, M_UDP_CSUM_IN_OK},
-                   {M_ICMP_CSUM_OUT, M_ICMP_CSUM_IN_OK}};
-  uint32_t flags = m->m_pkthdr.csum_flags;
-#pragma GCC unroll 4
-  for (const auto& [pending, verified] : kVerdicts)
-    flags |= (flags & pending) * (verified / pending);
-  m->m_pkthdr.csum_flags = static_cast<uint16_t>(flags);
+  constexpr uint16_t kIp = M_IPV4_CSUM_IN_OK, kTcp = M_TCP_CSUM_IN_OK, kUdp = M_UDP_CSUM_IN_OK;
+  // By what is pending of M_IPV4_CSUM_OUT, M_TCP_CSUM_OUT and M_UDP_CSUM_OUT.
+  static constexpr uint16_t kVerified[] = {0,    kIp,        kTcp,        kIp | kTcp,
+                                           kUdp, kIp | kUdp, kTcp | kUdp, kIp | kTcp | kUdp};
+  static_assert((M_IPV4_CSUM_OUT | M_TCP_CSUM_OUT << 1 | M_UDP_CSUM_OUT << 2) == 0x15);
+  uint16_t& flags = m->m_pkthdr.csum_flags;
+  if ((flags & M_ICMP_CSUM_OUT) != 0) [[unlikely]]
+    flags |= M_ICMP_CSUM_IN_OK;
+  flags |= kVerified[flags & 7];
 }
 
 }  // namespace sockbed

@@ -11,15 +11,39 @@ namespace sockbed {
 
 namespace {
 
+// loop_to, expanded where nearly every packet passes. `sent`: it was sent on lo0, and counts there.
+[[gnu::always_inline]] inline int LoopTo(ifnet* ifp, MbufPtr m, bool sent) {
+  NetHost& net = HostLocal<NetHost>::Of(*ifp->if_host);
+  if (m->m_pkthdr.ph_loopcnt >= M_MAXLOOP) [[unlikely]] {
+    if_drop(ifp, NetDrop::kLoops, &ifp->if_counters.ifi_oerrors, std::move(m));
+    return ELOOP;
+  }
+  if (net.loop_queue.size() >= kInputQueueMax) [[unlikely]] {
+    if_drop(ifp, NetDrop::kLoopQueue, &ifp->if_counters.ifi_iqdrops, std::move(m));
+    return ENOBUFS;
+  }
+  ++m->m_pkthdr.ph_loopcnt;
+  m->m_flags |= M_LOOP;
+  m->m_pkthdr.ph_ifidx = ifp->if_index;
+  if_accept_checksums(m.get());
+  if (sent) if_count_output(ifp, m.get());
+
+  m->m_pkthdr.ph_cause = Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kLoop), ifp->if_index,
+                              static_cast<uint64_t>(m->m_pkthdr.len));
+  net.loop_queue.Add(std::move(m), Now());
+  return 0;
+}
+
 // if_output of lo0. Checksums that are pending stay so, and count as verified: they are never
 // computed. What was left to be cut arrives joined, unless the receiving half may not.
 int looutput(ifnet* ifp, MbufPtr m, const sockaddr*) {
-  if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0 && (ifp->if_capabilities & IFCAP_LRO) == 0) {
+  if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0 && (ifp->if_capabilities & IFCAP_LRO) == 0)
+      [[unlikely]] {
     return if_send_chopped(ifp, std::move(m),
                            [ifp](MbufPtr segment) { return loop_to(ifp, std::move(segment)); });
   }
   m->m_pkthdr.csum_flags &= static_cast<uint16_t>(~M_TCP_TSO);
-  return loop_to(ifp, std::move(m));
+  return LoopTo(ifp, std::move(m), true);
 }
 
 }  // namespace
@@ -31,25 +55,7 @@ void loop_arrive(void* net_host, MbufPtr m) {
 }
 
 int loop_to(ifnet* ifp, MbufPtr m) {
-  NetHost& net = HostLocal<NetHost>::Of(*ifp->if_host);
-  if (m->m_pkthdr.ph_loopcnt >= M_MAXLOOP) {
-    if_drop(ifp, NetDrop::kLoops, &ifp->if_counters.ifi_oerrors, std::move(m));
-    return ELOOP;
-  }
-  if (net.loop_queue.size() >= kInputQueueMax) {
-    if_drop(ifp, NetDrop::kLoopQueue, &ifp->if_counters.ifi_iqdrops, std::move(m));
-    return ENOBUFS;
-  }
-  ++m->m_pkthdr.ph_loopcnt;
-  m->m_flags |= M_LOOP;
-  m->m_pkthdr.ph_ifidx = ifp->if_index;
-  if_accept_checksums(m.get());
-  if ((ifp->if_flags & IFF_LOOPBACK) != 0) if_count_output(ifp, m.get());
-
-  m->m_pkthdr.ph_cause = Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kLoop), ifp->if_index,
-                              static_cast<uint64_t>(m->m_pkthdr.len));
-  net.loop_queue.Add(std::move(m), Now());
-  return 0;
+  return LoopTo(ifp, std::move(m), (ifp->if_flags & IFF_LOOPBACK) != 0);
 }
 
 void loop_attach(HostBase& host) {
