@@ -246,6 +246,19 @@ inline void Arrived(TcpSegment& seg) {
   tp->rcv_wnd = static_cast<uint32_t>(std::max<int64_t>(space, tp->rcv_adv - tp->rcv_nxt));
 }
 
+// Header prediction for an ACK of nothing new that brings another window: it is no duplicate, and
+// all that the steps would do with it is to take that.
+inline Next PredictWindow(TcpSegment& seg) {
+  tcpcb* tp = seg.tp;
+  if (seg.tiwin == tp->snd_wnd || tp->t_rack != nullptr) return Next::kGoOn;
+  tcp_take_timestamp(seg);
+  tp->t_rcvacktime = Now();
+  if (seg.tiwin < tp->snd_wnd) tp->t_dupacks = 0;  // as tcp_ack_old does
+  tcp_take_window(seg);
+  tp->rcv_up = SEQ_MAX(tp->rcv_up, tp->rcv_nxt);
+  return Next::kDone;
+}
+
 // Header prediction: the next segment of a transfer needs few of the checks, be it data, an ACK of
 // something new, or (without SACK information) both. Does what the steps would do, by the same
 // leaves. Returns kGoOn if it is not such a segment.
@@ -265,7 +278,7 @@ Next Predict(TcpSegment& seg) {
   }
   const bool acks = th.th_ack != tp->snd_una;
   const bool data = seg.tlen != 0;
-  if (!acks && !data) return Next::kGoOn;
+  if (!acks && !data) return PredictWindow(seg);
   const bool reports = tp->snd_sack.active || tp->t_rack != nullptr;
   if (acks && (SEQ_LT(th.th_ack, tp->snd_una) || SEQ_GT(th.th_ack, tp->snd_max) ||
                tcp_recovering(tp) || (data && reports))) [[unlikely]] {
