@@ -124,7 +124,7 @@ struct Ipv4Header {
   in_addr destination{};
 
   // Writes a header without options to `data`. REQUIRES: size >= 20.
-  void Write(void* data, size_t size) const {
+  [[gnu::always_inline]] void Write(void* data, size_t size) const {
     Ipv4Edit ip(data, size);
     ip.set_version_and_length(kIpv4HeaderMin);
     ip.set_tos(tos);

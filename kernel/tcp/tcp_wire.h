@@ -149,6 +149,13 @@ inline TcpOptions tcp_read_options(std::span<const uint8_t> bytes, bool syn) {
   return options;
 }
 
+// Writes what tcp_parse_padded_timestamp reads.
+inline void tcp_write_timestamp(uint8_t* to, uint32_t value, uint32_t echo) {
+  StoreBe32(to, TCPOPT_TSTAMP_HDR);
+  StoreBe32(to + 4, value);
+  StoreBe32(to + 8, echo);
+}
+
 // Collects options. REQUIRES of each: room is left.
 class TcpOptionWriter {
  public:
@@ -166,9 +173,9 @@ class TcpOptionWriter {
   void Timestamp(uint32_t value, uint32_t echo);
   // The same with two NOPs in front.
   void PaddedTimestamp(uint32_t value, uint32_t echo) {
-    Long(TCPOPT_TSTAMP_HDR);
-    Long(value);
-    Long(echo);
+    KASSERT(room() >= TCPOLEN_TSTAMP_APPA);
+    tcp_write_timestamp(bytes_.data() + size_, value, echo);
+    size_ += TCPOLEN_TSTAMP_APPA;
   }
   // REQUIRES: not empty.
   void Sack(std::span<const SackBlock> blocks);
