@@ -71,14 +71,13 @@ int FindWay(InetHost& inet, in_addr dst, route* ro, int flags, const ip_moptions
 }
 
 // Whether the way that `ro` remembers is the packet's, and rules 2 to 11 have nothing against it,
-// as for nearly all packets. IP_ROUTETOIF takes a closer look.
-bool GoesAsBefore(const InetHost& inet, const route* ro, int flags, Ipv4View ip) {
+// as for nearly all packets.
+inline bool GoesAsBefore(const InetHost& inet, const route* ro, Ipv4View ip) {
   if (ro->ro_generation != inet.rt_generation || !ro->ro_plain) [[unlikely]]
     return false;
   const in_addr src = ip.source();
   const bool leaves_unfit = in_isloopback(src) && (ro->ro_rt->rt_ifp->if_flags & IFF_LOOPBACK) == 0;
-  return ro->ro_dst.v4().s_addr == ip.destination().s_addr && !in_isany(src) && !leaves_unfit &&
-         (flags & IP_ROUTETOIF) == 0;
+  return ro->ro_dst.v4().s_addr == ip.destination().s_addr && !in_isany(src) && !leaves_unfit;
 }
 
 // Rules 8 to 10: may this broadcast go out?
@@ -168,20 +167,14 @@ int TransmitFragments(const Way& way, uint32_t mtu, MbufPtr m) {
   return 0;
 }
 
-int SendSegments(InetHost& inet, Way way, int flags, MbufPtr m);
+// Whether it is of a size to leave as it is.
+bool LeavesWhole(const mbuf* m, uint32_t mtu) {
+  return (m->m_pkthdr.csum_flags & M_TCP_TSO) == 0 && static_cast<uint32_t>(m->m_pkthdr.len) <= mtu;
+}
 
-// Rules 12 and 13, and the choice of 14: checksums, size, away.
-[[gnu::always_inline]] inline int SendByWay(InetHost& inet, const Way& way, int flags, Ipv4Edit ip,
-                                            MbufPtr m) {
-  const uint32_t mtu = ApplyMtuPolicy(inet, way, flags, ip, m.get());
-  if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
-    if (!tcp_may_leave_whole(way.ifp, IFCAP_TSOv4, mtu, m.get())) {
-      return SendSegments(inet, way, flags, std::move(m));
-    }
-  } else if (static_cast<uint32_t>(m->m_pkthdr.len) > mtu) {
-    if (ip.dont_fragment()) return Refuse(std::move(m), ips_cantfrag, EMSGSIZE);
-    return TransmitFragments(way, mtu, std::move(m));
-  }
+// Rule 12, and away.
+[[gnu::always_inline]] inline int SendWhole(const InetHost& inet, const Way& way, int flags,
+                                            Ipv4Edit ip, MbufPtr m) {
   const bool ours = (flags & (IP_FORWARDING | IP_RAWOUTPUT)) == 0;
   if (ours && inet.tunables.rfc6864 != 0 && ip.dont_fragment()) {
     ip.set_id(0);  // nobody will ever put it together
@@ -193,14 +186,28 @@ int SendSegments(InetHost& inet, Way way, int flags, MbufPtr m);
   return Transmit(way, std::move(m));
 }
 
+int SendSegments(InetHost& inet, Way way, int flags, MbufPtr m);
+
+// Rules 12 and 13, and the choice of 14: checksums, size, away.
+[[gnu::noinline]] int SendByWay(InetHost& inet, Way way, int flags, MbufPtr m) {
+  Ipv4Edit ip = ip_edit(m.get());
+  const uint32_t mtu = ApplyMtuPolicy(inet, way, flags, ip, m.get());
+  if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
+    if (!tcp_may_leave_whole(way.ifp, IFCAP_TSOv4, mtu, m.get())) {
+      return SendSegments(inet, way, flags, std::move(m));
+    }
+  } else if (!LeavesWhole(m.get(), mtu)) {
+    if (ip.dont_fragment()) return Refuse(std::move(m), ips_cantfrag, EMSGSIZE);
+    return TransmitFragments(way, mtu, std::move(m));
+  }
+  return SendWhole(inet, way, flags, ip, std::move(m));
+}
+
 // Cuts up what TCP has handed over in one piece; each segment then goes as if it had come alone.
-[[gnu::noinline]] int SendSegments(InetHost& inet, Way way, int flags, MbufPtr m) {
+int SendSegments(InetHost& inet, Way way, int flags, MbufPtr m) {
   return tcp_send_chopped(
       std::move(m),
-      [&](MbufPtr segment) {
-        const Ipv4Edit ip = ip_edit(segment.get());
-        return SendByWay(inet, way, flags, ip, std::move(segment));
-      },
+      [&](MbufPtr segment) { return SendByWay(inet, way, flags, std::move(segment)); },
       [](MbufPtr rest) { ip_drop(ips_odropped, std::move(rest)); });
 }
 
@@ -240,34 +247,53 @@ int SendSegments(InetHost& inet, Way way, int flags, MbufPtr m);
   return leaves ? EADDRNOTAVAIL : 0;
 }
 
-}  // namespace
+// Whether nothing is wanted but, perhaps, DF. A broadcast that is allowed has a way of its own.
+constexpr int kMtuFlags = IP_MTUDISC | IP_MTUWANT;
+bool IsUsual(const mbuf* opt, int flags) {
+  return opt == nullptr && (flags & ~(kMtuFlags | IP_ALLOWBROADCAST)) == 0;
+}
 
-int ip_output(MbufPtr m, const mbuf* opt, route* ro, int flags, ip_moptions* imo, inpcb* inp) {
-  KASSERT((m->m_flags & M_PKTHDR) != 0 && m->m_len >= kIpv4HeaderMin);
-  InetHost& inet = inet_here();
-  if (opt != nullptr) [[unlikely]] {
+// What this host sends gets its number.
+inline void CountOut(InetHost& inet, Ipv4Edit ip) {
+  ip.set_id(inet.ids.Next());
+  ++inet.ipstat[ips_localout];
+}
+
+// ip_output, rule by rule.
+[[gnu::noinline]] int Examine(InetHost& inet, MbufPtr m, const mbuf* opt, route* ro, int flags,
+                              const ip_moptions* imo) {
+  if (opt != nullptr) {
     int error = 0;
     m = ip_insertoptions(std::move(m), opt, &error);
     if (m == nullptr) return error;
   }
-  Ipv4Edit ip = ip_edit(m.get());
-  KASSERT(ip.total_length() == m->m_pkthdr.len);
-  if ((flags & (IP_FORWARDING | IP_RAWOUTPUT)) == 0) [[likely]] {
-    ip.set_id(inet.ids.Next());
-    ++inet.ipstat[ips_localout];
-  }
-  if (ro != nullptr && GoesAsBefore(inet, ro, flags, ip)) [[likely]] {
-    rtentry* rt = ro->ro_rt;
-    ++rt->rt_use;
-    const Way way = {.rt = rt, .ifp = rt->rt_ifp, .next_hop = NextHop(rt, ro->ro_dst.v4())};
-    return SendByWay(inet, way, flags, ip, std::move(m));
-  }
+  if ((flags & (IP_FORWARDING | IP_RAWOUTPUT)) == 0) CountOut(inet, ip_edit(m.get()));
   route here;
   Way way;
   ipstat_counters why;
   const int error = DecideWay(inet, ro != nullptr ? ro : &here, flags, imo, m.get(), &way, &why);
   if (error != 0 || way.ifp == nullptr) return Refuse(std::move(m), why, error);
-  return SendByWay(inet, way, flags, ip, std::move(m));
+  return SendByWay(inet, way, flags, std::move(m));
+}
+
+}  // namespace
+
+int ip_output(MbufPtr m, const mbuf* opt, route* ro, int flags, ip_moptions* imo, inpcb* inp) {
+  KASSERT((m->m_flags & M_PKTHDR) != 0 && m->m_len >= kIpv4HeaderMin);
+  InetHost& inet = inet_here();
+  Ipv4Edit ip = ip_edit(m.get());
+  KASSERT(ip.total_length() == m->m_pkthdr.len);
+  if (ro == nullptr || !IsUsual(opt, flags) || !GoesAsBefore(inet, ro, ip)) [[unlikely]]
+    return Examine(inet, std::move(m), opt, ro, flags, imo);
+  CountOut(inet, ip);
+  rtentry* rt = ro->ro_rt;
+  ++rt->rt_use;
+  const Way way = {.rt = rt, .ifp = rt->rt_ifp, .next_hop = NextHop(rt, ro->ro_dst.v4())};
+  flags &= kMtuFlags;
+  const uint32_t mtu = ApplyMtuPolicy(inet, way, flags, ip, m.get());
+  if (!LeavesWhole(m.get(), mtu)) [[unlikely]]
+    return SendByWay(inet, way, flags, std::move(m));
+  return SendWhole(inet, way, flags, ip, std::move(m));
 }
 
 void ip_header_checksum(const ifnet* ifp, mbuf* m) {
