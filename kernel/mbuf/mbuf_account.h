@@ -59,9 +59,22 @@ inline constexpr std::array<PoolClass, 9> kPoolClasses = {{
 inline constexpr int kPools = static_cast<int>(kPoolClasses.size());
 static_assert(kPoolClasses[kPools - 1].size == MAXMCLBYTES);
 
+// By a length in units of 1 KB, rounded up: the first pool of clusters that holds the shortest one.
+inline constexpr auto kFirstPoolByKb = [] {
+  std::array<uint8_t, MAXMCLBYTES / 1024 + 1> first{};
+  for (uint32_t kb = 0; kb < first.size(); ++kb) {
+    uint8_t pool = kClusters;
+    while (kb > 0 && kPoolClasses[pool].size <= (kb - 1) * 1024) ++pool;
+    first[kb] = pool;
+  }
+  return first;
+}();
+
 // The first pool of clusters of at least `len` bytes. REQUIRES: len <= MAXMCLBYTES.
 inline int ClusterPoolFor(uint32_t len) {
-  int pool = kClusters;
+  if (len <= MCLBYTES) [[likely]]
+    return kClusters;
+  int pool = kFirstPoolByKb[(len + 1023) / 1024];
   while (kPoolClasses[pool].size < len) ++pool;
   return pool;
 }

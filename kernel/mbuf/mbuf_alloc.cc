@@ -205,7 +205,8 @@ namespace {
 // Frees one mbuf; returns m_next.
 [[gnu::always_inline]] inline mbuf* FreeOne(mbuf* m) {
   KASSERT(m->m_type != kFreed);
-  const bool parts = (m->m_flags & (M_ZEROIZE | M_PKTHDR | M_EXT)) != 0;
+  const bool parts = (m->m_flags & (M_ZEROIZE | M_EXT)) != 0 ||
+                     ((m->m_flags & M_PKTHDR) != 0 && m->m_pkthdr.ph_tags != nullptr);
   return parts ? FreeWithParts(m) : GiveBack(m);
 }
 
