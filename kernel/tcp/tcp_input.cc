@@ -213,22 +213,30 @@ bool SignatureIsGood(const TcpSegment& seg) {
   return silent ? Next::kDrop : Next::kReset;
 }
 
+// Whether its TTL, or hop limit, is below what the socket asks for.
+inline bool TravelledTooFar(const TcpSegment& seg) {
+  const inpcb* inp = seg.tp->t_inpcb;
+  if ((inp->inp_ip_minttl | inp->inp_ip6_minhlim) == 0) [[likely]]
+    return false;
+  return seg.ttl < (seg.ends.faddr.is_v4() ? inp->inp_ip_minttl : inp->inp_ip6_minhlim);
+}
+
 // Whether somebody is there who wants to hear it.
 inline Next Admit(TcpSegment& seg) {
   const tcpcb* tp = seg.tp;
   if (tp == nullptr) [[unlikely]]
     return NobodyThere(seg);
-  const inpcb* inp = tp->t_inpcb;
-  const uint8_t least = seg.ends.faddr.is_v4() ? inp->inp_ip_minttl : inp->inp_ip6_minhlim;
-  if (seg.ttl < least) [[unlikely]]
+  if (TravelledTooFar(seg)) [[unlikely]]
     return tcp_dropped(seg, tcps_rcvminttl);
   if ((tp->t_flags & TF_SIGNATURE) != 0 && !SignatureIsGood(seg)) [[unlikely]] {
     return tcp_dropped(seg, tcps_rcvbadsig);
   }
   if (tp->t_state == TCPS_CLOSED) return NobodyThere(seg);
+  if (seg.udp_port == tp->t_port) [[likely]]
+    return Next::kGoOn;
   // TIME_WAIT judges for itself: a new connection may come another way.
   const bool fixed = tp->t_state > TCPS_LISTEN && tp->t_state != TCPS_TIME_WAIT;
-  return fixed && seg.udp_port != tp->t_port ? tcp_step_udp_port(seg) : Next::kGoOn;
+  return fixed ? tcp_step_udp_port(seg) : Next::kGoOn;
 }
 
 // What every segment of a connection means: somebody is there.
@@ -242,8 +250,8 @@ inline void Arrived(TcpSegment& seg) {
     if (tcp_wants_keepalive(tp)) [[unlikely]]
       tcp_arm_keepalive(tp);
   }
-  const int64_t space = std::max<int64_t>(sbspace(&tcp_so(tp)->so_rcv), 0);
-  tp->rcv_wnd = static_cast<uint32_t>(std::max<int64_t>(space, tp->rcv_adv - tp->rcv_nxt));
+  const int64_t promised = tp->rcv_adv - tp->rcv_nxt;  // never less than nothing
+  tp->rcv_wnd = static_cast<uint32_t>(std::max(sbspace(&tcp_so(tp)->so_rcv), promised));
 }
 
 // Header prediction for an ACK of nothing new that brings another window: it is no duplicate, and
@@ -325,10 +333,10 @@ inline Next Process(TcpSegment& seg) {
   if ((seg.tp->t_flags & TF_NOOPT) != 0) [[unlikely]]
     seg.opt = TcpOptions{};
   Arrived(seg);
+  if (const Next next = Predict(seg); next != Next::kGoOn) return next;
   const TcpState state = seg.tp->t_state;
-  if (state == TCPS_LISTEN || state == TCPS_SYN_SENT) return Open(seg);
-  const Next next = Predict(seg);
-  return next != Next::kGoOn ? next : TakeSteps(seg);
+  const bool opens = state == TCPS_LISTEN || state == TCPS_SYN_SENT;
+  return opens ? Open(seg) : TakeSteps(seg);
 }
 
 // Sends what is due.
