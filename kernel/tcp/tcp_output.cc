@@ -171,8 +171,8 @@ uint32_t SpaceToOffer(const socket* so) {
 }
 
 // Whether a window that has opened by `adv` is worth telling.
-[[gnu::noinline]] bool OpeningPays(const tcpcb* tp, const socket* so, uint32_t space, int64_t open,
-                                   int64_t adv) {
+[[gnu::noinline]] bool OpeningPays(const tcpcb* tp, const socket* so, uint32_t space, int64_t adv) {
+  const int64_t open = tp->rcv_adv - tp->rcv_nxt;
   const int64_t largest = int64_t{TCP_MAXWIN} << tp->rcv_scale;
   const auto hiwat = static_cast<int64_t>(so->so_rcv.sb_hiwat);
   const int64_t mss = tp->t_maxseg;
@@ -193,7 +193,7 @@ inline bool WindowUpdatePays(const tcpcb* tp, const socket* so, uint32_t space) 
   const int64_t open = tp->rcv_adv - tp->rcv_nxt;  // as the peer knows it
   const int64_t adv = std::min<int64_t>(space, largest) - open;
   if (adv <= 0 || space == 0 || !TCPS_HAVERCVDSYN(tp->t_state)) return false;
-  return OpeningPays(tp, so, space, open, adv);
+  return OpeningPays(tp, so, space, adv);
 }
 
 // Whether flags alone are reason enough (12.1, 7).
@@ -234,16 +234,16 @@ void MaybePersist(tcpcb* tp, const socket* so) {
 // no FIN that is not acknowledged, and Decide would find nothing but that an ACK is owed or the
 // window has opened.
 bool AllSaid(const tcpcb* tp, const socket* so) {
+  const auto queued = static_cast<int64_t>(so->so_snd.sb_cc);
+  if (tp->snd_nxt - tp->snd_una != queued) return false;
   constexpr uint32_t kBusy = TF_LASTIDLE | TF_SYNPENDING;
   if (tcp_outflags[tp->t_state] != TH_ACK || (tp->t_flags & kBusy) != 0 || tp->t_force) [[unlikely]]
     return false;
   if ((so->so_state & SS_ISSENDING) != 0) [[unlikely]]
     return false;
   if (tp->snd_nxt != tp->snd_max || SEQ_GT(tp->snd_up, tp->snd_una)) return false;
-  const auto queued = static_cast<int64_t>(so->so_snd.sb_cc);
   if (queued == 0) return Now() - tp->t_rcvtime < tp->t_rxtcur * kMillisecond;
-  return tp->snd_nxt - tp->snd_una == queued && tp->snd_wnd != 0 &&
-         tcp_timer_isarmed(tp, TCPT_REXMT) && !tcp_recovering(tp);
+  return tp->snd_wnd != 0 && tcp_timer_isarmed(tp, TCPT_REXMT) && !tcp_recovering(tp);
 }
 
 // Sends segment after segment until no more may go.
@@ -269,16 +269,20 @@ bool AllSaid(const tcpcb* tp, const socket* so) {
   }
 }
 
+// Sends the ACK that is owed, or tells that the window has opened. REQUIRES: AllSaid.
+[[gnu::noinline]] int AckIfDue(tcpcb* tp, const socket* so) {
+  const uint32_t space = SpaceToOffer(so);
+  if ((tp->t_flags & TF_ACKNOW) == 0 && !WindowUpdatePays(tp, so, space)) return 0;
+  return tcp_is_plain(tp) ? tcp_send_ack(tp, so, space) : SendSegments(tp, so);
+}
+
 }  // namespace
 
 int tcp_output(tcpcb* tp) {
   KASSERT(tp->t_state > TCPS_LISTEN);
   const socket* so = tcp_so(tp);
   tp->t_flags &= ~TF_NEEDOUTPUT;
-  if (!AllSaid(tp, so)) return SendSegments(tp, so);
-  const uint32_t space = SpaceToOffer(so);
-  if ((tp->t_flags & TF_ACKNOW) == 0 && !WindowUpdatePays(tp, so, space)) return 0;
-  return tcp_is_plain(tp) ? tcp_send_ack(tp, so, space) : SendSegments(tp, so);
+  return AllSaid(tp, so) ? AckIfDue(tp, so) : SendSegments(tp, so);
 }
 
 }  // namespace sockbed
