@@ -38,7 +38,7 @@ bool MayCopy(const mbuf* n, const mbuf* m) {
 }
 
 // Whether the bytes of m can become n's.
-bool Mergeable(const mbuf* n, const mbuf* m) {
+[[gnu::always_inline]] inline bool Mergeable(const mbuf* n, const mbuf* m) {
   return n != nullptr && (n->m_flags & M_EOR) == 0 && n->m_type == m->m_type &&
          (Continues(n, m) || MayCopy(n, m));
 }
@@ -52,7 +52,7 @@ bool Useless(const mbuf* n, const mbuf* m, bool eor) {
 }
 
 // Appends the bytes of m behind those of n.
-void Merge(sockbuf* sb, mbuf* n, const mbuf* m) {
+[[gnu::always_inline]] inline void Merge(sockbuf* sb, mbuf* n, const mbuf* m) {
   char* const behind = n->m_data + n->m_len;
   if (m->m_data != behind) std::memcpy(behind, m->m_data, static_cast<size_t>(m->m_len));
   n->m_len += m->m_len;
@@ -73,7 +73,7 @@ inline void LinkLast(sockbuf* sb, mbuf* m, mbuf* n) {
 
 // Appends m, without a header, behind *n (LinkLast): its bytes become that one's where they can,
 // else *n is m. Returns what follows it in its chain. Takes m.
-inline mbuf* AppendFirst(sockbuf* sb, mbuf* m, mbuf** n) {
+[[gnu::always_inline]] inline mbuf* AppendFirst(sockbuf* sb, mbuf* m, mbuf** n) {
   if (Mergeable(*n, m)) {
     Merge(sb, *n, m);
     return m_free(m);
