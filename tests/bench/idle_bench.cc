@@ -8,6 +8,8 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <utility>
+#include <vector>
 
 #include "kernel/sched/synch.h"
 #include "tests/bench/host_sockets.h"
@@ -221,23 +223,22 @@ BENCHMARK(Growth)
 // As many connections of the host kernel, worked by one thread.
 class RealMany {
  public:
-  explicit RealMany(int64_t connections) : connections_(connections) {
-    for (int64_t i = 0; i < connections; ++i) {
-      const auto [near, far] = listener_.Connection();
-      if (i == 0) first_ = near;
-      KASSERT(near == Near(i) && far == near + 1);
-    }
+  explicit RealMany(int64_t connections) {
+    for (int64_t i = 0; i < connections; ++i) pairs_.push_back(listener_.Connection());
   }
   ~RealMany() {
-    for (int64_t i = 0; i < 2 * connections_; ++i) ::close(first_ + static_cast<int>(i));
+    for (const auto& [near, far] : pairs_) {
+      ::close(near);
+      ::close(far);
+    }
   }
   RealMany(const RealMany&) = delete;
   RealMany& operator=(const RealMany&) = delete;
 
   void operator()(int64_t round_trips) {
+    const auto connections = static_cast<int64_t>(pairs_.size());
     for (; round_trips > 0; --round_trips) {
-      const int near = Near(ScatteredTurn(turn_++, connections_));
-      const int far = near + 1;
+      const auto [near, far] = pairs_[static_cast<size_t>(ScatteredTurn(turn_++, connections))];
       char byte = 0;
       KASSERT(::write(near, &byte, 1) == 1 && ::read(far, &byte, 1) == 1);
       KASSERT(::write(far, &byte, 1) == 1 && ::read(near, &byte, 1) == 1);
@@ -245,11 +246,8 @@ class RealMany {
   }
 
  private:
-  int Near(int64_t i) const { return first_ + 2 * static_cast<int>(i); }
-
   RealListener listener_;
-  const int64_t connections_;
-  int first_ = 0;
+  std::vector<std::pair<int, int>> pairs_;
   int64_t turn_ = 0;
 };
 
