@@ -1,5 +1,5 @@
-// Sending: the segment that tcp_output has decided upon. It is built, counted and handed to IP (12.2,
-// 12.3 of the specification).
+// Sending: the segment that tcp_output has decided upon. It is built, counted and handed to IP
+// (12.2, 12.3 of the specification).
 #include <netinet/ip.h>
 
 #include <algorithm>
@@ -103,8 +103,8 @@ void WriteAllOptions(tcpcb* tp, Outgoing* out, TcpOptionWriter& options) {
   out->more = true;
 }
 
-// The window to advertise, of so much room, in that many segments; remembers how far it reaches (RFC
-// 9293 3.8.6.2.2). The window of a SYN is not scaled.
+// The window to advertise, of so much room, in that many segments; remembers how far it reaches
+// (RFC 9293 3.8.6.2.2). The window of a SYN is not scaled.
 inline uint16_t TakeWindow(tcpcb* tp, const socket* so, uint32_t space, uint32_t segments,
                            bool syn) {
   uint64_t win = space;
