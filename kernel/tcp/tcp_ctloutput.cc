@@ -12,7 +12,7 @@ namespace sockbed {
 namespace {
 
 constexpr size_t TCP_CC_NAME_MAX = 16;        // of a congestion control algorithm, 0 included
-constexpr int64_t kKeepMaxSeconds = 1 << 20;  // of the TCP_KEEP* times
+constexpr int kKeepMaxSeconds = 1 << 20;  // of the TCP_KEEP* times
 
 // An option that reads and is set as an int.
 struct TcpOption {
@@ -81,9 +81,9 @@ int SetSignature(tcpcb* tp, int value) {
 
 // --- Keepalive. 0 goes back to what the host has. ---
 
-int TakeSeconds(int value, int64_t* ms) {
+int TakeSeconds(int value, int32_t* ms) {
   if (value < 0 || value > kKeepMaxSeconds) return EINVAL;
-  *ms = int64_t{value} * 1000;
+  *ms = value * 1000;
   return 0;
 }
 

@@ -187,8 +187,8 @@ struct tcpcb {
   TfoCookie t_tfo_cookie;
 
   // --- What the user has set; 0: as the host has it. ms, but for t_keepcnt. ---
-  int64_t t_keepinit = 0, t_keepidle = 0, t_keepintvl = 0, t_keepcnt = 0;
-  int64_t t_maxunacktime = 0;  // how long something may stay without an ACK; 0: no limit
+  int32_t t_keepinit = 0, t_keepidle = 0, t_keepintvl = 0, t_keepcnt = 0;
+  int32_t t_maxunacktime = 0;  // how long something may stay without an ACK; 0: no limit
 
   SimTime t_starttime = 0;        // [I]
   syn_cache* t_synq = nullptr;    // LISTEN: handshakes in the cache, newest first
