@@ -4,9 +4,12 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <set>
 #include <vector>
+
+#include "kernel/sim/huge_pages.h"
 
 namespace sockbed {
 namespace {
@@ -41,6 +44,30 @@ TEST(SlabTest, NoTwoObjectsShareAPlace) {
   EXPECT_EQ(std::set<Block*>(made.begin(), made.end()).size(), made.size());
   for (uint64_t i = 0; i < made.size(); ++i) ASSERT_EQ(made[i]->value, i);
   for (Block* block : made) slab.Free(block);
+}
+
+// Whoever fills the room behind an object touches no other object, and not the slab's own list.
+TEST(SlabTest, TheRoomBehindAnObjectIsItsOwn) {
+  constexpr size_t kRoom = 100;
+  Slab<Block> slab(kRoom);
+  std::array<Block*, 20> made;
+  for (Block*& block : made) block = slab.Make();
+  for (Block* block : made) std::memset(Slab<Block>::Behind(block), 0xff, kRoom);
+  for (Block* block : made) {
+    EXPECT_EQ(block->value, 7u);
+    EXPECT_EQ(block->untouched.back(), 0u);
+    slab.Free(block);
+  }
+  for (size_t i = made.size(); i-- > 0;) EXPECT_EQ(slab.Make(), made[i]);
+  for (Block* block : made) slab.Free(block);
+}
+
+// A vector that grows comes to lie on huge pages, with all that it holds.
+TEST(HugeAllocatorTest, KeepsWhatAGrowingTableHolds) {
+  std::vector<uint64_t, HugeAllocator<uint64_t>> table;
+  for (uint64_t i = 0; i < 2 * kHugePage / sizeof(uint64_t); ++i) table.push_back(i);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(table.data()) % kHugePage, 0u);
+  for (uint64_t i = 0; i < table.size(); ++i) ASSERT_EQ(table[i], i);
 }
 
 TEST(SlabTest, ObjectsAreDestroyedWhenFreed) {
