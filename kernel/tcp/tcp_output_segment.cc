@@ -498,9 +498,7 @@ namespace {
 int OptionBytes(bool stamped) { return stamped ? TCPOLEN_TSTAMP_APPA : 0; }
 // Bytes of all headers.
 inline int PlainHeaders(const tcpcb* tp, bool stamped) {
-  const int udp = tp->t_port != 0 ? kUdpHeader : 0;
-  const bool v4 = in_pcbpeer4(tp->t_inpcb);
-  return static_cast<int>(tcp_headers(v4)) + udp + OptionBytes(stamped);
+  return static_cast<int>(tcp_headers(tp)) + OptionBytes(stamped);
 }
 
 // These two are expanded in both callers, so that the header is not put together in memory.
