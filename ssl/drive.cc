@@ -1,9 +1,12 @@
 #include "ssl/drive.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <poll.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "kernel/sim/machine.h"
@@ -36,20 +39,27 @@ bool Waits(int ssl_error) {
          ssl_error == SSL_ERROR_WANT_CONNECT || ssl_error == SSL_ERROR_WANT_ACCEPT;
 }
 
-// Waits until the transport under `ssl` can do what the operation lacked, or the DTLS timer is due.
-// False: the wait itself failed, or no message was answered for so long that DTLS gives up.
-bool WaitFor(SSL* ssl, int ssl_error) {
+enum class Waited : uint8_t { kHeard, kTimerRan, kTooLong, kFailed };
+
+// Waits until the transport under `ssl` can do what the operation lacked, the DTLS timer is due, or
+// it is `until`. kFailed: the wait itself failed, or no message was answered for so long that DTLS
+// gives up.
+Waited WaitFor(SSL* ssl, int ssl_error, SimTime until) {
   const bool reading = ssl_error == SSL_ERROR_WANT_READ || ssl_error == SSL_ERROR_WANT_ACCEPT;
   pollfd entry{};
   entry.fd = reading ? SSL_get_rfd(ssl) : SSL_get_wfd(ssl);
   entry.events = reading ? POLLIN : POLLOUT;
-  if (entry.fd < 0) return false;
+  if (entry.fd < 0) return Waited::kFailed;
   timeval left{};
   const bool timed = SSL_is_dtls(ssl) != 0 && DTLSv1_get_timeout(ssl, &left) == 1;
-  const timespec limit{left.tv_sec, left.tv_usec * 1000};
-  const int ready = uapi::ppoll(&entry, 1, timed ? &limit : nullptr, nullptr);
-  if (ready != 0) return ready == 1;
-  return DTLSv1_handle_timeout(ssl) >= 0;
+  const SimTime timer = timed ? left.tv_sec * kSecond + left.tv_usec * kMicrosecond : kForever;
+  const SimTime patience = until == kForever ? kForever : std::max<SimTime>(until - Now(), 0);
+  const SimTime wait = std::min(timer, patience);
+  const timespec limit{wait / kSecond, wait % kSecond};
+  const int ready = uapi::ppoll(&entry, 1, wait == kForever ? nullptr : &limit, nullptr);
+  if (ready != 0) return ready == 1 ? Waited::kHeard : Waited::kFailed;
+  if (Now() >= until) return Waited::kTooLong;
+  return DTLSv1_handle_timeout(ssl) >= 0 ? Waited::kTimerRan : Waited::kFailed;
 }
 
 // Notes a finished handshake, with the addresses of the socket under it.
@@ -66,17 +76,46 @@ void Note(SSL* ssl) {
   HostLocal<SslHost>::Get().runtime->AddHandshake(record);
 }
 
-// Calls `operation` until it ends in something other than "wait".
+// Calls `operation` until it ends in something other than "wait", or has waited for `patience` and
+// heard nothing.
 template <typename Operation>
-Outcome Drive(SSL* ssl, Operation operation) {
-  for (;;) {
+Outcome Drive(SSL* ssl, Operation operation, SimTime patience = kForever) {
+  const auto deadline = [patience] {
+    return patience < kForever - Now() ? Now() + patience : kForever;
+  };
+  for (SimTime until = deadline();;) {
     if (ERR_peek_error() != 0) ERR_clear_error();  // to empty an empty queue costs five looks
     errno = 0;
-    const Outcome outcome = TakeOutcome(ssl, operation());
+    Outcome outcome = TakeOutcome(ssl, operation());
     if (!Waits(outcome.ssl_error)) return outcome;
-    if (!WaitFor(ssl, outcome.ssl_error)) return TakeOutcome(ssl, -1);
+    switch (WaitFor(ssl, outcome.ssl_error, until)) {
+      case Waited::kHeard: until = deadline(); break;
+      case Waited::kTimerRan: break;
+      case Waited::kTooLong:
+        outcome.ssl_error = SSL_ERROR_SYSCALL;
+        outcome.sys_errno = ETIMEDOUT;
+        return outcome;
+      case Waited::kFailed: return TakeOutcome(ssl, -1);
+    }
   }
 }
+
+// A descriptor that does not block, for as long as this lives; with -1 nothing.
+class NonBlockingScope {
+ public:
+  explicit NonBlockingScope(int fd) : fd_(fd), flags_(fd < 0 ? 0 : uapi::fcntl(fd, F_GETFL)) {
+    if (fd_ >= 0) uapi::fcntl(fd_, F_SETFL, flags_ | O_NONBLOCK);
+  }
+  ~NonBlockingScope() {
+    if (fd_ >= 0) uapi::fcntl(fd_, F_SETFL, flags_);
+  }
+  NonBlockingScope(const NonBlockingScope&) = delete;
+  NonBlockingScope& operator=(const NonBlockingScope&) = delete;
+
+ private:
+  const int fd_;
+  const int flags_;
+};
 
 }  // namespace
 
@@ -103,8 +142,11 @@ std::string Outcome::ToString() const {
   return text;
 }
 
-Outcome Handshake(SSL* ssl) {
-  const Outcome outcome = Drive(ssl, [ssl] { return SSL_do_handshake(ssl); });
+Outcome Handshake(SSL* ssl, SimTime patience) {
+  const bool bounded = patience != kForever;
+  const NonBlockingScope in(bounded ? SSL_get_rfd(ssl) : -1);
+  const NonBlockingScope out(bounded ? SSL_get_wfd(ssl) : -1);
+  const Outcome outcome = Drive(ssl, [ssl] { return SSL_do_handshake(ssl); }, patience);
   NoteHandshake(ssl, outcome);
   return outcome;
 }

@@ -6,6 +6,7 @@
 // Context:     a simulated process. Each call [sleeps]: a blocking BIO inside the operation, a
 //              non-blocking one in poll between tries. DTLS is woken by its retransmission timer.
 //              A time limit of the socket ends no call here: use the library's own calls for that.
+//              A handshake has its own.
 // Source:      SSL_get_error(3), SSL_connect(3), SSL_shutdown(3), DTLSv1_get_timeout(3).
 #ifndef SOCKBED_SSL_DRIVE_H_
 #define SOCKBED_SSL_DRIVE_H_
@@ -14,6 +15,8 @@
 
 #include <cstddef>
 #include <string>
+
+#include "kernel/sim/time.h"
 
 namespace sockbed::ssl {
 
@@ -36,8 +39,10 @@ struct Outcome {
 Outcome TakeOutcome(SSL* ssl, int ret);
 
 // SSL_do_handshake until it is done or has failed. Traces the result with version and cipher.
+// `patience`: for how long nothing may come from the peer before that counts as failure
+// (SSL_ERROR_SYSCALL, ETIMEDOUT); with it, the descriptors do not block until the call returns.
 // REQUIRES: the role is set (Context::NewSsl does).
-Outcome Handshake(SSL* ssl);
+Outcome Handshake(SSL* ssl, SimTime patience = kForever);
 
 // SSL_read: ret > 0 bytes; SSL_ERROR_ZERO_RETURN at the peer's close_notify.
 Outcome Read(SSL* ssl, void* buffer, size_t size);

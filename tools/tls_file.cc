@@ -11,6 +11,7 @@
 #include "ssl/sha256.h"
 #include "tools/builtin_programs.h"
 #include "tools/program_sockets.h"
+#include "tools/tls_steps.h"
 #include "uapi/uapi.h"
 
 namespace sockbed::tools {
@@ -32,17 +33,6 @@ std::string HeaderFor(const std::string& contents) {
   return std::string(length) + " " + Sha256Of(contents);
 }
 
-// Whether a TLS step succeeded; says how it failed.
-bool Succeeded(const char* step, const ssl::Outcome& outcome) {
-  if (outcome.ok()) return true;
-  uapi::Print("%s failed: %s\n", step, outcome.ToString().c_str());
-  return false;
-}
-
-void SayHandshake(SSL* ssl) {
-  uapi::Print("handshake done: %s, %s\n", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
-}
-
 bool WriteAll(SSL* ssl, const std::string& bytes) {
   for (size_t sent = 0; sent < bytes.size(); sent += kChunkBytes) {
     const size_t n = std::min(kChunkBytes, bytes.size() - sent);
@@ -55,8 +45,7 @@ bool ServeOne(const ssl::Context& context, int fd, const std::string& contents,
               const std::string& header) {
   const ssl::SslPtr ssl = context.NewSsl(BIO_new_socket(fd, BIO_CLOSE));
   if (ssl == nullptr) return false;
-  if (!Succeeded("handshake", ssl::Handshake(ssl.get()))) return false;
-  SayHandshake(ssl.get());
+  if (!ShakeHands(ssl.get())) return false;
   if (!WriteAll(ssl.get(), header) || !WriteAll(ssl.get(), contents)) return false;
   if (!Succeeded("shutdown", ssl::Shutdown(ssl.get()))) return false;
   uapi::Print("sent %zu bytes\n", contents.size());
@@ -115,8 +104,7 @@ int Fetch(const ProgramArgs& args) {
   const ssl::SslPtr ssl =
       context.NewSsl(BIO_new_socket(fd.get(), BIO_NOCLOSE), args.text("server"));
   if (ssl == nullptr) return 1;
-  if (!Succeeded("handshake", ssl::Handshake(ssl.get()))) return 1;
-  SayHandshake(ssl.get());
+  if (!ShakeHands(ssl.get())) return 1;
   std::string header(kHeaderBytes, '\0');
   if (!ReadAll(ssl.get(), header.data(), header.size())) return 1;
   const size_t length = std::stoull(header.substr(0, 20));

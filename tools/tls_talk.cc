@@ -13,6 +13,7 @@
 #include "ssl/dtls.h"
 #include "tools/builtin_programs.h"
 #include "tools/program_sockets.h"
+#include "tools/tls_steps.h"
 #include "uapi/uapi.h"
 
 namespace sockbed::tools {
@@ -26,20 +27,6 @@ constexpr size_t kLineMax = 4096;
 bool Made(bool ok) {
   if (!ok) Complain("TLS");
   return ok;
-}
-
-// Whether a step succeeded; says how it failed.
-bool Succeeded(const char* step, const ssl::Outcome& outcome) {
-  if (outcome.ok()) return true;
-  uapi::Print("%s failed: %s\n", step, outcome.ToString().c_str());
-  return false;
-}
-
-bool ShakeHands(SSL* ssl) {
-  if (!Succeeded("handshake", ssl::Handshake(ssl))) return false;
-  uapi::Print("handshake done: %s, %s%s\n", SSL_get_version(ssl), SSL_get_cipher_name(ssl),
-              SSL_session_reused(ssl) == 1 ? ", resumed" : "");
-  return true;
 }
 
 // Stores the versions that "1.2", "1.3" or "any" stand for. False, having said so, for others.
@@ -207,8 +194,8 @@ void SetPatience(SSL* ssl, SimTime patience) {
 
 // Answers each datagram reversed until the goodbye, or until nothing has come for `patience`.
 bool ReverseDatagrams(SSL* ssl, SimTime patience) {
+  if (!ShakeHands(ssl, patience)) return false;
   SetPatience(ssl, patience);
-  if (!ShakeHands(ssl)) return false;
   std::string buffer(kLineMax, '\0');
   int64_t answered = 0;
   for (;;) {

@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "kernel/sim/fault.h"
 #include "kernel/sim/trace.h"
-#include "tests/tls/tls_hosts.h"
+#include "tests/tls/dtls_hosts.h"
 
 namespace sockbed::ssl {
 namespace {
@@ -255,6 +255,64 @@ TEST(Outcome, IsToldInWords) {
   EXPECT_EQ(text(SSL_ERROR_WANT_X509_LOOKUP, 0, 0), "SSL_ERROR_WANT_X509_LOOKUP");
   EXPECT_EQ(text(SSL_ERROR_WANT_CLIENT_HELLO_CB, 0, 0), "SSL_ERROR_WANT_CLIENT_HELLO_CB");
   EXPECT_EQ(text(SSL_ERROR_WANT_RETRY_VERIFY, 0, 0), "SSL_ERROR_WANT_RETRY_VERIFY");
+}
+
+// --- How long a handshake waits. ---
+
+class Patience : public DtlsHosts {
+ protected:
+  explicit Patience(const LinkSpec& link = {.latency = absl::Milliseconds(20)}) : DtlsHosts(link) {}
+
+  // Shakes hands with a peer that falls silent.
+  static void ExpectGivenUp(SSL* ssl, SimTime patience) {
+    const double began = Milliseconds();
+    const Outcome outcome = Handshake(ssl, patience);
+    EXPECT_EQ(outcome.ssl_error, SSL_ERROR_SYSCALL);
+    EXPECT_EQ(outcome.sys_errno, ETIMEDOUT);
+    EXPECT_NEAR(Milliseconds() - began, static_cast<double>(patience / kMillisecond), 60);
+    EXPECT_EQ(uapi::fcntl(SSL_get_fd(ssl), F_GETFL) & O_NONBLOCK, 0) << "it blocks again";
+  }
+};
+
+// The flight goes again after 1, 2 and 4 seconds meanwhile: that is nothing heard.
+TEST_F(Patience, EndsWhenADtlsClientHasVanished) {
+  ServeDtls([](SSL* ssl) { ExpectGivenUp(ssl, 5 * kSecond); });
+  AskDtls([](SSL* ssl) {
+    uapi::fcntl(SSL_get_fd(ssl), F_SETFL, O_NONBLOCK);
+    for (int hello : {1, 2}) {
+      EXPECT_EQ(TakeOutcome(ssl, SSL_do_handshake(ssl)).ssl_error, SSL_ERROR_WANT_READ);
+      pollfd entry{SSL_get_fd(ssl), POLLIN, 0};
+      EXPECT_EQ(uapi::poll(&entry, 1, -1), 1) << hello;
+    }
+    uapi::sleep(60);
+  });
+  Run();
+}
+
+TEST_F(Patience, EndsWhenATlsServerSaysNothing) {
+  client_options_.datagram = server_options_.datagram = server_options_.cookies = false;
+  Serve([](SSL*) { uapi::sleep(10); });
+  Ask([](SSL* ssl) { ExpectGivenUp(ssl, 2 * kSecond); });
+  Run();
+}
+
+class SlowLink : public Patience {
+ protected:
+  SlowLink() : Patience({.latency = absl::Seconds(2)}) {}
+};
+
+// The whole takes longer than any wait may.
+TEST_F(SlowLink, EveryDatagramIsWaitedForAnew) {
+  const auto shake_hands = [](SSL* ssl) {
+    const Outcome outcome = Handshake(ssl, 5 * kSecond);
+    EXPECT_TRUE(outcome.ok()) << outcome.ToString();
+  };
+  ServeDtls(shake_hands);
+  AskDtls([shake_hands](SSL* ssl) {
+    shake_hands(ssl);
+    EXPECT_GT(Milliseconds(), 10'000);
+  });
+  Run();
 }
 
 }  // namespace
