@@ -11,8 +11,10 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "kernel/host/simulation.h"
+#include "kernel/sched/synch.h"
 #include "kernel/sim/kassert.h"
 #include "uapi/uapi.h"
 
@@ -129,8 +131,21 @@ class TcpBulk {
   TcpBulk(const WorldOptions& options, size_t bytes) : world_(options), data_(bytes, 'x') {
     world_.ServeTcp([bytes](int fd) { ReadAll(fd, bytes); });
   }
+
+  // So many, on a connection that stays open from call to call, as the host's does beside us.
   void operator()(int64_t writes) {
-    world_.Ask(SOCK_STREAM, [this, writes](int fd) { Write(fd, writes); });
+    if (!std::exchange(dialled_, true)) {
+      world_.client().Spawn("client", [this] { WriteWhenAsked(world_.Connected(SOCK_STREAM)); },
+                            {.daemon = true});
+    }
+    left_ = writes;
+    {
+      const MachineScope scope(world_.sim().machine());
+      const HostScope on(world_.client());
+      wakeup(&left_);
+    }
+    world_.sim().RunUntil({});
+    KASSERT(left_ == 0);
   }
 
   // The same with several connections at once, of which each writes so often. Returns the virtual
@@ -158,8 +173,16 @@ class TcpBulk {
     }
   }
 
+  void WriteWhenAsked(int fd) {
+    do {
+      Write(fd, std::exchange(left_, 0));
+    } while (tsleep(&left_, PWAIT | PCATCH, "writes", 0) == 0);
+  }
+
   World world_;
   const std::string data_;
+  bool dialled_ = false;
+  int64_t left_ = 0;  // writes that are asked for
 };
 
 }  // namespace sockbed
