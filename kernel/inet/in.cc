@@ -70,7 +70,7 @@ int in_ifadd(ifnet* ifp, in_addr addr, uint8_t plen, in_addr peer) {
     ++inet.broadcast_addresses;
   }
   inet.addresses.push_back(std::move(ifa));
-  inet.last_let_in = {};  // its source may be a broadcast address now
+  inet.last_let_in = {};  // the source of one may be a broadcast address now
   Note(InetRecord::kAddress, inet.addresses.back().get());
   AddRoutes(inet.addresses.back().get());
   if ((ifp->if_flags & IFF_MULTICAST) != 0) (void)in_addmulti(AllHosts(), ifp);

@@ -76,7 +76,7 @@ class IpIds {
 
 // A packet that was let in: the next one of the same addresses from the same interface need not be
 // asked where it comes from and whether it is ours, as long as no route has changed.
-struct LetIn {
+struct alignas(32) LetIn {
   const ifnet* ifp = nullptr;
   uint64_t rt_generation = 0;
   uint64_t addresses = 0;  // Ipv4View::addresses
@@ -102,7 +102,7 @@ struct InetHost {
   uint64_t rt_generation = 1;
   uint64_t next_rt_id = 0;
   route input_route;              // towards the last destination received
-  LetIn last_let_in;
+  std::array<LetIn, 32> last_let_in;  // by the last digits of the interface's index
   route last_match, last_match6;  // the last look-up in each table
 
   InMultiTable multis;                        // groups that interfaces listen to
@@ -121,6 +121,11 @@ struct InetHost {
   int64_t live_fragments = 0;    // "IPv4 fragment"
   int64_t live_memberships = 0;  // "IPv4 membership", of sockets
 };
+
+// The last packet let in from that interface, or from one in its place.
+inline LetIn& LastLetIn(InetHost& inet, const ifnet* ifp) {
+  return inet.last_let_in[ifp->if_index % inet.last_let_in.size()];
+}
 
 inline InetHost& inet_here() { return HostLocal<InetHost>::Get(); }
 inline void ipstat_inc(ipstat_counters counter) { ++inet_here().ipstat[counter]; }

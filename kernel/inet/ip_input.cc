@@ -77,7 +77,7 @@ Ours IsOurs(InetHost& inet, const ifnet* ifp, mbuf* m) {
   const rtentry* rt = rtalloc(&inet.input_route, dst);
   if (rt != nullptr && (rt->rt_flags & RTF_LOCAL) != 0) {
     if (rt->rt_ifa->ia_ifp == ifp || (ifp->if_flags & IFF_LOOPBACK) != 0) {
-      inet.last_let_in = {ifp, inet.rt_generation, ip_view(m).addresses()};
+      LastLetIn(inet, ifp) = {ifp, inet.rt_generation, ip_view(m).addresses()};
       return Ours::kYes;
     }
     // RFC 1122 3.3.4.2, strong host model: an address belongs to its interface.
@@ -135,11 +135,11 @@ void ReassembleAndDeliver(InetHost& inet, MbufPtr m) {
 
 // Whether all rules would let the packet pass as it is, as nearly all packets are: whole, without
 // options or padding, checked by the interface, and of the addresses of the one before.
-bool PassesAsItIs(const InetHost& inet, const ifnet* ifp, Ipv4View ip, const pkthdr& packet) {
+bool PassesAsItIs(InetHost& inet, const ifnet* ifp, Ipv4View ip, const pkthdr& packet) {
   constexpr uint16_t kVerdict = M_IPV4_CSUM_IN_OK | M_IPV4_CSUM_IN_BAD;
   return ip.is_version4_without_options() && ip.total_length() == packet.len && !ip.is_fragment() &&
          (packet.csum_flags & kVerdict) == M_IPV4_CSUM_IN_OK &&
-         inet.last_let_in == LetIn{ifp, inet.rt_generation, ip.addresses()};
+         LastLetIn(inet, ifp) == LetIn{ifp, inet.rt_generation, ip.addresses()};
 }
 
 // Rule by rule.

@@ -1,3 +1,4 @@
+#include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_test_net.h"
 
 namespace sockbed {
@@ -223,6 +224,18 @@ TEST_F(IpInputTest, AnAddressBelongsToItsInterface) {
   Set(a_, "net.inet.ip.rfc1122_strong_es", 1);
   Inject(in_, packet.Bytes());
   ExpectDrops(a_, ips_wrongif, 2);
+}
+
+// However many there are: what came in by one says nothing of the one that shares its place.
+TEST_F(IpInputTest, APacketLetInSpeaksForItsInterfaceAlone) {
+  HostBase& c = AddHost("c");
+  const auto places = static_cast<uint32_t>(std::tuple_size_v<decltype(InetHost::last_let_in)>);
+  for (uint32_t i = 0; i < places; ++i) Join(a_, c);
+  ifnet* other = if_byindex(a_, in_->if_index + places);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(Passes(in_, Good().Bytes()));
+    EXPECT_FALSE(Passes(other, Good().Bytes()));
+  }
 }
 
 TEST_F(IpInputTest, DropsWhatIsNotOursUnlessItForwards) {
