@@ -230,10 +230,10 @@ void if_finish_checksums(ifnet* ifp, mbuf* m);
 // since nothing will have touched the bytes. The OUT flag stays, for whoever shows the bytes later.
 inline void if_accept_checksums(mbuf* m) {
   constexpr uint16_t kIp = M_IPV4_CSUM_IN_OK, kTcp = M_TCP_CSUM_IN_OK, kUdp = M_UDP_CSUM_IN_OK;
-  // By what is pending of M_IPV4_CSUM_OUT, M_TCP_CSUM_OUT and M_UDP_CSUM_OUT.
+  // By what is pending, whose flags are the lowest three.
   static constexpr uint16_t kVerified[] = {0,    kIp,        kTcp,        kIp | kTcp,
                                            kUdp, kIp | kUdp, kTcp | kUdp, kIp | kTcp | kUdp};
-  static_assert((M_IPV4_CSUM_OUT | M_TCP_CSUM_OUT << 1 | M_UDP_CSUM_OUT << 2) == 0x15);
+  static_assert(M_IPV4_CSUM_OUT == 1 && M_TCP_CSUM_OUT == 2 && M_UDP_CSUM_OUT == 4);
   uint16_t& flags = m->m_pkthdr.csum_flags;
   if ((flags & M_ICMP_CSUM_OUT) != 0) [[unlikely]]
     flags |= M_ICMP_CSUM_IN_OK;
