@@ -186,6 +186,8 @@ namespace {
   --account.stat.m_mtypes[m->m_type];
   m->m_type = kFreed;
   account.memory->items[kMbufs].Give(m);
+  if (account.pools[kMbufs].live > kMoreThanCacheful) [[unlikely]]
+    Prefetch(m, sizeof *m);  // it is the next to be made
   account.Release(kMbufs);
   return next;
 }
