@@ -24,7 +24,6 @@
 #include "kernel/sched/file.h"
 #include "kernel/sched/proc.h"
 #include "kernel/sim/huge_pages.h"
-#include "kernel/sim/prefetch.h"
 #include "kernel/sim/random.h"
 #include "kernel/socket/socketvar.h"
 #include "uapi/inode.h"
@@ -128,8 +127,7 @@ void fd_hold(const proc* p, file* fp);
 inline void fd_fetch(filedesc* fdp, int fd, const file* fp) {
   if (fp == fdp->fd_lastfound) return;
   fdp->fd_lastfound = fp;
-  Prefetch(fdp->fd_ofiles[static_cast<size_t>(fd)].so, kSocketHot);
-  Prefetch(fp->f_behind, fp->f_behindhot);
+  so_fetch(fdp->fd_ofiles[static_cast<size_t>(fd)].so);
 }
 // What a call works on. Errors: EBADF.
 [[nodiscard]] inline int getfile(const proc* p, int fd, file** fp) {

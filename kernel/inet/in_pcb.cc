@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include <cstring>
+#include <new>
 
 #include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in_mcast.h"
@@ -19,7 +20,8 @@ namespace sockbed {
 int in_pcballoc(socket* so, inpcbtable* table) {
   KASSERT(so->so_pcb == nullptr);
   if (fault::Fires(Site::kPoolGet, so->so_id)) return ENOBUFS;
-  inpcb* inp = InpcbTableAccess::Make(table);
+  KASSERT(so->so_proto->pr_usrreqs->pru_pcbbytes >= sizeof(inpcb));
+  inpcb* inp = new (so_pcbroom(so)) inpcb();
   inp->inp_socket = so;
   inp->inp_ip.ip_ttl = static_cast<uint8_t>(inet_here().tunables.ttl);
   if (so->so_proto->pr_domain->dom_family == AF_INET6) {
@@ -33,7 +35,7 @@ int in_pcballoc(socket* so, inpcbtable* table) {
   return 0;
 }
 
-void in_pcbexpect(const inpcb* inp) { InpcbTableAccess::Expect(inp); }
+void in_pcbexpect(inpcb* inp) { InpcbTableAccess::Expect(inp); }
 
 void in_pcbdetach(inpcb* inp) {
   socket* so = inp->inp_socket;
@@ -44,7 +46,8 @@ void in_pcbdetach(inpcb* inp) {
   if (inp->inp_moptions != nullptr) ip_freemoptions(inp->inp_moptions);
   delete inp->inp_outputopts6;
   ip6_freemoptions(inp->inp_moptions6);
-  InpcbTableAccess::Free(inp);
+  inp->~inpcb();
+  Slab<socket>::AbandonBehind(so, so->so_proto->pr_usrreqs->pru_pcbbytes);
   --inet_here().live_pcbs;
   so->so_pcb = nullptr;
   sofree(so);

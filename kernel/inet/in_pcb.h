@@ -5,7 +5,7 @@
 //              in_pcbdetach.
 // May touch:   socket (so_options, credentials, sofree), the rest of inet.
 // Context:     look-ups and notifications in interrupt context too; nothing sleeps.
-// Owns:        a table owns its pcbs; a pcb its options; so_pcb and inp_socket borrow each other.
+// Owns:        a pcb its options. It lies in the room behind its socket, which outlives it.
 // Units:       addresses and ports as BSD has them: network order; IPv4 as inpaddru holds it, an
 //              address of a link with its zone (in6.h).
 // Invariants:  1. inp_port is set exactly when inp_lport != 0; the pcb is in the hash of connected
@@ -79,8 +79,8 @@ struct inpcb {
   ip6_pktopts* inp_outputopts6 = nullptr;             // of IPv6, owned; null: none
   const InetTunnel* inp_tunnel = nullptr;             // datagrams: who takes them; null: the user
 };
-// Where that begins which packets touch; it ends in the protocol's block.
-inline constexpr size_t kInpcbHot = offsetof(inpcb, inp_faddr);
+// Bytes from a pcb to the protocol's own block, if it has one, which lies behind it.
+inline constexpr size_t kInpcbRoom = (sizeof(inpcb) + 15) / 16 * 16;
 
 inline bool in_pcbis6(const inpcb* inp) { return (inp->inp_flags & INP_IPV6) != 0; }
 // Whether a pcb of these flags, not bound to an address, has peers of IPv4, of IPv6.
@@ -97,10 +97,9 @@ inline inpcb* sotoinpcb(const socket* so) { return static_cast<inpcb*>(so->so_pc
 class inpcbtable {
  public:
   // `baddynamic`: ports never picked automatically; `rootonly`: ports that need privilege beside
-  // those below 1024. Both borrowed constants, in order. `room`: bytes behind each pcb for the
-  // protocol's own block (in_pcbroom), of which most packets touch the first `hot`.
+  // those below 1024. Both borrowed constants, in order.
   inpcbtable(HostBase& host, uint8_t protocol, std::span<const uint16_t> baddynamic,
-             std::span<const uint16_t> rootonly, size_t room = 0, size_t hot = 0);
+             std::span<const uint16_t> rootonly);
   ~inpcbtable();
   inpcbtable(const inpcbtable&) = delete;
   inpcbtable& operator=(const inpcbtable&) = delete;
@@ -109,8 +108,9 @@ class inpcbtable {
   uint8_t protocol() const { return protocol_; }
   int64_t size() const { return count_; }
   inpcb* first() const { return queue_; }  // newest first; then inp_queue_next
-  // The connected pcb that in_pcblookup found last, while it is connected; else null.
-  inpcb* last_found() const { return last_found_; }
+  // The pcb that the next packet is likely for: the one that in_pcblookup found last, or that
+  // somebody has begun to wait for since (in_pcbexpect). Null once it is no longer connected.
+  inpcb* expected() const { return expected_; }
 
  private:
   friend struct InpcbTableAccess;  // in_pcb_private.h
@@ -118,15 +118,13 @@ class inpcbtable {
   HostBase& host_;
   const uint8_t protocol_;
   const std::span<const uint16_t> baddynamic_, rootonly_;
-  const size_t hot_;  // bytes from kInpcbHot on
-  Slab<inpcb> memory_;
   Slab<inpport> port_memory_;
   inpcb* queue_ = nullptr;
   int64_t count_ = 0;
   uint64_t next_id_ = 0, next_bound_ = 0;
   Stream ports_drawn_;                               // inp.port
   std::vector<inpcb*, HugeAllocator<inpcb*>> hash_;  // connected, by 4-tuple; size a power of two
-  inpcb* last_found_ = nullptr;
+  inpcb* expected_ = nullptr;
   uint32_t connected_ = 0;
   std::vector<inpport*> ports_;  // by local port; size a power of two
   uint32_t ports_used_ = 0;
@@ -134,10 +132,15 @@ class inpcbtable {
 
 // --- Life. ---
 
-// Makes a pcb for `so` and sets so_pcb. Errors: ENOBUFS.
+// Makes a pcb for `so` in the room behind it and sets so_pcb. Errors: ENOBUFS. REQUIRES: the room
+// is large enough (pru_pcbbytes).
 [[nodiscard]] int in_pcballoc(socket* so, inpcbtable* table);
-// The raw memory behind it, as large as its table says.
-inline void* in_pcbroom(inpcb* inp) { return Slab<inpcb>::Behind(inp); }
+// Where the protocol's own block goes, which pru_pcbbytes has counted in.
+inline void* in_pcbroom(inpcb* inp) { return reinterpret_cast<char*>(inp) + kInpcbRoom; }
+// The pcb that has its protocol's block there.
+inline inpcb* in_pcbofroom(const void* block) {
+  return reinterpret_cast<inpcb*>(static_cast<char*>(const_cast<void*>(block)) - kInpcbRoom);
+}
 // Unlinks and frees the pcb; so_pcb becomes null, and the socket is freed if nobody refers to it.
 void in_pcbdetach(inpcb* inp);
 
@@ -201,16 +204,17 @@ inline bool in_pcbjoins(const inpcb* inp, const inpaddru& faddr, in_port_t fport
   return inp->inp_fport == fport && inp->inp_lport == lport && inp->inp_faddr == faddr &&
          inp->inp_laddr == laddr;
 }
-// Fetches what a look-up of this connected pcb is going to read first: an answer is on its way.
-void in_pcbexpect(const inpcb* inp);
+// Somebody waits for a packet of this pcb: look-ups begin with it, if it is connected.
+void in_pcbexpect(inpcb* inp);
 inpcb* in_pcblookup_hash(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
                          const inpaddru& laddr, in_port_t lport);
-// The connected pcb of that 4-tuple, or null. Most packets are for the pcb of the one before.
-inline inpcb* in_pcblookup(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
-                           const inpaddru& laddr, in_port_t lport) {
-  inpcb* last = table->last_found();
-  const bool again = last != nullptr && in_pcbjoins(last, faddr, fport, laddr, lport);
-  return again ? last : in_pcblookup_hash(table, faddr, fport, laddr, lport);
+// The connected pcb of that 4-tuple, or null. It is mostly the one that is expected.
+[[gnu::always_inline]] inline inpcb* in_pcblookup(inpcbtable* table, const inpaddru& faddr,
+                                                  in_port_t fport, const inpaddru& laddr,
+                                                  in_port_t lport) {
+  inpcb* next = table->expected();
+  const bool awaited = next != nullptr && in_pcbjoins(next, faddr, fport, laddr, lport);
+  return awaited ? next : in_pcblookup_hash(table, faddr, fport, laddr, lport);
 }
 // The unconnected pcb bound to (laddr, lport), else to (any, lport), else null.
 inpcb* in_pcblookup_listen(inpcbtable* table, const inpaddru& laddr, in_port_t lport);

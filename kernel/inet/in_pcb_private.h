@@ -20,9 +20,6 @@ struct inpport {
 };
 
 struct InpcbTableAccess {
-  static inpcb* Make(inpcbtable* table) { return table->memory_.Make(); }
-  static void Free(inpcb* inp) { inp->inp_table->memory_.Free(inp); }
-
   // The list of all pcbs.
   static void Enter(inpcbtable* table, inpcb* inp);
   static void Leave(inpcb* inp);
@@ -42,7 +39,7 @@ struct InpcbTableAccess {
 
   static inpcb* Find(inpcbtable* table, const inpaddru& faddr, in_port_t fport,
                      const inpaddru& laddr, in_port_t lport);
-  static void Expect(const inpcb* inp);
+  static void Expect(inpcb* inp);
   static inpport* FindPort(const inpcbtable* table, in_port_t lport);
 
   // A number for automatic ports, below `bound`.

@@ -62,13 +62,11 @@ inpcb** PortList(const inpcb* inp) {
 }  // namespace
 
 inpcbtable::inpcbtable(HostBase& host, uint8_t protocol, std::span<const uint16_t> baddynamic,
-                       std::span<const uint16_t> rootonly, size_t room, size_t hot)
+                       std::span<const uint16_t> rootonly)
     : host_(host),
       protocol_(protocol),
       baddynamic_(baddynamic),
       rootonly_(rootonly),
-      hot_(Slab<inpcb>::kBehind - kInpcbHot + hot),
-      memory_(room),
       ports_drawn_(Here().machine->seed(), Site::kInpPort, host.id, protocol) {
   KASSERT(std::ranges::is_sorted(baddynamic) && std::ranges::is_sorted(rootonly));
 }
@@ -79,7 +77,7 @@ inpcbtable::~inpcbtable() {
     inpcb* inp = queue_;
     InpcbTableAccess::Unlink(inp);
     InpcbTableAccess::Leave(inp);
-    InpcbTableAccess::Free(inp);
+    inp->~inpcb();
   }
 }
 
@@ -155,14 +153,14 @@ inpcb* InpcbTableAccess::Find(inpcbtable* table, const inpaddru& faddr, in_port_
   if (table->connected_ == 0) return nullptr;
   inpcb* inp = Bucket(table, HashOf(faddr, fport, laddr, lport));
   if (inp == nullptr) return nullptr;
-  Prefetch(&inp->inp_faddr, table->hot_);  // the first of a bucket is most often the one
+  so_fetch(so_ofpcbroom(inp));  // the first of a bucket is most often the one
   inp = FindIn(inp, faddr, fport, laddr, lport);
-  if (inp != nullptr) table->last_found_ = inp;
+  if (inp != nullptr) table->expected_ = inp;
   return inp;
 }
 
-void InpcbTableAccess::Expect(const inpcb* inp) {
-  if (!inp->inp_faddr.is_any()) Prefetch(&Bucket(inp->inp_table, inp->inp_hash));
+void InpcbTableAccess::Expect(inpcb* inp) {
+  if (!inp->inp_faddr.is_any()) inp->inp_table->expected_ = inp;
 }
 
 inpport* InpcbTableAccess::FindPort(const inpcbtable* table, in_port_t lport) {
@@ -258,7 +256,7 @@ void InpcbTableAccess::UnlinkHash(inpcb* inp) {
   }
   *at = inp->inp_hash_next;
   inp->inp_hash_next = nullptr;
-  if (table->last_found_ == inp) table->last_found_ = nullptr;
+  if (table->expected_ == inp) table->expected_ = nullptr;
   --table->connected_;
 }
 

@@ -301,19 +301,37 @@ TEST_F(PcbTest, LookUpRemembersTheLastOneWhileItIsConnected) {
     const auto find = [&](uint16_t fport, uint16_t lport) {
       return in_pcblookup(&table(), Addr("10.0.1.2"), htons(fport), Addr("10.0.1.1"), htons(lport));
     };
-    EXPECT_EQ(table().last_found(), nullptr);
+    EXPECT_EQ(table().expected(), nullptr);
     for (inpcb* inp : {one, two, two, one}) {
       EXPECT_EQ(find(1234, ntohs(inp->inp_lport)), inp);
-      EXPECT_EQ(table().last_found(), inp);
+      EXPECT_EQ(table().expected(), inp);
     }
     EXPECT_EQ(find(1235, 80), nullptr);
-    EXPECT_EQ(table().last_found(), one);
+    EXPECT_EQ(table().expected(), one);
     in_pcbdisconnect(one);
-    EXPECT_EQ(table().last_found(), nullptr);
+    EXPECT_EQ(table().expected(), nullptr);
     EXPECT_EQ(find(1234, 80), nullptr);
     EXPECT_EQ(Connect(one->inp_socket, "10.0.1.2", 1235), 0);
     EXPECT_EQ(find(1234, 80), nullptr);
     EXPECT_EQ(find(1235, 80), one);
+  });
+}
+
+// Somebody sleeps on a connection: look-ups begin with it. With one that has no peer they cannot.
+TEST_F(PcbTest, LookUpBeginsWithWhoIsAwaited) {
+  InProcess([&] {
+    inpcb* one = sotoinpcb(Bound("10.0.1.1", 80, kPort));
+    inpcb* two = sotoinpcb(Bound("10.0.1.1", 81, kPort));
+    for (inpcb* inp : {one, two}) EXPECT_EQ(Connect(inp->inp_socket, "10.0.1.2", 1234), 0);
+    in_pcbexpect(one);
+    EXPECT_EQ(table().expected(), one);
+    in_pcbexpect(sotoinpcb(Bound("10.0.1.1", 82, kPort)));
+    EXPECT_EQ(table().expected(), one);
+    EXPECT_EQ(in_pcblookup(&table(), Addr("10.0.1.2"), htons(1234), Addr("10.0.1.1"), htons(81)),
+              two);
+    in_pcbexpect(one);
+    in_pcbdisconnect(one);
+    EXPECT_EQ(table().expected(), nullptr);
   });
 }
 

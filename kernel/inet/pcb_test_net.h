@@ -32,7 +32,8 @@ struct PcbHost {
 };
 
 inline constexpr pr_usrreqs kPcbRequests = {.pru_attach = PcbHost::Attach,
-                                            .pru_detach = PcbHost::Detach};
+                                            .pru_detach = PcbHost::Detach,
+                                            .pru_pcbbytes = sizeof(inpcb)};
 extern const domain kPcbDomain;
 inline constexpr protosw kPcbSwitch[] = {
     {.pr_type = SOCK_STREAM,

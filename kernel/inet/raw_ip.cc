@@ -230,6 +230,7 @@ const pr_usrreqs rip_usrreqs = {
     .pru_sense = rip_sense,
     .pru_sockaddr = rip_sockaddr,
     .pru_peeraddr = rip_peeraddr,
+    .pru_pcbbytes = sizeof(inpcb),
 };
 
 int rip_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {

@@ -50,11 +50,9 @@ struct fileops {
 struct alignas(kCacheLine / 2) file {
   const fileops* f_ops = nullptr;  // [I]
   void* f_data = nullptr;          // the socket, pipe ...; f_ops knows
-  const void* f_behind = nullptr;  // what f_data works with: to be fetched, never followed
   int f_flag = 0;                  // F*
   int f_count = 0;                 // references: descriptors, running calls, messages in flight
   int f_msgcount = 0;              // of these, messages in flight
-  uint16_t f_behindhot = 0;        // bytes of it that most calls touch
   knote* f_knotes = nullptr;       // of all kqueues, newest first
   uint64_t f_id = 0;               // [I] counts from 1 per host, in order of creation
   FileType f_type = FileType::kSocket;

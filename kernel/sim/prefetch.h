@@ -15,7 +15,7 @@ inline constexpr size_t kCacheLine = 64;  // bytes
 [[gnu::always_inline]] inline void Prefetch(const void* start, size_t bytes = 1) {
   const char* const first = static_cast<const char*>(start);
   // A known number of lines takes one instruction each; left alone, g++ makes it four.
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (size_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch(first + at);
   // To g++ a function that does nothing but this has no effect, and its calls are dropped. Volatile
   // code, even of no instructions, is one.

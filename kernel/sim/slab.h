@@ -67,12 +67,16 @@ class Slab {
 
   // The bytes behind it.
   static void* Behind(T* object) { return reinterpret_cast<char*>(object) + kBehind; }
+  // Nobody looks at the first `bytes` of them any more while the object lives.
+  static void AbandonBehind(T* object, [[maybe_unused]] size_t bytes) {
+    Poison(Behind(object), bytes);
+  }
 
   // Destroys it.
   void Free(T* object) {
     object->~T();
     free_ = new (object) FreePlace{free_};
-    Poison(object);
+    Poison(free_ + 1, stride_ - sizeof(FreePlace));  // of a free place only the link is looked at
   }
 
  private:
@@ -103,11 +107,9 @@ class Slab {
     made_ = 0;
   }
 
-  // Of a free place only the link may be looked at.
-  void Poison([[maybe_unused]] void* place) {
+  static void Poison([[maybe_unused]] void* place, [[maybe_unused]] size_t bytes) {
 #ifdef SOCKBED_SLAB_POISON
-    __asan_poison_memory_region(static_cast<char*>(place) + sizeof(FreePlace),
-                                stride_ - sizeof(FreePlace));
+    __asan_poison_memory_region(place, bytes);
 #endif
   }
   static void Unpoison([[maybe_unused]] void* place, [[maybe_unused]] size_t bytes) {

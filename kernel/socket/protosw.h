@@ -56,10 +56,11 @@ struct pr_usrreqs {
   int (*pru_connect2)(socket* so1, socket* so2);
   // Who the peer is, for SO_PEERCRED. Errors: ENOTCONN (not known).
   int (*pru_peereid)(socket* so, ::ucred* id);
-  // The bytes at so_pcb that most requests touch.
-  struct {
-    uint16_t from = 0, bytes = 0;
-  } pru_pcbhot;
+  // The caller is about to sleep until something arrives: fetches what an arrival touches first.
+  void (*pru_await)(const socket* so);
+  // Bytes of the pcb that pru_attach makes in the room behind the socket (so_pcbroom); 0: it lies
+  // elsewhere, or there is none.
+  uint16_t pru_pcbbytes = 0;
 };
 
 struct protosw {

@@ -9,6 +9,14 @@
 #include "kernel/socket/socket_trace.h"
 
 namespace sockbed {
+
+// Sockets with so many bytes behind each for its protocol's pcb.
+struct SocketMemory {
+  explicit SocketMemory(size_t room_in) : room(room_in), sockets(room_in) {}
+  const size_t room;
+  Slab<socket> sockets;
+};
+
 namespace {
 
 // The names of the channels that sleepers on sockets sleep on.
@@ -39,14 +47,25 @@ void AssertNoSleepers(const socket* so) {
   AssertNoSleepers(so->so_snd);
 }
 
+// Where sockets of that protocol come from, and go to.
+Slab<socket>& MemoryOf(SocketHost& host, const protosw* proto) {
+  const size_t room = proto->pr_usrreqs != nullptr ? proto->pr_usrreqs->pru_pcbbytes : 0;
+  for (const auto& memory : host.memory) {
+    if (memory->room == room) return memory->sockets;
+  }
+  return host.memory.emplace_back(std::make_unique<SocketMemory>(room))->sockets;
+}
+
 }  // namespace
+
+SocketHost::SocketHost() = default;
 
 SocketHost::~SocketHost() {
   // A socket still in use here was leaked; the host's live counts have said so.
   while (socket* so = sockets_first) {
     sockets_first = so->so_list_next;
     delete so->so_sp;
-    memory.Free(so);
+    MemoryOf(*this, so->so_proto).Free(so);
   }
 }
 
@@ -62,7 +81,7 @@ void socket_boot(HostBase& host) {
 
 socket* soalloc(const protosw* proto, int type) {
   SocketHost& host = HostLocal<SocketHost>::Get();
-  socket* so = host.memory.Make();
+  socket* so = MemoryOf(host, proto).Make();
   so->so_id = ++host.next_id;
   so->so_host = Here().host;
   so->so_proto = proto;
@@ -98,7 +117,7 @@ void sodealloc(socket* so) {
   (so->so_list_next != nullptr ? so->so_list_next->so_list_prev : host.sockets_last) =
       so->so_list_prev;
   delete so->so_sp;
-  host.memory.Free(so);
+  MemoryOf(host, so->so_proto).Free(so);
   --host.live_sockets;
 }
 

@@ -9,10 +9,11 @@
 #define SOCKBED_KERNEL_SOCKET_SOCKET_HOST_H_
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "kernel/sched/host_local.h"
 #include "kernel/sched/timeout.h"
-#include "kernel/sim/slab.h"
 #include "kernel/socket/bsd_socket.h"
 #include "kernel/socket/protosw.h"
 
@@ -20,11 +21,12 @@ namespace sockbed {
 
 struct fdops;
 struct socket;
+struct SocketMemory;  // socket_host.cc
 
 struct SocketHost {
   static constexpr HostSlot kHostSlot = HostSlot::kSocket;
 
-  SocketHost() = default;
+  SocketHost();
   ~SocketHost();
   SocketHost(const SocketHost&) = delete;
   SocketHost& operator=(const SocketHost&) = delete;
@@ -36,7 +38,7 @@ struct SocketHost {
 
   socket* sockets_first = nullptr;  // in use, in order of creation
   socket* sockets_last = nullptr;
-  Slab<socket> memory;
+  std::vector<std::unique_ptr<SocketMemory>> memory;  // by the room behind sockets
   uint64_t next_id = 0;            // of the last socket made
   int64_t live_sockets = 0;
 

@@ -27,6 +27,8 @@
 #include "kernel/sched/synch.h"
 #include "kernel/sched/timeout.h"
 #include "kernel/sched/uio.h"
+#include "kernel/sim/prefetch.h"
+#include "kernel/sim/slab.h"
 #include "kernel/socket/bsd_socket.h"
 #include "kernel/socket/protosw.h"
 #include "kernel/socket/sockbuf.h"
@@ -91,7 +93,23 @@ struct socket {
   socket* so_list_next = nullptr;  // the host's sockets in order of creation
   socket* so_list_prev = nullptr;
 };
-inline constexpr uint16_t kSocketHot = offsetof(socket, so_head);  // bytes
+inline constexpr size_t kSocketHot = offsetof(socket, so_head);  // bytes
+// No pcb has more than this, from its beginning on, that every call and every packet touches.
+inline constexpr size_t kPcbHot = 672;
+
+// The memory behind the socket for its protocol's pcb, pru_pcbbytes of it. Raw; a pcb is made in it
+// once in the socket's life.
+inline void* so_pcbroom(socket* so) { return Slab<socket>::Behind(so); }
+// The socket that has its pcb there.
+inline socket* so_ofpcbroom(void* pcb) {
+  return reinterpret_cast<socket*>(static_cast<char*>(pcb) - Slab<socket>::kBehind);
+}
+// Fetches what a call or a packet is going to touch of the socket and of its pcb: with many of them
+// it is in no cache. `so` is not followed.
+inline void so_fetch(const void* so) {
+  Prefetch(so, kSocketHot);
+  Prefetch(static_cast<const char*>(so) + Slab<socket>::kBehind, kPcbHot);
+}
 
 // Bytes that the last splice with this source has moved; 0: there was none.
 inline off_t so_splicelen(const socket* so) {

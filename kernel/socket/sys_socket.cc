@@ -203,11 +203,6 @@ int sofile(socket* so, int flag, file** fp) {
   (*fp)->f_type = FileType::kSocket;
   (*fp)->f_flag = flag;
   (*fp)->f_data = so;
-  if (so->so_pcb != nullptr) {
-    const auto& hot = so->so_proto->pr_usrreqs->pru_pcbhot;
-    (*fp)->f_behind = static_cast<const char*>(so->so_pcb) + hot.from;
-    (*fp)->f_behindhot = hot.bytes;
-  }
   return 0;
 }
 

@@ -130,6 +130,11 @@ Verdict AwaitData(const ReceiveCall& call, int* error) {
   return Verdict::kWait;
 }
 
+void AwaitArrival(const socket* so) {
+  const auto await = so->so_proto->pr_usrreqs->pru_await;
+  if (await != nullptr) await(so);
+}
+
 // --- The name. ---
 
 int TakeName(ReceiveCall& call, Cursor& at) {
@@ -361,6 +366,7 @@ int Receive(ReceiveCall& call) {
     int error = 0;
     switch (AwaitData(call, &error)) {
       case Verdict::kWait:
+        AwaitArrival(call.so);
         if (const int wait_error = sbwait(sb)) return wait_error;
         break;
       case Verdict::kDeliver:

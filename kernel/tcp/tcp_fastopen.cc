@@ -14,7 +14,7 @@ bool SamePath(const TfoPath& path, const inpaddru& laddr, const inpaddru& faddr,
 }
 
 TfoPath* PathOf(const tcpcb* tp) {
-  const inpcb* inp = tp->t_inpcb;
+  const inpcb* inp = tcp_inpcb(tp);
   const TcpTunables& set = tunables(tp);
   return tp->t_host->tfo_cache.Take(inp->inp_laddr, inp->inp_faddr, ntohs(inp->inp_fport),
                                     static_cast<size_t>(set.tfo_ccache_buckets),

@@ -116,7 +116,7 @@ TcpSummary& TcpSummaries::Add(size_t most) {
 
 TcpHost::TcpHost(HostBase& host_in)
     : host(&host_in),
-      tcbtable(host_in, IPPROTO_TCP, kBadDynamic, kRootOnly, sizeof(tcpcb), kTcpcbHot),
+      tcbtable(host_in, IPPROTO_TCP, kBadDynamic, kRootOnly),
       syn_cache(*this),
       iss_key(DrawKey(Stream(Site::kTcpIss))),
       timewait_iss(Site::kTcpIss, 1),

@@ -74,7 +74,7 @@ struct TcpHost {
   SynCache syn_cache;
 
   // Memory.
-  int64_t live_tcpcbs = 0;  // each lies behind its inpcb
+  int64_t live_tcpcbs = 0;
   TcpPool<sackhole> sackholes;
   TcpPool<tcpqent> reass_entries;
   TcpPool<RackState> racks;

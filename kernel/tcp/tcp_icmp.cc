@@ -75,7 +75,7 @@ void Notify(tcpcb* tp, const IcmpError& error) {
     return;
   }
   if (established && IsUnreachable(error.error) && tunables(tp).icmp_soft_unreach == 0) {
-    rtfree(&tp->t_inpcb->inp_route);  // perhaps there is another way by now
+    rtfree(&tcp_inpcb(tp)->inp_route);  // perhaps there is another way by now
     return;
   }
   ++stat[tcps_softnotify];
@@ -120,13 +120,13 @@ bool tcp_pmtud_timeout(tcpcb* tp) {
   if ((tp->t_flags & TF_PMTUD_PEND) == 0) return false;
   const tcp_seq seq = tp->t_pmtud_seq;
   if (SEQ_LT(seq, tp->snd_una) || SEQ_GEQ(seq, tp->snd_una + tp->t_maxseg)) return false;
-  const bool v4 = tcp_is4(tp->t_inpcb);
+  const bool v4 = tcp_is4(tcp_inpcb(tp));
   return ActOnMtu(tp, {.family = static_cast<sa_family_t>(v4 ? AF_INET : AF_INET6),
                        .error = EMSGSIZE,
                        .type = v4 ? ICMP_UNREACH : ICMP6_PACKET_TOO_BIG,
                        .code = v4 ? ICMP_UNREACH_NEEDFRAG : uint8_t{0},
-                       .src = tp->t_inpcb->inp_laddr,
-                       .dst = tp->t_inpcb->inp_faddr,
+                       .src = tcp_inpcb(tp)->inp_laddr,
+                       .dst = tcp_inpcb(tp)->inp_faddr,
                        .mtu = tp->t_pmtud_mtu,
                        .transport = nullptr,
                        .transport_len = 0});

@@ -18,7 +18,7 @@ class Icmp : public SegmentTest {
             uint8_t code = 0) {
     Do([=, this] {
       const SplScope spl(IPL_SOFTNET);  // as it arrives from the network
-      const inpcb* inp = tp()->t_inpcb;
+      const inpcb* inp = tcp_inpcb(tp());
       uint8_t quoted[8];
       StoreBe16(quoted, ntohs(inp->inp_lport));
       StoreBe16(quoted + 2, ntohs(inp->inp_fport));

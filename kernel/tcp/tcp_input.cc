@@ -19,7 +19,6 @@
 #include "kernel/inet/in_cksum.h"
 #include "kernel/inet/ip6_var.h"
 #include "kernel/mbuf/chain.h"
-#include "kernel/sim/prefetch.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
 
@@ -161,28 +160,19 @@ inline TcpSegment TakeApart(TcpHost& host, MbufPtr& m, int hlen) {
   return seg;
 }
 
-// In the tables.
-[[gnu::noinline]] tcpcb* FindPcbAnew(const TcpSegment& seg) {
-  inpcbtable* table = &seg.host->tcbtable;
+[[gnu::noinline]] inpcb* FindListener(const TcpSegment& seg) {
   const TcpEndpoints& ends = seg.ends;
-  inpcb* inp =
-      in_pcblookup_hash(table, ends.faddr, htons(ends.fport), ends.laddr, htons(ends.lport));
-  if (inp == nullptr && ends.lport != 0) {
-    inp = in_pcblookup_listen(table, ends.laddr, htons(ends.lport));
-  }
-  if (inp == nullptr) return nullptr;
-  Prefetch(inp->inp_socket, kSocketHot);
-  return intotcpcb(inp);
+  if (ends.lport == 0) return nullptr;
+  return in_pcblookup_listen(&seg.host->tcbtable, ends.laddr, htons(ends.lport));
 }
 
-// 3.10.7.1: the connection, else the listener, else nobody. What the connection of the segment
-// before consists of needs no fetching. Label: findpcb.
+// 3.10.7.1: the connection, else the listener, else nobody. Label: findpcb.
 tcpcb* FindPcb(const TcpSegment& seg) {
   const TcpEndpoints& ends = seg.ends;
-  const inpcb* last = seg.host->tcbtable.last_found();
-  const bool again = last != nullptr && in_pcbjoins(last, ends.faddr, htons(ends.fport), ends.laddr,
-                                                    htons(ends.lport));
-  return again ? intotcpcb(last) : FindPcbAnew(seg);
+  inpcb* inp = in_pcblookup(&seg.host->tcbtable, ends.faddr, htons(ends.fport), ends.laddr,
+                            htons(ends.lport));
+  if (inp == nullptr) inp = FindListener(seg);
+  return inp != nullptr ? intotcpcb(inp) : nullptr;
 }
 
 TraceId TraceArrival(const TcpSegment& seg) {
@@ -215,7 +205,7 @@ bool SignatureIsGood(const TcpSegment& seg) {
 
 // Whether its TTL, or hop limit, is below what the socket asks for.
 inline bool TravelledTooFar(const TcpSegment& seg) {
-  const inpcb* inp = seg.tp->t_inpcb;
+  const inpcb* inp = tcp_inpcb(seg.tp);
   if ((inp->inp_ip_minttl | inp->inp_ip6_minhlim) == 0) [[likely]]
     return false;
   return seg.ttl < (seg.ends.faddr.is_v4() ? inp->inp_ip_minttl : inp->inp_ip6_minhlim);

@@ -74,8 +74,8 @@ bool tcp_ack_new(TcpSegment& seg) {
   tp->snd_nxt = SEQ_MAX(tp->snd_nxt, ack);
   tp->t_maxacked = std::max(tp->t_maxacked, acked);
   if (SEQ_GT(ack, tp->t_pmtud_seq)) tp->t_flags &= ~TF_PMTUD_PEND;  // that segment got through
-  if (!tcp_is4(tp->t_inpcb)) [[unlikely]]
-    nd6_confirm(tp->t_inpcb);  // the way to the peer is sound
+  if (!tcp_is4(tcp_inpcb(tp))) [[unlikely]]
+    nd6_confirm(tcp_inpcb(tp));  // the way to the peer is sound
   if (seg.prr_pending) [[unlikely]]
     tcp_recovery_send(seg, acked);
   sowwakeup(so);

@@ -40,7 +40,7 @@ inline bool tcp_is4(const inpcb* inp) {
 inline uint32_t tcp_headers(bool v4) { return v4 ? kTcpIpHeaders : kTcpIp6Headers; }
 // The same of a connection, with what lies in between.
 inline uint32_t tcp_headers(const tcpcb* tp) {
-  return tcp_headers(tcp_is4(tp->t_inpcb)) + (tp->t_port != 0 ? kUdpHeader : 0);
+  return tcp_headers(tcp_is4(tcp_inpcb(tp))) + (tp->t_port != 0 ? kUdpHeader : 0);
 }
 // The segment size where nobody says.
 inline uint32_t tcp_mssdflt(const TcpTunables& set, bool v4) {

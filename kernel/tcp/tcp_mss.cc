@@ -21,9 +21,9 @@ uint64_t SbMax(const tcpcb* tp) {
 
 // The segment that fits the route, its options included.
 uint32_t RouteMss(tcpcb* tp) {
-  const bool v4 = tcp_is4(tp->t_inpcb);
+  const bool v4 = tcp_is4(tcp_inpcb(tp));
   const uint32_t fallback = tcp_mssdflt(tunables(tp), v4);
-  const rtentry* rt = in_pcbrtentry(tp->t_inpcb);
+  const rtentry* rt = in_pcbrtentry(tcp_inpcb(tp));
   if (rt == nullptr) return fallback;
   // Without discovery nobody knows the path beyond the link.
   if (v4 && rt->rt_mtu == 0 && (rt->rt_ifp->if_flags & IFF_LOOPBACK) == 0 &&
@@ -59,7 +59,7 @@ void UseMetrics(tcpcb* tp) {
   const TcpTunables& set = tunables(tp);
   if (set.hostcache_enable == 0) return;
   const HostMetrics* known =
-      tp->t_host->host_cache.Find(tp->t_inpcb->inp_faddr, set.hostcache_expire * kSecond);
+      tp->t_host->host_cache.Find(tcp_inpcb(tp)->inp_faddr, set.hostcache_expire * kSecond);
   if (known == nullptr) return;
   if (tp->t_srtt == 0 && known->srtt != 0) {
     tp->t_srtt = known->srtt;
@@ -94,7 +94,7 @@ void tcp_mss(tcpcb* tp, int offer) {
   uint32_t mss = RouteMss(tp);
   if (offer > 0) tp->t_peermss = static_cast<uint32_t>(offer);
   const uint32_t peer = tp->t_peermss != 0 ? std::max<uint32_t>(tp->t_peermss, set.minmss)
-                                           : tcp_mssdflt(set, tcp_is4(tp->t_inpcb));
+                                           : tcp_mssdflt(set, tcp_is4(tcp_inpcb(tp)));
   mss = std::max(std::min(mss, peer), kMssLeast);
   const uint32_t old_maxseg = tp->t_maxseg;
   tcp_set_maxopd(tp, mss);

@@ -61,7 +61,7 @@ uint32_t PrrBudget(const tcpcb* tp) {
 // Whether what goes next is plain enough for an interface to cut. A record of RackState is one
 // segment.
 bool MayBeCut(const tcpcb* tp) {
-  const inpcb* inp = tp->t_inpcb;
+  const inpcb* inp = tcp_inpcb(tp);
   if (tunables(tp).tso == 0 || tp->t_force || SEQ_GT(tp->snd_up, tp->snd_una)) return false;
   if (inp->inp_options != nullptr || inp->inp_outputopts6 != nullptr) return false;
   if ((tp->t_flags & (TF_SIGNATURE | TF_DSACK)) != 0 || tp->rcv_numsacks > 0) return false;
@@ -71,10 +71,10 @@ bool MayBeCut(const tcpcb* tp) {
 // The interface of the connection, if it cuts what TCP hands over in one piece into segments that
 // it will send.
 ifnet* CuttingInterface(const tcpcb* tp) {
-  const rtentry* rt = in_pcbrtentry(tp->t_inpcb);
+  const rtentry* rt = in_pcbrtentry(tcp_inpcb(tp));
   if (rt == nullptr || !if_is_up(rt->rt_ifp)) return nullptr;
   if (tcp_headers(tp) + tp->t_maxopd > rt_path_mtu(rt)) return nullptr;
-  const int capability = tcp_is4(tp->t_inpcb) ? IFCAP_TSOv4 : IFCAP_TSOv6;
+  const int capability = tcp_is4(tcp_inpcb(tp)) ? IFCAP_TSOv4 : IFCAP_TSOv6;
   return (rt->rt_ifp->if_capabilities & capability) != 0 ? rt->rt_ifp : nullptr;
 }
 

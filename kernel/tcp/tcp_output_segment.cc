@@ -26,7 +26,7 @@ void WriteSynOptions(const tcpcb* tp, uint8_t flags, TcpOptionWriter& options) {
   const bool answer = (flags & TH_ACK) != 0;  // offers only what the peer has offered
   const TcpTunables& set = tunables(tp);
   TcpSynOffer offer;
-  inpcb* inp = tp->t_inpcb;
+  inpcb* inp = tcp_inpcb(tp);
   offer.mss = tcp_mss_offer(*tp->t_host, in_pcbrtentry(inp), tcp_is4(inp), tp->t_port != 0);
   const bool plain = set.rexmit_drop_options != 0 && tp->t_rxtshift >= 3;
   offer.signature = (tp->t_flags & TF_SIGNATURE) != 0;
@@ -194,8 +194,8 @@ uint8_t EcnFlags(tcpcb* tp, uint8_t flags, bool marked) {
 
 TcpHeader MakeHeader(tcpcb* tp, const socket* so, const Outgoing& out, bool marked) {
   TcpHeader th;
-  th.th_sport = ntohs(tp->t_inpcb->inp_lport);
-  th.th_dport = ntohs(tp->t_inpcb->inp_fport);
+  th.th_sport = ntohs(tcp_inpcb(tp)->inp_lport);
+  th.th_dport = ntohs(tcp_inpcb(tp)->inp_fport);
   th.th_flags = out.flags | EcnFlags(tp, out.flags, marked);
   // A bare ACK carries the highest number, so that it is not taken for old.
   const bool takes_room = out.len > 0 || (out.flags & (TH_SYN | TH_FIN)) != 0;
@@ -387,7 +387,7 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced) {
 // Signs a segment whose header is written (RFC 2385).
 [[gnu::noinline]] int Sign(const tcpcb* tp, const TcpOptionWriter& options, uint8_t* tcp,
                            const mbuf* m) {
-  const inpcb* inp = tp->t_inpcb;
+  const inpcb* inp = tcp_inpcb(tp);
   const TcpHeader th = TcpView({tcp, kTcpHeaderMin}).Read();
   const TcpEndpoints ends{inp->inp_faddr, inp->inp_laddr, th.th_dport, th.th_sport};
   return tcp_sign(*tp->t_host, ends, th, kTcpHeaderMin + options.size(), options.md5_at(), tcp, m);
@@ -395,7 +395,7 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced) {
 
 // What WriteIp does over IPv6, or where the segment travels in UDP.
 [[gnu::noinline]] uint8_t* WriteIp6OrUdp(const tcpcb* tp, mbuf* m, bool v4, uint8_t ecn) {
-  const inpcb* inp = tp->t_inpcb;
+  const inpcb* inp = tcp_inpcb(tp);
   TcpIpFields fields = tcp_ip_fields(inp, v4);
   fields.tos = static_cast<uint8_t>((fields.tos & ~IPTOS_ECN_MASK) | ecn);
   if (!tcp_may_leave(fields)) return nullptr;
@@ -410,7 +410,7 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced) {
 [[gnu::always_inline]] inline uint8_t* WriteIp(const tcpcb* tp, mbuf* m, bool v4, uint8_t ecn) {
   if (!v4 || tp->t_port != 0) [[unlikely]]
     return WriteIp6OrUdp(tp, m, v4, ecn);
-  const inpcb* inp = tp->t_inpcb;
+  const inpcb* inp = tcp_inpcb(tp);
   m->m_pkthdr.csum_flags |= M_TCP_CSUM_OUT;
   auto* bytes = mtod<uint8_t>(m);
   Ipv4Header{.total_length = m->m_pkthdr.len,
@@ -425,7 +425,7 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced) {
 
 // Hands a segment to IP whose headers are written.
 [[gnu::always_inline]] inline int SendToIp(tcpcb* tp, const socket* so, MbufPtr m, bool v4) {
-  inpcb* inp = tp->t_inpcb;
+  inpcb* inp = tcp_inpcb(tp);
   int flags = (tp->t_flags & TF_BLACKHOLE) != 0 ? 0 : IP_MTUDISC;
   if ((so->so_options & kSoDontRoute) != 0) flags |= IP_ROUTETOIF;
   return tcp_to_ip(std::move(m), v4, &inp->inp_route, flags, inp);
@@ -442,7 +442,7 @@ inline void Acknowledged(tcpcb* tp) {
 // Writes the headers of a segment and hands it to IP.
 int HandOver(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_t ecn,
              const TcpOptionWriter& options) {
-  const bool v4 = in_pcbpeer4(tp->t_inpcb);
+  const bool v4 = in_pcbpeer4(tcp_inpcb(tp));
   uint8_t* tcp = WriteIp(tp, m.get(), v4, ecn);
   if (tcp == nullptr) return EHOSTUNREACH;
   th.Write({tcp, kTcpHeaderMin}, kTcpHeaderMin + options.size());
@@ -505,7 +505,7 @@ inline int PlainHeaders(const tcpcb* tp, bool stamped) {
 [[gnu::always_inline]] inline TcpHeader PlainHeader(tcpcb* tp, const socket* so, uint8_t flags,
                                                     uint32_t space, uint32_t segments,
                                                     bool stamped) {
-  const inpcb* inp = tp->t_inpcb;
+  const inpcb* inp = tcp_inpcb(tp);
   if (stamped) MeasureFromHere(tp);
   tp->snd_up = tp->snd_una;  // drawn along, as MakeHeader does
   return {.th_sport = ntohs(inp->inp_lport),
@@ -518,7 +518,7 @@ inline int PlainHeaders(const tcpcb* tp, bool stamped) {
 
 [[gnu::always_inline]] inline int SendPlain(tcpcb* tp, const socket* so, MbufPtr m,
                                             const TcpHeader& th, bool stamped) {
-  const bool v4 = in_pcbpeer4(tp->t_inpcb);
+  const bool v4 = in_pcbpeer4(tcp_inpcb(tp));
   uint8_t* tcp = WriteIp(tp, m.get(), v4, IPTOS_ECN_NOT_ECT);
   if (tcp == nullptr) [[unlikely]]
     return EHOSTUNREACH;

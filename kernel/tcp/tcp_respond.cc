@@ -16,7 +16,7 @@ TcpEndpoints EndsOf(const inpcb* inp) {
 
 // A reply of a connection, with its TTL and TOS.
 TcpReply ReplyOf(const tcpcb* tp) {
-  const inpcb* inp = tp->t_inpcb;
+  const inpcb* inp = tcp_inpcb(tp);
   TcpReply reply;
   reply.ends = EndsOf(inp);
   reply.ack = tp->rcv_nxt;
@@ -90,7 +90,7 @@ void tcp_respond_reset(TcpSegment& seg) {
   TcpReply reply;
   reply.ends = seg.ends;
   const bool v4 = seg.ends.faddr.is_v4();
-  reply.ip = seg.tp != nullptr ? tcp_ip_fields(seg.tp->t_inpcb, v4) : DefaultFields(host, v4);
+  reply.ip = seg.tp != nullptr ? tcp_ip_fields(tcp_inpcb(seg.tp), v4) : DefaultFields(host, v4);
   tcp_set_udp(host, seg.udp_port, &reply.ip);  // back the way it came
   reply.object = seg.tp != nullptr ? seg.tp->t_id : 0;
   TcpOptionWriter options;
@@ -117,7 +117,7 @@ void tcp_respond_abort(tcpcb* tp) {
   reply.options = options.bytes();
   reply.md5_at = options.md5_at();
   ++tp->t_sndsegs;
-  (void)tcp_respond(*tp->t_host, reply, &tp->t_inpcb->inp_route);  // the peer may never hear of it
+  (void)tcp_respond(*tp->t_host, reply, &tcp_inpcb(tp)->inp_route);  // the peer may not hear of it
 }
 
 namespace {
@@ -141,7 +141,7 @@ void BareAck(tcpcb* tp, tcp_seq seq) {
   reply.options = options.bytes();
   reply.md5_at = options.md5_at();
   ++tp->t_sndsegs;
-  (void)tcp_respond(*tp->t_host, reply, &tp->t_inpcb->inp_route);  // lost like any ACK
+  (void)tcp_respond(*tp->t_host, reply, &tcp_inpcb(tp)->inp_route);  // lost like any ACK
 }
 
 }  // namespace

@@ -18,7 +18,6 @@ tcpcb* tcp_newtcpcb(inpcb* inp) {
 
   const TcpTunables& set = host.tunables;
   tp->t_host = &host;
-  tp->t_inpcb = inp;
   tp->t_id = inp->inp_id;
   tp->t_cc = tcp_cc_algos()[static_cast<size_t>(set.cc_algorithm)];
   tp->t_maxseg = tp->t_maxopd = tcp_mssdflt(set, !in_pcbis6(inp));
@@ -45,7 +44,7 @@ void tcp_newstate(tcpcb* tp, TcpState state) {
 }
 
 void tcp_summarize(const tcpcb* tp, TcpSummary* to) {
-  const inpcb* inp = tp->t_inpcb;
+  const inpcb* inp = tcp_inpcb(tp);
   TcpSummary& sum = *to;
   sum.id = tp->t_id;
   sum.laddr = inp->inp_laddr;
@@ -72,7 +71,7 @@ namespace {
 // had a peer are none.
 void Remember(const tcpcb* tp) {
   TcpHost& host = *tp->t_host;
-  if (tp->t_inpcb->inp_fport == 0 || host.tunables.summaries_max == 0) return;
+  if (tcp_inpcb(tp)->inp_fport == 0 || host.tunables.summaries_max == 0) return;
   TcpSummary& sum = host.summaries.Add(static_cast<size_t>(host.tunables.summaries_max));
   tcp_summarize(tp, &sum);
   sum.closed = true;
@@ -86,7 +85,7 @@ void StoreMetrics(const tcpcb* tp) {
   if (set.hostcache_enable == 0 || tp->t_rttsamples < kSamplesWorth) return;
   const bool congested = tp->snd_ssthresh < uint32_t{TCP_MAXWIN} << TCP_MAX_WINSHIFT;
   tp->t_host->host_cache.Update(
-      tp->t_inpcb->inp_faddr,
+      tcp_inpcb(tp)->inp_faddr,
       {.srtt = tp->t_srtt, .rttvar = tp->t_rttvar, .ssthresh = congested ? tp->snd_ssthresh : 0},
       set.hostcache_expire * kSecond);
 }
@@ -95,8 +94,8 @@ void StoreMetrics(const tcpcb* tp) {
 
 void tcp_close(tcpcb* tp) {
   TcpHost& host = *tp->t_host;
-  inpcb* inp = tp->t_inpcb;
-  socket* so = inp->inp_socket;
+  inpcb* inp = tcp_inpcb(tp);
+  socket* so = tcp_so(tp);
   if (tp->t_state != TCPS_CLOSED) tcp_newstate(tp, TCPS_CLOSED);
   tcp_canceltimers(tp);
   tcp_freeq(tp);

@@ -204,7 +204,7 @@ void TakeOffer(const TcpSegment& seg, syn_cache* sc) {
   TcpHost& host = *seg.host;
   const tcpcb* listener = seg.tp;
   const TcpOptions& opt = seg.opt;
-  const inpcb* inp = listener->t_inpcb;
+  const inpcb* inp = tcp_inpcb(listener);
   sc->sc_irs = seg.th.th_seq;
   sc->sc_iss = seg.reuse_iss ? *seg.reuse_iss : tcp_new_iss(host, seg.ends);
   sc->sc_peermaxseg = opt.has_mss ? opt.mss : 0;
@@ -249,8 +249,8 @@ void AnswerAgain(TcpSegment& seg, syn_cache* sc) {
 
 // The handshake is complete: gives the new socket's tcpcb what the cache knows.
 void Inherit(const syn_cache* sc, const tcpcb* listener, tcpcb* tp) {
-  const inpcb* from = listener->t_inpcb;
-  inpcb* inp = tp->t_inpcb;
+  const inpcb* from = tcp_inpcb(listener);
+  inpcb* inp = tcp_inpcb(tp);
   in_pcbinherit(inp, from);
   constexpr uint32_t kInherited = TF_NODELAY | TF_NOPUSH | TF_REQ_SCALE | TF_REQ_TSTMP |
                                   TF_REQ_SACK | TF_NOOPT | TF_SIGNATURE | TF_SNDFIXED | TF_RCVFIXED;
@@ -354,12 +354,12 @@ tcpcb* MakeConnection(TcpSegment& seg, const syn_cache* sc) {
   if (so == nullptr) return nullptr;
   tcpcb* tp = sototcpcb(so);
   const TcpEndpoints& ends = sc->sc_ends;
-  if (in_pcbset_addr(tp->t_inpcb, ends.faddr, htons(ends.fport), ends.laddr, htons(ends.lport)) !=
+  if (in_pcbset_addr(tcp_inpcb(tp), ends.faddr, htons(ends.fport), ends.laddr, htons(ends.lport)) !=
       0) {
     soabort(so);
     return nullptr;
   }
-  tp->t_inpcb->inp_route = sc->sc_route;  // the way that the SYN-ACK has gone
+  tcp_inpcb(tp)->inp_route = sc->sc_route;  // the way that the SYN-ACK has gone
   EmitOpen(tp->t_id, ends, false);
   Inherit(sc, listener, tp);
   return tp;

@@ -38,7 +38,7 @@ int64_t IdleMs(const tcpcb* tp) { return (Now() - tp->t_rcvtime) / kMillisecond;
 // Large packets may vanish on the way without a word: stop forbidding routers to fragment them.
 // Differs: this connection's alone, where the original locks the MTU of the route.
 void SuspectBlackHole(tcpcb* tp) {
-  if (tunables(tp).blackhole_df == 0 || !tcp_is4(tp->t_inpcb)) return;
+  if (tunables(tp).blackhole_df == 0 || !tcp_is4(tcp_inpcb(tp))) return;
   if (tp->t_rxtshift > kBlackHoleShift && TCPS_HAVEESTABLISHED(tp->t_state) &&
       tcp_so(tp)->so_snd.sb_cc != 0) {
     tp->t_flags |= TF_BLACKHOLE;
@@ -49,7 +49,7 @@ void SuspectBlackHole(tcpcb* tp) {
 // still (over IPv6 it is not), and if neither helps it was not the size.
 void TrySmallerSegments(tcpcb* tp) {
   const TcpTunables& set = tunables(tp);
-  const bool v4 = tcp_is4(tp->t_inpcb);
+  const bool v4 = tcp_is4(tcp_inpcb(tp));
   const int64_t families = set.pmtud_blackhole_detection;  // 1: both; 2: IPv4; 3: IPv6
   if (families != 1 && families != (v4 ? 2 : 3)) return;
   if (tp->t_state != TCPS_ESTABLISHED && tp->t_state != TCPS_FIN_WAIT_1) return;
@@ -91,7 +91,7 @@ bool Rexmt(tcpcb* tp) {
   TrySmallerSegments(tp);
   if (tp->t_rxtshift > kLosingShift) {
     // Forget the mean, which the next sample will set anew, but not the current timeout.
-    in_losing(tp->t_inpcb);
+    in_losing(tcp_inpcb(tp));
     tp->t_rttvar += tp->t_srtt >> 3;
     tp->t_srtt = 0;
   }

@@ -69,7 +69,7 @@ int Detach(socket* so) {
 int Bind(socket* so, mbuf* nam, proc* p) {
   tcpcb* tp = nullptr;
   if (int error = GetTcpcb(so, &tp)) return error;
-  return in_pcbbind(tp->t_inpcb, nam, p);
+  return in_pcbbind(tcp_inpcb(tp), nam, p);
 }
 
 int Listen(socket* so) {
@@ -77,8 +77,8 @@ int Listen(socket* so) {
   if (int error = GetTcpcb(so, &tp)) return error;
   if (tp->t_state == TCPS_LISTEN) return 0;  // only the backlog changes
   if (tp->t_state != TCPS_CLOSED) return EINVAL;
-  if (tp->t_inpcb->inp_lport == 0) {
-    if (int error = in_pcbbind(tp->t_inpcb, nullptr, curproc())) return error;
+  if (tcp_inpcb(tp)->inp_lport == 0) {
+    if (int error = in_pcbbind(tcp_inpcb(tp), nullptr, curproc())) return error;
   }
   tcp_newstate(tp, TCPS_LISTEN);
   return 0;
@@ -89,7 +89,7 @@ int Listen(socket* so) {
 // gone.
 bool EndOldConnection(const tcpcb* tp, const InetName& peer) {
   if (tunables(tp).timewait_connect_reuse == 0) return false;
-  inpcb* inp = tp->t_inpcb;
+  inpcb* inp = tcp_inpcb(tp);
   inpaddru source = inp->inp_laddr;
   if (source.is_any() && in_pcbselsrc(&source, inp, peer.addr) != 0) return false;
   inpcb* old = in_pcblookup(inp->inp_table, peer.addr, peer.port, source, inp->inp_lport);
@@ -106,7 +106,7 @@ bool MayBePeer(const inpaddru& a) {
 // The connection is opened, up to its first SYN, which SendFirst sends.
 int StartConnect(tcpcb* tp, mbuf* nam) {
   socket* so = tcp_so(tp);
-  inpcb* inp = tp->t_inpcb;
+  inpcb* inp = tcp_inpcb(tp);
   if (tp->t_state != TCPS_CLOSED) return inp->inp_faddr.is_any() ? EINVAL : EADDRINUSE;
   InetName peer;
   if (int error = in_pcbpeername(inp, nam, &peer)) return error;
@@ -147,7 +147,7 @@ int Connect(socket* so, mbuf* nam) {
 int Accept(socket* so, mbuf* nam) {
   tcpcb* tp = nullptr;
   if (int error = GetTcpcb(so, &tp)) return error;
-  in_setpeeraddr(tp->t_inpcb, nam);
+  in_setpeeraddr(tcp_inpcb(tp), nam);
   return 0;
 }
 
@@ -193,7 +193,6 @@ int Send(socket* so, MbufPtr m, mbuf* nam, MbufPtr control) {
   if (first) {
     if (int error = ImpliedConnect(tp, nam)) return error;
   }
-  in_pcbexpect(tp->t_inpcb);
   sbappendstream(&so->so_snd, std::move(m));
   return first ? SendFirst(tp) : tcp_output(tp);
 }
@@ -226,6 +225,14 @@ int RcvOob(socket* so, mbuf* m, int flags) {
   return 0;
 }
 
+// What arrives acknowledges what has been sent.
+void Await(const socket* so) {
+  inpcb* inp = sotoinpcb(so);
+  if (inp == nullptr) return;
+  in_pcbexpect(inp);
+  Prefetch(so->so_snd.sb_mb);
+}
+
 void Abort(socket* so) {
   if (tcpcb* tp = sototcpcb(so)) tcp_drop(tp, ECONNABORTED);
 }
@@ -238,14 +245,14 @@ int Sense(socket* so, struct stat* sb) {
 int SockAddr(socket* so, mbuf* nam) {
   tcpcb* tp = nullptr;
   if (int error = GetTcpcb(so, &tp)) return error;
-  in_setsockaddr(tp->t_inpcb, nam);
+  in_setsockaddr(tcp_inpcb(tp), nam);
   return 0;
 }
 
 int PeerAddr(socket* so, mbuf* nam) {
   tcpcb* tp = nullptr;
   if (int error = GetTcpcb(so, &tp)) return error;
-  in_setpeeraddr(tp->t_inpcb, nam);
+  in_setpeeraddr(tcp_inpcb(tp), nam);
   return 0;
 }
 
@@ -271,7 +278,8 @@ const pr_usrreqs tcp_usrreqs = {
     .pru_peeraddr = PeerAddr,
     .pru_connect2 = nullptr,
     .pru_peereid = nullptr,
-    .pru_pcbhot = {kInpcbHot, Slab<inpcb>::kBehind - kInpcbHot + kTcpcbHot},
+    .pru_await = Await,
+    .pru_pcbbytes = kInpcbRoom + sizeof(tcpcb),
 };
 
 }  // namespace sockbed

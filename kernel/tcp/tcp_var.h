@@ -5,8 +5,8 @@
 // May touch:   inet, net, socket, mbuf, sched, sim.
 // Context:     requests in process context, segments and timers in interrupt context; nothing
 //              sleeps.
-// Owns:        a tcpcb its reassembly queue, SACK holes and timers; it lies behind its inpcb,
-//              which points at it (inp_ppcb) while it lives.
+// Owns:        a tcpcb its reassembly queue, SACK holes and timers. Socket, inpcb and tcpcb lie one
+//              behind the other; inp_ppcb is null when the tcpcb is gone.
 // Units:       host byte order; bytes; SimTime where a point in time is meant, ms where a length
 //              is.
 // Invariants:  tcp_check (tcp_invariants.cc) tests them after every segment and timer.
@@ -76,11 +76,10 @@ inline constexpr int kTcpRexmtThresh = 3;  // duplicate ACKs that mean loss
 inline constexpr int kSackBlocksKept = 6;  // blocks remembered for reporting
 
 // Fields are in order of use: what every segment touches comes first, so that a connection whose
-// turn comes seldom is few cache lines (kTcpcbHot).
+// turn comes seldom is few cache lines (kPcbHot).
 struct tcpcb {
   // --- Who. ---
   TcpHost* t_host = nullptr;      // [I]
-  inpcb* t_inpcb = nullptr;       // [I]
   uint64_t t_id = 0;              // [I] inp_id, for the trace
   const cc_algo* t_cc = nullptr;  // [I]
   RackState* t_rack = nullptr;    // owned; in the scoreboard's place, if RFC 8985 is wanted
@@ -140,6 +139,7 @@ struct tcpcb {
   int32_t t_srtt = 0, t_rttvar = 0;  // tcp_rtt.h
   int32_t t_rttmin = 0;              // smallest timeout, ms
   int32_t t_rxtcur = 0;              // current timeout, ms
+  int32_t t_maxunacktime = 0;        // the longest without an ACK, as the user has set it; 0: any
   SimTime t_rtttime = kNotTimed;     // when the timed segment left
   tcp_seq t_rtseq;                   // its number
   uint32_t t_rttsamples = 0;         // round trips measured
@@ -188,7 +188,6 @@ struct tcpcb {
 
   // --- What the user has set; 0: as the host has it. ms, but for t_keepcnt. ---
   int32_t t_keepinit = 0, t_keepidle = 0, t_keepintvl = 0, t_keepcnt = 0;
-  int32_t t_maxunacktime = 0;  // how long something may stay without an ACK; 0: no limit
 
   SimTime t_starttime = 0;        // [I]
   syn_cache* t_synq = nullptr;    // LISTEN: handshakes in the cache, newest first
@@ -196,15 +195,15 @@ struct tcpcb {
   int64_t t_challenges = 0;       // challenge ACKs sent in it
 };
 
-// As far as every segment touches it.
-inline constexpr size_t kTcpcbHot = offsetof(tcpcb, snd_sack);
+static_assert(kInpcbRoom + offsetof(tcpcb, snd_sack) <= kPcbHot);
 
+inline inpcb* tcp_inpcb(const tcpcb* tp) { return in_pcbofroom(tp); }
+inline socket* tcp_so(const tcpcb* tp) { return so_ofpcbroom(tcp_inpcb(tp)); }
 inline tcpcb* intotcpcb(const inpcb* inp) { return static_cast<tcpcb*>(inp->inp_ppcb); }
 inline tcpcb* sototcpcb(const socket* so) {
   inpcb* inp = sotoinpcb(so);
   return inp != nullptr ? intotcpcb(inp) : nullptr;
 }
-inline socket* tcp_so(const tcpcb* tp) { return tp->t_inpcb->inp_socket; }
 inline const TcpTunables& tunables(const tcpcb* tp) { return tp->t_host->tunables; }
 
 // Whether recovery from loss is under way.

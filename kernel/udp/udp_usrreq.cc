@@ -129,6 +129,7 @@ const pr_usrreqs udp_usrreqs = {
     .pru_sense = udp_sense,
     .pru_sockaddr = udp_sockaddr,
     .pru_peeraddr = udp_peeraddr,
+    .pru_pcbbytes = sizeof(inpcb),
 };
 
 int udp_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
