@@ -167,13 +167,14 @@ inline TcpSegment TakeApart(TcpHost& host, MbufPtr& m, int hlen) {
 }
 
 // 3.10.7.1: the connection, else the listener, else nobody. Label: findpcb.
-tcpcb* FindPcb(const TcpSegment& seg) {
+[[gnu::always_inline]] inline tcpcb* FindPcb(const TcpSegment& seg) {
   const TcpEndpoints& ends = seg.ends;
   inpcb* inp = in_pcblookup(&seg.host->tcbtable, ends.faddr, htons(ends.fport), ends.laddr,
                             htons(ends.lport));
   if (inp == nullptr) inp = FindListener(seg);
   return inp != nullptr ? intotcpcb(inp) : nullptr;
 }
+[[gnu::noinline]] tcpcb* FindPcbAgain(const TcpSegment& seg) { return FindPcb(seg); }
 
 TraceId TraceArrival(const TcpSegment& seg) {
   const tcpcb* tp = seg.tp;
@@ -358,7 +359,7 @@ void Input(MbufPtr& m, int hlen, uint16_t udp_port) {
   seg.tp = FindPcb(seg);
   const CauseScope cause(TraceArrival(seg));
   Next next;
-  while ((next = Process(seg)) == Next::kAgain) [[unlikely]] seg.tp = FindPcb(seg);
+  while ((next = Process(seg)) == Next::kAgain) [[unlikely]] seg.tp = FindPcbAgain(seg);
   if (next == Next::kGoOn || next == Next::kDone) {
     if (seg.tp != nullptr) Finish(seg.tp);
   } else {
