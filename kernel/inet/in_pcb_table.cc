@@ -7,7 +7,6 @@
 #include "kernel/inet/in_pcb_private.h"
 #include "kernel/inet/inet_host.h"
 #include "kernel/sim/machine.h"
-#include "kernel/sim/prefetch.h"
 
 namespace sockbed {
 

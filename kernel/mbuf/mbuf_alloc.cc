@@ -86,7 +86,7 @@ bool LeaveRing(mbuf* m) {
   return false;
 }
 
-// More clusters than the second-level cache holds.
+// More clusters than the second-level cache holds; of mbufs, more than were all in use just now.
 constexpr int64_t kMoreThanCacheful = 512;
 
 // Fetches a cluster that has just been given back: it is the next to be filled.
