@@ -257,6 +257,7 @@ void SegmentTest::RunTo(int64_t ms) {
 
 int SegmentTest::Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
   auto* test = static_cast<SegmentTest*>(ifp->if_softc);
+  if (const int error = std::exchange(test->refusal_, 0)) return error;
   if_finish_checksums(ifp, m.get());
   if (test->capture_ != nullptr) test->capture_->Add(m.get(), true);
   Sent sent{Now(), std::vector<uint8_t>(static_cast<size_t>(m->m_pkthdr.len))};

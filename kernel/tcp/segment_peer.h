@@ -68,6 +68,8 @@ class SegmentTest : public testing::Test {
     RunTo(ms);
     ExpectNothing();
   }
+  // The interface refuses the host's next segment with this errno; the script does not see it.
+  void RefuseNext(int error) { refusal_ = error; }
   // Forgets what the host has sent so far, and returns how many segments.
   int Skip();
   // The same, and returns them in the notation, as far as a script must say.
@@ -155,6 +157,7 @@ class SegmentTest : public testing::Test {
   Event alarm_;
   ifnet* ifp_ = nullptr;
   std::deque<Sent> sent_;
+  int refusal_ = 0;
   socket* listener_ = nullptr;
   socket* so_ = nullptr;
   tcp_seq host_isn_;

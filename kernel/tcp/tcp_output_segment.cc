@@ -361,8 +361,9 @@ uint32_t Advance(tcpcb* tp, const Outgoing& out) {
 
 // --- Handing over. ---
 
-// What IP's refusal means (12.3).
-int OutputError(tcpcb* tp, int error, uint32_t advanced) {
+// What IP's refusal means (12.3). Our window reaches as far as before, to `promised`.
+int OutputError(tcpcb* tp, int error, uint32_t advanced, tcp_seq promised) {
+  tp->rcv_adv = promised;
   switch (error) {
     case ENOBUFS:
       // As good as lost, and a sign of congestion.
@@ -464,6 +465,7 @@ int HandOver(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_
   WriteAllOptions(tp, out, options);
   const int header_length = static_cast<int>(tcp_headers(tp)) + options.size();
   const bool ect = (tp->t_flags & TF_ECN_PERMIT) != 0 && CarriesNewData(tp, *out);
+  const tcp_seq promised = tp->rcv_adv;
   const TcpHeader th = MakeHeader(tp, so, *out, ect);
   if (ect) [[unlikely]]
     tp->t_host->stat[tcps_ecn_sndect] += out->segments;
@@ -485,7 +487,7 @@ int HandOver(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_
     error = HandOver(tp, so, std::move(m), th, ecn, options);
   }
   if (error != 0) [[unlikely]]
-    return OutputError(tp, error, advanced);
+    return OutputError(tp, error, advanced, promised);
   Acknowledged(tp);
   if (out->len > 0) tp->t_sndtime = Now();
   return 0;
@@ -532,6 +534,7 @@ inline int PlainHeaders(const tcpcb* tp, bool stamped) {
 [[gnu::noinline]] int tcp_send_ack(tcpcb* tp, const socket* so, uint32_t space) {
   MbufPtr m = m_gethdr(M_DONTWAIT, MT_HEADER);
   const bool stamped = Stamps(tp);
+  const tcp_seq promised = tp->rcv_adv;
   TcpStat& stat = tp->t_host->stat;
   ++stat[tcps_sndtotal];
   ++stat[(tp->t_flags & TF_ACKNOW) != 0 ? tcps_sndacks : tcps_sndwinup];
@@ -540,18 +543,19 @@ inline int PlainHeaders(const tcpcb* tp, bool stamped) {
   const TraceId record = EmitOut(tp, th, 0);
   tp->t_maxsent = std::max(tp->t_maxsent, static_cast<uint32_t>(OptionBytes(stamped)));
   if (m == nullptr) [[unlikely]]
-    return OutputError(tp, ENOBUFS, 0);
+    return OutputError(tp, ENOBUFS, 0, promised);
   ReserveHeaders(m.get(), PlainHeaders(tp, stamped));
   m->m_pkthdr.ph_cause = record;
   const int error = SendPlain(tp, so, std::move(m), th, stamped);
   if (error != 0) [[unlikely]]
-    return OutputError(tp, error, 0);
+    return OutputError(tp, error, 0, promised);
   Acknowledged(tp);
   return 0;
 }
 
 [[gnu::noinline]] int tcp_send_data(tcpcb* tp, const socket* so, const Outgoing& out) {
   const bool stamped = Stamps(tp);
+  const tcp_seq promised = tp->rcv_adv;
   MbufPtr m = MakePacket(tp, so, out, PlainHeaders(tp, stamped));
   TcpStat& stat = tp->t_host->stat;
   if (out.mss != 0) ++stat[tcps_outhwtso];
@@ -570,11 +574,11 @@ inline int PlainHeaders(const tcpcb* tp, bool stamped) {
   tp->snd_nxt = tp->snd_max;
   WatchOver(tp);
   if (m == nullptr) [[unlikely]]
-    return OutputError(tp, ENOBUFS, out.len);
+    return OutputError(tp, ENOBUFS, out.len, promised);
   Describe(m.get(), record, out);
   const int error = SendPlain(tp, so, std::move(m), th, stamped);
   if (error != 0) [[unlikely]]
-    return OutputError(tp, error, out.len);
+    return OutputError(tp, error, out.len, promised);
   Acknowledged(tp);
   tp->t_sndtime = Now();
   return 0;
