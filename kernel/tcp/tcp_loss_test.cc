@@ -277,6 +277,31 @@ TEST_F(Loss, AWindowTakenBackIsProbed) {
   ExpectNothingUntil(100'000);
 }
 
+// A segment of a lower number than another before it acknowledges, but says nothing of the window:
+// what it acknowledges has used up the window, and data is out behind it.
+TEST_F(Loss, AWindowThatAcksHaveUsedUpIsProbed) {
+  for (const bool duplicates : {false, true}) {
+    SCOPED_TRACE(duplicates);
+    Establish("", "5840");
+    const int64_t now = now_ms();
+    SendSegments(4);
+    Send(". 101:101(0) ack 1 win 1460");
+    Send(". 1:1(0) ack 1461");
+    EXPECT_EQ(tp()->snd_wnd, 0u);
+    for (int i = 0; duplicates && i < 4; ++i) Send(". 1:1(0) ack 1461 win 0");
+    const int64_t shut = duplicates ? now : now + 1000;
+    ExpectAt(shut + 5000, ". 1461:1462(1) ack 1");
+    Send(". 101:101(0) ack 1461 win 5840");
+    Expect(". 1461:2921(1460) ack 1");
+    Send(". 101:101(0) ack 5841 win 5840");
+    Skip();
+    Send("R 1:1(0)");
+    EXPECT_EQ(Close(), 0);
+    Anew();
+    ++peer_port_;
+  }
+}
+
 // --- Is anybody there? ---
 
 TEST_F(Loss, KeepaliveProbesAndGivesUp) {

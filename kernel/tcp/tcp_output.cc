@@ -44,6 +44,13 @@ uint8_t StateFlags(const tcpcb* tp) {
   return flags;
 }
 
+// Whether data that is out is to go again, and the window has no room for it. Differs: as FreeBSD
+// has it. OpenBSD lets REXMT run out without sending anything.
+bool ShutBehindUs(const tcpcb* tp) {
+  return tp->snd_wnd == 0 && !tp->t_force && tp->snd_nxt == tp->snd_una &&
+         tp->snd_una != tp->snd_max && !tcp_timer_isarmed(tp, TCPT_PERSIST);
+}
+
 // The peer's window is shut and what was beyond its edge is not sent: from now on it is probed.
 void WindowShut(tcpcb* tp) {
   tcp_timer_disarm(tp, TCPT_REXMT);
@@ -107,7 +114,10 @@ void DecideData(tcpcb* tp, const socket* so, Outgoing* out) {
     return;
   }
   out->off = static_cast<uint32_t>(tp->snd_nxt - tcp_snd_first(tp));
-  if ((tp->t_flags & TF_PRR) != 0) win = std::min(tp->snd_wnd, out->off + PrrBudget(tp));
+  // Behind a window that was shut it all begins anew: what was out counts for nothing.
+  if ((tp->t_flags & TF_PRR) != 0 && !tcp_timer_isarmed(tp, TCPT_PERSIST)) {
+    win = std::min(tp->snd_wnd, out->off + PrrBudget(tp));
+  }
   if (tp->t_force) {
     if (win == 0) {
       win = 1;
@@ -118,7 +128,7 @@ void DecideData(tcpcb* tp, const socket* so, Outgoing* out) {
     }
   }
   int64_t len = int64_t{std::min(available, win)} - out->off;
-  if (len < 0) [[unlikely]] {
+  if (len < 0 || ShutBehindUs(tp)) [[unlikely]] {
     // Either our FIN is out, which takes up a number but no room, or the peer took back window.
     len = 0;
     // Differs: a SYN or a FIN needs no window, as FreeBSD has it. OpenBSD answers every ACK that

@@ -284,7 +284,7 @@ bool SendAgain(tcpcb* tp, RackSegment* record) {
   }
   if (tcp_recovering(tp)) tp->t_prr_out += length;
   for (const RackSegment* now = tp->t_rack->first; now != nullptr; now = now->next) {
-    if (now->start == start) return now->state != RackSegment::kLost;
+    if (now->start == start) return now->state == RackSegment::kOnItsWay && now->xmit_ts == Now();
   }
   return true;
 }
@@ -324,7 +324,8 @@ void SetPipeFlag(tcpcb* tp) {
 bool ProbesWanted(const tcpcb* tp) {
   const RackState* rack = tp->t_rack;
   return tunables(tp).rack_tlp == 2 && !rack->probing && !InTrouble(tp) && rack->sacked == 0 &&
-         rack->lost == 0 && tp->snd_una != tp->snd_max && tcp_timer_isarmed(tp, TCPT_REXMT);
+         rack->lost == 0 && tp->snd_una != tp->snd_max && tp->snd_wnd != 0 &&
+         tcp_timer_isarmed(tp, TCPT_REXMT);
 }
 
 // Lets TCPT_RACK fire when a probe is due, unless it waits for reordering.
@@ -362,8 +363,12 @@ void SendProbe(tcpcb* tp) {
     RackSegment* record = rack->last;
     const bool bare_fin = record->length() == 1 && (tp->t_flags & TF_SENTFIN) != 0;
     if (bare_fin && record->prev != nullptr) record = record->prev;  // the FIN rides along
-    (void)SendAgain(tp, record);  // if it did not go, REXMT tries again
+    const bool gone = SendAgain(tp, record);
     if (tp->t_rack == nullptr) return;
+    if (!gone) {
+      rack->probing = false;  // REXMT tries again
+      return;
+    }
   }
   rack->probe_end = tp->snd_max;
   ++tp->t_host->stat[tcps_tlp_probes];

@@ -16,13 +16,14 @@ void TraceRecovery(const tcpcb* tp, bool begins) {
   EmitTcp(TcpEvent::kRecover, tp->t_id, begins ? 1 : 0, PackPair(tp->snd_cwnd, tp->snd_ssthresh));
 }
 
-// Sends the segment at `seq` alone, whatever the window says, and goes back to where sending stood.
+// Sends the segment at `seq` alone, whatever the window says, and goes back to where sending stood;
+// unless the window turns out to be shut: then PERSIST probes from snd_una on.
 void ResendAt(tcpcb* tp, tcp_seq seq, uint32_t cwnd) {
   const tcp_seq next = tp->snd_nxt;
   tp->snd_nxt = seq;
   tp->snd_cwnd = cwnd;
   (void)tcp_output(tp);  // REXMT watches over it
-  tp->snd_nxt = SEQ_MAX(tp->snd_nxt, next);
+  if (!tcp_timer_isarmed(tp, TCPT_PERSIST)) tp->snd_nxt = SEQ_MAX(tp->snd_nxt, next);
 }
 
 }  // namespace
