@@ -10,10 +10,6 @@
 namespace sockbed::packetdrill {
 namespace {
 
-absl::Status BadValue(const std::string& name, const std::string& value) {
-  return absl::InvalidArgumentError(absl::StrCat("bad --", name, ": ", value));
-}
-
 template <typename T>
 bool ToNumber(const std::string& text, int64_t least, int64_t most, T* number) {
   int64_t value;
@@ -53,13 +49,14 @@ bool SetLinkLocal(const std::string& text, std::string* address) {
 bool SetNetmask(const std::string& text, Config* config) {
   const absl::StatusOr<Address> mask = ParseAddressText(text);
   if (!mask.ok()) return false;
-  int bits = 0;
+  int ones = 0;
+  int leading = 0;
   for (int i = 0; i < mask->length * 8; ++i) {
-    if ((mask->bytes[static_cast<size_t>(i / 8)] >> (7 - i % 8) & 1) == 0) break;
-    ++bits;
+    if ((mask->bytes[static_cast<size_t>(i / 8)] >> (7 - i % 8) & 1) == 0) continue;
+    if (ones++ == i) ++leading;
   }
-  config->local_prefix_len = bits;
-  return true;
+  config->local_prefix_len = leading;
+  return ones == leading;
 }
 
 bool SetNonFatal(const std::string& text, Config* config) {
@@ -75,63 +72,78 @@ bool SetNonFatal(const std::string& text, Config* config) {
   return true;
 }
 
-using Setter = std::function<bool(const std::string& value, Config* config)>;
+struct ValueOption {
+  std::function<bool(const std::string& value, Config* config)> set;  // false: not what it takes
+  std::string takes = "anything";
+};
 
 template <typename T>
-Setter NumberIn(T Config::*field, int64_t least, int64_t most) {
-  return [=](const std::string& value, Config* config) {
-    return ToNumber(value, least, most, &(config->*field));
-  };
+ValueOption NumberIn(T Config::*field, int64_t least, int64_t most) {
+  return {[=](const std::string& value, Config* config) {
+            return ToNumber(value, least, most, &(config->*field));
+          },
+          absl::StrCat("a number from ", least, " to ", most)};
 }
 
-std::map<std::string, Setter> ValueOptions() {
-  const auto text_into = [](std::string Config::*field) {
-    return [=](const std::string& value, Config* config) {
-      config->*field = value;
-      return true;
-    };
-  };
+ValueOption AddressInto(std::string Config::*address, int Config::*prefix_len = nullptr) {
+  return {[=](const std::string& value, Config* config) {
+            return SetAddress(value, &(config->*address),
+                              prefix_len == nullptr ? nullptr : &(config->*prefix_len));
+          },
+          prefix_len == nullptr ? "an address" : "an address, or ADDRESS/LENGTH"};
+}
+
+ValueOption LinkLocalInto(std::string Config::*address) {
+  return {[=](const std::string& value, Config* config) {
+            return SetLinkLocal(value, &(config->*address));
+          },
+          "an address of fe80::/10"};
+}
+
+std::map<std::string, ValueOption> ValueOptions() {
   // What has no meaning for a simulated host, whatever its value.
-  const Setter nothing = [](const std::string&, Config*) { return true; };
+  const ValueOption nothing = {[](const std::string&, Config*) { return true; }};
   return {
-      {"ip_version", SetIpVersion},
-      {"local_ip", [](const std::string& v,
-                      Config* c) { return SetAddress(v, &c->local_ip, &c->local_prefix_len); }},
-      {"remote_ip", [](const std::string& v,
-                       Config* c) { return SetAddress(v, &c->remote_ip, &c->remote_prefix_len); }},
-      {"gateway_ip",
-       [](const std::string& v, Config* c) { return SetAddress(v, &c->gateway_ip, nullptr); }},
-      {"local_linklocal_ip",
-       [](const std::string& v, Config* c) { return SetLinkLocal(v, &c->local_linklocal_ip); }},
-      {"gateway_linklocal_ip",
-       [](const std::string& v, Config* c) { return SetLinkLocal(v, &c->gateway_linklocal_ip); }},
-      {"netmask_ip", SetNetmask},
+      {"ip_version", {SetIpVersion, "ipv4, ipv6 or ipv4_mapped_ipv6"}},
+      {"local_ip", AddressInto(&Config::local_ip, &Config::local_prefix_len)},
+      {"remote_ip", AddressInto(&Config::remote_ip, &Config::remote_prefix_len)},
+      {"gateway_ip", AddressInto(&Config::gateway_ip)},
+      {"local_linklocal_ip", LinkLocalInto(&Config::local_linklocal_ip)},
+      {"gateway_linklocal_ip", LinkLocalInto(&Config::gateway_linklocal_ip)},
+      {"netmask_ip", {SetNetmask, "ones, then zeros, as 255.255.0.0 is"}},
       {"bind_port", NumberIn(&Config::bind_port, 1, 65535)},
       {"connect_port", NumberIn(&Config::connect_port, 1, 65535)},
       {"mtu", NumberIn(&Config::mtu, 68, 65535)},
       {"tolerance_usecs", NumberIn(&Config::tolerance_us, 1, int64_t{1} << 50)},
       {"tolerance_percent",
-       [](const std::string& v, Config* c) {
-         return absl::SimpleAtod(v, &c->tolerance_percent) && c->tolerance_percent >= 0;
-       }},
+       {[](const std::string& v, Config* c) {
+          return absl::SimpleAtod(v, &c->tolerance_percent) && c->tolerance_percent >= 0;
+        },
+        "a number from 0"}},
       {"tcp_ts_tick_usecs", NumberIn(&Config::ts_tick_us, 0, 1'000'000'000)},
-      {"non_fatal", SetNonFatal},
+      {"non_fatal", {SetNonFatal, "packet, syscall or both with a comma"}},
       {"init_scripts",
-       [](const std::string& v, Config* c) {
-         c->init_scripts = absl::StrSplit(v, ',', absl::SkipEmpty());
-         return !c->init_scripts.empty();
-       }},
-      {"tcp_md5_secret", text_into(&Config::md5_secret)},
+       {[](const std::string& v, Config* c) {
+          c->init_scripts = absl::StrSplit(v, ',', absl::SkipEmpty());
+          return !c->init_scripts.empty();
+        },
+        "FILE,FILE..."}},
+      {"tcp_md5_secret",
+       {[](const std::string& v, Config* c) {
+         c->md5_secret = v;
+         return true;
+       }}},
       {"udp_encapsulation",
-       [](const std::string& v, Config* c) {
-         c->tcp_in_udp = v == "tcp";
-         return c->tcp_in_udp;
-       }},
+       {[](const std::string& v, Config* c) {
+          c->tcp_in_udp = v == "tcp";
+          return c->tcp_in_udp;
+        },
+        "tcp"}},
       {"define", nothing},  // the parser's
       {"speed", nothing},
       {"tun_dev", nothing},
-      {"code_format", [](const std::string& v, Config*) { return v == "python"; }},
-      {"code_sockopt", [](const std::string& v, Config*) { return v == "TCP_INFO"; }},
+      {"code_format", {[](const std::string& v, Config*) { return v == "python"; }, "python"}},
+      {"code_sockopt", {[](const std::string& v, Config*) { return v == "TCP_INFO"; }, "TCP_INFO"}},
       {"mss", nothing},
   };
 }
@@ -159,7 +171,7 @@ absl::Status ApplyOption(const std::string& name, const std::optional<std::strin
   if (name == "strict_segments" || name == "no_cleanup" || name == "persistent_tun_dev") {
     return value ? forbidden : absl::OkStatus();
   }
-  const std::map<std::string, Setter> options = ValueOptions();
+  const std::map<std::string, ValueOption> options = ValueOptions();
   const auto found = options.find(name);
   if (found == options.end()) {
     return absl::InvalidArgumentError(absl::StrCat("option '", name, "' unknown"));
@@ -167,7 +179,10 @@ absl::Status ApplyOption(const std::string& name, const std::optional<std::strin
   if (!value) {
     return absl::InvalidArgumentError(absl::StrCat("option '", name, "' requires an argument"));
   }
-  if (!found->second(*value, config)) return BadValue(name, *value);
+  if (!found->second.set(*value, config)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("bad --", name, ": ", *value, ": takes ", found->second.takes));
+  }
   return absl::OkStatus();
 }
 

@@ -1,6 +1,7 @@
 #include "tools/packetdrill/runner.h"
 
 #include "absl/strings/str_cat.h"
+#include "kernel/inet/ip6_wire.h"
 #include "tools/packetdrill/parser.h"
 #include "tools/packetdrill/script_run.h"
 
@@ -40,6 +41,10 @@ absl::StatusOr<LiveHostOptions> HostOptionsOf(const Config& config, const RunOpt
     if ((*address)->v6() != config.v6_packets()) {
       return absl::InvalidArgumentError("an address of another family than --ip_version says");
     }
+  }
+  if (config.v6_packets() && config.mtu < kIpv6MtuLeast) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("bad --mtu: ", config.mtu, ": IPv6 takes no less than ", kIpv6MtuLeast));
   }
   live.local = *local;
   live.gateway = *gateway;
@@ -83,6 +88,7 @@ Verdict RunScript(const std::string& path, const std::string& text, const RunOpt
   absl::StatusOr<std::unique_ptr<LiveHost>> live =
       host.ok() ? LiveHost::Boot(*host, options.store) : host.status();
   if (!live.ok()) {
+    verdict.readable = false;
     verdict.message = absl::StrCat(path, ": ", live.status().message(), "\n");
     return verdict;
   }

@@ -35,7 +35,7 @@ struct RunOptions {
 
 struct Verdict {
   bool passed = false;
-  bool readable = true;      // the script parses
+  bool readable = true;      // the script and its options are understood
   std::string message;       // of a failure: lines that begin with "path:line:"
   std::string log;           // warnings, and with `verbose` all events
   std::string left_behind;   // what the host had not given back at its end; empty is good

@@ -245,8 +245,14 @@ TEST(Runner, DatagramsGoBothWays) {
 TEST(Runner, UnreadableScriptsAndOptionsAreTold) {
   EXPECT_FALSE(Play("0 s//").readable);
   EXPECT_EQ(Play("--nonsense\n0 `true`").message, "t.pkt:1: option 'nonsense' unknown\n");
-  EXPECT_EQ(Play("--mtu=7\n0 `true`").message, "t.pkt:1: bad --mtu: 7\n");
-  EXPECT_EQ(Play("--code_format=perl\n0 `true`").message, "t.pkt:1: bad --code_format: perl\n");
+  EXPECT_EQ(Play("--mtu=7\n0 `true`").message, "t.pkt:1: bad --mtu: 7: takes a number from 68 to 65535\n");
+  EXPECT_EQ(Play("--ip_version=ipv6\n--mtu=1279\n0 `true`").message,
+            "t.pkt: bad --mtu: 1279: IPv6 takes no less than 1280\n");
+  EXPECT_EQ(Play("--netmask_ip=255.0.255.0\n0 `true`").message,
+            "t.pkt:1: bad --netmask_ip: 255.0.255.0: takes ones, then zeros, as 255.255.0.0 is\n");
+  EXPECT_TRUE(Play("--netmask_ip=255.255.240.0\n0 socket(..., SOCK_STREAM, 0) = 3").passed);
+  EXPECT_EQ(Play("--code_format=perl\n0 `true`").message,
+            "t.pkt:1: bad --code_format: perl: takes python\n");
   EXPECT_EQ(Play("--no_cleanup=1\n0 `true`").message,
             "t.pkt:1: option 'no_cleanup' forbids an argument\n");
   EXPECT_EQ(Play("--mtu\n0 `true`").message, "t.pkt:1: option 'mtu' requires an argument\n");
