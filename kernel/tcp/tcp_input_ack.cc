@@ -58,9 +58,10 @@ bool tcp_ack_new(TcpSegment& seg) {
   const bool recovered = tcp_recovery_ack(seg, acked);
   MeasureRtt(seg);
   tp->t_acktime = Now();
+  tp->t_flags |= TF_NEEDOUTPUT;
+  tp->snd_last = SEQ_MAX(tp->snd_last, ack);  // drawn along, so that it never seems to lie ahead
   if (ack == tp->snd_max) {
     tcp_timer_disarm(tp, TCPT_REXMT);
-    tp->t_flags |= TF_NEEDOUTPUT;
   } else if (!tcp_timer_isarmed(tp, TCPT_PERSIST)) {
     tcp_arm_rexmt(tp);
   }
@@ -70,6 +71,10 @@ bool tcp_ack_new(TcpSegment& seg) {
   }
   tcp_update_sndspace(tp);  // by what was queued and outstanding until now
   const bool fin = DropAcked(tp, acked);
+  if (so->so_snd.sb_cc == 0 && tcp_timer_isarmed(tp, TCPT_PERSIST)) [[unlikely]] {
+    tcp_timer_disarm(tp, TCPT_PERSIST);  // its probe was the last that there was to send
+    tp->t_rxtshift = 0;
+  }
   tp->snd_una = ack;
   tp->snd_nxt = SEQ_MAX(tp->snd_nxt, ack);
   tp->t_maxacked = std::max(tp->t_maxacked, acked);

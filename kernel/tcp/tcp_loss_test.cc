@@ -289,8 +289,7 @@ TEST_F(Loss, AWindowThatAcksHaveUsedUpIsProbed) {
     Send(". 1:1(0) ack 1461");
     EXPECT_EQ(tp()->snd_wnd, 0u);
     for (int i = 0; duplicates && i < 4; ++i) Send(". 1:1(0) ack 1461 win 0");
-    const int64_t shut = duplicates ? now : now + 1000;
-    ExpectAt(shut + 5000, ". 1461:1462(1) ack 1");
+    ExpectAt(now + 5000, ". 1461:1462(1) ack 1");
     Send(". 101:101(0) ack 1461 win 5840");
     Expect(". 1461:2921(1460) ack 1");
     Send(". 101:101(0) ack 5841 win 5840");

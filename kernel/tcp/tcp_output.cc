@@ -55,6 +55,7 @@ bool ShutBehindUs(const tcpcb* tp) {
 void WindowShut(tcpcb* tp) {
   tcp_timer_disarm(tp, TCPT_REXMT);
   tp->t_rxtshift = 0;
+  tp->t_rtttime = kNotTimed;  // Karn: it goes again
   tp->snd_nxt = tp->snd_una;
   if (!tcp_timer_isarmed(tp, TCPT_PERSIST)) tcp_setpersist(tp);
 }

@@ -293,15 +293,14 @@ TEST_F(Rack, DoesNotProbeAShutWindow) {
   EXPECT_EQ(Stat(tcps_tlp_probes), 0u);
 }
 
-// What is acknowledged may use up the window while data is out behind it, which is REXMT's at
-// first: see tcp_loss_test.cc.
+// Nor one that what is acknowledged has used up while data is out behind it.
 TEST_F(Rack, DoesNotProbeBehindAWindowThatIsUsedUp) {
   Begin(2, 4);
   RunTo(100);
   Send(". 101:101(0) ack 1 win 1460");
   Ack(Segments(1));
   EXPECT_EQ(tp()->snd_wnd, 0u);
-  ExpectAt(1100 + 5000, ". 1461:1462(1) ack 1");
+  ExpectAt(100 + 5000, ". 1461:1462(1) ack 1");
   EXPECT_EQ(Stat(tcps_tlp_probes), 0u);
   Send(". 101:101(0) ack 1461 win 5840");
   Expect(". 1461:2921(1460) ack 1");

@@ -23,6 +23,16 @@ class Recovery : public SegmentTest {
 };
 
 // RFC 3042: two new segments, then recovery.
+// Where the last loss was is forgotten as acknowledgements pass it: after 2 GiB it would seem to lie
+// ahead, and what is lost now an echo of it.
+TEST_F(Recovery, TheLastLossStaysBehind) {
+  Establish();
+  EXPECT_EQ(Write(10), 0);
+  Expect("P. 1:11(10) ack 1");
+  Send(". 1:1(0) ack 11");
+  EXPECT_EQ(tp()->snd_last, tp()->snd_una);
+}
+
 TEST_F(Recovery, LimitedTransmitKeepsTheClockGoing) {
   Begin(10, "");
   EXPECT_EQ(Write(1460 * 4), 0);
