@@ -197,16 +197,20 @@ int Send(socket* so, MbufPtr m, mbuf* nam, MbufPtr control) {
   return first ? SendFirst(tp) : tcp_output(tp);
 }
 
-int SendOob(socket* so, MbufPtr m, mbuf*, MbufPtr control) {
+int SendOob(socket* so, MbufPtr m, mbuf* nam, MbufPtr control) {
   tcpcb* tp = nullptr;
   if (int error = GetTcpcb(so, &tp)) return error;
   if (control != nullptr && control->m_len != 0) return EINVAL;
+  const bool first = tp->t_state < TCPS_SYN_SENT;
+  if (first) {
+    if (int error = ImpliedConnect(tp, nam)) return error;
+  }
   if (sbspace(&so->so_snd) < -kOobOverdraft) return ENOBUFS;
   sbappendstream(&so->so_snd, std::move(m));
   // The pointer names the byte behind the urgent one: see tcp_step_urgent.
   tp->snd_up = tcp_snd_first(tp) + static_cast<uint32_t>(so->so_snd.sb_cc);
   tp->t_force = true;
-  const int error = tcp_output(tp);
+  const int error = first ? SendFirst(tp) : tcp_output(tp);
   tp->t_force = false;
   return error;
 }
