@@ -1,7 +1,7 @@
 // Between what tcp_output decides and the segment that carries it.
 //
 // Lives here:  Outgoing; tcp_send_segment, and its quick forms for plain segments.
-// Called by:   tcp_output.cc.
+// Called by:   tcp_output.cc, tcp_respond.cc.
 // Owns:        nothing.
 // Units:       bytes; offsets in so_snd.
 // Source:      section 12 of the specification.
@@ -50,6 +50,11 @@ int tcp_send_data(tcpcb* tp, const socket* so, const Outgoing& out);
 // The same for an ACK and nothing else; `space`: room in so_rcv. REQUIRES: tcp_is_plain; nothing
 // waits to be sent, and REXMT watches over what is out.
 int tcp_send_ack(tcpcb* tp, const socket* so, uint32_t space);
+
+// The window field of a bare ACK that is about to go; moves rcv_adv.
+uint16_t tcp_take_offer(tcpcb* tp);
+// A segment has left, which says all that we have to say of the peer's data.
+void tcp_acknowledged(tcpcb* tp);
 
 }  // namespace sockbed
 

@@ -116,9 +116,11 @@ inline uint16_t TakeWindow(tcpcb* tp, const socket* so, uint32_t space, uint32_t
   if (TCPS_HAVERCVDSYN(tp->t_state)) [[likely]] {
     win = std::max(win, static_cast<uint64_t>(tp->rcv_adv - tp->rcv_nxt));
   }
-  uint64_t shown = win >> scale;
-  if (tunables(tp).window_round_up != 0) shown = (win + (uint64_t{1} << scale) - 1) >> scale;
-  shown = std::min<uint64_t>(shown, TCP_MAXWIN);
+  if (tunables(tp).window_round_up != 0) {
+    const uint64_t up = (win + (uint64_t{1} << scale) - 1) >> scale;
+    win = std::min<uint64_t>(up, TCP_MAXWIN) << scale;
+  }
+  const uint64_t shown = std::min<uint64_t>(win >> scale, TCP_MAXWIN);
   tp->rcv_adv = SEQ_MAX(tp->rcv_adv, tp->rcv_nxt + static_cast<uint32_t>(win));
   if (shown == 0) [[unlikely]] {
     tp->t_flags |= TF_RXWIN0SENT;
@@ -361,9 +363,24 @@ uint32_t Advance(tcpcb* tp, const Outgoing& out) {
 
 // --- Handing over. ---
 
-// What IP's refusal means (12.3). Our window reaches as far as before, to `promised`.
-int OutputError(tcpcb* tp, int error, uint32_t advanced, tcp_seq promised) {
-  tp->rcv_adv = promised;
+// What a segment tells the peer once.
+struct News {
+  explicit News(const tcpcb* tp) : rcv_adv(tp->rcv_adv), flags(tp->t_flags & kOnce) {}
+  // It was not told.
+  void PutBack(tcpcb* tp) const {
+    tp->rcv_adv = rcv_adv;
+    tp->t_flags = (tp->t_flags & ~kOnce) | flags;
+  }
+
+ private:
+  static constexpr uint32_t kOnce = TF_DSACK | TF_SEND_CWR | TF_RXWIN0SENT;
+  tcp_seq rcv_adv;
+  uint32_t flags;
+};
+
+// What IP's refusal means (12.3).
+int OutputError(tcpcb* tp, int error, uint32_t advanced, const News& news) {
+  news.PutBack(tp);
   switch (error) {
     case ENOBUFS:
       // As good as lost, and a sign of congestion.
@@ -432,7 +449,6 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced, tcp_seq promised) {
   return tcp_to_ip(std::move(m), v4, &inp->inp_route, flags, inp);
 }
 
-// A segment has left, which says all that we have to say of the peer's data.
 inline void Acknowledged(tcpcb* tp) {
   tp->last_ack_sent = tp->rcv_nxt;
   tp->t_sndacktime = Now();
@@ -461,11 +477,11 @@ int HandOver(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_
       [[unlikely]] {
     tp->snd_nxt = tp->snd_nxt - 1;  // it is out already and keeps its number
   }
+  const News news(tp);
   TcpOptionWriter options;
   WriteAllOptions(tp, out, options);
   const int header_length = static_cast<int>(tcp_headers(tp)) + options.size();
   const bool ect = (tp->t_flags & TF_ECN_PERMIT) != 0 && CarriesNewData(tp, *out);
-  const tcp_seq promised = tp->rcv_adv;
   const TcpHeader th = MakeHeader(tp, so, *out, ect);
   if (ect) [[unlikely]]
     tp->t_host->stat[tcps_ecn_sndect] += out->segments;
@@ -487,7 +503,7 @@ int HandOver(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_
     error = HandOver(tp, so, std::move(m), th, ecn, options);
   }
   if (error != 0) [[unlikely]]
-    return OutputError(tp, error, advanced, promised);
+    return OutputError(tp, error, advanced, news);
   Acknowledged(tp);
   if (out->len > 0) tp->t_sndtime = Now();
   return 0;
@@ -534,7 +550,7 @@ inline int PlainHeaders(const tcpcb* tp, bool stamped) {
 [[gnu::noinline]] int tcp_send_ack(tcpcb* tp, const socket* so, uint32_t space) {
   MbufPtr m = m_gethdr(M_DONTWAIT, MT_HEADER);
   const bool stamped = Stamps(tp);
-  const tcp_seq promised = tp->rcv_adv;
+  const News news(tp);
   TcpStat& stat = tp->t_host->stat;
   ++stat[tcps_sndtotal];
   ++stat[(tp->t_flags & TF_ACKNOW) != 0 ? tcps_sndacks : tcps_sndwinup];
@@ -543,19 +559,19 @@ inline int PlainHeaders(const tcpcb* tp, bool stamped) {
   const TraceId record = EmitOut(tp, th, 0);
   tp->t_maxsent = std::max(tp->t_maxsent, static_cast<uint32_t>(OptionBytes(stamped)));
   if (m == nullptr) [[unlikely]]
-    return OutputError(tp, ENOBUFS, 0, promised);
+    return OutputError(tp, ENOBUFS, 0, news);
   ReserveHeaders(m.get(), PlainHeaders(tp, stamped));
   m->m_pkthdr.ph_cause = record;
   const int error = SendPlain(tp, so, std::move(m), th, stamped);
   if (error != 0) [[unlikely]]
-    return OutputError(tp, error, 0, promised);
+    return OutputError(tp, error, 0, news);
   Acknowledged(tp);
   return 0;
 }
 
 [[gnu::noinline]] int tcp_send_data(tcpcb* tp, const socket* so, const Outgoing& out) {
   const bool stamped = Stamps(tp);
-  const tcp_seq promised = tp->rcv_adv;
+  const News news(tp);
   MbufPtr m = MakePacket(tp, so, out, PlainHeaders(tp, stamped));
   TcpStat& stat = tp->t_host->stat;
   if (out.mss != 0) ++stat[tcps_outhwtso];
@@ -574,14 +590,22 @@ inline int PlainHeaders(const tcpcb* tp, bool stamped) {
   tp->snd_nxt = tp->snd_max;
   WatchOver(tp);
   if (m == nullptr) [[unlikely]]
-    return OutputError(tp, ENOBUFS, out.len, promised);
+    return OutputError(tp, ENOBUFS, out.len, news);
   Describe(m.get(), record, out);
   const int error = SendPlain(tp, so, std::move(m), th, stamped);
   if (error != 0) [[unlikely]]
-    return OutputError(tp, error, out.len, promised);
+    return OutputError(tp, error, out.len, news);
   Acknowledged(tp);
   tp->t_sndtime = Now();
   return 0;
 }
+
+uint16_t tcp_take_offer(tcpcb* tp) {
+  const socket* so = tcp_so(tp);
+  const auto space = static_cast<uint32_t>(std::max<int64_t>(sbspace(&so->so_rcv), 0));
+  return TakeWindow(tp, so, space, 1, false);
+}
+
+void tcp_acknowledged(tcpcb* tp) { Acknowledged(tp); }
 
 }  // namespace sockbed

@@ -56,6 +56,19 @@ TEST_F(Refusal, AWindowUpdateThatWasRefusedIsStillDue) {
   EXPECT_EQ(tp()->rcv_adv - promised, 2940);
 }
 
+TEST_F(Refusal, AReportThatWasRefusedIsStillDue) {
+  Sysctl("net.inet.tcp.knob.dsack", 1);
+  Establish(",sackOK,eol,eol");
+  Send(". 1:11(10) ack 1");
+  Send(". 11:21(10) ack 1");
+  Expect(". 1:1(0) ack 21");
+  RefuseNext(ENOBUFS);
+  Send(". 1:11(10) ack 1");  // once more: to be reported
+  ExpectNothing();
+  EXPECT_EQ(Write(10), 0);
+  Expect("P. 1:11(10) ack 21 <nop,nop,sack 1:11>");
+}
+
 // The way may come back: until the segments have gone often enough, the error is only remembered.
 TEST_F(Refusal, AnUnreachablePeerIsRemembered) {
   for (const int error : {EHOSTUNREACH, ENETUNREACH, ENETDOWN, EHOSTDOWN}) {

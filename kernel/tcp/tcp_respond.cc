@@ -4,6 +4,7 @@
 
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/tcp/tcp_ip.h"
+#include "kernel/tcp/tcp_outgoing.h"
 #include "kernel/tcp/tcp_segment.h"
 #include "kernel/tcp/tcp_trace.h"
 
@@ -122,14 +123,13 @@ void tcp_respond_abort(tcpcb* tp) {
 
 namespace {
 
-// An ACK of all that was received, numbered `seq`, with the window and the timestamp of any
-// segment.
+// An ACK of all that was received, numbered `seq`, which says what any segment says.
 void BareAck(tcpcb* tp, tcp_seq seq) {
   TcpReply reply = ReplyOf(tp);
   reply.flags = TH_ACK | tcp_ecn_flags(tp, false);
   reply.seq = seq;
-  const int64_t space = std::max<int64_t>(sbspace(&tcp_so(tp)->so_rcv), tp->rcv_adv - tp->rcv_nxt);
-  reply.win = static_cast<uint16_t>(std::min<int64_t>(space >> tp->rcv_scale, TCP_MAXWIN));
+  const tcp_seq promised = tp->rcv_adv;
+  reply.win = tcp_take_offer(tp);
   TcpOptionWriter options;
   const uint32_t both = TF_REQ_TSTMP | TF_RCVD_TSTMP;
   if ((tp->t_flags & both) == both) {
@@ -141,7 +141,11 @@ void BareAck(tcpcb* tp, tcp_seq seq) {
   reply.options = options.bytes();
   reply.md5_at = options.md5_at();
   ++tp->t_sndsegs;
-  (void)tcp_respond(*tp->t_host, reply, &tcp_inpcb(tp)->inp_route);  // lost like any ACK
+  if (tcp_respond(*tp->t_host, reply, &tcp_inpcb(tp)->inp_route) == 0) {
+    tcp_acknowledged(tp);
+  } else {
+    tp->rcv_adv = promised;
+  }
 }
 
 }  // namespace
