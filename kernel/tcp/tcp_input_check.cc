@@ -160,8 +160,8 @@ Next tcp_step_paws(TcpSegment& seg) {
     return tcp_dropped(seg, tcps_missingts);
   }
   if (!TSTMP_LT(seg.opt.ts_val, tp->ts_recent)) return Next::kGoOn;
-  if (Now() - tp->ts_recent_age > SimTime{TCP_PAWS_IDLE_MS} * kMillisecond) {
-    tp->ts_recent = seg.opt.ts_val;  // the clock may have wrapped meanwhile: it proves nothing
+  if (tcp_ts_recent_expired(tp)) {
+    tp->ts_recent = 0;  // the clock may have wrapped meanwhile: it proves nothing
     return Next::kGoOn;
   }
   (void)tcp_dropped(seg, tcps_pawsdrop);

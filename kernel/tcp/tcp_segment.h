@@ -176,10 +176,16 @@ void tcp_keep_probe(tcpcb* tp);
 
 // --- What header prediction shares with the steps. ---
 
+// Whether ts_recent is so old that the peer's clock may have wrapped since (RFC 7323 5.5).
+inline bool tcp_ts_recent_expired(const tcpcb* tp) {
+  return Now() - tp->ts_recent_age > SimTime{TCP_PAWS_IDLE_MS} * kMillisecond;
+}
+
 // RFC 7323 4.3: the timestamp to echo is that of the segment that the last ACK asked for.
 inline void tcp_take_timestamp(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
-  if (seg.stamped && TSTMP_GEQ(seg.opt.ts_val, tp->ts_recent) &&
+  if (seg.stamped &&
+      (TSTMP_GEQ(seg.opt.ts_val, tp->ts_recent) || tcp_ts_recent_expired(tp)) &&
       SEQ_LEQ(seg.th.th_seq, tp->last_ack_sent) &&
       (tunables(tp).ts_recent_strict == 0 ||
        SEQ_LEQ(tp->last_ack_sent, seg.th.th_seq + seg.length()))) [[likely]] {
