@@ -249,7 +249,8 @@ int SetOption(tcpcb* tp, int optname, const mbuf* m) {
 int HearOf(tcpcb* tp, int optname) {
   switch (optname) {
     case SO_KEEPALIVE:
-      tcp_arm_keepalive(tp);  // switched off, the timer finds nothing to do
+      // Switched off, the timer finds nothing to do; switched on again, it goes on.
+      if (!tcp_timer_isarmed(tp, TCPT_KEEP)) tcp_arm_keepalive(tp);
       return 0;
     case SO_SNDBUF: tp->t_flags |= TF_SNDFIXED; return 0;
     case SO_RCVBUF: tp->t_flags |= TF_RCVFIXED; return 0;

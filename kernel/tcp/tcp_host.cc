@@ -55,6 +55,18 @@ void AddActions(TcpHost* tcp, int64_t TcpTunables::*member, SysctlTable::Node* n
       return 0;
     };
   }
+  // Probes begin for connections that are there already, too.
+  if (member == &TcpTunables::always_keepalive) {
+    node->check = [tcp](int64_t value) {
+      tcp->tunables.always_keepalive = value;
+      const HostScope scope(*tcp->host);
+      for (inpcb* inp = tcp->tcbtable.first(); inp != nullptr; inp = inp->inp_queue_next) {
+        tcpcb* tp = intotcpcb(inp);
+        if (!tcp_timer_isarmed(tp, TCPT_KEEP)) tcp_arm_keepalive(tp);
+      }
+      return 0;
+    };
+  }
 }
 
 void AddSysctls(HostBase& host, TcpHost* tcp) {

@@ -238,7 +238,8 @@ inline void Arrived(TcpSegment& seg) {
   seg.stamped = seg.opt.has_timestamp && (tp->t_flags & TF_RCVD_TSTMP) != 0;
   if (TCPS_HAVEESTABLISHED(tp->t_state)) [[likely]] {
     tp->t_rcvtime = Now();
-    if (tcp_wants_keepalive(tp)) [[unlikely]]
+    const bool opening = (tp->t_flags & TF_SYNPENDING) != 0;  // KEEP limits the handshake
+    if (tcp_wants_keepalive(tp) && !opening) [[unlikely]]
       tcp_arm_keepalive(tp);
   }
   const int64_t promised = tp->rcv_adv - tp->rcv_nxt;  // never less than nothing

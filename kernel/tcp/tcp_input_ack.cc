@@ -153,14 +153,16 @@ Next tcp_step_ack(TcpSegment& seg) {
     (void)tcp_dropped(seg, tcps_rcvacktooold);
     return tunables(tp).old_ack_challenge != 0 ? Next::kChallenge : Next::kDrop;
   }
-  if (tp->t_state == TCPS_SYN_RECEIVED) {
+  const bool opening = tp->t_state == TCPS_SYN_RECEIVED;
+  // The user has shut down before the handshake's end.
+  const bool shut =
+      !opening && (tp->t_flags & TF_SYNPENDING) != 0 && SEQ_GT(seg.th.th_ack, tp->iss);
+  if (opening || shut) [[unlikely]] {
     tcp_established(tp);
     tp->snd_wl1 = seg.th.th_seq - 1;  // its window counts
     // Data that came with the SYN is acknowledged as any is: late, or with something else.
-    if (tp->t_segq != nullptr) tcp_timer_arm(tp, TCPT_DELACK, tunables(tp).delacktime);
+    if (tp->t_segq != nullptr && opening) tcp_timer_arm(tp, TCPT_DELACK, tunables(tp).delacktime);
     DeliverWhatWaited(seg);
-  } else if (tp->snd_una == tp->iss && tp->t_segq != nullptr) {
-    DeliverWhatWaited(seg);  // the user shut down before the handshake's end
   }
   tp->t_rcvacktime = Now();
   if ((tp->t_flags & TF_ECN_PERMIT) != 0) tcp_ecn_input(seg);

@@ -100,13 +100,14 @@ void tcp_negotiate(tcpcb* tp, const TcpOptions& opt) {
 
 void tcp_established(tcpcb* tp) {
   ++tp->t_host->stat[tcps_connects];
-  tcp_newstate(tp, TCPS_ESTABLISHED);
+  if (tp->t_state < TCPS_ESTABLISHED) tcp_newstate(tp, TCPS_ESTABLISHED);
   tp->t_rcvtime = Now();
   tcp_timer_disarm(tp, TCPT_KEEP);  // until now it limited the handshake
   tcp_arm_keepalive(tp);
   tcp_mss_update(tp);
   tcp_rack_begin(tp);
-  soisconnected(tcp_so(tp));
+  socket* so = tcp_so(tp);
+  if ((so->so_state & SS_ISDISCONNECTING) == 0) soisconnected(so);
 }
 
 namespace {
@@ -123,12 +124,20 @@ void SynAcked(TcpSegment& seg) {
   tp->snd_up = SEQ_MAX(tp->snd_up, tp->snd_una);
   tp->t_flags &= ~TF_SYNPENDING;
   tcp_timer_disarm(tp, TCPT_REXMT);
-  // A lost SYN calls for caution (RFC 6298 5.7, RFC 5681 3.1); an ACK of the first one opens the
-  // window.
-  tp->snd_cwnd = tp->t_rxtshift > 0 ? tp->t_maxseg : tp->snd_cwnd + tp->t_maxseg;
+  // A lost SYN calls for caution (RFC 6298 5.7, RFC 5681 3.1); an ACK of the first one may open
+  // the window.
+  if (tp->t_rxtshift > 0) {
+    tp->snd_cwnd = tp->t_maxseg;
+  } else if (tunables(tp).synack_grows != 0) {
+    tp->snd_cwnd += tp->t_maxseg;
+  }
   if (tp->t_rtttime != kNotTimed) tcp_xmit_timer(tp, (Now() - tp->t_rtttime) / kMillisecond);
   tp->t_rxtshift = 0;
-  tp->t_flags |= TF_ACKNOW;
+  // Data that came along is acknowledged as any is, where the system has it so.
+  const TcpTunables& set = tunables(tp);
+  const bool late = set.delack_no_wait != 0 && set.delayed_ack != 0 && seg.tlen != 0 &&
+                    seg.tlen <= tp->t_maxseg && !seg.has(TH_FIN);
+  if (!late) tp->t_flags |= TF_ACKNOW;
 }
 
 // Both have sent a SYN, neither has seen the other's before: ours goes again, with an ACK.
@@ -136,6 +145,7 @@ void SimultaneousOpen(tcpcb* tp) {
   tcp_newstate(tp, TCPS_SYN_RECEIVED);
   tp->snd_nxt = tp->snd_una;
   tp->t_rtttime = kNotTimed;
+  if (tp->t_rxtshift > 0) tp->snd_cwnd = tp->t_maxseg;  // as in SynAcked
   tp->t_flags |= TF_ACKNOW;
 }
 

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t kIdleMaxMs = 2 * 60 * 60 * 1000;  // silence that ends persisting
 constexpr int64_t kClosedIdleMaxMs = 60 * 1000;     // the same, of a closed connection
+constexpr int64_t kFinWait2Max = INT32_MAX;         // ms; whatever the product of its tunables
 constexpr int kBlackHoleShift = 2;                  // beyond: large packets may be at fault
 constexpr int kLosingShift = 3;                     // beyond: the route may be
 
@@ -145,7 +146,7 @@ bool Persist(tcpcb* tp) {
 bool Keep(tcpcb* tp) {
   TcpHost& host = *tp->t_host;
   ++host.stat[tcps_keeptimeo];
-  if (tp->t_state < TCPS_ESTABLISHED) {
+  if (tp->t_state < TCPS_ESTABLISHED || (tp->t_flags & TF_SYNPENDING) != 0) {
     ++host.stat[tcps_keepdrops];
     tcp_drop(tp, ETIMEDOUT);
     return false;
@@ -307,7 +308,7 @@ void tcp_arm_finwait2(tcpcb* tp) {
   int64_t wait = tcp_keepcnt(tp) * tcp_keepintvl(tp);
   if (set.finwait2_poll != 0) wait = tcp_keepcnt(tp) * tcp_keepidle(tp);
   if (set.fast_finwait2_recycle != 0) wait = set.finwait2_timeout;
-  tcp_timer_arm(tp, TCPT_2MSL, wait);
+  tcp_timer_arm(tp, TCPT_2MSL, std::min(wait, kFinWait2Max));
 }
 
 void tcp_arm_2msl(tcpcb* tp) { tcp_timer_arm(tp, TCPT_2MSL, 2 * tunables(tp).msl); }

@@ -28,6 +28,7 @@ namespace sockbed {
   X(minmss, "minmss", 216, 216, 64, 65535, "smallest segment size taken from a peer")              \
   X(rfc3390, "rfc3390", 2, 1, 0, 2, "initial window: 0 one segment, 1 RFC 3390, 2 RFC 6928")       \
   X(initcwnd_segments, "initcwnd_segments", 0, 10, 0, 64, "... in segments; 0: as rfc3390 says")   \
+  X(synack_grows, "knob.synack_grows", 1, 0, 0, 1, "... and one more with the SYN-ACK")            \
   X(ackonpush, "ackonpush", 0, 0, 0, 1, "acknowledge PSH at once")                                 \
   X(delayed_ack, "delayed_ack", 1, 1, 0, 1, "delay acknowledgements at all")                       \
   X(delacktime, "delacktime", 200, 40, 1, 2000, "how long")                                        \
