@@ -46,8 +46,27 @@ void SetProfile(HostBase& host, TcpTunables* tunables, int64_t profile) {
   HostLocal<SocketHost>::Of(host).sb_max = profile == 0 ? sb_max_default : kFreeBsdSbMax;
 }
 
+// What one system refuses and the other, which counts in other units, takes.
+struct OpenBsdLimit {
+  int64_t TcpTunables::*member;
+  int64_t least, most;
+};
+constexpr OpenBsdLimit kOpenBsdLimits[] = {
+    {&TcpTunables::keepinittime, 1, 225},
+    {&TcpTunables::keepidle, 1, 36000},
+    {&TcpTunables::keepintvl, 1, 225},
+    {&TcpTunables::mssdflt, 512, 65535},
+};
+
 // What a change of a tunable does besides.
 void AddActions(TcpHost* tcp, int64_t TcpTunables::*member, SysctlTable::Node* node) {
+  for (const OpenBsdLimit& limit : kOpenBsdLimits) {
+    if (limit.member != member) continue;
+    node->check = [tcp, &limit](int64_t value) {
+      const bool outside = value < limit.least || value > limit.most;
+      return tcp->tunables.profile == 0 && outside ? EINVAL : 0;
+    };
+  }
   // Whoever switches Fast Open off does not want what was learnt by it, either.
   if (member == &TcpTunables::tfo_client_enable) {
     node->check = [tcp](int64_t value) {

@@ -42,6 +42,18 @@ class Tunable : public SegmentTest {
   int handshakes_ = 0;
 };
 
+TEST_F(Tunable, OneSystemBoundsWhatTheOtherTakes) {
+  SysctlTable& sysctls = host().sysctls;
+  EXPECT_EQ(sysctls.Set("net.inet.tcp.keepidle", 36001), EINVAL);
+  EXPECT_EQ(sysctls.Set("net.inet.tcp.keepintvl", 226), EINVAL);
+  EXPECT_EQ(sysctls.Set("net.inet.tcp.keepinittime", 226), EINVAL);
+  EXPECT_EQ(sysctls.Set("net.inet.tcp.mssdflt", 511), EINVAL);
+  EXPECT_EQ(sysctls.Set("net.inet.tcp.keepidle", 36000), 0);
+  Sysctl("net.inet.tcp.profile", 1);
+  EXPECT_EQ(sysctls.Set("net.inet.tcp.keepidle", 36001), 0);
+  EXPECT_EQ(sysctls.Set("net.inet.tcp.mssdflt", 511), 0);
+}
+
 TEST_F(Tunable, RstOnSockFailResetsWhatCannotBeAccepted) {
   BeginHandshakes();
   EndHandshakes();
