@@ -1,4 +1,5 @@
 // What sysctls change that no other conversation shows.
+#include <cerrno>
 #include <string>
 
 #include "kernel/tcp/segment_peer.h"
