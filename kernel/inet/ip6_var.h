@@ -125,7 +125,8 @@ int in6_selecthlim(int hops, const route* ro = nullptr);
   X(ip6s_nobufs, "* no memory")                                                        \
   X(ip6s_rawdropped, "* no room for a raw socket's copy, or hops below the least")     \
   X(ip6s_nddropped, "* no link address for a neighbour")                               \
-  X(ip6s_notunnel, "* from a tunnel, of which this host has none")
+  X(ip6s_notunnel, "* from a tunnel, of which this host has none")                     \
+  X(ip6s_rawbadsum, "* copy for a raw socket that asks for a checksum, which is wrong")
 
 enum ip6stat_counters : uint8_t {
 #define SOCKBED_IP6STAT_ENUM(name, meaning) name,

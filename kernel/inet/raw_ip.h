@@ -9,7 +9,8 @@
 // Owns:        the host's InetHost owns the table of pcbs; a pcb's inp_ppcb is a rawcb of ours.
 // Invariants:  a raw pcb has no ports and stands in no hash: its names are in the rawcb.
 // Source:      OpenBSD sys/netinet/raw_ip.c, sys/netinet6/raw_ip6.c; ip(4), icmp(4). Spec 11.
-// Differs:     received headers are as on the wire: lengths and offsets in network order.
+// Differs:     received headers are as on the wire: lengths and offsets in network order. The
+//              sender of a packet that IPV6_CHECKSUM finds bad hears of no unknown protocol.
 #ifndef SOCKBED_KERNEL_INET_RAW_IP_H_
 #define SOCKBED_KERNEL_INET_RAW_IP_H_
 

@@ -59,7 +59,16 @@ bool Wants(const inpcb* inp, const Arrival& a) {
   return (raw->blocked[static_cast<size_t>(a.type / 32)] >> (a.type % 32) & 1) == 0;
 }
 
+// Whether the packet has the checksum that the socket asks for, if it asks. ICMPv6's has been seen
+// to.
+bool HasChecksum(const inpcb* inp, const mbuf* m, int off, const Arrival& a) {
+  return RawOf(inp)->checksum_at < 0 || in6_cksum(m, a.protocol, off, m->m_pkthdr.len - off) == 0;
+}
+
 void Deliver(inpcb* inp, mbuf* m, int off, const Arrival& a) {
+  if (!HasChecksum(inp, m, off, a)) {
+    return ip6_note_drop(ip6s_rawbadsum, a.src, a.dst, m->m_pkthdr.len);
+  }
   socket* so = inp->inp_socket;
   MbufPtr control = ip6_savecontrol(inp, m);
   MbufPtr copy = m_copym(m, 0, M_COPYALL, M_DONTWAIT);

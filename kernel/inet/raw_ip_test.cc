@@ -1,4 +1,4 @@
-// Raw sockets: spec inet.md 11. Host a is 10.0.1.1, host b 10.0.1.2.
+// Raw sockets: spec inet.md 11. Host a is 10.0.1.1, host b 10.0.1.2; of IPv6 2001:db8:1::1, ::2.
 #include "kernel/inet/raw_ip.h"
 
 #include <errno.h>
@@ -7,7 +7,8 @@
 #include <utility>
 
 #include "kernel/inet/in_options.h"
-#include "kernel/inet/inet_test_net.h"
+#include "kernel/inet/inet6_test_net.h"
+#include "kernel/inet/nd6_wire.h"
 #include "kernel/socket/socketvar.h"
 
 namespace sockbed {
@@ -17,13 +18,21 @@ extern const domain kRawDomain;
 constexpr protosw kRawSwitch[] = {
     {SOCK_RAW, &kRawDomain, 0, kRawPrFlags, &rip_usrreqs, rip_ctloutput}};
 const domain kRawDomain = {.dom_family = AF_INET, .dom_name = "raw", .dom_protosw = kRawSwitch};
+extern const domain kRaw6Domain;
+constexpr protosw kRaw6Switch[] = {
+    {SOCK_RAW, &kRaw6Domain, 0, kRawPrFlags, &rip_usrreqs, rip6_ctloutput}};
+const domain kRaw6Domain = {.dom_family = AF_INET6, .dom_name = "raw6", .dom_protosw = kRaw6Switch};
 
 constexpr uint8_t kUnclaimed = 200;  // a protocol that no host here knows
 
-class RawIpTest : public InetTestNet {
+class RawIpTest : public Inet6TestNet {
  protected:
-  RawIpTest() : a_(AddHost("a")), b_(AddHost("b")), link_(Join(a_, b_, {.latency_ns = kSecond})) {
-    for (HostBase* host : {&a_, &b_}) domain_register(*host, &kRawDomain);
+  RawIpTest()
+      : a_(AddHost6("a")), b_(AddHost6("b")), link_(Join6(a_, b_, {.latency_ns = kSecond})) {
+    for (HostBase* host : {&a_, &b_}) {
+      domain_register(*host, &kRawDomain);
+      domain_register(*host, &kRaw6Domain);
+    }
   }
 
   // Runs `body` as a process of host a, with all that follows from it.
@@ -42,15 +51,19 @@ class RawIpTest : public InetTestNet {
     Run();
     EXPECT_TRUE(ended);
   }
-  socket* Create(int protocol) {
+  socket* Create(int protocol, int family = AF_INET) {
     socket* so = nullptr;
-    EXPECT_EQ(socreate(AF_INET, &so, SOCK_RAW, protocol), 0);
+    EXPECT_EQ(socreate(family, &so, SOCK_RAW, protocol), 0);
     if (so != nullptr) open_.push_back(so);
     return so;
   }
   static MbufPtr Name(const char* address) {
     MbufPtr nam = m_get(M_DONTWAIT, MT_SONAME);
-    in_sin2nam(Addr(address), 0, nam.get());
+    if (std::strchr(address, ':') != nullptr) {
+      in6_sin2nam(Addr6(address), 0, nam.get());
+    } else {
+      in_sin2nam(Addr(address), 0, nam.get());
+    }
     return nam;
   }
   // To that address, or to the peer.
@@ -75,11 +88,12 @@ class RawIpTest : public InetTestNet {
   static void Pause(SimTime ns) {
     EXPECT_EQ(tsleep_nsec(&nowake, PSOCK, "pause", static_cast<uint64_t>(ns)), EWOULDBLOCK);
   }
-  static int SetOption(socket* so, int name, int value) {
+  template <typename T = int>
+  static int SetOption(socket* so, int name, T value, int level = IPPROTO_IP) {
     MbufPtr m = m_get(M_DONTWAIT, MT_SOOPTS);
     std::memcpy(m->m_data, &value, sizeof value);
     m->m_len = sizeof value;
-    return sosetopt(so, IPPROTO_IP, name, m.release() /*taken*/);
+    return sosetopt(so, level, name, m.release() /*taken*/);
   }
   // An ICMP echo request, checksum and all.
   static std::string Echo(const std::string& payload) {
@@ -340,6 +354,47 @@ TEST_F(RawIpTest, BroadcastNeedsPermission) {
     socket* so = Create(kTestProtocol);
     EXPECT_EQ(Send(so, "x", "255.255.255.255"), EHOSTUNREACH) << "no route leads there";
   });
+}
+
+// --- IPv6. ---
+
+class RawIp6Test : public RawIpTest {
+ protected:
+  static std::string WithChecksum(std::string payload, uint8_t protocol, size_t at, const char* src,
+                                  const char* dst) {
+    const uint64_t sum =
+        in6_pseudo_sum(Addr6(src), Addr6(dst), protocol, static_cast<int>(payload.size()));
+    const uint16_t value = in_cksum_finish(in_cksum_add(sum, payload.data(), payload.size()));
+    StoreBe16(reinterpret_cast<uint8_t*>(&payload[at]), value);
+    return payload;
+  }
+  void SetFlags(const char* address, int flags) {
+    HostScope scope(a_);
+    in6_ifawithaddr(Addr6(address))->ia6_flags = flags;
+  }
+};
+
+TEST_F(RawIp6Test, APacketWhoseChecksumIsWrongIsKeptBackFromWhoAsksForOne) {
+  constexpr char kPeer[] = "2001:db8:1::2", kOwn[] = "2001:db8:1::1";
+  InProcess([&] {
+    socket* checks = Create(kUnclaimed, AF_INET6);
+    EXPECT_EQ(SetOption(checks, IPV6_CHECKSUM, 2, IPPROTO_IPV6), 0);
+    Packet6 packet = {.src = Addr6(kPeer), .dst = Addr6(kOwn), .next = kUnclaimed};
+    packet.payload = std::string("\0\0\0\0wrong", 9);
+    Inject6(link_.interface(0), packet.Bytes());
+    EXPECT_TRUE(IsEmpty(checks));
+    packet.payload = WithChecksum(std::string("\0\0\0\0right", 9), kUnclaimed, 2, kPeer, kOwn);
+    Inject6(link_.interface(0), packet.Bytes());
+    EXPECT_EQ(Receive(checks), packet.payload);
+    EXPECT_TRUE(IsEmpty(checks));
+    socket* trusts = Create(kUnclaimed, AF_INET6);
+    packet.payload[4] = 'R';
+    Inject6(link_.interface(0), packet.Bytes());
+    EXPECT_EQ(Receive(trusts), packet.payload);
+    EXPECT_TRUE(IsEmpty(checks));
+  });
+  ExpectDrops6(a_, ip6s_rawbadsum, 2);
+  EXPECT_EQ(ip6stat_get(a_, ip6s_noproto), 0u) << "the sender is told nothing";
 }
 
 }  // namespace
