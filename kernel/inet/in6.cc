@@ -93,7 +93,7 @@ bool IsBetterSource(const ifnet* ifp, const in6_addr& dst, const in6_ifaddr& a,
 
 // Whether the address may be a source at all.
 bool IsCandidate(const ifnet* ifp, const in6_addr& dst, const in6_ifaddr& a) {
-  if ((a.ia6_flags & (IN6_IFF_NOTREADY | IN6_IFF_ANYCAST | IN6_IFF_DETACHED)) != 0) return false;
+  if ((a.ia6_flags & IN6_IFF_NOSOURCE) != 0) return false;
   const bool is_old = (a.ia6_flags & IN6_IFF_DEPRECATED) != 0;
   if (is_old && inet6_here().tunables.use_deprecated == 0) return false;
   // ::1 speaks to this host alone.

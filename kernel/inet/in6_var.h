@@ -34,6 +34,8 @@ inline constexpr int IN6_IFF_DEPRECATED = 0x10;  // for old connections only
 inline constexpr int IN6_IFF_AUTOCONF = 0x40;    // from a router's advertisement
 inline constexpr int IN6_IFF_TEMPORARY = 0x80;   // never set here
 inline constexpr int IN6_IFF_NOTREADY = IN6_IFF_TENTATIVE | IN6_IFF_DUPLICATED;
+// Of an address that nobody can speak from.
+inline constexpr int IN6_IFF_NOSOURCE = IN6_IFF_NOTREADY | IN6_IFF_ANYCAST | IN6_IFF_DETACHED;
 
 struct in6_ifaddr : ifaddr {
   in6_addr ia_addr;

@@ -169,6 +169,10 @@ void in_setpeeraddr(const inpcb* inp, mbuf* nam);
 
 // --- Bind and connect. ---
 
+// Whether the pcb may have that local address. Errors: EINVAL (an address of a link without its
+// zone), EADDRNOTAVAIL (not our address, or not ready).
+[[nodiscard]] int in_pcbaddrisavail(const inpcb* inp, const inpaddru& laddr);
+
 // Gives the pcb the address of `nam`, or any address and an automatic port if null. `p`: for
 // privilege; null is the kernel, which has it. Errors: EINVAL (already bound, length),
 // EAFNOSUPPORT, EADDRNOTAVAIL (not our address, or not ready; no port left), EADDRINUSE (spec 9.4),

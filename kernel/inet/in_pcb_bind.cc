@@ -104,8 +104,7 @@ bool MayHaveAddress(const socket* so, const inpaddru& laddr) {
     return in_ifawithaddr(laddr.v4()) != nullptr;
   }
   const in6_ifaddr* ia6 = in6_ifawithaddr(laddr.v6());
-  constexpr int kUnusable = IN6_IFF_ANYCAST | IN6_IFF_NOTREADY | IN6_IFF_DETACHED;
-  return ia6 != nullptr && (ia6->ia6_flags & kUnusable) == 0;
+  return ia6 != nullptr && (ia6->ia6_flags & IN6_IFF_NOSOURCE) == 0;
 }
 
 struct PortRange {
@@ -183,15 +182,19 @@ int SourceOf(const rtentry* rt, const inpaddru& dst, inpaddru* src) {
 
 }  // namespace
 
+int in_pcbaddrisavail(const inpcb* inp, const inpaddru& laddr) {
+  const in6_addr v6 = laddr.v6();
+  if (in6_isscoped(v6) && in6_zone(v6) == 0) return EINVAL;
+  return MayHaveAddress(inp->inp_socket, laddr) ? 0 : EADDRNOTAVAIL;
+}
+
 int in_pcbbind(inpcb* inp, const mbuf* nam, proc* p) {
   if (inp->inp_lport != 0 || !inp->inp_laddr.is_any()) return EINVAL;
   InetName name;
   if (nam != nullptr) {
     const int error = in_nam2name(inp, nam, &name);
     if (error != 0) return error;
-    const in6_addr v6 = name.addr.v6();
-    if (in6_isscoped(v6) && in6_zone(v6) == 0) return EINVAL;
-    if (!MayHaveAddress(inp->inp_socket, name.addr)) return EADDRNOTAVAIL;
+    if (const int unfit = in_pcbaddrisavail(inp, name.addr)) return unfit;
   }
   in_port_t lport = name.port;
   if (lport == 0) {

@@ -52,17 +52,10 @@ int rip_detach(socket* so) {
   return 0;
 }
 
-// Whether a raw socket can be bound to that.
-bool IsOurs(const inpaddru& a) {
-  if (a.is_any()) return true;
-  if (!a.is_v4()) return in6_ismulticast(a.v6()) || in6_ifawithaddr(a.v6()) != nullptr;
-  return in_ifawithaddr(a.v4()) != nullptr || in_broadcast(a.v4()) || in_ismulticast(a.v4());
-}
-
 int rip_bind(socket* so, mbuf* nam, proc*) {
   InetName name;
   if (const int error = in_nam2name(sotoinpcb(so), nam, &name)) return error;
-  if (!IsOurs(name.addr)) return EADDRNOTAVAIL;
+  if (const int error = in_pcbaddrisavail(sotoinpcb(so), name.addr)) return error;
   RawOf(sotoinpcb(so))->laddr = name.addr;
   return 0;
 }
@@ -134,6 +127,13 @@ MbufPtr CheckOwnHeader(MbufPtr m, int* error) {
   return m;
 }
 
+// The source of what the socket sends: what it is bound to, unless that is more than one host's.
+// "Any": ip_output chooses.
+in_addr SourceOf(const rawcb* raw) {
+  const in_addr laddr = raw->laddr.v4();
+  return in_ismulticast(laddr) || in_broadcast(laddr) ? in_addr{} : laddr;
+}
+
 int rip_output(inpcb* inp, MbufPtr m, in_addr dst) {
   const rawcb* raw = RawOf(inp);
   const int flags = in_pcboutflags(inp);
@@ -152,7 +152,7 @@ int rip_output(inpcb* inp, MbufPtr m, in_addr dst) {
              .tos = inp->inp_ip.ip_tos,
              .ttl = inp->inp_ip.ip_ttl,
              .protocol = raw->protocol,
-             .source = raw->laddr.v4(),
+             .source = SourceOf(raw),
              .destination = dst}
       .Write(m->m_data, kIpv4HeaderMin);
   return ip_output(std::move(m), inp->inp_options, &inp->inp_route, flags, inp->inp_moptions, inp);

@@ -123,10 +123,13 @@ int rip6_output(inpcb* inp, MbufPtr m, const inpaddru& dst, const mbuf* control)
   if (const int error = ip6_setpktopts(control, &opt)) return error;
   const int length = m->m_pkthdr.len;
   if (length > kIpv6PayloadMax) return EMSGSIZE;
-  inpaddru src = raw->laddr;
+  // A group says nothing itself.
+  inpaddru src = in6_ismulticast(raw->laddr.v6()) ? inpaddru() : raw->laddr;
   if (const inpaddru wanted = opt.ip6po_addr; !wanted.is_any()) {
     const bool bound_elsewhere = !src.is_any() && src != wanted;
-    if (bound_elsewhere || in6_ifawithaddr(wanted.v6()) == nullptr) return EADDRNOTAVAIL;
+    const in6_ifaddr* ia6 = in6_ifawithaddr(wanted.v6());
+    const bool usable = ia6 != nullptr && (ia6->ia6_flags & IN6_IFF_NOSOURCE) == 0;
+    if (bound_elsewhere || !usable) return EADDRNOTAVAIL;
     src = wanted;
   }
   const inpaddru to = in6_setscope(dst.v6(), opt.ip6po_ifindex);

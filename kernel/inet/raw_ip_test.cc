@@ -349,6 +349,29 @@ TEST_F(RawIpTest, BindTakesOwnAddressesOnlyAndSendsFromThere) {
   EXPECT_EQ(Text(Packets(b_)[0].src), "10.0.1.77");
 }
 
+TEST_F(RawIpTest, BoundToWhatIsForManyItSpeaksFromItsOwnAddress) {
+  InProcess([this] {
+    for (const char* many : {"224.0.0.9", "255.255.255.255"}) {
+      socket* so = Create(kTestProtocol);
+      EXPECT_EQ(sobind(so, Name(many).get(), curproc()), 0) << many;
+      EXPECT_EQ(Send(so, "x", "10.0.1.2"), 0) << many;
+    }
+  });
+  ASSERT_EQ(Packets(b_).size(), 2u);
+  for (const Packet& packet : Packets(b_)) EXPECT_EQ(Text(packet.src), "10.0.1.1");
+}
+
+TEST_F(RawIpTest, BindTakesAnyAddressIfItMay) {
+  InProcess([this] {
+    socket* so = Create(kTestProtocol);
+    so->so_options |= kSoBindAny;
+    EXPECT_EQ(sobind(so, Name("10.9.9.9").get(), curproc()), 0);
+    socket* six = Create(kTestProtocol, AF_INET6);
+    six->so_options |= kSoBindAny;
+    EXPECT_EQ(sobind(six, Name("2001:db8:9::9").get(), curproc()), 0);
+  });
+}
+
 TEST_F(RawIpTest, BroadcastNeedsPermission) {
   InProcess([this] {
     socket* so = Create(kTestProtocol);
@@ -395,6 +418,34 @@ TEST_F(RawIp6Test, APacketWhoseChecksumIsWrongIsKeptBackFromWhoAsksForOne) {
   });
   ExpectDrops6(a_, ip6s_rawbadsum, 2);
   EXPECT_EQ(ip6stat_get(a_, ip6s_noproto), 0u) << "the sender is told nothing";
+}
+
+TEST_F(RawIp6Test, AnAddressThatIsNotReadyOrNotItsAloneIsNotSpokenFrom) {
+  AddAddress6(link_.interface(0), "2001:db8:1::77", 64);
+  InProcess([this] {
+    socket* so = Create(kTestProtocol, AF_INET6);
+    socket* sticky = Create(kTestProtocol, AF_INET6);
+    const in6_pktinfo info = {.ipi6_addr = Addr6("2001:db8:1::77"), .ipi6_ifindex = 0};
+    EXPECT_EQ(SetOption(sticky, IPV6_PKTINFO, info, IPPROTO_IPV6), 0);
+    for (const int flag :
+         {IN6_IFF_TENTATIVE, IN6_IFF_DUPLICATED, IN6_IFF_ANYCAST, IN6_IFF_DETACHED}) {
+      SetFlags("2001:db8:1::77", flag);
+      EXPECT_EQ(sobind(so, Name("2001:db8:1::77").get(), curproc()), EADDRNOTAVAIL) << flag;
+      EXPECT_EQ(Send(sticky, "x", "2001:db8:1::2"), EADDRNOTAVAIL) << flag;
+    }
+    EXPECT_EQ(sobind(so, Name("fe80::1").get(), curproc()), EINVAL) << "of no link";
+    SetFlags("2001:db8:1::77", 0);
+    EXPECT_EQ(sobind(so, Name("2001:db8:1::77").get(), curproc()), 0);
+    EXPECT_EQ(Send(so, "x", "2001:db8:1::2"), 0);
+    EXPECT_EQ(Send(sticky, "x", "2001:db8:1::2"), 0);
+    socket* group = Create(kTestProtocol, AF_INET6);
+    EXPECT_EQ(sobind(group, Name("ff0e::9").get(), curproc()), 0);
+    EXPECT_EQ(Send(group, "x", "2001:db8:1::2"), 0);
+  });
+  ASSERT_EQ(Packets6(b_).size(), 3u);
+  EXPECT_EQ(in6_text(Packets6(b_)[0].src), "2001:db8:1::77");
+  EXPECT_EQ(in6_text(Packets6(b_)[1].src), "2001:db8:1::77");
+  EXPECT_EQ(in6_text(Packets6(b_)[2].src), "2001:db8:1::1") << "a group says nothing itself";
 }
 
 }  // namespace
