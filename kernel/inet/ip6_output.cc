@@ -272,15 +272,15 @@ MbufPtr ip6_own_header(MbufPtr m) {
   return m;
 }
 
-int in6_selecthlim(int hops, const route* ro) {
+int in6_selecthlim(int hops, route* ro, const inpaddru& dst) {
   if (hops >= 0) return hops;
-  const InetHost& inet = inet_here();
-  if (inet.v6.nd_hops_told && ro != nullptr && ro->ro_rt != nullptr &&
-      ro->ro_generation == inet.rt_generation) {
-    const uint8_t told = nd6_ifinfo(ro->ro_rt->rt_ifp)->hop_limit;
+  const Inet6Host& inet6 = inet6_here();
+  if (inet6.nd_hops_told && ro != nullptr && !dst.is_any()) {
+    const rtentry* rt = rtalloc(ro, dst);
+    const uint8_t told = rt != nullptr ? nd6_ifinfo(rt->rt_ifp)->hop_limit : uint8_t{0};
     if (told != 0) return told;
   }
-  return static_cast<int>(inet.v6.tunables.hlim);
+  return static_cast<int>(inet6.tunables.hlim);
 }
 
 }  // namespace sockbed

@@ -83,9 +83,9 @@ inline in6_addr ip6_destination(const mbuf* m) {
                       m->m_pkthdr.ph_ifidx);
 }
 
-// The hop limit of a pcb's packets: its own (-1: none), else what routers have told of the link
-// that its cached route (null: none) leads to, else the host's.
-int in6_selecthlim(int hops, const route* ro = nullptr);
+// The hop limit of a pcb's packets to `dst`: its own (-1: none), else what routers have told of the
+// link that its route there leads to (`ro` is its cache; null: none), else the host's.
+int in6_selecthlim(int hops, route* ro = nullptr, const inpaddru& dst = {});
 // Counters of IPv6. X(name, meaning). Those marked with * count packets that were dropped.
 #define SOCKBED_IP6STAT(X)                                                             \
   X(ip6s_total, "packets received")                                                    \

@@ -200,9 +200,8 @@ TEST_F(RouterTest, InterfaceTakesOverWhatTheRouterSays) {
   const nd_ifinfo* nd = nd6_ifinfo(a());
   EXPECT_EQ(nd->hop_limit, 33);
   route ro;
-  EXPECT_NE(rtalloc(&ro, Addr6("2001:db8:77::1")), nullptr);
-  EXPECT_EQ(in6_selecthlim(-1, &ro), 33);
-  EXPECT_EQ(in6_selecthlim(7, &ro), 7) << "a socket's own comes first";
+  EXPECT_EQ(in6_selecthlim(-1, &ro, Addr6("2001:db8:77::1")), 33);
+  EXPECT_EQ(in6_selecthlim(7, &ro, Addr6("2001:db8:77::1")), 7) << "a socket's own comes first";
   EXPECT_EQ(nd->retrans_ms, 200);
   EXPECT_GE(nd6_reachable_time(a()), 30 * kSecond);
   EXPECT_EQ(rt_path_mtu(Route("2001:db8:77::1")), 1400u);

@@ -139,7 +139,8 @@ int rip6_output(inpcb* inp, MbufPtr m, const inpaddru& dst, const mbuf* control)
   m = m_prepend(std::move(m), kIpv6Header, M_DONTWAIT);
   if (m == nullptr) return ENOBUFS;
   ip6_moptions im6o = ip6_packetmoptions(inp, opt);
-  const int hops = in6_selecthlim(opt.ip6po_hlim >= 0 ? opt.ip6po_hlim : inp->inp_hops);
+  const int hops =
+      in6_selecthlim(opt.ip6po_hlim >= 0 ? opt.ip6po_hlim : inp->inp_hops, &inp->inp_route, to);
   Ipv6Header{.payload_length = length,
              .traffic_class = static_cast<uint8_t>(std::max(opt.ip6po_tclass, 0)),
              .hop_limit = static_cast<uint8_t>(hops),

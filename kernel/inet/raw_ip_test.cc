@@ -448,5 +448,32 @@ TEST_F(RawIp6Test, AnAddressThatIsNotReadyOrNotItsAloneIsNotSpokenFrom) {
   EXPECT_EQ(in6_text(Packets6(b_)[2].src), "2001:db8:1::1") << "a group says nothing itself";
 }
 
+TEST_F(RawIp6Test, HopLimitIsThatOfTheLinkUnlessTheSocketHasOne) {
+  std::string advert(kNdRouterAdvert, '\0');
+  advert[0] = static_cast<char>(ND_ROUTER_ADVERT);
+  advert[4] = 33;
+  Set(a_, "net.inet6.ip6.autoconf", 1);
+  Inject6(link_.interface(0),
+          Packet6{.src = Addr6("fe80::9"),
+                  .dst = Addr6("ff02::1"),
+                  .payload = WithChecksum(advert, IPPROTO_ICMPV6, 2, "fe80::9", "ff02::1"),
+                  .next = IPPROTO_ICMPV6,
+                  .hops = 255}
+              .Bytes());
+  InProcess([this] {
+    socket* so = Create(kTestProtocol, AF_INET6);
+    EXPECT_EQ(sobind(so, Name("2001:db8:1::1").get(), curproc()), 0);
+    EXPECT_EQ(Send(so, "x", "2001:db8:1::2"), 0);
+    AddRoute6(a_, "2001:db8:77::", 64, "2001:db8:1::2");
+    EXPECT_EQ(Send(so, "x", "2001:db8:1::2"), 0) << "whatever becomes of the routes";
+    EXPECT_EQ(SetOption(so, IPV6_UNICAST_HOPS, 7, IPPROTO_IPV6), 0);
+    EXPECT_EQ(Send(so, "x", "2001:db8:1::2"), 0);
+  });
+  ASSERT_EQ(Packets6(b_).size(), 3u);
+  EXPECT_EQ(Packets6(b_)[0].hops, 33);
+  EXPECT_EQ(Packets6(b_)[1].hops, 33);
+  EXPECT_EQ(Packets6(b_)[2].hops, 7);
+}
+
 }  // namespace
 }  // namespace sockbed

@@ -25,10 +25,10 @@ TcpName::TcpName(const TcpEndpoints& ends) {
   size_ = static_cast<size_t>(to - bytes_.data());
 }
 
-TcpIpFields tcp_ip6_fields(const inpcb* inp) {
+TcpIpFields tcp_ip6_fields(inpcb* inp) {
   TcpIpFields fields;
   fields.tos = static_cast<uint8_t>(std::max(in_pcbpktopts(inp).ip6po_tclass, 0));
-  fields.ttl = static_cast<uint8_t>(in6_selecthlim(inp->inp_hops, &inp->inp_route));
+  fields.ttl = static_cast<uint8_t>(in6_selecthlim(inp->inp_hops, &inp->inp_route, inp->inp_faddr));
   fields.flow = inp->inp_flowinfo;
   return fields;
 }

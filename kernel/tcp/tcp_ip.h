@@ -62,8 +62,8 @@ class TcpName {
 void tcp_set_udp(const TcpHost& host, uint16_t peer_port, TcpIpFields* fields);
 
 // The fields of a connection's segments; of one of IPv6, without what UDP adds.
-TcpIpFields tcp_ip6_fields(const inpcb* inp);
-inline TcpIpFields tcp_ip_fields(const inpcb* inp, bool v4) {
+TcpIpFields tcp_ip6_fields(inpcb* inp);
+inline TcpIpFields tcp_ip_fields(inpcb* inp, bool v4) {
   TcpIpFields fields;
   if (v4) {
     fields.tos = inp->inp_ip.ip_tos;

@@ -194,8 +194,8 @@ int Send6(inpcb* inp, MbufPtr m, ip6_pktopts opt, const inpaddru& src, const Ine
   m = m_prepend(std::move(m), kHeaders, M_DONTWAIT);
   if (m == nullptr) return ENOBUFS;
   ip6_moptions im6o = ip6_packetmoptions(inp, opt);
-  const int hops =
-      in6_selecthlim(opt.ip6po_hlim >= 0 ? opt.ip6po_hlim : inp->inp_hops, &inp->inp_route);
+  const int hops = in6_selecthlim(opt.ip6po_hlim >= 0 ? opt.ip6po_hlim : inp->inp_hops,
+                                  &inp->inp_route, dst.addr);
   Ipv6Header{.payload_length = kUdpHeader + length,
              .traffic_class = static_cast<uint8_t>(std::max(opt.ip6po_tclass, 0)),
              .flow_label = inp->inp_flowinfo,
