@@ -60,8 +60,7 @@ void SelectRouter() {
                 .priority = RTP_DEFAULT,
                 .flags = 0,
                 .gateway = router->addr,
-                .ifp = router->ifp,
-                .mtu = nd6_ifinfo(router->ifp)->link_mtu});
+                .ifp = router->ifp});
 }
 
 void RouterEnded(void* arg) {
@@ -123,8 +122,7 @@ void HearOnLink(ifnet* ifp, const in6_addr& prefix, uint8_t plen, uint32_t valid
                                          .family = AF_INET6,
                                          .plen = plen,
                                          .flags = RTF_CLONING,
-                                         .ifp = ifp,
-                                         .mtu = nd6_ifinfo(ifp)->link_mtu});
+                                         .ifp = ifp});
   if (valid == 0 || error != 0) return;
   nd_prefix* made = &prefixes[key];
   made->ifp = ifp;

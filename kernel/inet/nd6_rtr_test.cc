@@ -112,6 +112,16 @@ class RouterTest : public Inet6TestNet {
   Link* link_;
 };
 
+// A redirect of dst 2001:db8:77::1 to `target`.
+std::string RedirectTo(const char* target) {
+  std::string bytes(kNdRedirect, '\0');
+  auto* p = reinterpret_cast<uint8_t*>(bytes.data());
+  p[0] = ND_REDIRECT;
+  StoreAddress6(p + kNdTargetAt, Addr6(target));
+  StoreAddress6(p + kNdRedirectDestinationAt, Addr6("2001:db8:77::1"));
+  return bytes;
+}
+
 // --- Asking: 6.3.7. ---
 
 TEST_F(RouterTest, RoutersAreAskedForThreeTimesFourSecondsApart) {
@@ -211,6 +221,29 @@ TEST_F(RouterTest, InterfaceTakesOverWhatTheRouterSays) {
   EXPECT_EQ(nd->link_mtu, 1400u) << "neither is possible";
 }
 
+// Its MTU is that of every route by the link, whatever comes first.
+TEST_F(RouterTest, LinksMtuIsThatOfRoutesThatComeLater) {
+  Attach();
+  Settle();
+  Set(a_, "net.inet6.icmp6.rediraccept", 1);
+  Hear(Advert(1800) + Mtu(1400) + Prefix("2001:db8:9::", 3600, 1800));
+  ASSERT_NE(Address(kOwn), nullptr);
+  EXPECT_EQ(rt_path_mtu(Route("2001:db8:9::77")), 1400u) << "the prefix of its address";
+  AddAddress6(a(), "2001:db8:5::1", 64);
+  EXPECT_EQ(rt_path_mtu(Route("2001:db8:5::77")), 1400u) << "of one added by hand";
+  AddRoute6(a_, "2001:db8:88::", 48, "2001:db8:5::2");
+  EXPECT_EQ(rt_path_mtu(Route("2001:db8:88::1")), 1400u) << "likewise a route";
+  Inject("fe80::9", "fe80::ff:fe00:101", RedirectTo("fe80::a"));
+  EXPECT_EQ(in6_text(Route("2001:db8:77::1")->rt_gateway.v6()), "fe80::a%2");
+  EXPECT_EQ(rt_path_mtu(Route("2001:db8:77::1")), 1400u) << "and another router";
+  AddRoute6(a_, "2001:db8:88::1", 128, "2001:db8:5::2");
+  HostScope scope(a_);
+  icmp6_mtudisc({.family = AF_INET6, .dst = Addr6("2001:db8:88::1"), .mtu = 1300});
+  EXPECT_EQ(rt_path_mtu(Route("2001:db8:88::1")), 1300u);
+  Wait(600 * kSecond);
+  EXPECT_EQ(rt_path_mtu(Route("2001:db8:88::1")), 1400u) << "when that of the path is forgotten";
+}
+
 TEST_F(RouterTest, MalformedAdvertisementsAreDropped) {
   Attach();
   Settle();
@@ -282,16 +315,6 @@ TEST_F(RouterTest, LinkThatGoesTakesItsRoutersAlong) {
 }
 
 // --- Redirects: 8. ---
-
-// One of dst 2001:db8:77::1 to `target`.
-std::string RedirectTo(const char* target) {
-  std::string bytes(kNdRedirect, '\0');
-  auto* p = reinterpret_cast<uint8_t*>(bytes.data());
-  p[0] = ND_REDIRECT;
-  StoreAddress6(p + kNdTargetAt, Addr6(target));
-  StoreAddress6(p + kNdRedirectDestinationAt, Addr6("2001:db8:77::1"));
-  return bytes;
-}
 
 TEST_F(RouterTest, RedirectIsBelievedOfTheGatewayInUseIfAtAll) {
   Attach();

@@ -7,6 +7,7 @@
 #include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_trace.h"
 #include "kernel/inet/ip6_wire.h"
+#include "kernel/inet/nd6.h"
 #include "kernel/sim/fault.h"
 #include "kernel/sim/machine.h"
 
@@ -100,11 +101,16 @@ void Unlink(InetHost& inet, rtentry* rt) {
   delete rt;
 }
 
+// The MTU of a route of which nothing else is known: what routers have told of its link.
+uint32_t PlainMtu(const rtentry* rt) {
+  return rt->rt_family == AF_INET6 ? nd6_ifinfo(rt->rt_ifp)->link_mtu : 0;
+}
+
 void Expired(void* arg) {
   rtentry* rt = static_cast<rtentry*>(arg);
   if ((rt->rt_flags & RTF_DYNAMIC) != 0) return Unlink(inet_here(), rt);
   rt->rt_expire = 0;
-  rt->rt_mtu = 0;
+  rt->rt_mtu = PlainMtu(rt);
   rt->rt_locks &= ~RTV_MTU;
   NoteMtu(rt);
 }
@@ -231,7 +237,7 @@ int rt_add(const RouteSpec& spec, rtentry** made) {
   rt->rt_gateway = spec.gateway;
   rt->rt_ifp = ifp;
   rt->rt_ifa = ifa;
-  rt->rt_mtu = spec.mtu;
+  rt->rt_mtu = spec.mtu != 0 ? spec.mtu : PlainMtu(rt);
   rt->rt_id = ++inet.next_rt_id;
   timeout_set(&rt->rt_timer, Expired, rt);
   Link(inet, rt);
@@ -251,7 +257,8 @@ int rt_change(rtentry* rt, const inpaddru& gateway) {
   rt->rt_ifp = ifp;
   rt->rt_ifa = ifa;
   rt->rt_flags = if_is_up(ifp) ? rt->rt_flags | RTF_UP : rt->rt_flags & ~RTF_UP;
-  rt->rt_mtu = rt->rt_locks = 0;
+  rt->rt_mtu = PlainMtu(rt);
+  rt->rt_locks = 0;
   ++inet_here().rt_generation;
   NoteMade(rt);
   return 0;

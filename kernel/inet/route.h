@@ -98,8 +98,8 @@ struct RouteSpec {
   uint32_t flags = RTF_STATIC;  // further RTF_*; UP, HOST and GATEWAY are derived
   inpaddru gateway;
   ifnet* ifp = nullptr;
-  ifaddr* ifa = nullptr;  // null: an address of the interface
-  uint32_t mtu = 0;
+  ifaddr* ifa = nullptr;       // null: an address of the interface
+  uint32_t mtu = 0;            // 0: the link's, as routers have told it, else the interface's
 };
 
 // All on the current host's table.
