@@ -29,7 +29,7 @@ void AddRoutes(in6_ifaddr* ia6) {
                 .ifp = if_loopback(*ia6->ia_ifp->if_host),
                 .ifa = ia6});
   const bool has_peer = !in6_isany(ia6->ia_dstaddr);
-  if (!has_peer && ia6->ia_plen == 128) return;
+  if (!has_peer && (ia6->ia_plen == 128 || (ia6->ia6_flags & IN6_IFF_NOPFX) != 0)) return;
   (void)rt_add({.dest = has_peer ? ia6->ia_dstaddr : in6_prefix(ia6->ia_addr, ia6->ia_plen),
                 .family = AF_INET6,
                 .plen = has_peer ? kHostRoute : ia6->ia_plen,
@@ -114,7 +114,7 @@ int in6_ifattach(ifnet* ifp) {
 
 int in6_ifadd(ifnet* ifp, const in6_addr& given, uint8_t plen, int flags, const in6_addr& peer) {
   KASSERT(Here().host == ifp->if_host);
-  KASSERT((flags & ~(IN6_IFF_ANYCAST | IN6_IFF_AUTOCONF)) == 0);
+  KASSERT((flags & ~(IN6_IFF_ANYCAST | IN6_IFF_AUTOCONF | IN6_IFF_NOPFX)) == 0);
   Inet6Host& inet6 = inet6_here();
   const in6_addr addr = in6_setscope(given, ifp->if_index);
   if (plen > 128 || !IsPossible(ifp, addr) || ifp->if_mtu < kIpv6MtuLeast) return EINVAL;

@@ -5,8 +5,8 @@
 // Owns:        the host's Inet6Host owns every in6_ifaddr.
 // Units:       addresses in network order, those of a link with their zone (in6.h); virtual ns.
 // Invariants:  an address has a local host route via lo0 unless it is DUPLICATED, and a connected
-//              route to its prefix or its peer unless its length is 128 without a peer; its
-//              interface listens to its solicited-node group.
+//              route to its prefix or its peer unless its length is 128 without a peer, or it is
+//              NOPFX; its interface listens to its solicited-node group.
 // Source:      RFC 4291, RFC 4862, RFC 6724; OpenBSD sys/netinet6/in6.c, in6_ifattach.c,
 //              in6_src.c, in6_var.h; ifconfig(8).
 // Differs:     interface identifiers come from the simulated MAC (EUI-64); no temporary addresses.
@@ -33,6 +33,7 @@ inline constexpr int IN6_IFF_DETACHED = 0x08;    // its router has gone
 inline constexpr int IN6_IFF_DEPRECATED = 0x10;  // for old connections only
 inline constexpr int IN6_IFF_AUTOCONF = 0x40;    // from a router's advertisement
 inline constexpr int IN6_IFF_TEMPORARY = 0x80;   // never set here
+inline constexpr int IN6_IFF_NOPFX = 0x8000;     // says nothing of what is on its link
 inline constexpr int IN6_IFF_NOTREADY = IN6_IFF_TENTATIVE | IN6_IFF_DUPLICATED;
 // Of an address that nobody can speak from.
 inline constexpr int IN6_IFF_NOSOURCE = IN6_IFF_NOTREADY | IN6_IFF_ANYCAST | IN6_IFF_DETACHED;
@@ -51,10 +52,10 @@ inline in6_ifaddr* ifatoia6(ifaddr* ifa) { return static_cast<in6_ifaddr*>(ifa);
 inline const in6_ifaddr* ifatoia6(const ifaddr* ifa) { return static_cast<const in6_ifaddr*>(ifa); }
 
 // Gives `ifp` an address, and a link-local one before it if it has none yet. `flags`: IN6_IFF_*
-// ANYCAST, AUTOCONF. `peer` (::: none) is the far end of a point-to-point interface: then the route
-// goes to it alone. On an Ethernet interface that is up the address is TENTATIVE until duplicate
-// detection ends. Errors: EINVAL (length beyond 128; an address that no host can have; a peer on
-// another kind of interface; an MTU below 1280), EEXIST (the host has it already).
+// ANYCAST, AUTOCONF, NOPFX. `peer` (::: none) is the far end of a point-to-point interface: then
+// the route goes to it alone. On an Ethernet interface that is up the address is TENTATIVE until
+// duplicate detection ends. Errors: EINVAL (length beyond 128; an address that no host can have; a
+// peer on another kind of interface; an MTU below 1280), EEXIST (the host has it already).
 // REQUIRES: on ifp's host.
 [[nodiscard]] int in6_ifadd(ifnet* ifp, const in6_addr& addr, uint8_t plen, int flags = 0,
                             const in6_addr& peer = {});

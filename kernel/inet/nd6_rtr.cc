@@ -166,11 +166,10 @@ void Configure(ifnet* ifp, const NdPrefixView& info) {
   in6_ifaddr* ia6 = in6_ifawithaddr(addr);
   uint32_t valid = info.valid_seconds();
   if (ia6 == nullptr) {
-    if (valid == 0 || in6_ifadd(ifp, addr, kAutoconfPrefixLen, IN6_IFF_AUTOCONF) != 0) return;
-    ia6 = in6_ifawithaddr(addr);
     // Whether its neighbours are on the link is for the router to say.
-    rtentry* rt = rt_get(in6_prefix(addr, kAutoconfPrefixLen), kAutoconfPrefixLen, RTP_CONNECTED);
-    if (!info.on_link() && rt != nullptr) rt_delete(rt);
+    const int flags = info.on_link() ? IN6_IFF_AUTOCONF : IN6_IFF_AUTOCONF | IN6_IFF_NOPFX;
+    if (valid == 0 || in6_ifadd(ifp, addr, kAutoconfPrefixLen, flags) != 0) return;
+    ia6 = in6_ifawithaddr(addr);
   } else if ((ia6->ia6_flags & IN6_IFF_AUTOCONF) == 0) {
     return;
   } else if (ia6->ia6_valid_until != 0) {

@@ -303,6 +303,20 @@ TEST_F(RouterTest, PrefixMayBeOnTheLinkOrForAddressesOrBoth) {
   EXPECT_EQ(Route("2001:db8:8::1"), nullptr);
 }
 
+TEST_F(RouterTest, PrefixThatIsNotOnTheLinkStaysSo) {
+  Attach();
+  Settle();
+  AddAddress6(a(), "2001:db8:5::1", 64);
+  Hear(Advert(1800) + Prefix("2001:db8:9::", 3600, 1800, 0x40));
+  ASSERT_NE(Address(kOwn), nullptr);
+  Settle();
+  HostScope scope(a_);
+  EXPECT_EQ(in6_ifdel(a(), Addr6("2001:db8:5::1")), 0);
+  EXPECT_NE(Route("2001:db8:9::77")->rt_flags & RTF_GATEWAY, 0u);
+  Hear(Advert(1800) + Prefix("2001:db8:9::", 3600, 1800, 0xc0));
+  EXPECT_EQ(Route("2001:db8:9::77")->rt_flags & RTF_GATEWAY, 0u) << "until a router says it is";
+}
+
 TEST_F(RouterTest, LinkThatGoesTakesItsRoutersAlong) {
   Attach();
   Settle();
