@@ -170,7 +170,8 @@ MbufPtr ip_dooptions(ifnet* ifp, MbufPtr m) {
   }
   // The options may have changed: the header's sum is to be computed anew by whoever shows it.
   m->m_pkthdr.csum_flags |= M_IPV4_CSUM_OUT | M_IPV4_CSUM_IN_OK;
-  if (!forward) return m;
+  // A host that is no router has it dropped as any packet that is not for it.
+  if (!forward || inet_here().tunables.forwarding == 0) return m;
   ip_forward(ifp, std::move(m), true);
   return nullptr;
 }

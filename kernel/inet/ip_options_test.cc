@@ -83,8 +83,15 @@ TEST_F(IpOptionsTest, SourceRoutesAreRefusedUnlessAllowed) {
   EXPECT_EQ(After(Raw({131, 7, 3, 192, 168, 1, 77, 0})), "12/0/22");
 }
 
+TEST_F(IpOptionsTest, ASourceRouteMakesNoRouter) {
+  Set(host_, "net.inet.ip.sourceroute", 1);
+  EXPECT_EQ(After(Raw({131, 7, 4, 192, 168, 1, 77, 0})), "dropped");
+  ExpectDrops(host_, ips_cantforward, 1);
+}
+
 TEST_F(IpOptionsTest, ASourceRouteLeadsOn) {
   Set(host_, "net.inet.ip.sourceroute", 1);
+  Set(host_, "net.inet.ip.forwarding", 1);
   Set(host_, "net.inet.ip.redirect", 0);
   for (const int type : {131, 137}) {
     lan_.sent.clear();
