@@ -226,7 +226,11 @@ MbufPtr ip_insertoptions(MbufPtr m, const mbuf* kept, int* error) {
   Ipv4Edit ip = ip_edit(m.get());
   ip.set_version_and_length(kIpv4HeaderMin + length);
   ip.set_total_length(total);
-  if (LoadBe32(bytes) != 0) ip.set_destination(LoadAddress(bytes));
+  if (LoadBe32(bytes) != 0) {
+    // A transport's checksum covers the address that the packet ends at (RFC 1122 4.1.3.4).
+    in_proto_cksum_out(m.get(), kTransportChecksumsOut);
+    ip.set_destination(LoadAddress(bytes));
+  }
   return m;
 }
 

@@ -176,6 +176,29 @@ TEST_F(SentOptionsTest, ASourceRoutesFirstHopIsTheDestination) {
   EXPECT_EQ(lan_.sent[0].options, Raw({131, 7, 4, 10, 1, 1, 1, 0}));
 }
 
+// RFC 1122 4.1.3.4 and 4.2.3.8: the pseudo header has the address that the packet ends at.
+TEST_F(SentOptionsTest, ATransportsChecksumIsThatOfTheLastHop) {
+  EXPECT_EQ(Keep(Raw({131, 11, 4, 192, 168, 1, 50, 10, 1, 1, 1, 0})), 0);
+  std::string bytes(kIpv4HeaderMin + 8, '\0');
+  Ipv4Header{.total_length = static_cast<int>(bytes.size()),
+             .protocol = kTestProtocol,
+             .source = Addr("192.168.1.1"),
+             .destination = Addr("10.1.1.1")}
+      .Write(bytes.data(), bytes.size());
+  {
+    HostScope scope(host_);
+    MbufPtr m = m_devget(bytes.data(), static_cast<int>(bytes.size()), max_linkhdr);
+    m->m_pkthdr.csum_flags = M_UDP_CSUM_OUT;
+    EXPECT_EQ(ip_output(std::move(m), kept_.get(), nullptr, 0, nullptr, nullptr), 0);
+  }
+  ASSERT_EQ(lan_.sent.size(), 1u);
+  EXPECT_EQ(Text(lan_.sent[0].dst), "192.168.1.50");
+  const std::string& payload = lan_.sent[0].payload;
+  EXPECT_NE(payload.substr(6), std::string(2, '\0'));
+  const uint64_t sum = in_pseudo_sum(Addr("192.168.1.1"), Addr("10.1.1.1"), kTestProtocol, 8);
+  EXPECT_EQ(in_cksum_finish(in_cksum_add(sum, payload.data(), payload.size())), 0);
+}
+
 TEST_F(SentOptionsTest, RefusesWhatIsMalformed) {
   EXPECT_EQ(Keep(Raw({1, 1, 1})), EINVAL);
   EXPECT_EQ(Keep(std::string(44, '\1')), EINVAL);
