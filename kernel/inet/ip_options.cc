@@ -89,12 +89,13 @@ Verdict DoTimestamp(uint8_t* p, int length, const ifnet* ifp) {
   if (length < 4 || p[2] < 5) return Bad(2);
   const int flag = p[3] & 0x0f;
   int at = p[2] - 1;
-  const int need = flag == kTimeOnly ? 4 : 8;
-  if (at + need > length) {
+  if (at + 4 > length) {
     if (p[3] >> 4 == 15) return Bad(3);  // the count of those without room overflows
     p[3] = static_cast<uint8_t>(p[3] + 0x10);
     return {};
   }
+  const bool with_address = flag == kTimeAndAddress || flag == kTimePrespecified;
+  if (with_address && at + 8 > length) return Bad(2);
   if (flag == kTimeAndAddress) {
     const in_ifaddr* ifa = in_ifaof(ifp);
     if (ifa == nullptr) return {};

@@ -73,6 +73,10 @@ TEST_F(IpOptionsTest, RecordsTimes) {
             Raw({68, 12, 5, 3, 10, 1, 1, 1, 0, 0, 0, 0}));  // not for us
   EXPECT_EQ(After(Raw({68, 8, 9, 0, 0, 0, 0, 0})), Raw({68, 8, 9, 0x10, 0, 0, 0, 0}));  // full
   EXPECT_EQ(After(Raw({68, 8, 9, 0xf0, 0, 0, 0, 0})), "12/0/23");  // once too often
+  for (const int flag : {1, 3}) {
+    EXPECT_EQ(After(Raw({68, 8, 5, flag, 0, 0, 0, 0})), "12/0/22") << "a time alone has room";
+    EXPECT_EQ(After(Raw({68, 8, 9, flag, 0, 0, 0, 0})), Raw({68, 8, 9, 0x10 | flag, 0, 0, 0, 0}));
+  }
 }
 
 TEST_F(IpOptionsTest, SourceRoutesAreRefusedUnlessAllowed) {
