@@ -136,22 +136,26 @@ uint32_t NextMtu(uint32_t told, uint32_t quoted_length) {
   return kPlateaus[std::size(kPlateaus) - 1];
 }
 
-// A redirect: believed only if it comes from the gateway in use and names one on a link of ours.
+// A redirect: a host believes it if it comes from the gateway in use and names another one on the
+// same link.
 void Redirect(MbufPtr m, const IcmpView& icmp, in_addr dst) {
   InetHost& inet = inet_here();
   const in_addr from = ip_view(m.get()).source();
   const in_addr gateway = icmp.gateway();
   rtentry* now = rt_match(dst);
   const in_ifaddr* link = in_ifaonlink(gateway);
-  const bool plausible = inet.tunables.icmp_rediraccept != 0 && now != nullptr &&
-                         (now->rt_flags & RTF_GATEWAY) != 0 &&
-                         now->rt_gateway == inpaddru(from) && link != nullptr &&
-                         in_ifawithaddr(gateway) == nullptr;
-  if (!plausible) return icmp_drop(icps_ignored, std::move(m));
-  if ((now->rt_flags & RTF_DYNAMIC) != 0) rt_delete(now);
+  const bool believes = inet.tunables.icmp_rediraccept != 0 && inet.tunables.forwarding == 0;
+  const bool from_gateway =
+      now != nullptr && (now->rt_flags & RTF_GATEWAY) != 0 && now->rt_gateway == inpaddru(from);
+  const bool plausible = link != nullptr && link->ia_ifp->if_index == m->m_pkthdr.ph_ifidx &&
+                         in_ifawithaddr(gateway) == nullptr && !in_broadcast(gateway);
+  if (!believes || !from_gateway || !plausible) return icmp_drop(icps_ignored, std::move(m));
   rtentry* made = nullptr;
-  const int error =
-      rt_add({.dest = dst, .flags = RTF_DYNAMIC, .gateway = gateway}, &made);
+  const int error = rt_add({.dest = dst,
+                            .flags = RTF_DYNAMIC,
+                            .gateway = gateway,
+                            .instead = (now->rt_flags & RTF_DYNAMIC) != 0 ? now : nullptr},
+                           &made);
   if (error == 0) rt_expire_after(made, inet.tunables.icmp_redirtimeout);
 }
 

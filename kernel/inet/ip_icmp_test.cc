@@ -292,6 +292,51 @@ TEST_F(IcmpTest, BelievesARedirectOnlyFromTheGatewayInUseAndIfAsked) {
   EXPECT_EQ(Text(rt_match(Addr("10.1.1.1"))->rt_gateway.v4()), "192.168.1.254");
 }
 
+// RFC 1122 3.2.2.2: the new gateway stands on the link that the redirect came by.
+TEST_F(IcmpTest, ARedirectNamesAGatewayOfItsOwnLink) {
+  CaptureInterface other;
+  other.ifp = if_attach(host_, "lan1");
+  other.ifp->if_softc = &other;
+  other.ifp->if_output = CaptureInterface::Output;
+  other.ifp->if_flags = lan_.ifp->if_flags;
+  AddAddress(other.ifp, "192.168.2.1", 24);
+  AddRoute(host_, "10.0.0.0", 8, "192.168.1.254");
+  Set(host_, "net.inet.icmp.rediraccept", 1);
+  auto redirect = [&](const char* to) {
+    const uint32_t gateway = ntohl(Addr(to).s_addr);
+    Get(From("192.168.1.254", Message(ICMP_REDIRECT, 1, gateway, Sent("10.1.1.1"))));
+    HostScope scope(host_);
+    return Text(rt_match(Addr("10.1.1.1"))->rt_gateway.v4());
+  };
+  EXPECT_EQ(redirect("192.168.2.9"), "192.168.1.254") << "on another link";
+  EXPECT_EQ(redirect("192.168.1.255"), "192.168.1.254") << "nobody's address";
+  EXPECT_EQ(redirect("192.168.1.0"), "192.168.1.254") << "likewise";
+  Set(host_, "net.inet.ip.forwarding", 1);
+  EXPECT_EQ(redirect("192.168.1.253"), "192.168.1.254") << "a router knows better";
+  EXPECT_EQ(Count(icps_ignored), 4u);
+  Set(host_, "net.inet.ip.forwarding", 0);
+  EXPECT_EQ(redirect("192.168.1.253"), "192.168.1.253");
+}
+
+TEST_F(IcmpTest, ARedirectThatFindsNoMemoryLeavesTheOneBefore) {
+  fault::Plan plan({{.site = Site::kPoolGet, .only_ordinal = 2}});
+  Boot({.seed = 1, .fault_plan = &plan});
+  CaptureInterface lan;
+  HostBase& host = AddHostOnLan(&lan);
+  AddRoute(host, "10.0.0.0", 8, "192.168.1.254");
+  Set(host, "net.inet.icmp.rediraccept", 1);
+  auto redirect = [&](const char* from, const char* to) {
+    const uint32_t gateway = ntohl(Addr(to).s_addr);
+    Inject(lan.ifp, From(from, Message(ICMP_REDIRECT, 1, gateway, Sent("10.1.1.1"))).Bytes());
+    HostScope scope(host);
+    return Text(rt_match(Addr("10.1.1.1"))->rt_gateway.v4());
+  };
+  EXPECT_EQ(redirect("192.168.1.254", "192.168.1.253"), "192.168.1.253");
+  EXPECT_EQ(redirect("192.168.1.253", "192.168.1.252"), "192.168.1.253") << "no memory";
+  EXPECT_EQ(redirect("192.168.1.253", "192.168.1.252"), "192.168.1.252");
+  Boot({.seed = 1});
+}
+
 TEST_F(IcmpTest, DropsWhatNobodyWaitsFor) {
   Get(From("192.168.1.9", Message(ICMP_ECHOREPLY, 0, 1, "")));
   Get(From("192.168.1.9", Message(ICMP_SOURCEQUENCH, 0, 0, Sent())));

@@ -275,8 +275,12 @@ bool Read(const mbuf* m, int hlen, Redirect* got) {
   got->source = ip6_source(m);
   if (ip6_view(m).hop_limit() != kIpv6HopsMax || p[1] != 0 || length < kNdRedirect) return false;
   const uint32_t zone = m->m_pkthdr.ph_ifidx;
-  got->target = in6_setscope(LoadAddress6(p + kNdTargetAt), zone);
-  got->destination = in6_setscope(LoadAddress6(p + kNdRedirectDestinationAt), zone);
+  const in6_addr target = LoadAddress6(p + kNdTargetAt);
+  const in6_addr destination = LoadAddress6(p + kNdRedirectDestinationAt);
+  // One that brings a zone along is forged.
+  if (in6_zone(target) != 0 || in6_zone(destination) != 0) return false;
+  got->target = in6_setscope(target, zone);
+  got->destination = in6_setscope(destination, zone);
   if (!in6_islinklocal(got->source) || in6_ismulticast(got->destination)) return false;
   if (!in6_islinklocal(got->target) && !in6_equal(got->target, got->destination)) return false;
   return NdForEachOption(p + kNdRedirect, length - kNdRedirect, [&](const NdOption& o) {
@@ -364,13 +368,13 @@ void nd6_redirect_input(MbufPtr m, int hlen) {
     llinfo_nd6* ln = nd6_table().Learn(ifp, redirect.target, redirect.link);
     if (!on_link) ln->router = true;
   }
-  if ((now->rt_flags & RTF_DYNAMIC) != 0) rt_delete(now);
   rtentry* made = nullptr;
   const int error = rt_add({.dest = redirect.destination,
                             .family = AF_INET6,
                             .flags = RTF_DYNAMIC,
                             .gateway = on_link ? inpaddru() : inpaddru(redirect.target),
-                            .ifp = ifp},
+                            .ifp = ifp,
+                            .instead = (now->rt_flags & RTF_DYNAMIC) != 0 ? now : nullptr},
                            &made);
   if (error == 0) rt_expire_after(made, inet6.tunables.icmp6_redirtimeout);
 }

@@ -40,6 +40,15 @@ class RouterTest : public Inet6TestNet {
     std::vector<Packet6> sent;
   };
 
+  // Goes on with other hosts, on another machine; returns the first.
+  HostBase& Restart(const Machine::Options& options) {
+    link_->RemoveTap(&tap_);
+    Boot(options);
+    HostBase& host = AddHost6("a");
+    link_ = &Join(host, AddHost6("b"), {.ethernet = true});
+    link_->AddTap(&tap_);
+    return host;
+  }
   // The interface gets its link-local address.
   void Attach() {
     HostScope scope(a_);
@@ -348,6 +357,32 @@ TEST_F(RouterTest, RedirectIsBelievedOfTheGatewayInUseIfAtAll) {
   EXPECT_EQ(Route("2001:db8:77::1")->rt_flags & RTF_GATEWAY, 0u) << "it is on the link";
   Inject("fe80::9", "fe80::ff:fe00:101", RedirectTo("2001:db8:66::1"));
   EXPECT_EQ(icmp6stat_get(a_, icp6s_badnd), 1u) << "a gateway has a link-local address";
+  Wait(600 * kSecond);
+  Inject("fe80::9", "fe80::ff:fe00:101", RedirectTo("fe80:2::a"));
+  EXPECT_EQ(icmp6stat_get(a_, icp6s_badnd), 2u) << "no zone travels";
+  EXPECT_EQ(in6_text(Route("2001:db8:77::1")->rt_gateway.v6()), "fe80::9%2");
+}
+
+TEST_F(RouterTest, RedirectThatFindsNoMemoryLeavesTheOneBefore) {
+  fault::Plan plan({{.site = Site::kPoolGet, .only_ordinal = 2}});
+  HostBase& host = Restart({.seed = 7, .fault_plan = &plan});
+  Set(host, "net.inet6.ip6.autoconf", 1);
+  Set(host, "net.inet6.icmp6.rediraccept", 1);
+  const auto redirect = [&](const char* from, const char* to) {
+    Inject(from, "fe80::ff:fe00:101", RedirectTo(to));
+    HostScope scope(host);
+    return in6_text(rt_match(Addr6("2001:db8:77::1"))->rt_gateway.v6());
+  };
+  {
+    HostScope scope(host);
+    EXPECT_EQ(in6_ifattach(a()), 0);
+  }
+  Settle();
+  Hear(Advert(1800));
+  EXPECT_EQ(redirect("fe80::9", "fe80::a"), "fe80::a%2");
+  EXPECT_EQ(redirect("fe80::a", "fe80::b"), "fe80::a%2") << "no memory";
+  EXPECT_EQ(redirect("fe80::a", "fe80::b"), "fe80::b%2");
+  (void)Restart({.seed = 7});
 }
 
 TEST_F(RouterTest, RouterTellsOfTheShorterWayAndForwardsAllTheSame) {

@@ -217,15 +217,15 @@ int rt_add(const RouteSpec& spec, rtentry** made) {
   if (plen > bits || HasHostBits(spec.family, spec.dest, plen)) return EINVAL;
   const bool via_gateway = !spec.gateway.is_any();
   if (!via_gateway && spec.ifp == nullptr) return EINVAL;
-  if (rt_get(spec.family, spec.dest, static_cast<uint8_t>(plen), spec.priority) != nullptr) {
-    return EEXIST;
-  }
+  const rtentry* same = rt_get(spec.family, spec.dest, static_cast<uint8_t>(plen), spec.priority);
+  if (same != nullptr && same != spec.instead) return EEXIST;
   ifnet* ifp = spec.ifp;
   ifaddr* ifa = spec.ifa;
   if (const int error = WayTo(spec.family, spec.gateway, &ifp, &ifa)) return error;
   // Those that configuration makes may wait for memory.
   const bool may_wait = (spec.flags & RTF_DYNAMIC) == 0;
   if (!may_wait && fault::Fires(Site::kPoolGet, inet.next_rt_id + 1)) return ENOBUFS;
+  if (spec.instead != nullptr) Unlink(inet, spec.instead);
 
   auto* rt = new rtentry;
   rt->rt_dest = spec.dest;

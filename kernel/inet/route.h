@@ -99,6 +99,7 @@ struct RouteSpec {
   inpaddru gateway;
   ifnet* ifp = nullptr;
   ifaddr* ifa = nullptr;       // null: an address of the interface
+  rtentry* instead = nullptr;  // one that goes if the new one can be made
   uint32_t mtu = 0;            // 0: the link's, as routers have told it, else the interface's
 };
 
