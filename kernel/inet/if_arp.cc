@@ -121,6 +121,11 @@ const llinfo_arp* ArpTable::Find(const ifnet* ifp, in_addr addr) const {
   return found != entries_.end() ? &found->second : nullptr;
 }
 
+bool ArpTable::IsDownNow(const ifnet* ifp, in_addr addr) const {
+  const llinfo_arp* la = Find(ifp, addr);
+  return la != nullptr && la->state == llinfo_arp::State::kDown && Now() < la->expire;
+}
+
 void ArpTable::ForEach(const std::function<void(const llinfo_arp&)>& visit) const {
   for (const auto& [key, la] : entries_) visit(la);
 }
@@ -181,6 +186,7 @@ int ArpTable::Ask(llinfo_arp* la) {
   }
   la->state = llinfo_arp::State::kDown;
   la->expire = Now() + arpdown * kSecond;
+  down_until_ = std::max(down_until_, la->expire);
   la->asked = 0;
   Note(InetRecord::kArpDown, la->ifp, la->addr, {});
   DropHeld(la);

@@ -27,6 +27,7 @@
 #include "kernel/net/if.h"
 #include "kernel/net/if_ether.h"
 #include "kernel/sched/timeout.h"
+#include "kernel/sim/machine.h"
 
 namespace sockbed {
 
@@ -69,6 +70,10 @@ class ArpTable {
   void Flush(const ifnet* ifp);
 
   const llinfo_arp* Find(const ifnet* ifp, in_addr addr) const;
+  // Whether Resolve would say EHOSTDOWN, without a packet to ask about.
+  bool IsDown(const ifnet* ifp, in_addr addr) const {
+    return Now() < down_until_ && IsDownNow(ifp, addr);
+  }
   void ForEach(const std::function<void(const llinfo_arp&)>& visit) const;
 
   // net.inet.ip.*
@@ -81,6 +86,7 @@ class ArpTable {
   static Key KeyOf(const ifnet* ifp, in_addr addr);
   static void Prune(void* self);
 
+  bool IsDownNow(const ifnet* ifp, in_addr addr) const;
   void PruneIfDue();
   void Hold(llinfo_arp* la, MbufPtr m);
   int Ask(llinfo_arp* la);
@@ -91,6 +97,7 @@ class ArpTable {
   void EraseIf(Predicate doomed);
 
   std::map<Key, llinfo_arp> entries_;
+  SimTime down_until_ = 0;  // from then on nobody is down
   SimTime next_prune_ = 0;
   timeout timer_;
 };

@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "kernel/inet/if_arp.h"
 #include "kernel/inet/inet_test_net.h"
 
 namespace sockbed {
@@ -179,6 +180,49 @@ TEST_F(IpForwardTest, TellsOfALinkThatIsDown) {
   far_.SetConnected(false);
   EXPECT_EQ(Output(a_, ToC()), 0);
   EXPECT_EQ(Told(), "3/1");
+}
+
+// The router finds out with the packets that it is asked to send on: the first ones go unreported,
+// as those that wait for an answer do at any BSD.
+TEST_F(IpForwardTest, TellsOfANeighbourThatDoesNotAnswer) {
+  Join(router_, AddHost("d"), {.ethernet = true});
+  Packet packet = ToC();
+  packet.dst = Addr("10.0.3.9");
+  for (int i = 0; i <= kArpRequestsMax; ++i) {
+    EXPECT_EQ(Output(a_, packet), 0);
+    Wait(kSecond);
+  }
+  EXPECT_EQ(Told(), "none");
+  packet.ttl = 7;
+  EXPECT_EQ(Output(a_, packet), 0);
+  EXPECT_EQ(Told(), "3/1");
+  EXPECT_EQ(Errors(a_).size(), 1u);
+  EXPECT_EQ(Errors(a_)[0].error, EHOSTUNREACH);
+  EXPECT_EQ(Text(Errors(a_)[0].dst.v4()), "10.0.3.9");
+  ExpectDrops(router_, ips_arpdropped, kArpRequestsMax + 2);
+  Wait(20 * kSecond);  // then it is asked for again
+  EXPECT_EQ(Output(a_, packet), 0);
+  Wait(kSecond);
+  EXPECT_EQ(Errors(a_).size(), 1u);
+  HostScope scope(router_);
+  EXPECT_EQ(arp_table().Find(if_byname(router_, "link3"), packet.dst)->asked, 1);
+}
+
+TEST_F(IpForwardTest, TellsOfAGatewayThatDoesNotAnswer) {
+  Join(router_, AddHost("d"), {.ethernet = true});
+  AddRoute(router_, "10.8.0.0", 16, "10.0.3.9");
+  Packet packet = ToC();
+  packet.dst = Addr("10.8.0.1");
+  for (int i = 0; i <= kArpRequestsMax; ++i) {
+    EXPECT_EQ(Output(a_, packet), 0);
+    Wait(kSecond);
+  }
+  EXPECT_EQ(Output(a_, packet), 0);
+  EXPECT_EQ(Told(), "3/1");
+  packet.dst = Addr("10.0.3.2");  // another one of that link is not concerned
+  EXPECT_EQ(Output(a_, packet), 0);
+  Wait(kSecond);
+  EXPECT_EQ(Errors(a_).size(), 1u);
 }
 
 TEST_F(IpForwardTest, SaysNothingOfAFullQueue) {
