@@ -28,7 +28,11 @@ void AddPacketInfo(MbufPtr* chain, const mbuf* m, const ifnet* ifp) {
   in_pktinfo info{};
   info.ipi_ifindex = static_cast<int>(m->m_pkthdr.ph_ifidx);
   info.ipi_spec_dst = info.ipi_addr = ip_view(m).destination();
-  if (ip_wasbroadcast(m)) info.ipi_spec_dst = ifp != nullptr ? in_ifaof(ifp)->ia_addr : in_addr{};
+  if (ip_wasbroadcast(m)) {
+    // An interface that has no address of its own hears what is said to all, too.
+    const in_ifaddr* ifa = ifp != nullptr ? in_ifaof(ifp) : nullptr;
+    info.ipi_spec_dst = ifa != nullptr ? ifa->ia_addr : in_addr{};
+  }
   in_addcontrol(chain, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
 }
 

@@ -214,6 +214,26 @@ TEST_F(UdpInputTest, TellsWhatItIsAskedInOrder) {
   Run();
 }
 
+// An interface hears what is said to all even if it has no address.
+TEST_F(UdpInputTest, ABroadcastToAnInterfaceWithoutAnAddressIsForNoneOfOurs) {
+  Spawn(a_, [&] {
+    socket* so = Bound("0.0.0.0", 7);
+    EXPECT_EQ(SetOption(so, IP_PKTINFO, 1), 0);
+    const auto told = [&] {
+      Get({.dst = "255.255.255.255"});
+      const Datagram got = Receive(so);
+      in_pktinfo info;
+      std::memcpy(&info, got.control->m_data + CMSG_LEN(0), sizeof info);
+      EXPECT_EQ(in_host(info.ipi_addr), INADDR_BROADCAST);
+      return info.ipi_spec_dst.s_addr;
+    };
+    EXPECT_EQ(told(), Addr("10.0.1.1").s_addr);
+    EXPECT_EQ(in_ifdel(link_.interface(0), Addr("10.0.1.1")), 0);
+    EXPECT_EQ(told(), 0u);
+  });
+  Run();
+}
+
 TEST_F(UdpInputTest, AShortReceiveLosesTheRestAndPeekLeavesAll) {
   Spawn(a_, [&] {
     socket* so = Bound("0.0.0.0", 7);
