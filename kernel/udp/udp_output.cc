@@ -127,6 +127,11 @@ bool IsMulticast(const inpaddru& a) {
   return a.is_v4() ? in_ismulticast(a.v4()) : in6_ismulticast(a.v6());
 }
 
+// Whether it goes to a peer of IPv4. "Any" is of the socket's own family.
+bool GoesTo4(const inpcb* inp, const inpaddru& dst) {
+  return dst.is_any() ? !in_pcbis6(inp) : dst.is_v4();
+}
+
 // Which of our addresses it comes from, if it may leave by the interface that was asked for. A
 // connected socket's was chosen when it was connected. An unbound one gets its port here; its
 // address stays open.
@@ -142,7 +147,8 @@ int Source(inpcb* inp, const inpaddru& dst, const SendOptions& options, inpaddru
   const inpaddru wanted = in_pcbis6(inp) ? options.v6.ip6po_addr : options.source;
   if (!wanted.is_any()) {
     const bool bound_elsewhere = !inp->inp_laddr.is_any() && inp->inp_laddr != wanted;
-    if (bound_elsewhere || !IsOurs(wanted)) return EADDRNOTAVAIL;
+    const bool of_other_family = wanted.is_v4() != GoesTo4(inp, dst);
+    if (bound_elsewhere || of_other_family || !IsOurs(wanted)) return EADDRNOTAVAIL;
     *src = wanted;
   } else if (error != 0) {
     return error;
@@ -238,8 +244,7 @@ void TakeOver(const ip6_pktopts& opt, SendOptions* options) {
   inpaddru src;
   error = Source(inp, dst.addr, options, &src);
   if (error != 0) return error;
-  const bool v4 = dst.addr.is_any() ? !in_pcbis6(inp) : dst.addr.is_v4();
-  if (!v4) return Send6(inp, std::move(m), options.v6, src, dst);
+  if (!GoesTo4(inp, dst.addr)) return Send6(inp, std::move(m), options.v6, src, dst);
   if (in_pcbis6(inp)) TakeOver(options.v6, &options);
   ip_moptions* imo = control != nullptr ? &options.multicast : inp->inp_moptions;
   return Send4(inp, std::move(m), options.ttl, options.tos, imo, src, dst);

@@ -335,6 +335,28 @@ TEST_F(Inet6Options, AnyIsThisHostOnlyForTheOtherSystem) {
   Run();
 }
 
+// --- IPV6_PKTINFO of datagrams. ---
+
+TEST_F(Inet6Options, AnAddressOfIpv6IsNoSourceForAPeerOfIpv4) {
+  client_.Spawn("say",
+                [] {
+                  const int fd = Socket(SOCK_DGRAM);
+                  EXPECT_THAT(Set(fd, IPV6_V6ONLY, 0), Works());
+                  const sockaddr_in6 to = Name("::ffff:127.0.0.1");
+                  const in6_pktinfo info = {.ipi6_addr = Name("2001:db8::2").sin6_addr,
+                                            .ipi6_ifindex = 0};
+                  EXPECT_THAT(SendWith(fd, to, "x", IPV6_PKTINFO, info), FailsWith(EADDRNOTAVAIL));
+                  EXPECT_EQ(uapi::sendto(fd, "x", 1, 0, AsName(to), sizeof to), 1);
+                  EXPECT_THAT(
+                      uapi::setsockopt(fd, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info),
+                      Works());
+                  EXPECT_THAT(uapi::sendto(fd, "x", 1, 0, AsName(to), sizeof to),
+                              FailsWith(EADDRNOTAVAIL));
+                },
+                {.start_at = kReady});
+  Run();
+}
+
 // --- Which address of ours: RFC 6724 5, reduced to what spec 7.2 has. ---
 
 class SourceRules : public Inet6Options {
