@@ -253,7 +253,7 @@ inline Next PredictWindow(TcpSegment& seg) {
   if (seg.tiwin == tp->snd_wnd || tp->t_rack != nullptr) return Next::kGoOn;
   tcp_take_timestamp(seg);
   tp->t_rcvacktime = Now();
-  if (seg.tiwin < tp->snd_wnd) tp->t_dupacks = 0;  // as tcp_ack_old does
+  if (seg.tiwin < tp->snd_wnd) tcp_break_duplicates(tp);  // as tcp_ack_old does
   tcp_take_window(seg);
   tp->rcv_up = SEQ_MAX(tp->rcv_up, tp->rcv_nxt);
   return Next::kDone;

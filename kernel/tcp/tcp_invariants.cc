@@ -72,6 +72,7 @@ void tcp_check(const tcpcb* tp) {
   // 2. What was promised to the peer stays promised.
   KASSERT(!TCPS_HAVERCVDSYN(tp->t_state) || SEQ_LEQ(tp->rcv_nxt, tp->rcv_adv));
   CheckTimers(tp);
+  KASSERT((tp->t_flags & TF_PRR) == 0 || tcp_recovering(tp) || tp->t_rack != nullptr);
   // 6.
   if (TCPS_HAVEESTABLISHED(tp->t_state)) {
     const uint32_t least = tunables(tp).ecn_one_segment != 0 ? 1 : 2;

@@ -172,13 +172,13 @@ bool CountDuplicate(tcpcb* tp, uint32_t delivered) {
 bool IsDuplicate(TcpSegment& seg, bool news) {
   tcpcb* tp = seg.tp;
   if (seg.th.th_ack != tp->snd_una) {
-    tp->t_dupacks = 0;  // reordered: do not count across it
+    tcp_break_duplicates(tp);  // reordered: do not count across it
     return false;
   }
   if (news) return true;  // whatever else it carries
   if (seg.tlen != 0 || seg.has(TH_FIN)) return false;
   if (seg.tiwin != tp->snd_wnd) {
-    if (seg.tiwin < tp->snd_wnd) tp->t_dupacks = 0;
+    if (seg.tiwin < tp->snd_wnd) tcp_break_duplicates(tp);
     return false;
   }
   return true;
@@ -201,7 +201,7 @@ Next tcp_ack_old(TcpSegment& seg) {
   if (!IsDuplicate(seg, news)) return Next::kGoOn;
   ++seg.host->stat[tcps_rcvdupack];
   if (!tcp_timer_isarmed(tp, TCPT_REXMT)) {
-    tp->t_dupacks = 0;
+    tcp_give_up_recovery(tp);  // the window is shut: what was out counts for nothing
     return Next::kGoOn;
   }
   const bool done = CountDuplicate(tp, delivered);

@@ -84,6 +84,35 @@ TEST_F(Recovery, TheWindowShrinksInProportion) {
   EXPECT_EQ(tp()->t_flags & TF_PRR, 0u);
 }
 
+// Recovery does not hang on the row of duplicates: it ends when what was out has arrived.
+TEST_F(Recovery, AnOldAckDoesNotEndIt) {
+  Begin(10);
+  Report("1461:5841");
+  Expect(". " + At(0) + " ack 1");
+  Report("7301:14601 1461:5841");
+  Skip();
+  Report("7301:14601", 5841);
+  Skip();
+  Report("1461:4381");  // late
+  EXPECT_TRUE(tcp_recovering(tp()));
+  Send(". 1:1(0) ack 5841 win 60000");  // as is a smaller window
+  EXPECT_TRUE(tcp_recovering(tp()));
+  Send(". 1:1(0) ack 14601");
+  EXPECT_FALSE(tcp_recovering(tp()));
+  EXPECT_EQ(tp()->t_flags & TF_PRR, 0u);
+}
+
+TEST_F(Recovery, AShutWindowEndsIt) {
+  Begin(10);
+  Report("1461:5841");
+  Expect(". " + At(0) + " ack 1");
+  Send(". 1:1(0) ack 1461 win 0 <nop,nop,sack 2921:5841>");
+  Skip();
+  Send(". 1:1(0) ack 1461 win 0");
+  EXPECT_FALSE(tcp_recovering(tp()));
+  EXPECT_EQ(tp()->t_flags & TF_PRR, 0u);
+}
+
 TEST_F(Recovery, ALostRetransmissionGoesAgain) {
   Begin(10);
   Report("1461:5841");

@@ -128,6 +128,16 @@ void tcp_begin_prr(tcpcb* tp);
 // `delivered` bytes have left the network: sets snd_cwnd to what may be on its way (RFC 6937 3.1),
 // `least` bytes more than there is.
 void tcp_prr_ack(tcpcb* tp, uint32_t delivered, uint32_t least);
+// Recovery is over without having reached its end: the count begins anew.
+inline void tcp_give_up_recovery(tcpcb* tp) {
+  tp->t_flags &= ~TF_PRR;
+  tp->t_dupacks = 0;
+}
+// An ACK that is no duplicate ends the row of them. By RFC 6937 recovery does not hang on the row:
+// it lasts until what was out when it began has arrived.
+inline void tcp_break_duplicates(tcpcb* tp) {
+  if ((tp->t_flags & TF_PRR) == 0) tp->t_dupacks = 0;
+}
 // Sends `length` bytes from `seq` on, sent before, whatever the windows of congestion say.
 void tcp_resend_outside(tcpcb* tp, tcp_seq seq, uint32_t length);
 // REXMT is about to reduce the window: remembers it, if this can be taken back.

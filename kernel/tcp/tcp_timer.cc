@@ -103,9 +103,8 @@ bool Rexmt(tcpcb* tp) {
   tp->t_rtttime = kNotTimed;  // Karn: what is sent again is not timed
   tcp_save_before_timeout(tp);
   tcp_fastopen_timeout(tp);
-  tp->t_flags &= ~TF_PRR;
+  tcp_give_up_recovery(tp);
   tp->t_cc->cong_signal(tp, CcSignal::kTimeout);
-  tp->t_dupacks = 0;
   tp->snd_last = tp->snd_max;
   if (tp->t_rack != nullptr) {
     tcp_rack_timeout(tp);
