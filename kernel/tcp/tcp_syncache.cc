@@ -311,7 +311,8 @@ void SendCookie(TcpSegment& seg) {
   sc.sc_has_ecn = false;
   sc.sc_modulate = 0;  // nobody would remember it
   const CookieOffer offer{.mss = sc.sc_peermaxseg,
-                          .wscale = sc.sc_has_wscale ? sc.sc_peerscale : uint8_t{0},
+                          .has_wscale = sc.sc_has_wscale,
+                          .wscale = sc.sc_peerscale,
                           .sack = sc.sc_has_sack};
   sc.sc_iss = host.syn_cache.cookies.Make(seg.ends, sc.sc_irs, offer);
   if (host.tunables.syncookies_only == 0) host.syn_cache.last_cookie = Now();
@@ -336,7 +337,7 @@ bool RecallCookie(const TcpSegment& seg, syn_cache* sc) {
   tcp_set_udp(host, seg.udp_port, &sc->sc_ip);  // the cookie does not know it
   sc->sc_peermaxseg = offer.mss;
   sc->sc_has_sack = offer.sack;
-  sc->sc_has_wscale = offer.wscale != 0;
+  sc->sc_has_wscale = offer.has_wscale;
   sc->sc_peerscale = offer.wscale;
   sc->sc_scale = tcp_request_scale(host);
   sc->sc_has_timestamp = seg.opt.has_timestamp && (listener->t_flags & TF_REQ_TSTMP) != 0;

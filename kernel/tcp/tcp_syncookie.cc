@@ -12,7 +12,7 @@ namespace sockbed {
 namespace {
 
 constexpr std::array<uint16_t, 8> kMss = {216, 536, 1200, 1360, 1400, 1440, 1452, 1460};
-constexpr std::array<uint8_t, 8> kScales = {0, 0, 1, 2, 4, 6, 7, 8};
+constexpr std::array<uint8_t, 8> kScales = {0, 0, 1, 2, 4, 6, 7, 8};  // the first: no option
 
 // The place of the largest entry that is not above `value`; the first, if all are.
 template <typename T>
@@ -24,7 +24,8 @@ uint32_t IndexOf(const std::array<T, 8>& table, uint32_t value) {
 
 // mss (bits 0 to 2), wscale (3 to 5), sack (6), which secret (7).
 uint32_t Pack(const CookieOffer& offer, int secret) {
-  return IndexOf(kMss, offer.mss) | IndexOf(kScales, offer.wscale) << 3 |
+  const uint32_t scale = offer.has_wscale ? IndexOf(kScales, offer.wscale) : 0;
+  return IndexOf(kMss, offer.mss) | scale << 3 |
          (offer.sack ? 1u << 6 : 0) | static_cast<uint32_t>(secret) << 7;
 }
 
@@ -60,7 +61,11 @@ bool SynCookies::Check(const TcpEndpoints& ends, tcp_seq irs, tcp_seq iss, Cooki
   const uint32_t secret = bits >> 7;
   if (periods_[secret] < 0 || Now() / kPeriod - periods_[secret] > 1) return false;
   if (Number(bits, ends, irs) != iss.value()) return false;
-  *offer = {.mss = kMss[bits & 7], .wscale = kScales[bits >> 3 & 7], .sack = (bits >> 6 & 1) != 0};
+  const uint32_t scale = bits >> 3 & 7;
+  *offer = {.mss = kMss[bits & 7],
+            .has_wscale = scale != 0,
+            .wscale = kScales[scale],
+            .sack = (bits >> 6 & 1) != 0};
   return true;
 }
 

@@ -21,8 +21,9 @@ struct TcpEndpoints;
 
 // What a cookie remembers of the peer's SYN, in seven bits.
 struct CookieOffer {
-  uint16_t mss = 0;    // rounded down to one of eight
-  uint8_t wscale = 0;  // rounded down to one of eight; 0: none
+  uint16_t mss = 0;         // rounded down to one of eight
+  bool has_wscale = false;  // windows are scaled
+  uint8_t wscale = 0;       // rounded down to one of seven
   bool sack = false;
 };
 

@@ -34,6 +34,28 @@ TEST_F(Cookie, CarriesTheOfferInItsNumber) {
   EXPECT_EQ(Read(), 10);
 }
 
+// A peer that scales by nothing still reads our windows scaled.
+TEST_F(Cookie, TellsAScaleOfNothingFromNone) {
+  Only();
+  Listen();
+  Send("S 0:0(0) win 65535 <mss 1460,nop,wscale 0>");
+  Expect("S. 0:0(0) ack 1 <mss 1460,nop,wscale 6>");
+  Send(". 1:1(0) ack 1");
+  ASSERT_TRUE(Accept());
+  EXPECT_NE(tp()->t_flags & TF_RCVD_SCALE, 0u);
+  EXPECT_EQ(tp()->snd_scale, 0);
+  EXPECT_EQ(tp()->rcv_scale, 6);
+  EXPECT_EQ(Close(), 0);
+  Skip();
+  peer_port_ = kPeerPort + 1;
+  Send("S 0:0(0) win 65535 <mss 1460>");
+  Expect("S. 0:0(0) ack 1 <mss 1460>");
+  Send(". 1:1(0) ack 1");
+  ASSERT_TRUE(Accept());
+  EXPECT_EQ(tp()->t_flags & TF_RCVD_SCALE, 0u);
+  EXPECT_EQ(tp()->rcv_scale, 0);
+}
+
 TEST_F(Cookie, KeepsTimestampsThatTheAckCarries) {
   Only();
   Listen();
