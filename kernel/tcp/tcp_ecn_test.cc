@@ -146,6 +146,28 @@ TEST_F(Ecn, AnEchoHalvesTheWindowOnce) {
   Expect("{ect0} P. 11781:11881(100) ack 1");
 }
 
+// ... and so after a loss, whatever showed it.
+TEST_F(Ecn, TellsOfAReductionAfterALoss) {
+  Agree();
+  EXPECT_EQ(Write(5 * 1460), 0);
+  EXPECT_EQ(Skip(), 5);
+  for (int i = 0; i < 3; ++i) Send(". 1:1(0) ack 1");
+  Expect("{noecn} . 1:1461(1460) ack 1");
+  Send(". 1:1(0) ack 7301");
+  EXPECT_EQ(Write(100), 0);
+  Expect("{ect0} P.W 7301:7401(100) ack 1");
+}
+
+TEST_F(Ecn, TellsOfAReductionAfterATimeout) {
+  Agree();
+  EXPECT_EQ(Write(1000), 0);
+  Expect("{ect0} P. 1:1001(1000) ack 1");
+  ExpectAt(1000, "{noecn} P. 1:1001(1000) ack 1");
+  Send(". 1:1(0) ack 1001");
+  EXPECT_EQ(Write(100), 0);
+  Expect("{ect0} P.W 1001:1101(100) ack 1");
+}
+
 TEST_F(Ecn, AMarkMayLeaveOneSegmentOrTwo) {
   for (const int one : {1, 0}) {
     Sysctl("net.inet.tcp.knob.ecn_one_segment", 1);

@@ -389,6 +389,7 @@ void JudgeProbe(const TcpSegment& seg, uint32_t acked) {
     rack->probing = false;
     ++seg.host->stat[tcps_tlp_repaired];
     tp->t_cc->cong_signal(tp, CcSignal::kDupAcks);
+    tcp_ecn_reduced(tp);
     tp->snd_cwnd = std::min(tp->snd_cwnd, tp->snd_ssthresh);
   } else if (acked == 0 && seg.opt.sack_count == 0) {
     rack->probing = false;

@@ -31,6 +31,7 @@ void ResendAt(tcpcb* tp, tcp_seq seq, uint32_t cwnd) {
 void tcp_begin_recovery(tcpcb* tp) {
   tp->t_dupacks = kTcpRexmtThresh;
   tp->t_cc->cong_signal(tp, CcSignal::kDupAcks);
+  tcp_ecn_reduced(tp);
   tp->snd_last = tp->snd_max;
   tp->t_flags &= ~(TF_RESCUED | TF_PREVVALID);
   tp->t_rtttime = kNotTimed;

@@ -149,6 +149,10 @@ void tcp_undo_timeout(TcpSegment& seg);
 
 // Its marks, its echo of ours. REQUIRES: TF_ECN_PERMIT; its ACK is acceptable.
 void tcp_ecn_input(TcpSegment& seg);
+// The window was reduced, for whatever reason: the next new data tells (6.1.2).
+inline void tcp_ecn_reduced(tcpcb* tp) {
+  if ((tp->t_flags & TF_ECN_PERMIT) != 0) tp->t_flags |= TF_SEND_CWR;
+}
 // The answer to our SYN: whether both know ECN.
 void tcp_ecn_negotiate(TcpSegment& seg);
 

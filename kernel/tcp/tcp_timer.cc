@@ -105,6 +105,7 @@ bool Rexmt(tcpcb* tp) {
   tcp_fastopen_timeout(tp);
   tcp_give_up_recovery(tp);
   tp->t_cc->cong_signal(tp, CcSignal::kTimeout);
+  tcp_ecn_reduced(tp);
   tp->snd_last = tp->snd_max;
   if (tp->t_rack != nullptr) {
     tcp_rack_timeout(tp);
