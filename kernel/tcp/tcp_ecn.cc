@@ -63,6 +63,7 @@ void tcp_ecn_input(TcpSegment& seg) {
   if (SEQ_LT(tp->snd_una, tp->snd_last) || tcp_recovering(tp) || tp->snd_una == tp->snd_max) return;
   tp->t_cc->cong_signal(tp, CcSignal::kEcn);
   tp->snd_last = tp->snd_max;
+  tp->t_flags |= TF_MARKED;
   tcp_ecn_reduced(tp);
   ++stat[tcps_cwr_ecn];
   EmitTcp(TcpEvent::kRecover, tp->t_id, 2, PackPair(tp->snd_cwnd, tp->snd_ssthresh));

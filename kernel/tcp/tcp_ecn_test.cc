@@ -168,6 +168,36 @@ TEST_F(Ecn, TellsOfAReductionAfterATimeout) {
   Expect("{ect0} P.W 1001:1101(100) ack 1");
 }
 
+// A mark and a loss in one window: one reduction, but what is lost goes again. Where duplicates
+// alone tell, and by the other system's rules, they pass for echoes of the mark.
+TEST_F(Ecn, ALossBehindAMarkIsSeenByReports) {
+  for (const int revised : {1, 0}) {
+    SCOPED_TRACE(revised);
+    peer_port_ = static_cast<uint16_t>(kPeerPort + revised);
+    Sysctl("net.inet.tcp.ecn", 2);
+    Sysctl("net.inet.tcp.sack.revised", revised);
+    Sysctl("net.inet.tcp.do_prr", revised);
+    if (listener() == nullptr) Listen();
+    Send("SEW 0:0(0) win 65535 <mss 1460,nop,nop,sackOK>");
+    Expect("S.E 0:0(0) ack 1");
+    Send(". 1:1(0) ack 1");
+    ASSERT_TRUE(Accept());
+    EXPECT_EQ(Write(8 * 1460), 0);
+    EXPECT_EQ(Skip(), 8);
+    Send(".E 1:1(0) ack 1461");
+    const uint32_t ssthresh = tp()->snd_ssthresh;
+    Send(".E 1:1(0) ack 1461 <nop,nop,sack 2921:4381>");
+    Send(".E 1:1(0) ack 1461 <nop,nop,sack 2921:5841>");
+    Send(".E 1:1(0) ack 1461 <nop,nop,sack 2921:7301>");
+    if (revised != 0) Expect("{noecn} . 1461:2921(1460) ack 1");
+    ExpectNothing();
+    EXPECT_EQ(tp()->snd_ssthresh, ssthresh);
+    EXPECT_EQ(Close(), 0);
+    Skip();
+    Anew();
+  }
+}
+
 TEST_F(Ecn, AMarkMayLeaveOneSegmentOrTwo) {
   for (const int one : {1, 0}) {
     Sysctl("net.inet.tcp.knob.ecn_one_segment", 1);

@@ -16,6 +16,15 @@ void TraceRecovery(const tcpcb* tp, bool begins) {
   EmitTcp(TcpEvent::kRecover, tp->t_id, begins ? 1 : 0, PackPair(tp->snd_cwnd, tp->snd_ssthresh));
 }
 
+// Whether the window was reduced for what is out now.
+bool AlreadyReduced(const tcpcb* tp) { return SEQ_LT(tp->snd_una, tp->snd_last); }
+
+// Whether duplicates are no echoes of an earlier loss although AlreadyReduced: it was for a mark,
+// and by RFC 6675 reports tell what is missing. The other system takes them for echoes.
+bool LostBehindMark(const tcpcb* tp) {
+  return (tp->t_flags & TF_MARKED) != 0 && tunables(tp).sack_revised != 0 && tp->snd_sack.active;
+}
+
 // Sends the segment at `seq` alone, whatever the window says, and goes back to where sending stood;
 // unless the window turns out to be shut: then PERSIST probes from snd_una on.
 void ResendAt(tcpcb* tp, tcp_seq seq, uint32_t cwnd) {
@@ -30,10 +39,13 @@ void ResendAt(tcpcb* tp, tcp_seq seq, uint32_t cwnd) {
 
 void tcp_begin_recovery(tcpcb* tp) {
   tp->t_dupacks = kTcpRexmtThresh;
-  tp->t_cc->cong_signal(tp, CcSignal::kDupAcks);
-  tcp_ecn_reduced(tp);
+  // Once per window of data, be it for a mark or a loss (RFC 3168 6.1.2).
+  if (!AlreadyReduced(tp)) {
+    tp->t_cc->cong_signal(tp, CcSignal::kDupAcks);
+    tcp_ecn_reduced(tp);
+  }
   tp->snd_last = tp->snd_max;
-  tp->t_flags &= ~(TF_RESCUED | TF_PREVVALID);
+  tp->t_flags &= ~(TF_RESCUED | TF_PREVVALID | TF_MARKED);
   tp->t_rtttime = kNotTimed;
   ++tp->t_host->stat[tcps_sndrexmitfast];
   TraceRecovery(tp, true);
@@ -107,7 +119,7 @@ void EnterPrr(tcpcb* tp, uint32_t delivered) {
 // A segment is lost, those behind it arrive (RFC 5681 3.2, RFC 6582 3.2, RFC 6675 5).
 void EnterRecovery(tcpcb* tp, uint32_t delivered) {
   TcpStat& stat = tp->t_host->stat;
-  if (SEQ_LT(tp->snd_una, tp->snd_last)) {
+  if (AlreadyReduced(tp) && !LostBehindMark(tp)) {
     tp->t_dupacks = 0;  // echoes of an earlier loss: the window was halved for it
     return;
   }

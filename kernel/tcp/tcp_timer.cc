@@ -107,6 +107,7 @@ bool Rexmt(tcpcb* tp) {
   tp->t_cc->cong_signal(tp, CcSignal::kTimeout);
   tcp_ecn_reduced(tp);
   tp->snd_last = tp->snd_max;
+  tp->t_flags &= ~TF_MARKED;
   if (tp->t_rack != nullptr) {
     tcp_rack_timeout(tp);
   } else {

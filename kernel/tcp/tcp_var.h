@@ -66,6 +66,7 @@ inline constexpr uint32_t TF_ECN_SYN = 0x1000000;      // our last SYN asked for
 inline constexpr uint32_t TF_ECN_OFF = 0x2000000;      // we have given it up
 inline constexpr uint32_t TF_RCVD_CE = 0x4000000;      // a mark came: ECE until the peer's CWR
 inline constexpr uint32_t TF_SEND_CWR = 0x8000000;     // the next new data tells: window reduced
+inline constexpr uint32_t TF_MARKED = 0x80000000;      // it was a mark that set snd_last, no loss
 
 // t_oobflags.
 inline constexpr uint8_t TCPOOB_HAVEDATA = 0x01;  // t_iobc holds the urgent byte
@@ -106,7 +107,7 @@ struct tcpcb {
   tcp_seq snd_up;            // end of urgent data
   tcp_seq snd_wl1, snd_wl2;  // seq and ack of the segment that told snd_wnd
   tcp_seq iss;
-  tcp_seq snd_last;         // snd_max when loss was last seen: recovery ends there
+  tcp_seq snd_last;         // snd_max when loss, or a mark, was last seen: recovery ends there
   uint32_t snd_wnd = 0;     // the peer's window
   uint32_t max_sndwnd = 0;  // the largest it ever was
   uint32_t snd_cwnd = 0;
