@@ -146,6 +146,25 @@ TEST_F(Ecn, AnEchoHalvesTheWindowOnce) {
   Expect("{ect0} P. 11781:11881(100) ack 1");
 }
 
+// While marks are echoed the window stays; one system lets every ACK add to it.
+TEST_F(Ecn, TheWindowDoesNotGrowByAnEcho) {
+  for (const int by_bytes : {1, 0}) {
+    SCOPED_TRACE(by_bytes);
+    Sysctl("net.inet.tcp.rfc3465", by_bytes);
+    Agree();
+    EXPECT_EQ(Write(8 * 1460), 0);
+    Skip();
+    Send(".E 1:1(0) ack 1461");
+    const uint32_t cwnd = tp()->snd_ssthresh;
+    EXPECT_EQ(tp()->snd_cwnd == cwnd, by_bytes != 0);
+    Send(".E 1:1(0) ack 4381");
+    EXPECT_EQ(tp()->snd_cwnd == cwnd, by_bytes != 0);
+    EXPECT_EQ(Close(), 0);
+    Skip();
+    Anew();
+  }
+}
+
 // ... and so after a loss, whatever showed it.
 TEST_F(Ecn, TellsOfAReductionAfterALoss) {
   Agree();

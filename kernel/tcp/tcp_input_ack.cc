@@ -65,8 +65,10 @@ bool tcp_ack_new(TcpSegment& seg) {
   } else if (!tcp_timer_isarmed(tp, TCPT_PERSIST)) {
     tcp_arm_rexmt(tp);
   }
-  // Without byte counting the ACK that ends recovery makes the window grow, too.
-  if (!tcp_recovering(tp) && (!recovered || tunables(tp).rfc3465 == 0)) [[likely]] {
+  // Without byte counting the ACK that ends recovery makes the window grow, too, and so does one
+  // that echoes a mark (against RFC 3168 6.1.2).
+  const bool echoes = seg.has(TH_ECE) && (tp->t_flags & TF_ECN_PERMIT) != 0;
+  if (!tcp_recovering(tp) && (!(recovered || echoes) || tunables(tp).rfc3465 == 0)) [[likely]] {
     tp->t_cc->ack_received(tp, acked);
   }
   tcp_update_sndspace(tp);  // by what was queued and outstanding until now
