@@ -401,5 +401,21 @@ TEST_F(Cache, SynsAreDroppedWhenNobodyAccepts) {
   EXPECT_EQ(Stat(tcps_dropsyn), 1u);
 }
 
+// Nobody knows which SYN-ACK is acknowledged: no round trip, and the caution of a lost one.
+TEST_F(Handshake, ARepeatedSynLeavesNothingMeasured) {
+  Sysctl("net.inet.tcp.profile", 1);
+  Listen();
+  Send("S 0:0(0) win 65535 <mss 1460>");
+  Expect("S. 0:0(0) ack 1");
+  ExpectAt(1000, "S. 0:0(0) ack 1");
+  RunTo(3000);
+  Send("S 0:0(0) win 65535 <mss 1460>");
+  Expect("S. 0:0(0) ack 1");
+  Send(". 1:1(0) ack 1");
+  ASSERT_TRUE(Accept());
+  EXPECT_EQ(tp()->t_rttsamples, 0u);
+  EXPECT_EQ(tp()->snd_cwnd, 1460u);
+}
+
 }  // namespace
 }  // namespace sockbed

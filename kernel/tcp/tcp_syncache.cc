@@ -239,8 +239,10 @@ void AnswerAgain(TcpSegment& seg, syn_cache* sc) {
   } else if (anew) {
     sc->sc_has_timestamp = false;
   }
+  sc->sc_sent = -1;  // Karn: nobody knows which one is acknowledged
   if (anew) {
     sc->sc_rxtshift = 0;
+    sc->sc_again = true;
     sc->sc_has_ecn = sc->sc_has_ecn && AsksForEcn(seg);
   }
   (void)Respond(host, sc);  // the timer tries again
@@ -281,7 +283,7 @@ void Inherit(const syn_cache* sc, const tcpcb* listener, tcpcb* tp) {
   tp->snd_wl1 = tp->irs;
   tp->snd_wl2 = tp->iss;
   tcp_mss(tp, sc->sc_peermaxseg);
-  if (sc->sc_rxtshift > 0) tp->snd_cwnd = tp->t_maxseg;
+  if (sc->sc_rxtshift > 0 || sc->sc_again) tp->snd_cwnd = tp->t_maxseg;  // RFC 5681 3.1
   if (tunables(tp).cache_rtt != 0 && sc->sc_rxtshift == 0 && sc->sc_sent >= 0) {
     tcp_xmit_timer(tp, (Now() - sc->sc_sent) / kMillisecond);
   }

@@ -71,8 +71,9 @@ struct syn_cache {
   bool sc_has_ecn = false;
   bool sc_wants_cookie = false;  // of Fast Open
   bool sc_unreach = false;       // an ICMP error was received
-  uint8_t sc_rxtshift = 0;       // SYN-ACKs sent again
-  SimTime sc_sent = -1;          // when the first SYN-ACK left; -1: nobody knows (a cookie)
+  bool sc_again = false;         // a repeated SYN has begun it anew
+  uint8_t sc_rxtshift = 0;       // SYN-ACKs sent again since
+  SimTime sc_sent = -1;          // when the only SYN-ACK left; -1: nobody knows which, or when
   TcpIpFields sc_ip;             // of our SYN-ACKs
 
   syn_cache* sc_bucket_next = nullptr;  // same bucket, older first
