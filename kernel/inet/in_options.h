@@ -61,6 +61,8 @@ void in_addcontrol(MbufPtr* chain, int level, int type, const void* data, size_t
 // those of IPPROTO_IP while it may have peers of IPv4.
 [[nodiscard]] int in_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m);
 
+// Bytes of inp_options in the header. REQUIRES: there are some.
+uint32_t in_pcboptlen(const inpcb* inp);
 // The flags of ip_output that the socket's options and inp_mtu_discover ask for.
 int in_pcboutflags(const inpcb* inp);
 

@@ -183,6 +183,10 @@ int ip_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {
 // These options of a socket are flags of ip_output as they stand.
 static_assert(IP_ROUTETOIF == kSoDontRoute && IP_ALLOWBROADCAST == kSoBroadcast);
 
+uint32_t in_pcboptlen(const inpcb* inp) {
+  return static_cast<uint32_t>(inp->inp_options->m_len - 4);  // the first hop stands in front
+}
+
 int in_pcboutflags(const inpcb* inp) {
   const int flags = inp->inp_socket->so_options & (IP_ROUTETOIF | IP_ALLOWBROADCAST);
   switch (inp->inp_mtu_discover) {

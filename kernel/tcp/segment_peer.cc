@@ -262,8 +262,9 @@ int SegmentTest::Output(ifnet* ifp, MbufPtr m, const sockaddr*) {
   if (test->capture_ != nullptr) test->capture_->Add(m.get(), true);
   Sent sent{Now(), std::vector<uint8_t>(static_cast<size_t>(m->m_pkthdr.len))};
   m_copydata(m.get(), 0, m->m_pkthdr.len, sent.packet.data());
-  const auto length = static_cast<int>(sent.packet.size()) - kIpv4HeaderMin;
-  EXPECT_EQ(in4_cksum(m.get(), IPPROTO_TCP, kIpv4HeaderMin, length), 0);
+  const int header = (sent.packet[0] & 15) * 4;
+  const auto length = static_cast<int>(sent.packet.size()) - header;
+  EXPECT_EQ(in4_cksum(m.get(), IPPROTO_TCP, header, length), 0);
   test->sent_.push_back(std::move(sent));
   test->machine_->Stop();
   return 0;

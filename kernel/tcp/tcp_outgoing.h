@@ -30,13 +30,15 @@ struct Outgoing {
 inline bool tcp_has_rare_options(const tcpcb* tp) {
   return (tp->t_flags & (TF_SIGNATURE | TF_DSACK)) != 0 || tp->rcv_numsacks > 0;
 }
+// Whether IP options go between the headers.
+inline bool tcp_has_ip_options(const tcpcb* tp) { return tcp_inpcb(tp)->inp_options != nullptr; }
 
 // Nearly all segments are plain: an ACK, or data that goes for the first time, of a connection that
-// marks nothing and has no other options than timestamps. Whether what is next is.
+// marks nothing and has no other options than timestamps, of IP none. Whether what is next is.
 inline bool tcp_is_plain(const tcpcb* tp) {
   constexpr uint32_t kMore = TF_SYNPENDING | TF_PRR | TF_ECN_PERMIT;
   return tp->snd_nxt == tp->snd_max && (tp->t_flags & kMore) == 0 && !tcp_has_rare_options(tp) &&
-         !tp->t_force && SEQ_LEQ(tp->snd_up, tp->snd_una);
+         !tcp_has_ip_options(tp) && !tp->t_force && SEQ_LEQ(tp->snd_up, tp->snd_una);
 }
 inline bool tcp_is_plain_data(const tcpcb* tp, const Outgoing& out) {
   return out.len > 0 && out.flags == TH_ACK && out.hole == nullptr && tp->t_rack == nullptr &&

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/ip_var.h"
 #include "kernel/mbuf/chain.h"
 #include "kernel/mbuf/mbuf_alloc.h"
@@ -89,14 +90,26 @@ bool WriteOptions(tcpcb* tp, TcpOptionWriter& options) {
   return tcp_has_rare_options(tp) && WriteRareOptions(tp, options);
 }
 
-// The same of any segment; what they cost it is cut off.
+// Bytes of IP options in front of the segment.
+uint32_t IpOptionBytes(const tcpcb* tp) {
+  if (!tcp_has_ip_options(tp)) [[likely]]
+    return 0;
+  const inpcb* inp = tcp_inpcb(tp);
+  return in_pcbpeer4(inp) ? in_pcboptlen(inp) : 0;
+}
+
+// The same of any segment; what they cost it, and what IP's do (RFC 1122 4.2.2.6), is cut off.
 void WriteAllOptions(tcpcb* tp, Outgoing* out, TcpOptionWriter& options) {
   if ((out->flags & TH_SYN) != 0) {
     WriteSynOptions(tp, out->flags, options);
     return;
   }
-  if (!WriteOptions(tp, options)) return;
-  const uint32_t room = tp->t_maxopd - static_cast<uint32_t>(options.size());
+  const bool report = WriteOptions(tp, options);
+  const uint32_t ip = IpOptionBytes(tp);
+  if (!report && ip == 0) [[likely]]
+    return;
+  const uint32_t taken = static_cast<uint32_t>(options.size()) + ip;
+  const uint32_t room = tp->t_maxopd > taken ? tp->t_maxopd - taken : 1;
   if (out->len <= room) return;
   out->len = room;
   out->flags &= ~TH_FIN;
@@ -490,7 +503,7 @@ int HandOver(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_
   MbufPtr m = MakePacket(tp, so, *out, header_length);
   CountSegment(tp, *out, th);
   const TraceId record = EmitSent(tp, *out, th);
-  NoteLargest(tp, *out, options.size());
+  NoteLargest(tp, *out, options.size() + static_cast<int>(IpOptionBytes(tp)));
   const uint32_t advanced = Advance(tp, *out);
   if (tp->t_rack != nullptr) [[unlikely]] {
     const uint32_t fin = (th.th_flags & TH_FIN) != 0 ? 1 : 0;

@@ -415,5 +415,15 @@ TEST_F(Transfer, RefusesOptionsItLacks) {
   Expect("P. 501:1001(500) ack 1");
 }
 
+// RFC 1122 4.2.2.6: options of IP take their bytes from the data.
+TEST_F(Transfer, OptionsOfIpShortenSegments) {
+  Establish();
+  EXPECT_EQ(SetOption(IPPROTO_IP, IP_OPTIONS, 0x01010101), 0);
+  EXPECT_EQ(Write(2 * 1460), 0);
+  EXPECT_EQ(Stat(tcps_sndpack), 3u);
+  EXPECT_EQ(Stat(tcps_sndbyte), 2 * 1460u);
+  EXPECT_EQ(tp()->t_maxsent, 1460u);  // with the options
+}
+
 }  // namespace
 }  // namespace sockbed
