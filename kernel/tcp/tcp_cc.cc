@@ -67,7 +67,8 @@ void PostRecovery(tcpcb* tp, uint32_t flight) {
 
 }  // namespace
 
-const cc_algo newreno_cc_algo = {"newreno", AckReceived, CongSignal, PostRecovery};
+const cc_algo newreno_cc_algo = {"newreno", AckReceived, tcp_cc_after_idle, CongSignal,
+                                 PostRecovery};
 
 std::span<const cc_algo* const> tcp_cc_algos() { return kAlgos; }
 

@@ -27,6 +27,8 @@ struct cc_algo {
   const char* name;
   // `acked` new bytes were acknowledged outside recovery: grow. snd_una has not moved yet.
   void (*ack_received)(tcpcb* tp, uint32_t acked);
+  // Nothing was sent for longer than the retransmission timeout, and may be now.
+  void (*after_idle)(tcpcb* tp);
   // Congestion: set snd_ssthresh and, for a timeout or ECN, snd_cwnd. What recovery does to the
   // window in between is its own business.
   void (*cong_signal)(tcpcb* tp, CcSignal signal);
@@ -46,7 +48,7 @@ const cc_algo* tcp_cc_find(std::string_view name);
 
 // The window with which a connection begins (RFC 3390, RFC 6928).
 uint32_t tcp_initial_window(const tcpcb* tp);
-// Nothing was sent for longer than the retransmission timeout (RFC 5681 4.1).
+// What after_idle does to the window (RFC 5681 4.1).
 void tcp_cc_after_idle(tcpcb* tp);
 // Whether what is outstanding needs the congestion window: one that is not used is not tested, and
 // does not grow (RFC 9438 5.8, RFC 7661).

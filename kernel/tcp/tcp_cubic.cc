@@ -71,6 +71,13 @@ void AckReceived(tcpcb* tp, uint32_t acked) {
   }
 }
 
+// The clock stands still since all was acknowledged.
+void AfterIdle(tcpcb* tp) {
+  CubicState& state = tp->t_cubic;
+  if (state.unused_since < 0) state.unused_since = std::max(state.epoch, tp->t_acktime);
+  tcp_cc_after_idle(tp);
+}
+
 // 4.6, 4.7.
 void CongSignal(tcpcb* tp, CcSignal signal) {
   CubicState& state = tp->t_cubic;
@@ -102,6 +109,6 @@ void PostRecovery(tcpcb* tp, uint32_t flight) {
 
 }  // namespace
 
-const cc_algo cubic_cc_algo = {"cubic", AckReceived, CongSignal, PostRecovery};
+const cc_algo cubic_cc_algo = {"cubic", AckReceived, AfterIdle, CongSignal, PostRecovery};
 
 }  // namespace sockbed

@@ -21,7 +21,7 @@ bool TakeIdle(tcpcb* tp, const socket* so) {
   // With Fast Open the first answer goes out beside the SYN-ACK (RFC 7413 4.2).
   const tcp_seq first = (tp->t_flags & TF_FASTOPENED) != 0 ? tcp_snd_first(tp) : tp->snd_una;
   bool idle = (tp->t_flags & TF_LASTIDLE) != 0 || SEQ_LEQ(tp->snd_max, first);
-  if (idle && Now() - tp->t_rcvtime >= tp->t_rxtcur * kMillisecond) tcp_cc_after_idle(tp);
+  if (idle && Now() - tp->t_rcvtime >= tp->t_rxtcur * kMillisecond) tp->t_cc->after_idle(tp);
   tp->t_flags &= ~TF_LASTIDLE;
   if (idle && (so->so_state & SS_ISSENDING) != 0) [[unlikely]] {
     tp->t_flags |= TF_LASTIDLE;

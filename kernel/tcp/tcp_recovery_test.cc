@@ -218,5 +218,21 @@ TEST_F(Recovery, CubicKeepsSevenTenthsAndConvergesFast) {
   tp()->snd_cwnd = cwnd;
 }
 
+// RFC 9438 5.8: a minute without data is no minute of growth.
+TEST_F(Recovery, CubicDoesNotCountIdleTime) {
+  Begin(10);
+  Send(". 1:1(0) ack 14601");
+  tp()->snd_cwnd = 10 * 1460;
+  tp()->snd_ssthresh = 5 * 1460;
+  tp()->t_cubic.epoch = machine().now();
+  RunTo(60'000);
+  EXPECT_EQ(Write(10 * 1460), 0);
+  EXPECT_EQ(Skip(), 10);
+  EXPECT_GT(tp()->snd_cwnd, tp()->snd_ssthresh);
+  Send(". 1:1(0) ack 16061");
+  EXPECT_GE(tp()->t_cubic.epoch, 60 * kSecond);
+  EXPECT_LE(tp()->t_cubic.epoch, machine().now());
+}
+
 }  // namespace
 }  // namespace sockbed
