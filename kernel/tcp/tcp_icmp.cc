@@ -1,4 +1,5 @@
 // What routers tell of our segments: errors, and the path's MTU (RFC 5927, RFC 1191).
+#include <algorithm>
 #include <cerrno>
 
 #include "kernel/inet/icmp6.h"
@@ -138,6 +139,12 @@ bool tcp_mtudisc(tcpcb* tp) {
   tp->t_maxsent = tp->t_maxacked = 0;
   if (!TCPS_HAVEESTABLISHED(tp->t_state) || tp->t_maxseg >= before) return false;
   ++tp->t_host->stat[tcps_pmtud];
+  if ((tp->t_flags & TF_PRR) != 0 && tp->t_rack == nullptr) {
+    // All goes again: recovery has nothing left to watch over. Its reduction stays.
+    tcp_give_up_recovery(tp);
+    tp->snd_last = tp->snd_max;
+    tp->snd_cwnd = std::max(std::min(tp->snd_cwnd, tp->snd_ssthresh), tp->t_maxseg);
+  }
   tcp_clear_sackholes(tp);
   tp->snd_nxt = tp->snd_una;
   tp->t_rtttime = kNotTimed;

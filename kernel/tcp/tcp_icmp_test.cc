@@ -217,5 +217,22 @@ TEST_F(Icmp, BlackHolesTurnFragmentingOn) {
   Skip();
 }
 
+// In recovery by RFC 6937, too, what does not fit goes again at once.
+TEST_F(Icmp, TooBigEndsRecovery) {
+  Sysctl("net.inet.tcp.profile", 1);
+  Establish(",sackOK,eol,eol");
+  EXPECT_EQ(Write(10 * 1460), 0);
+  EXPECT_EQ(Skip(), 10);
+  Send(". 1:1(0) ack 1 <nop,nop,sack 1461:5841>");
+  Expect(". 1:1461(1460) ack 1");
+  const uint32_t ssthresh = tp()->snd_ssthresh;
+  Tell(EMSGSIZE, 1, 1000, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG);
+  Expect(". 1:961(960) ack 1");
+  Expect(". 961:1921(960) ack 1");
+  EXPECT_EQ(tp()->t_flags & TF_PRR, 0u);
+  EXPECT_LE(tp()->snd_cwnd, ssthresh);
+  Skip();
+}
+
 }  // namespace
 }  // namespace sockbed
