@@ -192,5 +192,25 @@ TEST_F(Options, ChosenBuffersStay) {
   EXPECT_EQ(so()->so_snd.sb_hiwat, 16384u);
 }
 
+// The wait begins with the first byte that nobody acknowledges, be it a probe's.
+TEST_F(Options, MaxUnackTimeBeginsWithTheFirstProbe) {
+  Sysctl("net.inet.tcp.profile", 1);
+  Establish();
+  EXPECT_EQ(SetOption(IPPROTO_TCP, TCP_USER_TIMEOUT, 30'000), 0);
+  EXPECT_EQ(Write(1000), 0);
+  Skip();
+  Send(". 1:1(0) ack 1001 win 0");
+  RunTo(100'000);
+  EXPECT_EQ(Write(500), 0);
+  ExpectAt(105'000, ". 1001:1002(1) ack 1");
+  Send(". 1:1(0) ack 1001 win 0");
+  ExpectAt(110'000, ". 1001:1002(1) ack 1");
+  EXPECT_EQ(so()->so_error, 0);
+  Send(". 1:1(0) ack 1001 win 0");
+  RunTo(200'000);
+  EXPECT_EQ(so()->so_error, ETIMEDOUT);
+  Skip();
+}
+
 }  // namespace
 }  // namespace sockbed

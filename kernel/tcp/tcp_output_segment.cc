@@ -342,6 +342,7 @@ uint32_t Advance(tcpcb* tp, const Outgoing& out) {
     // A probe does not count as sent: the byte goes again with the next one.
     const tcp_seq end = tp->snd_nxt + out.len;
     if (SEQ_GT(end, tp->snd_max)) {
+      if (tp->snd_max == tp->snd_una) tp->t_acktime = Now();
       tp->t_sndbytes += static_cast<uint32_t>(end - tp->snd_max);
       tp->snd_max = end;
     }
