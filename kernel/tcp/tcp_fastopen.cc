@@ -58,7 +58,7 @@ void tcp_fastopen_connect(tcpcb* tp) {
   if (path->disabled_until > Now()) return;
   tp->t_tfo_state = path->cookie.length != 0 ? TfoState::kCookie : TfoState::kRequest;
   tp->t_tfo_cookie = path->cookie;
-  tp->t_tfo_mss = path->mss;
+  tp->t_tfo_mss = static_cast<uint16_t>(std::min<uint32_t>(path->mss, tcp_route_mss(tp)));
 }
 
 uint32_t tcp_fastopen_room(const tcpcb* tp, uint32_t available) {

@@ -120,6 +120,19 @@ TEST_F(FastOpen, SwitchingItOffForgetsTheCookies) {
   Expect("S 0:0(0) <mss 1460,nop,wscale 6,sackOK,TS val * ecr *,FO,eol,eol>");
 }
 
+// What the server once offered may be more than the path carries.
+TEST_F(FastOpen, TheSynFitsThePath) {
+  Begin();
+  Skip();
+  Send("S. 0:0(0) ack 1 <mss 8960,sackOK,FO 0102030405060708>");
+  Expect("P. 1:101(100) ack 1");
+  End();
+  Create();
+  EXPECT_EQ(SetOption(IPPROTO_TCP, TCP_FASTOPEN, 1), 0);
+  EXPECT_EQ(SendTo(5000), 0);
+  Expect("S 0:1420(1420)");
+}
+
 // Without the option a name on a send just connects.
 TEST_F(FastOpen, SendingToANameConnects) {
   EXPECT_EQ(SendTo(100), 0);

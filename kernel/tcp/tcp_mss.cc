@@ -19,8 +19,9 @@ uint64_t SbMax(const tcpcb* tp) {
   return static_cast<uint64_t>(HostLocal<SocketHost>::Of(*tp->t_host->host).sb_max);
 }
 
-// The segment that fits the route, its options included.
-uint32_t RouteMss(tcpcb* tp) {
+}  // namespace
+
+uint32_t tcp_route_mss(const tcpcb* tp) {
   const bool v4 = tcp_is4(tcp_inpcb(tp));
   const uint32_t fallback = tcp_mssdflt(tunables(tp), v4);
   const rtentry* rt = in_pcbrtentry(tcp_inpcb(tp));
@@ -35,6 +36,8 @@ uint32_t RouteMss(tcpcb* tp) {
   const uint32_t mtu = rt_path_mtu(rt);
   return mtu > headers ? mtu - headers : 0;
 }
+
+namespace {
 
 // What buffers are multiples of.
 uint32_t BufferUnit(const tcpcb* tp) {
@@ -91,7 +94,7 @@ void tcp_set_maxopd(tcpcb* tp, uint32_t maxopd) {
 
 void tcp_mss(tcpcb* tp, int offer) {
   const TcpTunables& set = tunables(tp);
-  uint32_t mss = RouteMss(tp);
+  uint32_t mss = tcp_route_mss(tp);
   if (offer > 0) tp->t_peermss = static_cast<uint32_t>(offer);
   const uint32_t peer = tp->t_peermss != 0 ? std::max<uint32_t>(tp->t_peermss, set.minmss)
                                            : tcp_mssdflt(set, tcp_is4(tcp_inpcb(tp)));

@@ -63,6 +63,8 @@ uint8_t tcp_request_scale(const TcpHost& host);
 // What a SYN offers to a peer of that family behind `rt` (may be null); `in_udp`: segments travel
 // in datagrams.
 uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt, bool v4, bool in_udp);
+// The segment that fits the route, its options included.
+uint32_t tcp_route_mss(const tcpcb* tp);
 // The peer has offered `offer` (0: nothing; negative: no news, the route may have changed): sets
 // t_maxopd, t_maxseg and, with an offer, the initial window.
 void tcp_mss(tcpcb* tp, int offer);

@@ -184,7 +184,7 @@ struct tcpcb {
 
   // --- Fast Open. ---
   TfoState t_tfo_state = TfoState::kNone;
-  uint16_t t_tfo_mss = 0;  // of the server, as the cache has it; 0: unknown
+  uint16_t t_tfo_mss = 0;  // of the server, as the cache has it and the path allows; 0: unknown
   TfoCookie t_tfo_cookie;
 
   // --- What the user has set; 0: as the host has it. ms, but for t_keepcnt. ---
