@@ -98,7 +98,7 @@ void tcp_mss(tcpcb* tp, int offer) {
   if (offer > 0) tp->t_peermss = static_cast<uint32_t>(offer);
   const uint32_t peer = tp->t_peermss != 0 ? std::max<uint32_t>(tp->t_peermss, set.minmss)
                                            : tcp_mssdflt(set, tcp_is4(tcp_inpcb(tp)));
-  mss = std::max(std::min(mss, peer), kMssLeast);
+  mss = std::clamp<uint32_t>(std::min(mss, peer), kMssLeast, kIpv4PacketMax - tcp_headers(tp));
   const uint32_t old_maxseg = tp->t_maxseg;
   tcp_set_maxopd(tp, mss);
   if (offer < 0) {

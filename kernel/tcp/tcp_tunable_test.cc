@@ -196,5 +196,16 @@ TEST_F(ReceiveBuffer, DoesNotGrowWithoutRecvbufAuto) {
   EXPECT_EQ(SizeAfterARoundTrip(), 12u * 1448);
 }
 
+TEST_F(Tunable, NoSegmentIsLargerThanAPacket) {
+  Sysctl("net.inet.tcp.mssdflt", 65535);
+  Sysctl("net.inet.ip.mtudisc", 0);
+  Listen();
+  Send("S 0:0(0) win 65535 <mss 65535,nop,wscale 4>");
+  Skip();
+  Send(". 1:1(0) ack 1 win 65535");
+  ASSERT_TRUE(Accept());
+  EXPECT_EQ(tp()->t_maxopd, 65535u - 40);
+}
+
 }  // namespace
 }  // namespace sockbed
