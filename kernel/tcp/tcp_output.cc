@@ -166,8 +166,10 @@ bool DecideHole(tcpcb* tp, const socket* so, Outgoing* out) {
 // (RFC 9293 3.8.6.2.1; 12.1, 5).
 bool DataPays(const tcpcb* tp, const socket* so, const Outgoing& out, bool idle) {
   if (out.len == 0) return false;
-  const uint64_t half_buffer = so->so_snd.sb_hiwat / 2;
-  if (out.len >= std::min<uint64_t>(tp->t_maxseg, half_buffer)) return true;
+  uint64_t enough = tp->t_maxseg;
+  // One system makes do with half of what the buffer holds.
+  if (tunables(tp).winupdate_freebsd == 0) enough = std::min(enough, so->so_snd.sb_hiwat / 2);
+  if (out.len >= enough) return true;
   const bool all = out.off + out.len >= so->so_snd.sb_cc;
   const bool held = (so->so_state & SS_ISSENDING) != 0 || (tp->t_flags & TF_NOPUSH) != 0;
   if (all && !held && (idle || (tp->t_flags & TF_NODELAY) != 0)) return true;

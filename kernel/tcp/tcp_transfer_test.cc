@@ -425,5 +425,28 @@ TEST_F(Transfer, OptionsOfIpShortenSegments) {
   EXPECT_EQ(tp()->t_maxsent, 1460u);  // with the options
 }
 
+// D: what counts as a whole segment where the send buffer is small.
+TEST_F(Transfer, HalfABufferIsWorthASegment) {
+  for (const int whole : {1, 0}) {
+    SCOPED_TRACE(whole);
+    Sysctl("net.inet.tcp.knob.winupdate_freebsd", whole);
+    peer_port_ = static_cast<uint16_t>(kPeerPort + whole);
+    Establish();
+    EXPECT_EQ(SetOption(SOL_SOCKET, SO_SNDBUF, 2000), 0);
+    EXPECT_EQ(Write(100), 0);
+    Expect("P. 1:101(100) ack 1");
+    EXPECT_EQ(Write(1000), 0);
+    if (whole != 0) {
+      ExpectNothing();
+      Send(". 1:1(0) ack 101");
+    }
+    Expect("P. 101:1101(1000) ack 1");
+    Send(". 1:1(0) ack 1101");
+    EXPECT_EQ(Close(), 0);
+    Skip();
+    Anew();
+  }
+}
+
 }  // namespace
 }  // namespace sockbed
