@@ -209,8 +209,11 @@ Next tcp_ack_old(TcpSegment& seg) {
   const bool bare = seg.tlen == 0 && !seg.has(TH_FIN);
   const uint32_t sacked = tcp_sacked_bytes(tp);
   const uint32_t delivered = sacked > seg.sacked_before ? sacked - seg.sacked_before : 0;
-  const bool news = delivered != 0 && tunables(tp).sack_revised != 0;
-  if (!bare && !news) return Next::kGoOn;
+  const bool revised = tunables(tp).sack_revised != 0;
+  const bool news = delivered != 0 && revised;
+  // RFC 6675 2: reports that say nothing new are no duplicate; the network has made it two.
+  const bool reports = seg.opt.sack_count != 0 && (tp->t_flags & TF_SACK_PERMIT) != 0;
+  if (!news && (!bare || (reports && revised))) return Next::kGoOn;
   if (!IsDuplicate(seg, news)) return Next::kGoOn;
   ++seg.host->stat[tcps_rcvdupack];
   if (!tcp_timer_isarmed(tp, TCPT_REXMT)) {

@@ -234,5 +234,16 @@ TEST_F(Recovery, CubicDoesNotCountIdleTime) {
   EXPECT_LE(tp()->t_cubic.epoch, machine().now());
 }
 
+// RFC 6675 2: what tells nothing new is no sign of a loss.
+TEST_F(Recovery, ReportsWithoutNewsDoNotCount) {
+  Begin(5);
+  for (int i = 0; i < 4; ++i) Report("1461:2921");
+  ExpectNothing();
+  EXPECT_EQ(tp()->t_dupacks, 1);
+  Report("1461:4381");
+  Report("1461:5841");
+  Expect(". " + At(0) + " ack 1");
+}
+
 }  // namespace
 }  // namespace sockbed
