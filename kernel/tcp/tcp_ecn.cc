@@ -39,8 +39,11 @@ void tcp_ecn_negotiate(TcpSegment& seg) {
   const uint8_t offer = seg.th.th_flags & (TH_ECE | TH_CWR);
   // RFC 3168 6.1.1: an answer has ECE alone; some that just repeat what they get have both. A SYN
   // that crosses ours asks by itself.
-  const bool agreed = seg.has(TH_ACK) ? offer == TH_ECE && (tp->t_flags & TF_ECN_SYN) != 0
-                                      : offer == (TH_ECE | TH_CWR) && tunables(tp).ecn != 0;
+  // An earlier SYN than the last may be what it answers.
+  const int64_t ecn = tunables(tp).ecn;
+  const bool agreed = seg.has(TH_ACK)
+                          ? offer == TH_ECE && ecn == 1 && (tp->t_flags & TF_ECN_OFF) == 0
+                          : offer == (TH_ECE | TH_CWR) && ecn != 0;
   if (!agreed) return;
   tp->t_flags |= TF_ECN_PERMIT;
   ++seg.host->stat[tcps_ecn_accepts];

@@ -239,5 +239,24 @@ TEST_F(Ecn, AbeKeepsMore) {
   EXPECT_EQ(tp()->snd_ssthresh, 4 * 1460u);
 }
 
+// The answer to the SYN that asked, when one that does not is out already.
+TEST_F(Ecn, ALateAnswerAgreesToo) {
+  Ask();
+  ExpectAt(6000, "S 0:0(0)");
+  Send("S.E 0:0(0) ack 1 win 65535 <mss 1460>");
+  Expect(". 1:1(0) ack 1");
+  EXPECT_EQ(Write(10), 0);
+  Expect("{ect0} P. 1:11(10) ack 1");
+}
+
+TEST_F(Ecn, WhoDidNotAskIsNotAgreedWith) {
+  Sysctl("net.inet.tcp.ecn", 2);
+  EXPECT_EQ(Connect(), 0);
+  Expect("S 0:0(0)");
+  Send("S.E 0:0(0) ack 1 win 65535 <mss 1460>");
+  Expect(". 1:1(0) ack 1");
+  EXPECT_EQ(tp()->t_flags & TF_ECN_PERMIT, 0u);
+}
+
 }  // namespace
 }  // namespace sockbed
