@@ -238,5 +238,39 @@ TEST_F(FastOpenServer, IsOffByDefault) {
   EXPECT_EQ(Cookie(), "");
 }
 
+// What was answered to the first data is not lost because nobody waits for more.
+TEST_F(FastOpenServer, ClosesLikeAnyConnection) {
+  Serve();
+  const std::string cookie = Cookie();
+  Send("S 0:100(100) win 65535 <mss 1460," + cookie + ">");
+  Expect("S. 0:0(0) ack 101");
+  ASSERT_TRUE(Accept());
+  EXPECT_EQ(Read(), 100);
+  EXPECT_EQ(Write(50), 0);
+  Expect("P. 1:51(50) ack 101");
+  EXPECT_EQ(Close(), 0);
+  Expect("F. 51:51(0) ack 101");
+  Send(". 101:101(0) ack 52");
+  Send("F. 101:101(0) ack 52");
+  Expect(". 52:52(0) ack 102");
+}
+
+TEST_F(FastOpenServer, ClosesInOrderThoughTheSynAckIsLost) {
+  Serve();
+  const std::string cookie = Cookie();
+  Send("S 0:100(100) win 65535 <mss 1460," + cookie + ">");
+  Expect("S. 0:0(0) ack 101");
+  ASSERT_TRUE(Accept());
+  EXPECT_EQ(Write(50), 0);
+  EXPECT_EQ(Close(), 0);
+  EXPECT_EQ(Skip(), 2);
+  ExpectAt(1000, "S. 0:0(0) ack 101");
+  Send(". 101:101(0) ack 1");
+  RunTo(3000);
+  EXPECT_GE(Skip(), 1);
+  Send("F. 101:101(0) ack 52");
+  Expect(". 52:52(0) ack 102");
+}
+
 }  // namespace
 }  // namespace sockbed

@@ -44,7 +44,9 @@ int Attach(socket* so, int) {
 // The orderly end, or with SO_LINGER of 0 the abrupt one. May free the tcpcb.
 void Disconnect(tcpcb* tp) {
   socket* so = tcp_so(tp);
-  if (tp->t_state < TCPS_ESTABLISHED) {
+  // With Fast Open the user has a connection before the handshake is done.
+  const bool opened = tp->t_state == TCPS_SYN_RECEIVED && (tp->t_flags & TF_FASTOPENED) != 0;
+  if (tp->t_state < TCPS_ESTABLISHED && !opened) {
     tcp_close(tp);
   } else if ((so->so_options & kSoLinger) != 0 && so->so_linger == 0) {
     tcp_drop(tp, 0);
