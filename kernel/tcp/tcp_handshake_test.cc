@@ -4,6 +4,9 @@
 #include "kernel/inet/in_var.h"
 #include "kernel/mbuf/mbuf_alloc.h"
 #include "kernel/socket/socket.h"
+#include "kernel/inet/in_var.h"
+#include "kernel/mbuf/mbuf_alloc.h"
+#include "kernel/socket/socket.h"
 #include "kernel/tcp/segment_peer.h"
 
 namespace sockbed {
@@ -415,6 +418,28 @@ TEST_F(Handshake, ARepeatedSynLeavesNothingMeasured) {
   ASSERT_TRUE(Accept());
   EXPECT_EQ(tp()->t_rttsamples, 0u);
   EXPECT_EQ(tp()->snd_cwnd, 1460u);
+}
+
+// Ends are those of one connection only: who connects takes over from a handshake.
+TEST_F(Handshake, ConnectingEndsTheHandshakeOfTheseEnds) {
+  Listen();
+  Send("S 0:0(0) win 65535 <mss 1460>");
+  Expect("S. 0:0(0) ack 1");
+  Create();
+  EXPECT_EQ(SetOption(SOL_SOCKET, SO_REUSEPORT, 1), 0);
+  listener()->so_options |= kSoReusePort;
+  Do([&] {
+    const MbufPtr name = m_get(M_DONTWAIT, MT_SONAME);
+    in_sin2nam({}, htons(kPort), name.get());
+    EXPECT_EQ(sobind(so(), name.get(), curproc()), 0);
+    in_sin2nam({htonl(0x0a000002)}, htons(kPeerPort), name.get());
+    EXPECT_EQ(soconnect(so(), name.get()), 0);
+  });
+  Expect("S 0:0(0)");
+  for (const LiveCount& live : host().live_counts) {
+    if (std::string_view(live.what) == "syncache") EXPECT_EQ(*live.count, 0);
+  }
+  ExpectNothingUntil(5000);
 }
 
 }  // namespace

@@ -118,6 +118,13 @@ void SynCache::Remove(syn_cache* sc) {
   pool_.Give(sc);
 }
 
+void SynCache::Forget(const TcpEndpoints& ends) {
+  syn_cache* sc = Find(ends);
+  if (sc == nullptr) return;
+  EmitHandshake(sc, TcpHandshake::kForgotten);
+  Remove(sc);
+}
+
 // --- The protocol. ---
 
 namespace {

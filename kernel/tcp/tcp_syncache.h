@@ -93,6 +93,8 @@ class SynCache {
   // pool.get).
   syn_cache* Add(const TcpEndpoints& ends, tcpcb* listener);
   void Remove(syn_cache* sc);
+  // These ends have become a connection otherwise.
+  void Forget(const TcpEndpoints& ends);
   syn_cache* oldest() const { return age_first_; }
   const int64_t& live() const { return pool_.live(); }
   // Whether an entry for these would push another one out.

@@ -124,6 +124,7 @@ int StartConnect(tcpcb* tp, mbuf* nam) {
   ++host.stat[tcps_connattempt];
   const TcpEndpoints ends{inp->inp_faddr, inp->inp_laddr, ntohs(inp->inp_fport),
                           ntohs(inp->inp_lport)};
+  host.syn_cache.Forget(ends);
   EmitOpen(tp->t_id, ends, true);
   tcp_newstate(tp, TCPS_SYN_SENT);
   tp->iss = tcp_new_iss(host, ends);
