@@ -38,6 +38,7 @@ struct SendCall {
   int flags;
   bool atomic;     // one piece
   bool dontroute;  // SO_DONTROUTE during each protocol call
+  bool connects;   // its first piece has connected the socket, or is about to
   int64_t resid;   // bytes not handed over yet
   int64_t clen;    // bytes of control not handed over yet
 };
@@ -106,23 +107,26 @@ int TakeBytes(const SendCall& call, int64_t len, MbufPtr* packet) {
   return 0;
 }
 
-// Whether a socket that is not connected may send.
-int CheckUnconnected(const socket* so, const mbuf* addr, bool only_control) {
+// Whether a socket that is not connected may send. A name connects it, with the first piece.
+int CheckUnconnected(SendCall& call) {
+  const socket* so = call.so;
+  const mbuf* addr = call.addr;
   if ((so->so_proto->pr_flags & PR_CONNREQUIRED) == 0) return addr == nullptr ? EDESTADDRREQ : 0;
-  const bool connects = (so->so_proto->pr_flags & PR_IMPLOPCL) != 0 && addr != nullptr &&
-                        (so->so_state & SS_ISCONNECTING) == 0;
-  const bool may = (so->so_state & SS_ISCONFIRMING) != 0 || only_control || connects;
+  if ((so->so_state & SS_ISCONNECTING) == 0) {
+    call.connects = (so->so_proto->pr_flags & PR_IMPLOPCL) != 0 && addr != nullptr;
+  }
+  const bool only_control = call.resid == 0 && call.clen > 0;
+  const bool may = (so->so_state & SS_ISCONFIRMING) != 0 || only_control || call.connects;
   return may ? 0 : ENOTCONN;
 }
 
 // Whether the socket may send at all, in the order in which the reasons not to are reported.
-int CheckMaySend(const SendCall& call) {
+int CheckMaySend(SendCall& call) {
   socket* so = call.so;
   if ((so->so_state & SS_CANTSENDMORE) != 0) return EPIPE;
   if (so->so_error != 0) return so_takeerror(so);
   if ((so->so_state & SS_ISCONNECTED) == 0) [[unlikely]] {
-    const bool only_control = call.resid == 0 && call.clen > 0;
-    if (const int error = CheckUnconnected(so, call.addr, only_control)) return error;
+    if (const int error = CheckUnconnected(call)) return error;
   }
   const auto hiwat = static_cast<int64_t>(so->so_snd.sb_hiwat);
   if ((call.atomic && call.resid > hiwat) || call.clen > hiwat) return EMSGSIZE;
@@ -217,6 +221,7 @@ int sosend(socket* so, mbuf* addr, uio* uio, mbuf* top, mbuf* control, int flags
                 .flags = flags,
                 .atomic = top != nullptr || (so->so_proto->pr_flags & PR_ATOMIC) != 0,
                 .dontroute = false,
+                .connects = false,
                 .resid = 0,
                 .clen = control != nullptr ? control->m_len : 0};
   if (uio != nullptr && uio->uio_resid > std::numeric_limits<ssize_t>::max()) return EINVAL;

@@ -141,6 +141,16 @@ TEST_F(FastOpen, SendingToANameConnects) {
   Expect("P. 1:101(100) ack 1");
 }
 
+// ... be it more than the buffer holds: what is left is like any write that would wait.
+TEST_F(FastOpen, SendingMuchToANameConnects) {
+  EXPECT_EQ(SendTo(40'000), EWOULDBLOCK);
+  EXPECT_EQ(so()->so_snd.sb_cc, 32'768u);
+  Expect("S 0:0(0)");
+  Send("S. 0:0(0) ack 1 <mss 1460>");
+  Expect(". 1:1461(1460) ack 1");
+  Skip();
+}
+
 TEST_F(FastOpen, TheOtherSystemWantsAConnection) {
   Sysctl("net.inet.tcp.profile", 0);
   EXPECT_EQ(SendTo(100), ENOTCONN);
