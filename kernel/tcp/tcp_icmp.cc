@@ -58,6 +58,12 @@ bool IsUnreachable(int error) {
   return error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN;
 }
 
+// Whether a packet's TTL, or hop limit, was used up on the way.
+bool InTransit(const IcmpError& error) {
+  const uint8_t timxceed = error.family == AF_INET6 ? ICMP6_TIME_EXCEEDED : ICMP_TIMXCEED;
+  return error.type == timxceed && error.code == ICMP_TIMXCEED_INTRANS;  // 0 in both
+}
+
 // Whether the message ends a handshake by itself: it says "refused", not "not now".
 bool Refuses(const tcpcb* tp, const IcmpError& error) {
   if (tp->t_state != TCPS_SYN_SENT || tunables(tp).icmp_may_rst == 0) return false;
@@ -79,6 +85,7 @@ void Notify(tcpcb* tp, const IcmpError& error) {
     rtfree(&tcp_inpcb(tp)->inp_route);  // perhaps there is another way by now
     return;
   }
+  if (established && InTransit(error)) return;  // a loop while routes change
   ++stat[tcps_softnotify];
   EmitTcp(TcpEvent::kSoftError, tp->t_id, static_cast<uint64_t>(error.error));
   tp->t_softerror = error.error;

@@ -234,5 +234,16 @@ TEST_F(Icmp, TooBigEndsRecovery) {
   Skip();
 }
 
+TEST_F(Icmp, ALoopSaysNothingOfAConnection) {
+  Sysctl("net.inet.tcp.profile", 1);
+  Establish();
+  EXPECT_EQ(Write(10), 0);
+  Tell(EHOSTUNREACH, 1, 0, ICMP_TIMXCEED, ICMP_TIMXCEED_INTRANS);
+  EXPECT_EQ(tp()->t_softerror, 0);
+  Tell(EHOSTUNREACH, 1);
+  EXPECT_EQ(tp()->t_softerror, EHOSTUNREACH);
+  Skip();
+}
+
 }  // namespace
 }  // namespace sockbed
