@@ -442,5 +442,15 @@ TEST_F(Handshake, ConnectingEndsTheHandshakeOfTheseEnds) {
   ExpectNothingUntil(5000);
 }
 
+// A challenge is a segment of the connection to be: RFC 7323 2.3, 3.2.
+TEST_F(Handshake, AChallengeSpeaksAsNegotiated) {
+  Sysctl("net.inet.tcp.profile", 1);
+  Listen();
+  Send("S 0:0(0) win 65535 <mss 1000,nop,wscale 7,sackOK,TS val 1000 ecr 0>");
+  Expect("S. 0:0(0) ack 1 win 65535 <mss 1460,nop,wscale 6,sackOK,TS val * ecr 1000>");
+  Send("R 100:100(0)");
+  Expect(". 1:1(0) ack 1 win 1023 <nop,nop,TS val * ecr 1000>");
+}
+
 }  // namespace
 }  // namespace sockbed

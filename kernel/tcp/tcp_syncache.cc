@@ -544,7 +544,11 @@ void syn_cache_reset(TcpSegment& seg) {
   TcpReply reply = ReplyOf(sc);
   reply.flags = TH_ACK;
   reply.seq = sc->sc_iss + 1;
+  if (sc->sc_has_wscale) reply.win = static_cast<uint16_t>(sc->sc_win >> sc->sc_scale);
   TcpOptionWriter options;
+  if (sc->sc_has_timestamp) {
+    options.PaddedTimestamp(tcp_now(host) + sc->sc_modulate, sc->sc_timestamp);
+  }
   if ((sc->sc_tp->t_flags & TF_SIGNATURE) != 0) options.Signature();
   reply.options = options.bytes();
   reply.md5_at = options.md5_at();
