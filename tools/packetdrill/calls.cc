@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -32,6 +33,8 @@ bool IsForeign(const std::string& name) {
 }  // namespace
 
 absl::Status CallError(const std::string& what) { return absl::FailedPreconditionError(what); }
+
+bool IsNull(const Expr& expr) { return expr.kind == Expr::Kind::kWord && expr.text == "NULL"; }
 
 absl::Status NeedEllipsis(const Expr& expr) {
   if (expr.kind == Expr::Kind::kEllipsis) return absl::OkStatus();
@@ -62,8 +65,8 @@ absl::StatusOr<int64_t> ValueOf(const Expr& expr) {
         return CallError(absl::StrCat("no address: ", expr.parts[0].text));
       }
       if (expr.parts.size() == 1 && (expr.text == "htons" || expr.text == "htonl")) {
-        const absl::StatusOr<int64_t> value = ValueOf(expr.parts[0]);
-        if (!value.ok()) return value;
+        const absl::StatusOr<int> value = IntOf(expr.parts[0], expr.text == "htons" ? 16 : 32);
+        if (!value.ok()) return value.status();
         if (expr.text == "htons") return int64_t{htons(static_cast<uint16_t>(*value))};
         return int64_t{htonl(static_cast<uint32_t>(*value))};
       }
@@ -73,21 +76,56 @@ absl::StatusOr<int64_t> ValueOf(const Expr& expr) {
   return CallError(absl::StrCat("Bad type; actual: ", TypeName(expr), " expected: integer"));
 }
 
-absl::Status ValuesFrom(const Call& call, size_t from, std::vector<int64_t>* values) {
+absl::StatusOr<int> IntOf(const Expr& expr, int bits) {
+  const absl::StatusOr<int64_t> value = ValueOf(expr);
+  if (!value.ok()) return value.status();
+  if (*value >= -(int64_t{1} << (bits - 1)) && *value < int64_t{1} << bits) {
+    return static_cast<int>(*value);
+  }
+  return CallError(absl::StrCat(*value, " does not fit into ", bits, " bits"));
+}
+
+absl::Status ReadOpenInt(const Expr& expr, bool get, std::optional<int>* value) {
+  value->reset();
+  if (get && expr.kind == Expr::Kind::kEllipsis) return absl::OkStatus();
+  const absl::StatusOr<int> number = IntOf(expr);
+  if (number.ok()) *value = *number;
+  return number.status();
+}
+
+absl::Status IntsFrom(const Call& call, size_t from, std::vector<int>* values) {
   for (size_t i = from; i < call.arguments.size(); ++i) {
-    const absl::StatusOr<int64_t> value = ValueOf(call.arguments[i]);
+    const absl::StatusOr<int> value = IntOf(call.arguments[i]);
     if (!value.ok()) return value.status();
     values->push_back(*value);
   }
   return absl::OkStatus();
 }
 
-const Expr* FieldOf(const Expr& structure, const char* field, size_t place) {
-  for (const Expr& element : structure.parts) {
-    if (element.field == field) return &element;
+absl::Status FieldsOf(const Expr& structure, std::initializer_list<const char*> names,
+                      std::vector<const Expr*>* fields) {
+  if (structure.kind != Expr::Kind::kStruct) {
+    return CallError(absl::StrCat("Bad type; actual: ", TypeName(structure), " expected: struct"));
   }
-  const bool unnamed = place < structure.parts.size() && structure.parts[place].field.empty();
-  return unnamed ? &structure.parts[place] : nullptr;
+  fields->assign(names.size(), nullptr);
+  for (size_t i = 0; i < structure.parts.size(); ++i) {
+    const Expr& element = structure.parts[i];
+    size_t place = i;
+    if (!element.field.empty()) {
+      place = static_cast<size_t>(std::find(names.begin(), names.end(), element.field) -
+                                  names.begin());
+    }
+    if (place >= names.size()) {
+      return CallError(element.field.empty()
+                           ? absl::StrCat("the structure has ", names.size(), " fields")
+                           : absl::StrCat("the structure has no field '", element.field, "'"));
+    }
+    if ((*fields)[place] != nullptr) {
+      return CallError(absl::StrCat("field ", names.begin()[place], " is given twice"));
+    }
+    (*fields)[place] = &element;
+  }
+  return absl::OkStatus();
 }
 
 int64_t PendingCall::Make() {
@@ -150,6 +188,11 @@ absl::StatusOr<std::shared_ptr<PendingCall>> Calls::Prepare(const Call& call) {
   if (given < entry->least || given > entry->most) {
     return CallError(absl::StrCat("Expected ", entry->least, " args but got ", given));
   }
+  const absl::StatusOr<int64_t> result = ValueOf(call.result);
+  if (!result.ok()) return result.status();
+  if (*result >= 0 && !call.errno_name.empty()) {
+    return CallError(absl::StrCat("an errno behind a result of ", *result));
+  }
   auto pending = std::make_shared<PendingCall>();
   if (absl::Status status = (this->*entry->handler)(call, pending.get()); !status.ok()) {
     return status;
@@ -168,8 +211,9 @@ absl::Status Calls::Judge(const Call& call, PendingCall* pending) {
       return CallError(
           absl::StrCat("Expected non-negative result but got ", pending->result, with_errno()));
     }
-    const auto [entry, added] =
-        descriptors_.emplace(static_cast<int>(*expected), static_cast<int>(pending->result));
+    const absl::StatusOr<int> script = IntOf(call.result);
+    if (!script.ok()) return script.status();
+    const bool added = descriptors_.emplace(*script, static_cast<int>(pending->result)).second;
     if (!added) return CallError(absl::StrCat("descriptor ", *expected, " is open already"));
   } else if (pending->result != *expected) {
     return CallError(
@@ -190,9 +234,9 @@ absl::Status Calls::Judge(const Call& call, PendingCall* pending) {
 // --- Arguments. ---
 
 absl::Status Calls::Live(const Expr& expr, int* fd) const {
-  const absl::StatusOr<int64_t> script = ValueOf(expr);
+  const absl::StatusOr<int> script = IntOf(expr);
   if (!script.ok()) return script.status();
-  const auto found = descriptors_.find(static_cast<int>(*script));
+  const auto found = descriptors_.find(*script);
   if (found == descriptors_.end()) {
     return CallError(absl::StrCat("descriptor ", *script, " is not open"));
   }

@@ -11,8 +11,10 @@
 #include <sys/socket.h>
 
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -108,12 +110,21 @@ class Calls {
 
 // The value of an integer expression. Errors: "unknown symbol: 'X'", "Bad type; ...".
 absl::StatusOr<int64_t> ValueOf(const Expr& expr);
-// The same of each argument from the `from`-th on.
-absl::Status ValuesFrom(const Call& call, size_t from, std::vector<int64_t>* values);
+// The same where the system takes `bits` bits, with a sign or without. Errors: also "N does not fit
+// into B bits".
+absl::StatusOr<int> IntOf(const Expr& expr, int bits = 32);
+// The same of a field that the script may leave open ("..."), where nothing is to be sent: then it
+// has no value.
+absl::Status ReadOpenInt(const Expr& expr, bool get, std::optional<int>* value);
+// The values of all arguments from the `from`-th on. Errors: those of IntOf.
+absl::Status IntsFrom(const Call& call, size_t from, std::vector<int>* values);
 absl::Status CallError(const std::string& what);
+bool IsNull(const Expr& expr);
 absl::Status NeedEllipsis(const Expr& expr);
-// The element of a struct by its field name, or by its place if it has none; null: not there.
-const Expr* FieldOf(const Expr& structure, const char* field, size_t place);
+// The fields of a struct in the order of `names`: each by its name, or by its place if it has none;
+// null: not there. Errors: no struct; a field of another name, one too many, or one given twice.
+absl::Status FieldsOf(const Expr& structure, std::initializer_list<const char*> names,
+                      std::vector<const Expr*>* fields);
 
 }  // namespace sockbed::packetdrill
 

@@ -27,7 +27,7 @@ absl::Status Count(const Expr& expr, size_t* count) {
 
 // A buffer: the runner's, or nobody's ("NULL").
 absl::Status Buffer(const Expr& expr, size_t count, std::shared_ptr<std::vector<char>>* buffer) {
-  if (expr.kind == Expr::Kind::kWord && expr.text == "NULL") return absl::OkStatus();
+  if (IsNull(expr)) return absl::OkStatus();
   *buffer = std::make_shared<std::vector<char>>(std::max<size_t>(count, 1));
   return NeedEllipsis(expr);
 }
@@ -45,12 +45,15 @@ struct Gathered {
 absl::Status Gather(const Expr& list, Gathered* all) {
   if (list.kind != Expr::Kind::kArray) return CallError("Bad type; expected: list of iovec");
   for (const Expr& entry : list.parts) {
-    const Expr* const base = FieldOf(entry, "iov_base", 0);
-    const Expr* const len = FieldOf(entry, "iov_len", 1);
+    std::vector<const Expr*> fields;
+    absl::Status status = FieldsOf(entry, {"iov_base", "iov_len"}, &fields);
+    if (!status.ok()) return status;
+    const Expr* const base = fields[0];
+    const Expr* const len = fields[1];
     if (base == nullptr || len == nullptr) return CallError("an iovec needs two fields");
-    if (absl::Status status = NeedEllipsis(*base); !status.ok()) return status;
+    if (status = NeedEllipsis(*base); !status.ok()) return status;
     size_t count;
-    if (absl::Status status = Count(*len, &count); !status.ok()) return status;
+    if (status = Count(*len, &count); !status.ok()) return status;
     all->buffers.emplace_back(std::max<size_t>(count, 1));
     all->vectors.push_back({nullptr, count});
   }
@@ -60,33 +63,31 @@ absl::Status Gather(const Expr& list, Gathered* all) {
   return absl::OkStatus();
 }
 
-// One control message of a script: its data is an integer.
+// One control message of a script: its data is an integer. What it leaves open is not compared.
 struct Control {
-  int level, type, data;
-  std::optional<size_t> length;  // cmsg_len, if the script says it
+  std::optional<int> level, type, data, length;
 };
 
-absl::Status ReadControls(const Expr& list, std::vector<Control>* controls) {
+// `get`: of what is received.
+absl::Status ReadControls(const Expr& list, bool get, std::vector<Control>* controls) {
   if (list.kind != Expr::Kind::kArray) return CallError("Bad type; expected: list of cmsghdr");
   for (const Expr& entry : list.parts) {
-    int64_t values[3];
-    size_t i = 0;
-    for (const char* name : {"cmsg_level", "cmsg_type", "cmsg_data"}) {
-      const Expr* const field = FieldOf(entry, name, SIZE_MAX);
-      if (field == nullptr) return CallError(absl::StrCat("a cmsghdr needs ", name));
-      const absl::StatusOr<int64_t> value = ValueOf(*field);
-      if (!value.ok()) return value.status();
-      values[i++] = *value;
-    }
+    std::vector<const Expr*> fields;
+    absl::Status status =
+        FieldsOf(entry, {"cmsg_len", "cmsg_level", "cmsg_type", "cmsg_data"}, &fields);
     Control& control = controls->emplace_back();
-    control.level = static_cast<int>(values[0]);
-    control.type = static_cast<int>(values[1]);
-    control.data = static_cast<int>(values[2]);
-    const Expr* const length = FieldOf(entry, "cmsg_len", SIZE_MAX);
-    if (length == nullptr || length->kind == Expr::Kind::kEllipsis) continue;
-    const absl::StatusOr<int64_t> said = ValueOf(*length);
-    if (!said.ok()) return said.status();
-    control.length = static_cast<size_t>(*said);
+    // A length that nobody gives is the natural one.
+    if (status.ok() && fields[0] != nullptr) {
+      status = ReadOpenInt(*fields[0], true, &control.length);
+    }
+    size_t i = 1;
+    for (std::optional<int>* value : {&control.level, &control.type, &control.data}) {
+      if (!status.ok()) return status;
+      const Expr* const field = fields[i++];
+      if (field == nullptr) return CallError("a cmsghdr needs cmsg_level, cmsg_type and cmsg_data");
+      status = ReadOpenInt(*field, get, value);
+    }
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -98,7 +99,8 @@ struct LiveMessage {
   sockaddr_storage name;
   msghdr header{};
   std::vector<Control> expected;  // controls of the script
-  int64_t expected_flags = 0;
+  std::optional<int> expected_flags = 0;
+  bool named = false;  // msg_name is there
   size_t control_room = kControlMax;  // for what is received: "msg_control(n)"
 };
 
@@ -110,17 +112,24 @@ void PutControls(LiveMessage* message) {
   message->header.msg_controllen = size;
   cmsghdr* header = size != 0 ? CMSG_FIRSTHDR(&message->header) : nullptr;
   for (const Control& control : message->expected) {
-    header->cmsg_level = control.level;
-    header->cmsg_type = control.type;
-    header->cmsg_len = control.length.value_or(CMSG_LEN(sizeof(int)));
-    std::memcpy(CMSG_DATA(header), &control.data, sizeof control.data);
+    header->cmsg_level = *control.level;
+    header->cmsg_type = *control.type;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    if (control.length) header->cmsg_len = static_cast<size_t>(*control.length);
+    std::memcpy(CMSG_DATA(header), &*control.data, sizeof(int));
     header = reinterpret_cast<cmsghdr*>(reinterpret_cast<char*>(header) + CMSG_SPACE(sizeof(int)));
   }
 }
 
+// "7", or "..." for what is not compared.
+std::string Shown(const std::optional<int>& value) { return value ? absl::StrCat(*value) : "..."; }
+
 absl::Status CheckControls(LiveMessage* message) {
-  if (message->header.msg_flags != message->expected_flags) {
-    return CallError(absl::StrCat("Expected msg_flags ", message->expected_flags, " but got ",
+  const auto same = [](const std::optional<int>& expected, int64_t actual) {
+    return !expected || *expected == actual;
+  };
+  if (!same(message->expected_flags, message->header.msg_flags)) {
+    return CallError(absl::StrCat("Expected msg_flags ", *message->expected_flags, " but got ",
                                   message->header.msg_flags));
   }
   cmsghdr* header = CMSG_FIRSTHDR(&message->header);
@@ -128,13 +137,13 @@ absl::Status CheckControls(LiveMessage* message) {
     if (header == nullptr) return CallError("fewer control messages than expected");
     int data = 0;
     std::memcpy(&data, CMSG_DATA(header), std::min(sizeof data, header->cmsg_len - CMSG_LEN(0)));
-    const bool length = !control.length || *control.length == header->cmsg_len;
-    if (header->cmsg_level != control.level || header->cmsg_type != control.type ||
-        data != control.data || !length) {
-      return CallError(absl::StrCat("control message: expected ", control.level, "/", control.type,
-                                    " ", control.data, " but got ", header->cmsg_level, "/",
-                                    header->cmsg_type, " ", data, " of ", header->cmsg_len,
-                                    " bytes"));
+    if (!same(control.level, header->cmsg_level) || !same(control.type, header->cmsg_type) ||
+        !same(control.data, data) ||
+        !same(control.length, static_cast<int64_t>(header->cmsg_len))) {
+      return CallError(absl::StrCat("control message: expected ", Shown(control.level), "/",
+                                    Shown(control.type), " ", Shown(control.data), " but got ",
+                                    header->cmsg_level, "/", header->cmsg_type, " ", data, " of ",
+                                    header->cmsg_len, " bytes"));
     }
     header = CMSG_NXTHDR(&message->header, header);
   }
@@ -142,28 +151,41 @@ absl::Status CheckControls(LiveMessage* message) {
 }
 
 // Reads "{msg_name(...)=..., msg_iov(1)=[...], msg_control(n)=[...], msg_flags=n}".
-absl::Status ReadMessage(const Expr& structure, LiveMessage* message) {
-  if (structure.kind != Expr::Kind::kStruct) return CallError("Bad type; expected: msghdr");
-  const auto named = [&](const char* name) { return FieldOf(structure, name, SIZE_MAX); };
-  if (const Expr* const iov = named("msg_iov")) {
-    if (absl::Status status = Gather(*iov, &message->data); !status.ok()) return status;
+absl::Status ReadMessage(const Expr& structure, bool get, LiveMessage* message) {
+  std::vector<const Expr*> fields;
+  absl::Status status =
+      FieldsOf(structure, {"msg_name", "msg_iov", "msg_control", "msg_flags"}, &fields);
+  if (!status.ok()) return status;
+  if (const Expr* const name = fields[0]) {
+    message->named = true;
+    if (status = NeedEllipsis(*name); !status.ok()) return status;
+  }
+  if (const Expr* const iov = fields[1]) {
+    if (status = Gather(*iov, &message->data); !status.ok()) return status;
+    std::optional<int> count;
+    if (!iov->field_size.empty()) status = ReadOpenInt(iov->field_size[0], true, &count);
+    if (!status.ok()) return status;
+    const size_t elements = message->data.vectors.size();
+    if (count && static_cast<int64_t>(elements) != *count) {
+      return CallError(
+          absl::StrCat("msg_iov(", *count, ") has a list of ", elements, " elements"));
+    }
   }
   message->header.msg_iov = message->data.vectors.data();
   message->header.msg_iovlen = message->data.vectors.size();
-  if (const Expr* const controls = named("msg_control")) {
-    if (absl::Status s = ReadControls(*controls, &message->expected); !s.ok()) return s;
+  if (const Expr* const controls = fields[2]) {
+    if (status = ReadControls(*controls, get, &message->expected); !status.ok()) return status;
     if (!controls->field_size.empty() && controls->field_size[0].kind != Expr::Kind::kEllipsis) {
       size_t room;
-      if (absl::Status s = Count(controls->field_size[0], &room); !s.ok()) return s;
+      if (status = Count(controls->field_size[0], &room); !status.ok()) return status;
       message->control_room = std::min(room, kControlMax);
     }
   }
-  if (const Expr* const flags = named("msg_flags")) {
-    const absl::StatusOr<int64_t> value = ValueOf(*flags);
-    if (!value.ok()) return value.status();
-    message->expected_flags = *value;
+  if (const Expr* const flags = fields[3]) {
+    if (status = ReadOpenInt(*flags, get, &message->expected_flags); !status.ok()) return status;
   }
-  return absl::OkStatus();
+  if (get || message->expected_flags == 0) return absl::OkStatus();
+  return CallError("a message that is sent has msg_flags 0");
 }
 
 }  // namespace
@@ -187,7 +209,7 @@ absl::Status Calls::Vectors(const Call& call, PendingCall* pending) {
   if (absl::Status status = Live(call.arguments[0], &fd); !status.ok()) return status;
   auto all = std::make_shared<Gathered>();
   if (absl::Status s = Gather(call.arguments[1], all.get()); !s.ok()) return s;
-  const absl::StatusOr<int64_t> count = ValueOf(call.arguments[2]);
+  const absl::StatusOr<int> count = IntOf(call.arguments[2]);
   if (!count.ok()) return count.status();
   if (*count != static_cast<int64_t>(all->vectors.size())) {
     return CallError(
@@ -206,11 +228,11 @@ absl::Status Calls::SendRecv(const Call& call, PendingCall* pending) {
   size_t count;
   if (absl::Status status = Live(call.arguments[0], &fd); !status.ok()) return status;
   if (absl::Status status = Count(call.arguments[2], &count); !status.ok()) return status;
-  const absl::StatusOr<int64_t> flags = ValueOf(call.arguments[3]);
+  const absl::StatusOr<int> flags = IntOf(call.arguments[3]);
   if (!flags.ok()) return flags.status();
   std::shared_ptr<std::vector<char>> buffer;
   if (absl::Status s = Buffer(call.arguments[1], count, &buffer); !s.ok()) return s;
-  const int how = static_cast<int>(*flags);
+  const int how = *flags;
   pending->body = [fd, count, buffer, how, send = Sends(call)]() -> int64_t {
     char* const data = buffer != nullptr ? buffer->data() : nullptr;
     return send ? uapi::send(fd, data, count, how) : uapi::recv(fd, data, count, how);
@@ -223,33 +245,46 @@ absl::Status Calls::SendRecvNamed(const Call& call, PendingCall* pending) {
   size_t count;
   if (absl::Status status = Live(call.arguments[0], &fd); !status.ok()) return status;
   if (absl::Status status = Count(call.arguments[2], &count); !status.ok()) return status;
-  const absl::StatusOr<int64_t> flags = ValueOf(call.arguments[3]);
+  const absl::StatusOr<int> flags = IntOf(call.arguments[3]);
   if (!flags.ok()) return flags.status();
   std::shared_ptr<std::vector<char>> buffer;
   if (absl::Status s = Buffer(call.arguments[1], count, &buffer); !s.ok()) return s;
-  const int how = static_cast<int>(*flags);
+  const int how = *flags;
+  const Expr& address = call.arguments[4];
+  const Expr& size = call.arguments[5];
   if (!Sends(call)) {
-    pending->body = [fd, count, buffer, how]() -> int64_t {
+    for (const Expr* given : {&address, &size}) {
+      absl::Status status = IsNull(*given) ? absl::OkStatus() : NeedEllipsis(*given);
+      if (!status.ok()) return status;
+    }
+    pending->body = [fd, count, buffer, how, anon = IsNull(address), unsized = IsNull(size)] {
       sockaddr_storage from;
       socklen_t length = sizeof from;
-      return uapi::recvfrom(fd, buffer != nullptr ? buffer->data() : nullptr, count, how,
-                            reinterpret_cast<sockaddr*>(&from), &length);
+      return int64_t{uapi::recvfrom(fd, buffer != nullptr ? buffer->data() : nullptr, count, how,
+                                    anon ? nullptr : reinterpret_cast<sockaddr*>(&from),
+                                    unsized ? nullptr : &length)};
     };
     return absl::OkStatus();
   }
+  const bool of_none = size.kind == Expr::Kind::kInteger && size.number == 0;
+  if (!IsNull(address) || (!IsNull(size) && !of_none)) {
+    if (absl::Status s = NeedEllipsis(size); !s.ok()) return s;
+  }
   sockaddr_storage to;
   socklen_t length = PeerAddress(&to);
-  if (call.arguments[4].kind == Expr::Kind::kWord) {  // NULL, or a family alone
-    const absl::StatusOr<int64_t> family = ValueOf(call.arguments[4]);
+  if (address.kind == Expr::Kind::kWord) {  // NULL, or a family alone
+    const absl::StatusOr<int> family = IntOf(address, 8);
     if (!family.ok()) return family.status();
     to.ss_family = static_cast<sa_family_t>(*family);
     if (*family == 0) length = 0;
+  } else if (absl::Status s = NeedEllipsis(address); !s.ok()) {
+    return s;
   } else {
     connections_->OnConnect(static_cast<int>(call.arguments[0].number));
   }
   pending->body = [fd, count, buffer, how, to, length]() -> int64_t {
-    const auto* const address = length != 0 ? reinterpret_cast<const sockaddr*>(&to) : nullptr;
-    return uapi::sendto(fd, buffer != nullptr ? buffer->data() : nullptr, count, how, address,
+    const auto* const peer = length != 0 ? reinterpret_cast<const sockaddr*>(&to) : nullptr;
+    return uapi::sendto(fd, buffer != nullptr ? buffer->data() : nullptr, count, how, peer,
                         length);
   };
   return absl::OkStatus();
@@ -258,21 +293,20 @@ absl::Status Calls::SendRecvNamed(const Call& call, PendingCall* pending) {
 absl::Status Calls::Message(const Call& call, PendingCall* pending) {
   int fd;
   if (absl::Status status = Live(call.arguments[0], &fd); !status.ok()) return status;
-  const absl::StatusOr<int64_t> flags = ValueOf(call.arguments[2]);
+  const absl::StatusOr<int> flags = IntOf(call.arguments[2]);
   if (!flags.ok()) return flags.status();
-  const int how = static_cast<int>(*flags);
+  const int how = *flags;
   auto message = std::make_shared<LiveMessage>();
-  const Expr& structure = call.arguments[1];
-  if (absl::Status s = ReadMessage(structure, message.get()); !s.ok()) return s;
-  const bool named = FieldOf(structure, "msg_name", SIZE_MAX) != nullptr;
-  if (Sends(call)) {
+  const bool sends = Sends(call);
+  if (absl::Status s = ReadMessage(call.arguments[1], !sends, message.get()); !s.ok()) return s;
+  if (sends) {
     PutControls(message.get());
     // A stream has its peer by now; a datagram goes to the one that it names, unless connect has
     // fixed it.
     const Tracked* const tracked = connections_->Find(static_cast<int>(call.arguments[0].number));
     const bool open = tracked != nullptr && !tracked->connected &&
                       (tracked->phase == Phase::kNew || tracked->protocol != kTcp);
-    if (named && open) {
+    if (message->named && open) {
       message->header.msg_namelen = PeerAddress(&message->name);
       message->header.msg_name = &message->name;
       connections_->OnConnect(static_cast<int>(call.arguments[0].number));

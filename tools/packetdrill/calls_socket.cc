@@ -15,6 +15,15 @@ namespace {
 
 int ScriptFd(const Expr& expr) { return static_cast<int>(expr.number); }
 
+// The address and its length, which the runner supplies: the arguments from the `from`-th on.
+absl::Status NeedEllipses(const Call& call, size_t from) {
+  absl::Status status;
+  for (size_t i = from; i < call.arguments.size() && status.ok(); ++i) {
+    status = NeedEllipsis(call.arguments[i]);
+  }
+  return status;
+}
+
 // Whether two socket addresses name the same port of the same host.
 bool SamePeer(const sockaddr_storage& a, const sockaddr_storage& b) {
   if (a.ss_family != b.ss_family) return false;
@@ -32,18 +41,18 @@ bool SamePeer(const sockaddr_storage& a, const sockaddr_storage& b) {
 }  // namespace
 
 absl::Status Calls::Socket(const Call& call, PendingCall* pending) {
-  std::vector<int64_t> values;
-  absl::Status status = ValuesFrom(call, 1, &values);
+  std::vector<int> values;
+  absl::Status status = IntsFrom(call, 1, &values);
   if (!status.ok()) return status;
   const bool v4 = config_.ip_version == IpVersion::kIpv4;
   int domain = v4 ? AF_INET : AF_INET6;
   if (call.arguments[0].kind != Expr::Kind::kEllipsis) {
-    const absl::StatusOr<int64_t> given = ValueOf(call.arguments[0]);
+    const absl::StatusOr<int> given = IntOf(call.arguments[0]);
     if (!given.ok()) return given.status();
-    domain = static_cast<int>(*given);
+    domain = *given;
   }
-  const int type = static_cast<int>(values[0]);
-  const int protocol = static_cast<int>(values[1]);
+  const int type = values[0];
+  const int protocol = values[1];
   const bool mapped = config_.ip_version == IpVersion::kIpv4Mapped;
   pending->gives_descriptor = true;
   pending->body = [=] {
@@ -64,20 +73,21 @@ absl::Status Calls::Socket(const Call& call, PendingCall* pending) {
 absl::Status Calls::Bind(const Call& call, PendingCall* pending) {
   int fd;
   if (absl::Status status = Live(call.arguments[0], &fd); !status.ok()) return status;
+  if (absl::Status status = NeedEllipses(call, 1); !status.ok()) return status;
   sockaddr_storage address;
   const socklen_t length = SocketAddress(config_.local_ip, config_.bind_port, &address);
   pending->body = [=] {
     return int64_t{uapi::bind(fd, reinterpret_cast<const sockaddr*>(&address), length)};
   };
-  return NeedEllipsis(call.arguments[1]);
+  return absl::OkStatus();
 }
 
 absl::Status Calls::Listen(const Call& call, PendingCall* pending) {
   int fd;
   if (absl::Status status = Live(call.arguments[0], &fd); !status.ok()) return status;
-  const absl::StatusOr<int64_t> backlog = ValueOf(call.arguments[1]);
+  const absl::StatusOr<int> backlog = IntOf(call.arguments[1]);
   if (!backlog.ok()) return backlog.status();
-  pending->body = [fd, n = static_cast<int>(*backlog)] { return int64_t{uapi::listen(fd, n)}; };
+  pending->body = [fd, n = *backlog] { return int64_t{uapi::listen(fd, n)}; };
   pending->effect = [this, pending, script = ScriptFd(call.arguments[0])] {
     if (pending->result == 0) connections_->OnListen(script);
   };
@@ -87,6 +97,7 @@ absl::Status Calls::Listen(const Call& call, PendingCall* pending) {
 absl::Status Calls::Accept(const Call& call, PendingCall* pending) {
   int fd;
   if (absl::Status status = Live(call.arguments[0], &fd); !status.ok()) return status;
+  if (absl::Status status = NeedEllipses(call, 1); !status.ok()) return status;
   auto peer = std::make_shared<sockaddr_storage>();
   pending->gives_descriptor = true;
   pending->body = [fd, peer] {
@@ -114,13 +125,13 @@ absl::Status Calls::Connect(const Call& call, PendingCall* pending) {
   const int script = ScriptFd(call.arguments[0]);
   sockaddr_storage address;
   socklen_t length = PeerAddress(&address);
-  if (call.arguments[1].kind == Expr::Kind::kWord) {  // AF_UNSPEC: to nobody
-    const absl::StatusOr<int64_t> family = ValueOf(call.arguments[1]);
+  const bool family_alone = call.arguments[1].kind == Expr::Kind::kWord;  // AF_UNSPEC: to nobody
+  if (family_alone) {
+    const absl::StatusOr<int> family = IntOf(call.arguments[1], 8);
     if (!family.ok()) return family.status();
     address.ss_family = static_cast<sa_family_t>(*family);
-  } else if (absl::Status status = NeedEllipsis(call.arguments[1]); !status.ok()) {
-    return status;
   }
+  if (absl::Status s = NeedEllipses(call, family_alone ? 2 : 1); !s.ok()) return s;
   connections_->OnConnect(script);
   if (Tracked* tracked = connections_->Find(script)) tracked->connected = true;
   pending->body = [=] {
@@ -143,19 +154,19 @@ absl::Status Calls::Close(const Call& call, PendingCall* pending) {
 absl::Status Calls::Shutdown(const Call& call, PendingCall* pending) {
   int fd;
   if (absl::Status status = Live(call.arguments[0], &fd); !status.ok()) return status;
-  const absl::StatusOr<int64_t> how = ValueOf(call.arguments[1]);
+  const absl::StatusOr<int> how = IntOf(call.arguments[1]);
   if (!how.ok()) return how.status();
-  pending->body = [fd, h = static_cast<int>(*how)] { return int64_t{uapi::shutdown(fd, h)}; };
+  pending->body = [fd, h = *how] { return int64_t{uapi::shutdown(fd, h)}; };
   return absl::OkStatus();
 }
 
 absl::Status Calls::Fcntl(const Call& call, PendingCall* pending) {
   int fd;
   if (absl::Status status = Live(call.arguments[0], &fd); !status.ok()) return status;
-  std::vector<int64_t> values;
-  if (absl::Status status = ValuesFrom(call, 1, &values); !status.ok()) return status;
+  std::vector<int> values;
+  if (absl::Status status = IntsFrom(call, 1, &values); !status.ok()) return status;
   values.resize(2);
-  pending->body = [fd, command = static_cast<int>(values[0]), argument = values[1]] {
+  pending->body = [fd, command = values[0], argument = values[1]] {
     return int64_t{uapi::fcntl(fd, command, argument)};
   };
   return absl::OkStatus();
@@ -176,7 +187,7 @@ absl::Status Calls::Ioctl(const Call& call, PendingCall* pending) {
   if (list.kind != Expr::Kind::kArray || list.parts.size() != 1) {
     return CallError("Bad type; expected: list of one integer");
   }
-  const absl::StatusOr<int64_t> expected = ValueOf(list.parts[0]);
+  const absl::StatusOr<int> expected = IntOf(list.parts[0]);
   if (!expected.ok()) return expected.status();
   pending->output = [answer, wanted = *expected] {
     if (*answer == wanted) return absl::OkStatus();

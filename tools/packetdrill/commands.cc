@@ -274,7 +274,9 @@ absl::Status Commands::Sockstat(const std::vector<Words>& stages) {
         if (result < 0 && errno == ECONNRESET) ++count;
       }
     };
-    (void)host_->Do(count_ended, host_->now_us());
+    if (!host_->Do(count_ended, host_->now_us())) {
+      return Failed("which sockets are closed cannot be told while a call sleeps");
+    }
   }
   if (absl::StrContains(absl::StrCat(count), stages[at + 1][1])) return absl::OkStatus();
   return Failed(absl::StrCat("the number of sockets in ", stages[at][2], " is ", count));

@@ -76,7 +76,7 @@ class LiveHost {
   std::deque<SentPacket>& sent() { return sent_; }
 
   // Runs `body` in the process under test, to its end, and the clock with it if it sleeps, at most
-  // to `us`. Returns whether it has ended.
+  // to `us`. Returns whether it has ended. While one before it sleeps it is not run.
   bool Do(std::function<void()> body, int64_t us);
 
   // Runs `body` in a second thread of the process, and goes on once it sleeps or has ended.

@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/captures/test_sysctls.h"
 
@@ -33,6 +34,14 @@ constexpr char kServer[] = R"(0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 )";
 
 std::string Report(const std::string& tail) { return Play(kServer + tail).message; }
+
+// What a call after the server's says, without the place and the call.
+std::string CallError(const std::string& call) {
+  const std::string report = Report("+0 " + call + "\n");
+  const std::string begin = "t.pkt:9: runtime error in ";
+  if (report.compare(0, begin.size(), begin) != 0) return report;
+  return report.substr(begin.size(), report.find('\n') - begin.size());
+}
 
 TEST(Runner, AServerAnswersToTheMicrosecond) {
   const Verdict verdict = Play(std::string(kServer) + R"(
@@ -133,6 +142,121 @@ TEST(Runner, ComparesResultsAndErrors) {
   EXPECT_NE(Report("+0 frobnicate() = 0\n"), "");
   EXPECT_NE(Report("+0 shutdown(4) = 0\n"), "");
   EXPECT_NE(Report("+0 shutdown(4, SHUT_NEVER) = 0\n"), "");
+}
+
+TEST(Runner, ACountMustBeThatOfTheList) {
+  EXPECT_EQ(CallError("poll([{fd=4, events=POLLOUT, revents=POLLOUT}], 50, 0) = 1"),
+            "poll call: nfds is 50 but the list has 1 elements");
+  EXPECT_EQ(CallError("poll([{fd=4, events=POLLOUT, revents=POLLOUT}], 0, 0) = 0"),
+            "poll call: nfds is 0 but the list has 1 elements");
+  EXPECT_EQ(CallError("sendmsg(4, {msg_iov(2)=[{..., 10}]}, 0) = 10"),
+            "sendmsg call: msg_iov(2) has a list of 1 elements");
+  EXPECT_EQ(CallError("readv(4, [{..., 10}], 2) = 10"),
+            "readv call: iovcnt is 2 but the list has 1 elements");
+  EXPECT_EQ(CallError("sendmsg(4, {msg_name(...)=..., msg_iov(...)=[{..., 1}]}, 0) = 1"), "");
+}
+
+TEST(Runner, ACallThatNeverReturnsEndsTheScript) {
+  const std::string head = std::string("--non_fatal=syscall\n") + kServer;
+  const Verdict verdict = Play(head +
+                               "+0 read(4, ..., 100) = 10\n+0 close(4) = 0\n"
+                               "`sysctl -w net.inet.tcp.rfc1323=7`\n");
+  EXPECT_EQ(verdict.message.find("t.pkt:10: runtime error in read call: it does not return\n"), 0u)
+      << verdict.message;
+  EXPECT_NE(verdict.message.find("error executing cleanup command"), std::string::npos);
+  EXPECT_EQ(verdict.events, 9);
+  EXPECT_EQ(Report("+0 read(4, ..., 100) = 10\n"
+                   "`sockstat -4 -P tcp -s | grep packetdril | grep -c CLOSED | grep 0`\n"),
+            "t.pkt:9: runtime error in read call: it does not return\n  read(4, ..., 100) = 10\n"
+            "t.pkt: error executing cleanup command: which sockets are closed cannot be told while "
+            "a call sleeps\n");
+}
+
+TEST(Runner, AnOptionsValueIsComparedToItsEnd) {
+  for (const char* value :
+       {"SO_TYPE, \"\", [4]", "SO_TYPE, \"\\x01\", [4]", "SO_TYPE, \"\\x02\"..., [4]",
+        "SO_LINGER, [0], [8]", "SO_TYPE, \"\\x01\\x00\\x00\\x00\\x00\", [4]"}) {
+    EXPECT_NE(CallError(absl::StrCat("getsockopt(4, SOL_SOCKET, ", value, ") = 0")), "") << value;
+  }
+  for (const char* value :
+       {"SO_TYPE, \"\\x01\\x00\\x00\\x00\", [4]", "SO_TYPE, \"\\x01\"..., [4]",
+        "SO_TYPE, [1], [4]",
+        "SO_TYPE, \"\"..., [4]",
+        "SO_LINGER, {onoff=0, linger=...}, [8]"}) {
+    EXPECT_EQ(CallError(absl::StrCat("getsockopt(4, SOL_SOCKET, ", value, ") = 0")), "") << value;
+  }
+}
+
+TEST(Runner, StructuresHaveNoOtherFields) {
+  EXPECT_EQ(CallError("poll([{fd=4, events=POLLIN, revent=POLLOUT}], 1, 0) = 0"),
+            "poll call: the structure has no field 'revent'");
+  for (const char* call :
+       {"setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=5, foo=9}, 8) = 0",
+        "setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=5, 9}, 8) = 0",
+        "setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=5, linger=5}, 8) = 0",
+        "sendmsg(4, {msg_iov(1)=[{..., 10}], msg_flag=0}, 0) = 10",
+        "sendmsg(4, {msg_nam(...)=..., msg_iov(1)=[{..., 10}]}, 0) = 10",
+        "sendmsg(4, {msg_name(...)=17, msg_iov(1)=[{..., 10}]}, 0) = 10",
+        "sendmsg(4, {msg_iov(1)=[{..., 10}], msg_flags=MSG_OOB}, 0) = 10",
+        "sendmsg(4, {msg_iov(1)=[{..., 10, 30}]}, 0) = 10",
+        "writev(4, [{..., 10, 30}], 1) = 10", "writev(4, [{iov_base=..., iov_lem=10}], 1) = 10",
+        "writev(4, [{iov_base=..., 10, iov_len=10}], 1) = 10"}) {
+    EXPECT_NE(CallError(call), "") << call;
+  }
+  EXPECT_NE(Report("+0 < P. 1:11(10) ack 1 win 65535\n+0 recvmsg(4, {msg_iov(1)=[{..., 10}],"
+                   " msg_control=[{cmsg_level=1, cmsg_type=1, cmsg_data=1, cmsg_foo=5}]}, 0) = 10\n")
+                .find("no field 'cmsg_foo'"),
+            std::string::npos);
+}
+
+TEST(Runner, AFieldLeftOpenIsNotCompared) {
+  for (const char* call :
+       {"poll([{fd=4, events=POLLOUT, revents=...}], 1, 0) = 1",
+        "getsockopt(4, SOL_SOCKET, SO_RCVTIMEO, {tv_sec=0, tv_usec=...}, [16]) = 0",
+        "getsockopt(4, SOL_SOCKET, SO_RCVTIMEO, {tv_sec=..., tv_usec=0}, [16]) = 0"}) {
+    EXPECT_EQ(CallError(call), "") << call;
+  }
+  const std::string received = R"(0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3
++0 bind(3, ..., ...) = 0
++0 setsockopt(3, IPPROTO_IP, IP_RECVTTL, [1], 4) = 0
++0 < (ttl 9) udp (10)
++0 recvmsg(3, {msg_iov(1)=[{..., 10}], msg_flags=..., msg_control=[)";
+  EXPECT_EQ(Play(received + "{cmsg_level=..., cmsg_type=..., cmsg_data=...}]}, 0) = 10").message, "");
+  EXPECT_NE(Play(received + "{cmsg_level=..., cmsg_type=..., cmsg_data=8}]}, 0) = 10").message, "");
+  // What is sent has to be said.
+  EXPECT_NE(CallError("setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=...}, 8) = 0"), "");
+  EXPECT_NE(CallError("sendmsg(4, {msg_iov(1)=[{..., 10}], msg_flags=...}, 0) = 10"), "");
+}
+
+TEST(Runner, WhatTheRunnerSuppliesIsWrittenAsEllipsis) {
+  for (const char* call :
+       {"accept(3, 17, \"foo\") = -1 EAGAIN", "accept(3, ..., 17) = -1", "bind(3, ..., 99) = -1",
+        "connect(4, ..., 99) = -1", "sendto(4, ..., 1, 0, NULL, 99) = 1",
+        "recvfrom(4, ..., 1, MSG_DONTWAIT, 7, \"x\") = -1",
+        "recvfrom(4, ..., 1, MSG_DONTWAIT, ..., 5) = -1"}) {
+    EXPECT_NE(CallError(call).find("Bad type"), std::string::npos) << call << CallError(call);
+  }
+  EXPECT_EQ(CallError("recvfrom(4, ..., 1, MSG_DONTWAIT, ..., ...) = -1 EAGAIN"), "");
+  EXPECT_EQ(CallError("recvfrom(4, ..., 1, MSG_DONTWAIT, NULL, NULL) = -1 EAGAIN"), "");
+  EXPECT_EQ(CallError("sendto(4, ..., 1, 0, NULL, 0) = 1"), "");
+}
+
+TEST(Runner, OnlyAFailureHasAnErrno) {
+  EXPECT_EQ(CallError("close(4) = 0 EFOO (x)"), "close call: an errno behind a result of 0");
+  EXPECT_EQ(CallError("write(4, ..., 7) = 7 EAGAIN"), "write call: an errno behind a result of 7");
+}
+
+TEST(Runner, NumbersOfCallsHave32Bits) {
+  for (const char* call :
+       {"getsockopt(4, SOL_SOCKET, SO_ERROR, [4294967296], [4]) = 0", "shutdown(4, 4294967297) = 0",
+        "close(4294967300) = 0", "setsockopt(4, SOL_SOCKET, SO_KEEPALIVE, [4294967297], 4) = 0",
+        "poll([{fd=4, events=65540}], 1, 0) = 1", "listen(3, 4294967297) = 0",
+        "fcntl(4, 4294967299, 0) = 2", "recv(4, ..., 1, 4294967360) = -1 EAGAIN",
+        "setsockopt(4, 4294967295, 4294967300, [1], 4) = 0",
+        "socket(..., 4294967297, 0) = 9", "poll([{fd=4, events=POLLIN}], 1, 4294967296) = 0"}) {
+    EXPECT_NE(CallError(call).find("does not fit"), std::string::npos) << call << CallError(call);
+  }
+  EXPECT_EQ(CallError("setsockopt(4, SOL_SOCKET, SO_KEEPALIVE, [0xffffffff], 4) = 0"), "");
 }
 
 TEST(Runner, ACallThatSleepsReturnsInTime) {
@@ -245,7 +369,8 @@ TEST(Runner, DatagramsGoBothWays) {
 TEST(Runner, UnreadableScriptsAndOptionsAreTold) {
   EXPECT_FALSE(Play("0 s//").readable);
   EXPECT_EQ(Play("--nonsense\n0 `true`").message, "t.pkt:1: option 'nonsense' unknown\n");
-  EXPECT_EQ(Play("--mtu=7\n0 `true`").message, "t.pkt:1: bad --mtu: 7: takes a number from 68 to 65535\n");
+  EXPECT_EQ(Play("--mtu=7\n0 `true`").message,
+            "t.pkt:1: bad --mtu: 7: takes a number from 68 to 65535\n");
   EXPECT_EQ(Play("--ip_version=ipv6\n--mtu=1279\n0 `true`").message,
             "t.pkt: bad --mtu: 1279: IPv6 takes no less than 1280\n");
   EXPECT_EQ(Play("--netmask_ip=255.0.255.0\n0 `true`").message,

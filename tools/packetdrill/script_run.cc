@@ -247,8 +247,8 @@ bool ScriptRun::MakeCall(const ScriptEvent& event, const Call& call, const When&
   if (!pending.ok()) return FailCall(event, call, pending.status());
   if (call.returns_us) return Block(event, call, when, *std::move(pending));
   const int64_t began = live_->now_us();
-  if (!live_->Do([&] { (*pending)->Make(); }, began + kHorizonUs)) {
-    return FailCall(event, call, CallError("it does not return"));
+  if (!live_->Do([made = *pending] { made->Make(); }, began + kHorizonUs)) {
+    return FailCall(event, call, absl::DeadlineExceededError("it does not return"));
   }
   if (const int64_t spent = live_->now_us() - began; spent != 0) {
     Warn(event, absl::StrCat(call.name, " took ", Seconds(spent), " sec"));
@@ -387,7 +387,7 @@ bool ScriptRun::Fail(const ScriptEvent& event, const std::string& what) {
 
 bool ScriptRun::FailCall(const ScriptEvent& event, const Call& call, const absl::Status& status) {
   const std::string what = absl::StrCat(call.name, " call: ", status.message());
-  if (config_.calls_may_differ && !absl::IsUnimplemented(status)) {
+  if (config_.calls_may_differ && absl::IsFailedPrecondition(status)) {
     Warn(event, absl::StrCat("runtime warning in ", what));
     return true;
   }
