@@ -12,7 +12,9 @@
 
 namespace sockbed::packetdrill {
 
-inline constexpr uint8_t kRouterAdvertisement = 134;  // of ICMPv6
+// Of ICMPv6.
+inline constexpr uint8_t kPacketTooBig = 2, kEchoRequest6 = 128, kEchoReply6 = 129,
+                         kRouterAdvertisement = 134;
 
 // Numbers of names, or of "type_N" and "code_N"; nothing for others. An empty code is 0.
 std::optional<uint8_t> IcmpType(const std::string& name, bool v6);

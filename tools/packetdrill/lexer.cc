@@ -25,7 +25,7 @@ constexpr char kPunctuation[] = "+*~<>=()[]{},.:|!/-";
 class Lexer {
  public:
   Lexer(const std::string& text, const std::string& path, Definitions definitions)
-      : text_(text), path_(path), definitions_(std::move(definitions)) {}
+      : text_(text), path_(path), given_(definitions), definitions_(std::move(definitions)) {}
 
   absl::StatusOr<std::vector<Token>> Run() {
     while (SkipBlanks() && at_ < text_.size()) {
@@ -226,12 +226,16 @@ class Lexer {
            tokens_[n - 2].text == "define";
   }
 
-  // --define=NAME=VALUE has been read to its end: it holds from here on.
+  // --define=NAME=VALUE has been read to its end: it holds from here on, unless a value was given
+  // from outside.
   void NoteDefinition() {
     const size_t n = tokens_.size();
     if (n < 5 || tokens_[n - 5].kind != Kind::kOption || tokens_[n - 5].text != "define") return;
     if (!tokens_[n - 4].Is('=') || tokens_[n - 3].kind != Kind::kWord) return;
-    if (tokens_[n - 2].Is('=')) definitions_[tokens_[n - 3].text] = tokens_[n - 1].spelling;
+    const std::string& name = tokens_[n - 3].text;
+    const auto given = given_.find(name);
+    if (!tokens_[n - 2].Is('=') || (given != given_.end() && !given->second.empty())) return;
+    definitions_[name] = tokens_[n - 1].spelling;
   }
 
   bool Address() {
@@ -315,6 +319,7 @@ class Lexer {
 
   const std::string& text_;
   const std::string& path_;
+  const Definitions given_;
   Definitions definitions_;
   size_t at_ = 0;
   Place place_;

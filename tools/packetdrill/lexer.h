@@ -49,8 +49,8 @@ struct Token {
 // value serves #ifdef alone.
 using Definitions = std::map<std::string, std::string>;
 
-// `path` is named in errors; --define options add to `definitions`. Errors: InvalidArgument,
-// "path:line:column: ...".
+// `path` is named in errors; --define options add to `definitions`, whose values outrank them.
+// Errors: InvalidArgument, "path:line:column: ...".
 absl::StatusOr<std::vector<Token>> Tokenize(const std::string& text, const std::string& path,
                                             Definitions definitions);
 

@@ -57,6 +57,13 @@ TEST(Lexer, DefinitionsTakeThePlaceOfWords) {
   EXPECT_EQ(Tokens("--define=A=0x5 A"), "opt:define = word:A = hex:0x5 hex:0x5");
 }
 
+TEST(Lexer, TheScriptsDefinitionsYieldToThoseGiven) {
+  EXPECT_EQ(Tokens("--define=A=0x5 A", {{"A", "7"}}), "opt:define = word:A = hex:0x5 int:7");
+  EXPECT_EQ(Tokens("--define=A=5 A", {{"A", ""}}), "opt:define = word:A = int:5 int:5");
+  EXPECT_EQ(Tokens("--define=A=5 --define=A=6 A"),
+            "opt:define = word:A = int:5 opt:define = word:A = int:6 int:6");
+}
+
 TEST(Lexer, ErrorsNameTheirPlace) {
   EXPECT_EQ(Tokens("1\n \"x"), "t.pkt:2:2: parse error: a string without its end");
   EXPECT_EQ(Tokens("/* x"), "t.pkt:1:1: parse error: a comment without its end");

@@ -135,22 +135,25 @@ bool Parser::TakeGreFlags(std::string* text, std::optional<uint16_t>* flags) {
 }
 
 // Flags and fields must speak of one header. Without flags the fields tell; with them, fields that
-// are not given are 0, and the checksum is right.
+// are not given are 0, and the checksum is right; a field whose flag is not set may be given as 0.
 bool Parser::CheckGre(Place place, std::optional<uint16_t> flags, Encapsulation* encap) {
   GreHeader& gre = encap->gre;
   bool has_offset = false;
   for (const GreField& field : encap->gre_fields) has_offset |= field.name == "off";
   gre.has_checksum = gre.checksum || has_offset;
   if (!flags) return true;
+  const bool nothing = gre.checksum.value_or(0) == 0 && gre.offset == 0;
   const bool sum = (*flags & kGreChecksum) != 0;
   const bool key = (*flags & kGreKey) != 0;
   const bool sequence = (*flags & kGreSequence) != 0;
-  if ((gre.has_checksum && !sum) || (gre.key && !key) || (gre.sequence && !sequence)) {
+  if ((!nothing && !sum) || (gre.key.value_or(0) != 0 && !key) ||
+      (gre.sequence.value_or(0) != 0 && !sequence)) {
     return FailMeaning(place, "a GRE field is given whose flag is not set");
   }
   gre.has_checksum = sum;
-  if (key && !gre.key) gre.key = 0;
-  if (sequence && !gre.sequence) gre.sequence = 0;
+  if (!sum) gre.checksum.reset();
+  gre.key = key ? std::optional(gre.key.value_or(0)) : std::nullopt;
+  gre.sequence = sequence ? std::optional(gre.sequence.value_or(0)) : std::nullopt;
   return true;
 }
 

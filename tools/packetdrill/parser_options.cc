@@ -67,7 +67,12 @@ bool Parser::TakeTcpOptions(bool inbound, TcpPart* tcp) {
   tcp->options.emplace();
   do {
     TcpOption option;
-    if (!TakeTcpOption(inbound, &option)) return false;
+    const bool behind_others = !tcp->options->empty();
+    const bool taken = TakeTcpOption(inbound, &option);
+    if (taken && behind_others && option.kind == TcpOption::Kind::kRaw) {
+      return FailHere("bytes without a name are the whole list");
+    }
+    if (!taken) return false;
     tcp->options->push_back(std::move(option));
   } while (Accept(','));
   return Expect('>') && CheckOptionLength(*tcp, place);

@@ -32,17 +32,32 @@ bool Parser::ParsePacket(Packet* packet) {
 
 // --- IP. ---
 
+namespace {
+
+// What an item says something of: bits that stand for the TTL, the DSCP, ECN and the flow label.
+unsigned FieldsOf(const IpItem& item) {
+  constexpr unsigned kTtl = 1, kDscp = 2, kEcn = 4, kFlow = 8;
+  if (item.name == "ttl" || item.name == "hlim") return kTtl;
+  if (item.name == "tos" || item.name == "class") return kDscp | kEcn;
+  if (item.name == "dscp") return kDscp;
+  return item.name == "flowlabel" ? kFlow : kEcn;
+}
+
+}  // namespace
+
 bool Parser::TakeIpInfo(std::optional<IpInfo>* info) {
   if (!Peek().Is('(') && !Peek().Is('[')) return true;
   IpInfo taken;
   taken.square = Take().Is('[');
+  unsigned given = 0;
   do {
     IpItem item;
     if (!TakeIpItem(&item)) return false;
-    const auto same = [&](const IpItem& other) { return other.name == item.name; };
-    if (std::any_of(taken.items.begin(), taken.items.end(), same)) {
-      return FailHere(absl::StrCat("'", item.name, "' is given twice"));
+    const unsigned fields = FieldsOf(item);
+    if ((given & fields) != 0) {
+      return FailHere(absl::StrCat("what '", item.name, "' says is given twice"));
     }
+    given |= fields;
     taken.items.push_back(std::move(item));
   } while (Accept(','));
   if (!Expect(taken.square ? ']' : ')')) return false;
@@ -141,6 +156,7 @@ bool Parser::TakeTcpTail(TcpPart* tcp) {
     if (!TakeUint16("code", &tcp->rst_reason->source) || !Expect(',')) return false;
     if (!AcceptWord("pen")) return FailHere("expected 'pen'");
     if (!TakeUint32("pen", &tcp->rst_reason->destination) || !Expect(']')) return false;
+    if ((tcp->flags & kRst) == 0) return FailHere("only a reset has a code and a pen");
   }
   return TakeInUdp(&tcp->in_udp);
 }
@@ -197,6 +213,8 @@ bool Parser::TakeFlags(TcpPart* tcp) {
       break;
     }
     if (!AddFlags(letters, &tcp->flags)) return FailHere(bad);
+    const bool of_count = letters.find_first_of("EWA") != std::string::npos;
+    if (tcp->ace && of_count) return FailHere(bad);
     tcp->flag_text += token.text;
     Take();
   }

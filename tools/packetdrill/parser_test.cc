@@ -139,6 +139,49 @@ TEST(Parser, ErrorsNameTokenAndPlace) {
             "t.pkt:1:1: semantic error: only an outbound packet may come in a range of time");
 }
 
+// "ttl" and "hlim" are one field, "tos" is "dscp" and "ecn" together.
+TEST(Parser, AFieldOfTheIpHeaderIsGivenOnce) {
+  for (const char* items :
+       {"ttl 64, hlim 63", "ect0, ect1", "noecn, ce", "ecn ect0, ce", "tos 0x10, dscp ef",
+        "dscp ef, tos 0x10", "ttl 5, hlim 6", "tos 0x10, class 0x20", "class 0x20, ect0"}) {
+    EXPECT_NE(Error("0 > (" + std::string(items) + ") . 1:1(0)"), "") << items;
+  }
+  EXPECT_EQ(Error("0 > (ttl 5, dscp ef, ect0, flowlabel 0x5) . 1:1(0)"), "");
+}
+
+TEST(Parser, AnAceCountStandsWithoutTheLettersOfItsFlags) {
+  for (const char* flags : {"P.2E", "P.0E", "P.0W", "P.0A", "E.2", "E.0"}) {
+    EXPECT_NE(Error("0 > " + std::string(flags) + " 1:1(0)"), "") << flags;
+  }
+  EXPECT_EQ(Error("0 > P.0U 1:1(0)"), "");
+}
+
+TEST(Parser, RawOptionsStandAlone) {
+  EXPECT_NE(Error("0 > . 1:1(0) <nop,nop,0101>"), "");
+  EXPECT_NE(Error("0 > . 1:1(0) <nop,nop,abcd>"), "");
+  EXPECT_EQ(Error("0 > . 1:1(0) <01010101>"), "");
+}
+
+TEST(Parser, OnlyAResetGivesItsReason) {
+  EXPECT_NE(Error("0 < . 1:9(8) ack 1 win 5 [code 1, pen 2]"), "");
+  EXPECT_EQ(Error("0 < R. 1:9(8) ack 1 win 5 [code 1, pen 2]"), "");
+}
+
+TEST(Parser, GreFieldsWithoutTheirFlagAreZero) {
+  const std::string gre = "0 < ipv4 1.1.1.1 > 2.2.2.2 : gre flags ";
+  const std::string rest = ": . 1:1(0) ack 1 win 1";
+  const Script script = Good(
+      gre + "[checksum present, key present], sum 0x0, off 0x0, key 0x1, seq 0" + rest);
+  const GreHeader& header = std::get<Packet>(script.events[0].action).encapsulations[1].gre;
+  EXPECT_TRUE(header.has_checksum);
+  EXPECT_EQ(header.key, 1u);
+  EXPECT_FALSE(header.sequence.has_value());
+  EXPECT_EQ(Error(gre + "[none], sum 0x0" + rest), "");
+  for (const char* fields : {"[none], sum 0x1", "[none], seq 1", "0, key 1", "0x2000, off 7"}) {
+    EXPECT_NE(Error(gre + fields + rest), "") << fields;
+  }
+}
+
 TEST(Parser, RefusesWhatTheLanguageHasNot) {
   EXPECT_NE(Error(""), "");
   EXPECT_NE(Error("0 < . 1:1(0) ack 1"), "");      // no window

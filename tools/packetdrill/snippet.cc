@@ -114,7 +114,11 @@ class Evaluator {
     const Value value = Expression();
     const std::string shown = text_.substr(begin, at_ - begin);
     std::string because;
-    if (Accept(",")) because = absl::StrCat(": ", Expression().Shown());
+    if (Accept(",")) {
+      skipping_ += value.truth();
+      because = absl::StrCat(": ", Expression().Shown());
+      skipping_ -= value.truth();
+    }
     if (!status_.ok() || value.truth()) return;
     std::string values;
     for (const std::string& name : used_) {
@@ -142,16 +146,22 @@ class Evaluator {
   Value Or() {
     Value value = And();
     while (status_.ok() && AcceptWord("or")) {
+      const bool decided = value.truth();
+      skipping_ += decided;
       const Value right = And();
-      if (!value.truth()) value = right;
+      skipping_ -= decided;
+      if (!decided) value = right;
     }
     return value;
   }
   Value And() {
     Value value = Not();
     while (status_.ok() && AcceptWord("and")) {
+      const bool decided = !value.truth();
+      skipping_ += decided;
       const Value right = Not();
-      if (value.truth()) value = right;
+      skipping_ -= decided;
+      if (!decided) value = right;
     }
     return value;
   }
@@ -178,7 +188,10 @@ class Evaluator {
       more = false;
       for (const char* sign : {"==", "!=", "<=", ">=", "<", ">"}) {
         if (!Accept(sign)) continue;
+        const bool decided = !holds;
+        skipping_ += decided;
         const Value right = Sum(0);
+        skipping_ -= decided;
         holds = holds && Holds(sign, left, right);
         left = right;
         compared = more = true;
@@ -206,20 +219,22 @@ class Evaluator {
     return left;
   }
   int64_t Apply(char sign, int64_t a, int64_t b) {
-    if ((sign == '/' || sign == '%') && (b == 0 || b == -1)) {
-      if (b == 0) Fail("division by zero");
-      return b == 0 || sign == '%' ? 0 : 0 - a;
-    }
     const auto wrap = [](uint64_t value) { return static_cast<int64_t>(value); };
     const auto ua = static_cast<uint64_t>(a), ub = static_cast<uint64_t>(b);
+    if ((sign == '/' || sign == '%') && (b == 0 || b == -1)) {
+      if (b == 0 && skipping_ == 0) Fail("division by zero");
+      return b == 0 || sign == '%' ? 0 : wrap(0 - ua);
+    }
+    // Rounded down, and the rest has the sign of what divides.
+    const bool down = (sign == '/' || sign == '%') && a % b != 0 && (a < 0) != (b < 0);
     switch (sign) {
       case '|': return a | b;
       case '&': return a & b;
       case '+': return wrap(ua + ub);
       case '-': return wrap(ua - ub);
       case '*': return wrap(ua * ub);
-      case '/': return a / b;
-      default: return a % b;
+      case '/': return a / b - down;
+      default: return a % b + (down ? b : 0);
     }
   }
 
@@ -243,6 +258,7 @@ class Evaluator {
     if (isdigit(static_cast<unsigned char>(word[0]))) return Integer(word);
     if (word == "True" || word == "False") return {.number = word == "True"};
     const auto found = scope_.find(word);
+    if (found == scope_.end() && skipping_ > 0) return {};
     if (found == scope_.end()) {
       at_ -= word.size();
       Fail("unknown name");
@@ -294,6 +310,7 @@ class Evaluator {
   size_t at_ = 0;
   int inside_ = 0;  // parentheses: newlines are blanks there
   int depth_ = 0;
+  int skipping_ = 0;  // above 0: read, but not evaluated
   std::set<std::string> used_;
   absl::Status status_;
 };

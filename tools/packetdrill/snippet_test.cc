@@ -19,6 +19,21 @@ TEST(Snippet, AssertionsThatHold) {
   EXPECT_EQ(Outcome("x = cwnd * 2\nx += 1\nassert x % 4 == 1 \\\n or False, 'no'"), "");
 }
 
+TEST(Snippet, WhatDecidesNothingIsNotEvaluated) {
+  for (const char* text :
+       {"assert 1 or 1 / 0", "assert not (0 and 1 / 0)", "assert 1 or nobody", "assert 1, 1 / 0",
+        "assert not 2 < 1 < 1 / 0", "assert 1 or (0 and 1) % 0"}) {
+    EXPECT_EQ(Outcome(text), "") << text;
+  }
+  EXPECT_NE(Outcome("assert 0 or 1 / 0"), "");
+  EXPECT_NE(Outcome("assert 1 or ("), "");
+}
+
+TEST(Snippet, DivisionRoundsDown) {
+  EXPECT_EQ(Outcome("assert -7 // 2 == -4 and -7 % 3 == 2 and 7 % -3 == -2 and 7 // -2 == -4"), "");
+  EXPECT_EQ(Outcome("assert 6 // -2 == -3 and -6 % 3 == 0 and 7 // 2 == 3 and -7 // -1 == 7"), "");
+}
+
 TEST(Snippet, AFailedAssertionShowsItsNames) {
   EXPECT_EQ(Outcome("assert four == cwnd, 'sorry'"),
             "assertion failed: four == cwnd (cwnd = 10, four = 4): sorry");

@@ -127,7 +127,9 @@ std::vector<uint8_t> Quote(const std::optional<Quotation>& quotation, const Trac
   packet.ttl = 64;
   size_t keep = kQuotedTransport;
   if (quoted.kind == Quotation::Kind::kTcp) {
-    packet.tcp.seq = static_cast<uint32_t>(quoted.sequence.first.value) + tracked.local_live_isn;
+    packet.tcp.seq = static_cast<uint32_t>(quoted.sequence.first.value);
+    const bool literal = quoted.sequence.kind == Sequence::Kind::kLiteral;
+    if (!literal) packet.tcp.seq += tracked.local_live_isn;
     packet.payload.resize(static_cast<size_t>(quoted.sequence.length.value));
     if (quoted.in_udp) {
       packet.in_udp = {static_cast<uint16_t>(quoted.in_udp->source.value),
@@ -147,7 +149,7 @@ std::vector<uint8_t> Quote(const std::optional<Quotation>& quotation, const Trac
 // A router tells the link's MTU, and nothing of itself: all lifetimes are 0 (RFC 4861 4.2, 4.6.4).
 absl::Status RouterSays(const IcmpPart& line, const Config& config, WirePacket* live) {
   constexpr uint8_t kMtuOption = 5;
-  if (!line.mtu) return Bad("a router advertisement needs an MTU");
+  if (line.quotation) return Bad("a router advertisement quotes nothing");
   live->source = *ParseAddressText(config.gateway_linklocal_ip);
   live->destination = *ParseAddressText(config.local_linklocal_ip);
   live->icmp_rest = 0;
@@ -156,6 +158,25 @@ absl::Status RouterSays(const IcmpPart& line, const Config& config, WirePacket* 
   live->payload[9] = 1;  // in units of 8 bytes
   Store32(&live->payload[12], static_cast<uint32_t>(line.mtu->value));
   return absl::OkStatus();
+}
+
+// Whether an MTU, and an identifier, are where the type has a place for them, and where it must.
+absl::Status CheckIcmpFields(const IcmpPart& line, bool v6, uint8_t type, uint8_t code) {
+  if (!v6) {
+    const bool tells_mtu = type == 3 && code == 4;
+    if (line.mtu && (!tells_mtu || line.mtu->value > UINT16_MAX)) {
+      return Bad("an MTU is told by 'unreachable frag_needed', in 16 bits");
+    }
+    const bool query = type == 0 || type == 8 || (type >= 13 && type <= 18);
+    return line.id && !query ? Bad("an identifier is for questions and their answers")
+                             : absl::OkStatus();
+  }
+  const bool tells_mtu = type == kPacketTooBig || type == kRouterAdvertisement;
+  if (line.mtu.has_value() != tells_mtu) {
+    return Bad("an MTU is told by 'packet_too_big' and 'router_advertisement', always");
+  }
+  const bool echo = type == kEchoRequest6 || type == kEchoReply6;
+  return line.id && !echo ? Bad("an identifier is for echoes") : absl::OkStatus();
 }
 
 absl::Status IcmpToLive(const IcmpPart& line, const Config& config, const Tracked& tracked,
@@ -168,12 +189,8 @@ absl::Status IcmpToLive(const IcmpPart& line, const Config& config, const Tracke
   live->protocol = v6 ? kIcmp6 : kIcmp;
   live->icmp_type = *type;
   live->icmp_code = *code;
-  if (line.mtu) {
-    if (!v6 && (*type != 3 || *code != 4 || line.mtu->value > UINT16_MAX)) {
-      return Bad("an MTU is told by 'unreachable frag_needed', in 16 bits");
-    }
-    live->icmp_rest = static_cast<uint32_t>(line.mtu->value);
-  }
+  if (absl::Status s = CheckIcmpFields(line, v6, *type, *code); !s.ok()) return s;
+  if (line.mtu) live->icmp_rest = static_cast<uint32_t>(line.mtu->value);
   if (line.id) live->icmp_rest = static_cast<uint32_t>(line.id->value) << 16;
   if (v6 && *type == kRouterAdvertisement) return RouterSays(line, config, live);
   const std::array<uint8_t, 5> errors4 = {3, 4, 5, 11, 12};
@@ -181,6 +198,23 @@ absl::Status IcmpToLive(const IcmpPart& line, const Config& config, const Tracke
       v6 ? *type < 128 : std::find(errors4.begin(), errors4.end(), *type) != errors4.end();
   if (quotes || line.quotation) live->payload = Quote(line.quotation, tracked);
   return absl::OkStatus();
+}
+
+// The lengths in IP headers have 16 bits, IPv6's without the header.
+absl::Status CheckSize(WirePacket live) {
+  const auto fits = [](const WirePacket& packet) {
+    const std::vector<uint8_t> bytes = EncodePacket(packet);
+    return bytes.size() <= (bytes[0] >> 4 == 6 ? 40 : 0) + size_t{UINT16_MAX};
+  };
+  bool good = fits(live);
+  while (good && !live.encaps.empty()) {  // ... and so for the packets inside
+    live.encaps.erase(live.encaps.begin());
+    while (!live.encaps.empty() && !std::holds_alternative<WireIp>(live.encaps.front())) {
+      live.encaps.erase(live.encaps.begin());
+    }
+    good = fits(live);
+  }
+  return good ? absl::OkStatus() : Bad("too long for an IP packet");
 }
 
 }  // namespace
@@ -216,6 +250,7 @@ absl::StatusOr<WirePacket> ToLive(const Packet& line, const Config& config, Trac
   } else {
     status = IcmpToLive(std::get<IcmpPart>(line.body), config, *tracked, &live);
   }
+  if (status.ok()) status = CheckSize(live);
   if (!status.ok()) return status;
   return live;
 }

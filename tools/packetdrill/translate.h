@@ -24,7 +24,8 @@
 namespace sockbed::packetdrill {
 
 // The packet of an inbound line as it goes to the host. Errors: InvalidArgument (an echo of a
-// timestamp never seen, a name that means nothing), Unimplemented.
+// timestamp never seen, a name that means nothing, a field that the ICMP type has not or lacks, too
+// long for an IP packet), Unimplemented.
 absl::StatusOr<WirePacket> ToLive(const Packet& line, const Config& config, Tracked* tracked);
 
 // A packet of the host with the numbers that the script would write; the timestamp relative to the
