@@ -271,4 +271,15 @@ socklen_t Calls::PeerAddress(sockaddr_storage* address) const {
                        address);
 }
 
+void Calls::Speaks(int script, PendingCall* pending) {
+  if (!connections_->OnConnect(script)) return;
+  pending->effect = [this, pending, script] {
+    // These come to who has spoken.
+    const std::initializer_list<int> spoken = {EINPROGRESS, EINTR, ETIMEDOUT, ECONNREFUSED,
+                                               ECONNRESET};
+    const bool silent = std::find(spoken.begin(), spoken.end(), pending->error) == spoken.end();
+    if (pending->result < 0 && silent) connections_->OnDisconnect(script);
+  };
+}
+
 }  // namespace sockbed::packetdrill

@@ -69,6 +69,8 @@ class Calls {
   // A socket address of the script's, in the family that it uses.
   socklen_t SocketAddress(const std::string& ip, uint16_t port, sockaddr_storage* address) const;
   socklen_t PeerAddress(sockaddr_storage* address) const;
+  // The call makes a new socket speak: to be known before it does, and not so if it fails.
+  void Speaks(int script, PendingCall* pending);
 
   // --- calls_socket.cc ---
 

@@ -280,7 +280,7 @@ absl::Status Calls::SendRecvNamed(const Call& call, PendingCall* pending) {
   } else if (absl::Status s = NeedEllipsis(address); !s.ok()) {
     return s;
   } else {
-    connections_->OnConnect(static_cast<int>(call.arguments[0].number));
+    Speaks(static_cast<int>(call.arguments[0].number), pending);
   }
   pending->body = [fd, count, buffer, how, to, length]() -> int64_t {
     const auto* const peer = length != 0 ? reinterpret_cast<const sockaddr*>(&to) : nullptr;
@@ -309,7 +309,7 @@ absl::Status Calls::Message(const Call& call, PendingCall* pending) {
     if (message->named && open) {
       message->header.msg_namelen = PeerAddress(&message->name);
       message->header.msg_name = &message->name;
-      connections_->OnConnect(static_cast<int>(call.arguments[0].number));
+      Speaks(static_cast<int>(call.arguments[0].number), pending);
     }
     pending->body = [fd, message, how] {
       return int64_t{uapi::sendmsg(fd, &message->header, how)};

@@ -79,6 +79,9 @@ absl::Status Calls::Bind(const Call& call, PendingCall* pending) {
   pending->body = [=] {
     return int64_t{uapi::bind(fd, reinterpret_cast<const sockaddr*>(&address), length)};
   };
+  pending->effect = [this, pending, script = ScriptFd(call.arguments[0])] {
+    if (pending->result == 0) connections_->OnBind(script);
+  };
   return absl::OkStatus();
 }
 
@@ -132,8 +135,17 @@ absl::Status Calls::Connect(const Call& call, PendingCall* pending) {
     address.ss_family = static_cast<sa_family_t>(*family);
   }
   if (absl::Status s = NeedEllipses(call, family_alone ? 2 : 1); !s.ok()) return s;
-  connections_->OnConnect(script);
-  if (Tracked* tracked = connections_->Find(script)) tracked->connected = true;
+  if (family_alone) {
+    // A datagram socket loses its peer even by a call that fails: the family is looked at later.
+    pending->effect = [this, pending, script] {
+      const Tracked* const tracked = connections_->Find(script);
+      const bool datagrams = tracked != nullptr && tracked->protocol != kTcp;
+      if (pending->result == 0 || datagrams) connections_->OnDisconnect(script);
+    };
+  } else {
+    Speaks(script, pending);
+    if (Tracked* tracked = connections_->Find(script)) tracked->connected = true;
+  }
   pending->body = [=] {
     return int64_t{uapi::connect(fd, reinterpret_cast<const sockaddr*>(&address), length)};
   };

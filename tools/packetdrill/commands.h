@@ -21,9 +21,13 @@ namespace sockbed::packetdrill {
 
 class Commands {
  public:
-  // `ignored`: sysctl names that may be set without effect.
-  Commands(LiveHost* host, const Calls* calls, std::set<std::string> ignored)
-      : host_(host), calls_(calls), ignored_(std::move(ignored)) {}
+  // Sysctl names that may be set, and commands that may be given, without effect.
+  Commands(LiveHost* host, const Calls* calls, std::set<std::string> ignored_sysctls,
+           std::set<std::string> ignored_commands)
+      : host_(host),
+        calls_(calls),
+        ignored_sysctls_(std::move(ignored_sysctls)),
+        ignored_commands_(std::move(ignored_commands)) {}
 
   // Errors: FailedPrecondition (it ends with a status other than 0, and why), Unimplemented (not
   // among the known forms).
@@ -34,7 +38,8 @@ class Commands {
 
   absl::Status RunPipeline(const std::vector<Words>& stages);
   absl::Status Sysctl(const Words& words);
-  absl::Status SetSysctl(std::string name, const std::string& value);
+  // `lenient`: a name that the host has not is no error.
+  absl::Status SetSysctl(std::string name, const std::string& text, bool lenient);
   absl::Status Sockstat(const std::vector<Words>& stages);
   absl::Status Tcpdrop(const Words& words);
   absl::Status Setkey(const std::string& input);
@@ -43,7 +48,7 @@ class Commands {
 
   LiveHost* const host_;
   const Calls* const calls_;
-  const std::set<std::string> ignored_;
+  const std::set<std::string> ignored_sysctls_, ignored_commands_;
 };
 
 }  // namespace sockbed::packetdrill

@@ -1,8 +1,10 @@
 #include "tools/packetdrill/config.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -32,12 +34,13 @@ bool SetIpVersion(const std::string& text, Config* config) {
 }
 
 // "ADDRESS" or "ADDRESS/LENGTH".
-bool SetAddress(const std::string& text, std::string* address, int* prefix_len) {
+bool SetAddress(const std::string& text, std::string* address, int least_prefix, int* prefix_len) {
   const size_t slash = text.find('/');
   *address = text.substr(0, slash);
   if (!ParseAddressText(*address).ok()) return false;
   if (slash == std::string::npos) return true;
-  return prefix_len != nullptr && ToNumber(text.substr(slash + 1), 0, 128, prefix_len);
+  const int bits = ParseAddressText(*address)->length * 8;
+  return prefix_len != nullptr && ToNumber(text.substr(slash + 1), least_prefix, bits, prefix_len);
 }
 
 bool SetLinkLocal(const std::string& text, std::string* address) {
@@ -56,7 +59,8 @@ bool SetNetmask(const std::string& text, Config* config) {
     if (ones++ == i) ++leading;
   }
   config->local_prefix_len = leading;
-  return ones == leading;
+  config->netmask_v6 = mask->v6();
+  return leading > 0 && ones == leading;
 }
 
 bool SetNonFatal(const std::string& text, Config* config) {
@@ -72,6 +76,16 @@ bool SetNonFatal(const std::string& text, Config* config) {
   return true;
 }
 
+// Whether it has a word for its name, and a value.
+bool IsDefinition(const std::string& text, Config*) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals + 1 == text.size()) return false;
+  const std::string name = text.substr(0, equals);
+  const auto in_word = [](char c) { return absl::ascii_isalnum(c) || c == '_'; };
+  return !name.empty() && std::all_of(name.begin(), name.end(), in_word) &&
+         !std::all_of(name.begin(), name.end(), absl::ascii_isdigit);
+}
+
 struct ValueOption {
   std::function<bool(const std::string& value, Config* config)> set;  // false: not what it takes
   std::string takes = "anything";
@@ -85,9 +99,10 @@ ValueOption NumberIn(T Config::*field, int64_t least, int64_t most) {
           absl::StrCat("a number from ", least, " to ", most)};
 }
 
-ValueOption AddressInto(std::string Config::*address, int Config::*prefix_len = nullptr) {
+ValueOption AddressInto(std::string Config::*address, int least_prefix = 0,
+                        int Config::*prefix_len = nullptr) {
   return {[=](const std::string& value, Config* config) {
-            return SetAddress(value, &(config->*address),
+            return SetAddress(value, &(config->*address), least_prefix,
                               prefix_len == nullptr ? nullptr : &(config->*prefix_len));
           },
           prefix_len == nullptr ? "an address" : "an address, or ADDRESS/LENGTH"};
@@ -105,8 +120,8 @@ std::map<std::string, ValueOption> ValueOptions() {
   const ValueOption nothing = {[](const std::string&, Config*) { return true; }};
   return {
       {"ip_version", {SetIpVersion, "ipv4, ipv6 or ipv4_mapped_ipv6"}},
-      {"local_ip", AddressInto(&Config::local_ip, &Config::local_prefix_len)},
-      {"remote_ip", AddressInto(&Config::remote_ip, &Config::remote_prefix_len)},
+      {"local_ip", AddressInto(&Config::local_ip, 1, &Config::local_prefix_len)},
+      {"remote_ip", AddressInto(&Config::remote_ip, 0, &Config::remote_prefix_len)},
       {"gateway_ip", AddressInto(&Config::gateway_ip)},
       {"local_linklocal_ip", LinkLocalInto(&Config::local_linklocal_ip)},
       {"gateway_linklocal_ip", LinkLocalInto(&Config::gateway_linklocal_ip)},
@@ -139,9 +154,15 @@ std::map<std::string, ValueOption> ValueOptions() {
           return c->tcp_in_udp;
         },
         "tcp"}},
-      {"define", nothing},  // the parser's
-      {"speed", nothing},
+      {"define", {IsDefinition, "NAME=VALUE"}},  // the parser's
+      {"speed",
+       {[](const std::string& v, Config*) {
+          uint32_t mbits;  // of no meaning here
+          return ToNumber(v, 0, UINT32_MAX, &mbits);
+        },
+        absl::StrCat("a number from 0 to ", UINT32_MAX)}},
       {"tun_dev", nothing},
+      {"code_command", nothing},
       {"code_format", {[](const std::string& v, Config*) { return v == "python"; }, "python"}},
       {"code_sockopt", {[](const std::string& v, Config*) { return v == "TCP_INFO"; }, "TCP_INFO"}},
       {"mss", nothing},
@@ -194,8 +215,8 @@ void CompleteAddresses(Config* config) {
   fallback(&config->local_ip, v6 ? "fd3d:fa7b:d17d::1" : "192.168.0.1");
   fallback(&config->gateway_ip, v6 ? "fd3d:fa7b:d17d::2" : "192.168.0.2");
   fallback(&config->remote_ip, v6 ? "2001:db8::1" : "192.0.2.1");
-  if (config->local_prefix_len == 0) config->local_prefix_len = v6 ? 48 : 16;
-  if (config->remote_prefix_len == 0) config->remote_prefix_len = v6 ? 32 : 24;
+  if (config->local_prefix_len < 0) config->local_prefix_len = v6 ? 48 : 16;
+  if (config->remote_prefix_len < 0) config->remote_prefix_len = v6 ? 32 : 24;
 }
 
 }  // namespace sockbed::packetdrill

@@ -22,7 +22,8 @@ struct Config {
   IpVersion ip_version = IpVersion::kIpv4;
   std::string local_ip, remote_ip, gateway_ip;  // empty: by the IP version
   std::string local_linklocal_ip = "fe80::1", gateway_linklocal_ip = "fe80::2";  // IPv6
-  int local_prefix_len = 0, remote_prefix_len = 0;
+  int local_prefix_len = -1, remote_prefix_len = -1;  // -1: by the IP version
+  std::optional<bool> netmask_v6;                     // the family that --netmask_ip was given in
   uint16_t bind_port = 8080;
   uint16_t connect_port = 8080;
   uint32_t mtu = 1500;

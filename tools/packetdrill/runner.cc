@@ -42,6 +42,9 @@ absl::StatusOr<LiveHostOptions> HostOptionsOf(const Config& config, const RunOpt
       return absl::InvalidArgumentError("an address of another family than --ip_version says");
     }
   }
+  if (config.netmask_v6.value_or(config.v6_packets()) != config.v6_packets()) {
+    return absl::InvalidArgumentError("--netmask_ip is of another family than --ip_version says");
+  }
   if (config.v6_packets() && config.mtu < kIpv6MtuLeast) {
     return absl::InvalidArgumentError(
         absl::StrCat("bad --mtu: ", config.mtu, ": IPv6 takes no less than ", kIpv6MtuLeast));

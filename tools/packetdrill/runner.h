@@ -25,7 +25,7 @@ struct RunOptions {
   Definitions definitions;  // beside those of the profile
   // Options as a script's head has them, which outrank it.
   std::vector<std::pair<std::string, std::optional<std::string>>> overrides;
-  std::set<std::string> ignored_sysctls;
+  std::set<std::string> ignored_sysctls, ignored_commands;  // may be given in vain
   bool exact = false;  // no tolerance: the virtual clock must agree to the microsecond
   bool verbose = false;
   uint64_t seed = 1;

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gtest/gtest.h"
 #include "tests/captures/test_sysctls.h"
 
@@ -204,7 +205,7 @@ TEST(Runner, StructuresHaveNoOtherFields) {
     EXPECT_NE(CallError(call), "") << call;
   }
   EXPECT_NE(Report("+0 < P. 1:11(10) ack 1 win 65535\n+0 recvmsg(4, {msg_iov(1)=[{..., 10}],"
-                   " msg_control=[{cmsg_level=1, cmsg_type=1, cmsg_data=1, cmsg_foo=5}]}, 0) = 10\n")
+                   " msg_control=[{cmsg_level=1, cmsg_type=1, cmsg_data=1, cmsg_foo=5}]}, 0) = 1\n")
                 .find("no field 'cmsg_foo'"),
             std::string::npos);
 }
@@ -221,8 +222,9 @@ TEST(Runner, AFieldLeftOpenIsNotCompared) {
 +0 setsockopt(3, IPPROTO_IP, IP_RECVTTL, [1], 4) = 0
 +0 < (ttl 9) udp (10)
 +0 recvmsg(3, {msg_iov(1)=[{..., 10}], msg_flags=..., msg_control=[)";
-  EXPECT_EQ(Play(received + "{cmsg_level=..., cmsg_type=..., cmsg_data=...}]}, 0) = 10").message, "");
-  EXPECT_NE(Play(received + "{cmsg_level=..., cmsg_type=..., cmsg_data=8}]}, 0) = 10").message, "");
+  const std::string open = "{cmsg_level=..., cmsg_type=..., cmsg_data=";
+  EXPECT_EQ(Play(received + open + "...}]}, 0) = 10").message, "");
+  EXPECT_NE(Play(received + open + "8}]}, 0) = 10").message, "");
   // What is sent has to be said.
   EXPECT_NE(CallError("setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=...}, 8) = 0"), "");
   EXPECT_NE(CallError("sendmsg(4, {msg_iov(1)=[{..., 10}], msg_flags=...}, 0) = 10"), "");
@@ -364,6 +366,176 @@ TEST(Runner, DatagramsGoBothWays) {
 +0 read(3, ..., 1000) = -1 ECONNREFUSED (Connection refused)
 )");
   EXPECT_TRUE(verdict.passed) << verdict.message;
+}
+
+// What the script's side sends, by its place in the script.
+std::vector<std::vector<uint8_t>> Injected(const std::string& text) {
+  std::vector<std::vector<uint8_t>> packets;
+  RunOptions options;
+  options.listener = [&](SimTime, const std::vector<uint8_t>& packet, bool outbound) {
+    if (!outbound) packets.push_back(packet);
+  };
+  const Verdict verdict = RunScript("t.pkt", text, options);
+  EXPECT_TRUE(verdict.passed) << verdict.message;
+  return packets;
+}
+
+TEST(Runner, APacketMustFitIntoIp) {
+  EXPECT_NE(Report("+0 < . 1:65536(65535) ack 1 win 65535\n").find("too long for an IP packet"),
+            std::string::npos);
+  const std::string udp =
+      "0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3\n+0 bind(3, ..., ...) = 0\n+0 < udp ";
+  EXPECT_NE(Play(udp + "(65535)\n").message, "");
+  EXPECT_NE(Play(udp + "(65508)\n").message, "");
+  EXPECT_EQ(Play(udp + "(65507)\n").message, "");
+  EXPECT_EQ(Play("--ip_version=ipv6\n" + udp + "(65527)\n").message, "");
+  EXPECT_NE(Play("--ip_version=ipv6\n" + udp + "(65528)\n").message, "");
+}
+
+TEST(Runner, AnIcmpMessageHasWhatItsTypeHas) {
+  for (const char* line :
+       {"unreachable frag_needed mtu 1200 id 7 [1:1(0)]", "unreachable id 7 [1:1(0)]",
+        "time_exceeded id 7", "echo_request mtu 5"}) {
+    EXPECT_NE(Report("+0 < icmp " + std::string(line) + "\n"), "") << line;
+  }
+  EXPECT_EQ(Report("+0 < icmp echo_request id 7\n"), "");
+  const std::string server = absl::StrReplaceAll(kServer, {{"mss 1460", "mss 1440"}});
+  const std::string v6 = "--ip_version=ipv6\n" + server + "+0 < icmp ";
+  for (const char* line :
+       {"packet_too_big [1:1(0)]", "unreachable mtu 1280 [1:1(0)]", "echo_request mtu 1280",
+        "packet_too_big mtu 1280 id 7 [1:1(0)]", "router_advertisement mtu 1400 [0:0(0)]",
+        "router_advertisement mtu 1400 id 3"}) {
+    const std::string report = Play(v6 + line + "\n").message;
+    EXPECT_NE(report.find("t.pkt:10: error handling packet"), std::string::npos) << line << report;
+  }
+  EXPECT_EQ(Play(v6 + "packet_too_big mtu 1280 [1:1(0)]\n").message, "");
+  EXPECT_EQ(Play(v6 + "echo_request id 7\n").message, "");
+}
+
+TEST(Runner, AQuotedNumberMayBeLiteral) {
+  const auto packets = Injected(
+      std::string(kServer) + "+0 < icmp unreachable port_unreachable [16909060:16909060(0)!]\n");
+  const std::vector<uint8_t>& last = packets.back();
+  ASSERT_GE(last.size(), 56u);
+  const size_t at = 20 + 8 + 20 + 4;  // IP, ICMP, quoted IP, ports
+  EXPECT_EQ(std::vector<uint8_t>(last.begin() + at, last.begin() + at + 4),
+            (std::vector<uint8_t>{1, 2, 3, 4}));
+}
+
+TEST(Runner, CommandsSayWhatTheyMean) {
+  for (const char* command :
+       {"sockstat -P tcp -s | grep -c LISTEN | grep 0", "sysctl", "sysctl -w", "kldload nonsense",
+        "echo 'add 192.0.2.1 192.168.0.1 tcp banana -A tcp-md5 \"x\" ;' | setkey -c"}) {
+    EXPECT_NE(Report("+0 `" + std::string(command) + "`\n"), "") << command;
+  }
+  for (const char* command :
+       {"sysctl -e net.inet.tcp.nonsense=1", "kldstat -q -m tcpmd5 || kldload tcpmd5",
+        "sysctl -w \\\n net.inet.tcp.rfc1323=1", "sysctl -w net.ipv4.tcp_wmem='4096 16384 65536'",
+        "sysctl -w net.ipv4.tcp_rmem='4096\t16384\t65536'",
+        "echo 'add 192.0.2.1 192.168.0.1 tcp 0x1000 -A tcp-md5 \"x\" ;' | setkey -c"}) {
+    EXPECT_EQ(Report("+0 `" + std::string(command) + "`\n"), "") << command;
+  }
+  RunOptions options;
+  options.ignored_sysctls = {"a.b"};
+  options.ignored_commands = {"ethtool"};
+  const std::string text = "0 `sysctl -w a.b=hello`\n+0 `ethtool -K tun0 tso off && nstat`\n";
+  EXPECT_EQ(RunScript("t.pkt", text, options).message,
+            "t.pkt:2: error executing `ethtool -K tun0 tso off && nstat` command: 'nstat' is none "
+            "of the commands that the simulated host knows\n");
+}
+
+TEST(Runner, OnlyATcpSocketHasTcpInfo) {
+  EXPECT_NE(Play("0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3\n+0 %{ assert tcpi_state == 0 }%\n")
+                .message.find("no TCP socket"),
+            std::string::npos);
+  EXPECT_EQ(Report("+0 %{ assert tcpi_snd_bwnd + tcpi_toe_tid + tcpi_delivered_ce == 0 }%\n"), "");
+  EXPECT_EQ(Report("+0 %{ assert tcpi_received_e1_bytes + TCP_CA_Open == 0 }%\n"), "");
+  EXPECT_EQ(Report("+0 %{ assert TCP_ESTABLISHED == 1 and TCP_CA_Loss == 4 }%\n"), "");
+}
+
+// Where the call did not make the host speak, the script's side may.
+TEST(Runner, AConnectThatFailsOrEndsLeavesTheSocketNew) {
+  const std::string udp = "0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3\n+0 bind(3, ..., ...) = 0\n";
+  EXPECT_EQ(Play(udp +
+                 "+0 connect(3, ..., ...) = 0\n+0 connect(3, AF_UNSPEC, ...) = -1 EAFNOSUPPORT\n"
+                 "+0 < udp (50)\n+0 read(3, ..., 1000) = 50\n")
+                .message,
+            "");
+  EXPECT_EQ(Play(R"(0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 connect(3, AF_INET6, ...) = -1 EAFNOSUPPORT (A socket of AF_INET)
++0 listen(3, 1) = 0
++0.1 < S 7:7(0) win 65535 <mss 1000>
++0 > S. 700:700(0) ack 8 <mss 1460>
+)")
+                .message,
+            "");
+}
+
+TEST(Runner, ABoundSocketHasItsPortBeforeItSpeaks) {
+  EXPECT_EQ(Play(R"(0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3
++0 bind(3, ..., ...) = 0
++0 connect(3, ..., ...) = 0
++0 < udp (50)
++0 read(3, ..., 1000) = 50
+)")
+                .message,
+            "");
+}
+
+TEST(Runner, PacketsOfOthersNeedNotBeReadable) {
+  EXPECT_EQ(Play(R"(--remote_ip=192.0.2.1
+0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3
++0 connect(3, ..., ...) = 0
++0 write(3, ..., 3000) = 3000
++0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 4
++0 fcntl(4, F_SETFL, O_RDWR | O_NONBLOCK) = 0
++0 connect(4, ..., ...) = -1 EINPROGRESS (In progress)
++0 > S 0:0(0) <...>
+)")
+                .message,
+            "");
+}
+
+TEST(Runner, NamesOfOtherSystemsAreKnown) {
+  for (const char* name :
+       {"MSG_DONTROUTE", "IP_MULTICAST_TTL", "IP_ADD_MEMBERSHIP", "IP_PKTINFO", "IPV6_MULTICAST_IF",
+        "IPV6_MINHOPCOUNT", "SO_SPLICE", "SO_PEERCRED", "IP_PMTUDISC_DO", "IPV6_PKTINFO", "F_DUPFD",
+        "F_GETOWN", "FIOSETOWN", "FIOCLEX", "SIOCSPGRP", "IPTOS_DSCP_AF11", "IPTOS_DSCP_LE",
+        "IPTOS_RELIABILITY", "IPTOS_ECN_MASK", "TCP_RACK_TLP_REDUCE", "TCP_QUICKACK", "TCP_LINGER2",
+        "SO_PRIORITY", "SO_NOSIGPIPE", "SIOCOUTQ", "MSG_NBIO", "SO_EE_ORIGIN_ICMP", "EDEADLK",
+        "ESRCH", "E2BIG", "ENOSYS", "ELOOP", "EROFS", "ECANCELED", "EPROTO"}) {
+    EXPECT_EQ(CallError(absl::StrCat("listen(4, ", name, ") = -1 EINVAL")), "") << name;
+  }
+  EXPECT_EQ(CallError("setsockopt(4, IPPROTO_TCP, TCP_RACK_PROP, [1], 4) = -1 ENOPROTOOPT"), "");
+}
+
+TEST(Runner, VerboseTellsEachDeviation) {
+  const std::string text = std::string(kServer) +
+                           "+0 < F. 1:1(0) ack 1 win 9\n+0.002 > . 1:1(0) ack 2\n";
+  RunOptions options;
+  options.verbose = true;
+  const Verdict verdict = RunScript("t.pkt", text, options);
+  EXPECT_NE(verdict.log.find("outbound packet at its time\n"), std::string::npos) << verdict.log;
+  EXPECT_NE(verdict.log.find("outbound packet -2000 usecs off\n"), std::string::npos);
+  options.verbose = false;
+  EXPECT_EQ(RunScript("t.pkt", text, options).log, "");
+  EXPECT_NE(RunScript("t.pkt", "--verbose\n" + text, options).log, "");
+}
+
+TEST(Runner, OptionsTakeWhatTheySay) {
+  for (const char* option :
+       {"define=FOO", "define=3=4", "define=FOO=", "speed=abc", "speed=-1", "netmask_ip=0.0.0.0",
+        "netmask_ip=\"::\"", "netmask_ip=\"ffff::\"", "local_ip=192.168.0.1/0",
+        "local_ip=192.168.0.1/33", "remote_ip=192.0.2.1/33"}) {
+    EXPECT_FALSE(Play("--" + std::string(option) + "\n0 socket(..., SOCK_STREAM, 0) = 3").readable)
+        << option;
+  }
+  for (const char* option :
+       {"define=FOO=3", "speed=100", "code_command=python3", "remote_ip=192.0.2.1/32"}) {
+    EXPECT_EQ(Play("--" + std::string(option) + "\n0 socket(..., SOCK_STREAM, 0) = 3").message, "")
+        << option;
+  }
 }
 
 TEST(Runner, UnreadableScriptsAndOptionsAreTold) {

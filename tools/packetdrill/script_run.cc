@@ -40,11 +40,12 @@ ScriptRun::ScriptRun(const std::string& path, const Script& script, const Config
       script_(script),
       config_(config),
       options_(options),
+      verbose_(options.verbose || config.verbose),
       live_(std::move(live)),
       verdict_(verdict),
       connections_(config),
       calls_(config, &connections_),
-      commands_(live_.get(), &calls_, options.ignored_sysctls) {
+      commands_(live_.get(), &calls_, options.ignored_sysctls, options.ignored_commands) {
   for (int state = 0; state < TCP_NSTATES; ++state) {
     static constexpr const char* kNames[] = {
         "CLOSED",     "LISTEN",  "SYN_SENT", "SYN_RECEIVED", "ESTABLISHED", "CLOSE_WAIT",
@@ -56,6 +57,24 @@ ScriptRun::ScriptRun(const std::string& path, const Script& script, const Config
   scope_["TCPI_OPT_WSCALE"] = 4;
   scope_["TCPI_OPT_ECN"] = 8;
   scope_["TCPI_OPT_SYN_DATA"] = 32;
+  // Linux's names and numbers, which the host's own fields never mean.
+  int number = 0;
+  for (const char* state : {"Open", "Disorder", "CWR", "Recovery", "Loss"}) {
+    scope_[absl::StrCat("TCP_CA_", state)] = number++;
+  }
+  number = 1;
+  for (const char* state :
+       {"ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE",
+        "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING"}) {
+    scope_[absl::StrCat("TCP_", state)] = number++;
+  }
+  // What FreeBSD tells beside, and the host does not count.
+  for (const char* field :
+       {"snd_bwnd", "toe_tid", "delivered_ce", "received_ce", "delivered_e0_bytes",
+        "delivered_e1_bytes", "delivered_ce_bytes", "received_e0_bytes", "received_e1_bytes",
+        "received_ce_bytes"}) {
+    scope_[absl::StrCat("tcpi_", field)] = 0;
+  }
 }
 
 bool ScriptRun::RunAside(const std::string& what, const std::string& commands) {
@@ -107,7 +126,7 @@ bool ScriptRun::RunEvents() {
 
 bool ScriptRun::RunEvent(const ScriptEvent& event) {
   const When when = WhenOf(event.time);
-  if (options_.verbose) Log(absl::StrCat(Seconds(live_->now_us()), " ", PrintEvent(event)));
+  if (verbose_) Log(absl::StrCat(Seconds(live_->now_us()), " ", PrintEvent(event)));
   bool good;
   if (const auto* packet = std::get_if<Packet>(&event.action)) {
     good = packet->inbound ? Inbound(event, *packet, when) : Outbound(event, *packet, when);
@@ -155,7 +174,7 @@ bool ScriptRun::Inbound(const ScriptEvent& event, const Packet& line, const When
   if (!packet.ok()) return FailPacket(event, std::string(packet.status().message()), "");
   const Md5Key key = {config_.md5_secret};
   live_->Inject(EncodePacket(*packet, WantsSignature(line) ? &key : nullptr));
-  if (options_.verbose) {
+  if (verbose_) {
     Log(Line("inbound injected packet:", live_->now_us(),
              PrintPacket(DescribePacket(*packet, &line))));
   }
@@ -174,6 +193,7 @@ bool ScriptRun::NextPacket(const When& when, const Packet& line, Tracked* tracke
       live_->sent().pop_front();
       const absl::StatusOr<WirePacket> packet = DecodePacket(sent->bytes, config_.tcp_in_udp);
       if (!packet.ok()) {
+        if (!Connections::MayBelong(sent->bytes, config_.tcp_in_udp, icmp, *tracked)) continue;
         *why = absl::StrCat("the host has sent ", packet.status().message());
         return false;
       }
@@ -201,7 +221,7 @@ bool ScriptRun::Outbound(const ScriptEvent& event, const Packet& line, const Whe
 bool ScriptRun::Compare(const ScriptEvent& event, const Packet& line, const When& when,
                         const SentPacket& sent, Tracked* tracked) {
   const WirePacket live = *DecodePacket(sent.bytes, config_.tcp_in_udp);
-  if (options_.verbose) {
+  if (verbose_) {
     Log(Line("outbound sniffed packet:", sent.us, PrintPacket(DescribePacket(live, &line))));
   }
   Connections::OnMatched(line, live, tracked);
@@ -299,6 +319,9 @@ absl::Status ScriptRun::ReadTcpInfo(Scope* scope) {
   if (tracked == nullptr || tracked->live_fd < 0) {
     return absl::FailedPreconditionError("no descriptor is open on the connection under test");
   }
+  if (tracked->protocol != kTcp) {
+    return absl::FailedPreconditionError("no TCP socket is under test");
+  }
   TcpInfo info;
   int result = 0;
   const auto ask = [&] {
@@ -353,6 +376,10 @@ std::string ScriptRun::TimingError(const ScriptEvent& event, const char* what, c
   if (std::abs(off) > std::abs(verdict_->deviation_us)) {
     verdict_->deviation_us = off;
     verdict_->deviation_line = event.place.line;
+  }
+  if (verbose_) {
+    Log(off == 0 ? absl::StrCat("  ", what, " at its time")
+                 : absl::StrCat("  ", what, " ", off > 0 ? "+" : "", off, " usecs off"));
   }
   const double relative = config_.tolerance_percent / 100 * static_cast<double>(when.start - since);
   const int64_t tolerance =

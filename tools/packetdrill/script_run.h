@@ -80,6 +80,7 @@ class ScriptRun {
   const Script& script_;
   const Config& config_;
   const RunOptions& options_;
+  const bool verbose_;
   std::unique_ptr<LiveHost> live_;
   Verdict* const verdict_;
   Connections connections_;

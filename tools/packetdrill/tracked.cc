@@ -51,12 +51,25 @@ void Connections::OnListen(int script_fd) {
   if (Tracked* tracked = Find(script_fd)) tracked->phase = Phase::kListening;
 }
 
-void Connections::OnConnect(int script_fd) {
+void Connections::OnBind(int script_fd) {
+  if (Tracked* tracked = Find(script_fd)) tracked->local_port = config_.bind_port;
+}
+
+bool Connections::OnConnect(int script_fd) {
   Tracked* const tracked = Find(script_fd);
-  if (tracked == nullptr || tracked->phase != Phase::kNew) return;
+  if (tracked == nullptr || tracked->phase != Phase::kNew) return false;
   tracked->phase = Phase::kConnecting;
   tracked->has_peer = true;
   tracked->remote_port = config_.connect_port;
+  return true;
+}
+
+void Connections::OnDisconnect(int script_fd) {
+  Tracked* const tracked = Find(script_fd);
+  if (tracked == nullptr) return;
+  tracked->phase = Phase::kNew;
+  tracked->has_peer = tracked->connected = false;
+  tracked->remote_port = 0;
 }
 
 Tracked* Connections::OnAccept(int script_fd, int live_fd) {
@@ -147,6 +160,23 @@ bool Connections::Belongs(const WirePacket& packet, bool icmp, Tracked* tracked)
   const bool opens = packet.protocol != kTcp || (packet.tcp.flags & (kSyn | kAck)) == kSyn;
   if (opens) tracked->local_port = packet.source_port;
   return opens;
+}
+
+bool Connections::MayBelong(std::span<const uint8_t> packet, bool tcp_in_udp, bool icmp,
+                            const Tracked& tracked) {
+  const bool v6 = tracked.remote.v6();
+  const size_t length = tracked.remote.length;
+  const size_t addresses = v6 ? 8 : 12;  // where they begin, the source first
+  if (packet.size() < addresses + 2 * length || packet[0] >> 4 != (v6 ? 6 : 4)) return true;
+  const uint8_t protocol = packet[v6 ? 6 : 9];
+  const auto same = [&](const Address& address, size_t at) {
+    return std::equal(packet.begin() + static_cast<ptrdiff_t>(at),
+                      packet.begin() + static_cast<ptrdiff_t>(at + length), address.bytes.begin());
+  };
+  if (!same(tracked.remote, addresses + length)) return false;
+  if (icmp) return protocol == (v6 ? kIcmp6 : kIcmp);
+  const bool carries = tcp_in_udp && tracked.protocol == kTcp && protocol == kUdp;
+  return same(tracked.local, addresses) && (protocol == tracked.protocol || carries);
 }
 
 void Connections::OnMatched(const Packet& line, const WirePacket& live, Tracked* tracked) {

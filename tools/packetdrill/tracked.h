@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -59,8 +60,12 @@ class Connections {
 
   void OnSocket(int script_fd, int live_fd, uint8_t protocol);
   void OnListen(int script_fd);
-  // The application speaks first: connect, or sendto with an address.
-  void OnConnect(int script_fd);
+  void OnBind(int script_fd);
+  // The application speaks first: connect, or sendto with an address. Returns whether the socket
+  // was new.
+  bool OnConnect(int script_fd);
+  // It has not spoken after all, or takes it back: the socket is new, and has no peer.
+  void OnDisconnect(int script_fd);
   // accept returned `live_fd`: binds it to the newest connection that waits for it. Null: there is
   // none.
   Tracked* OnAccept(int script_fd, int live_fd);
@@ -80,6 +85,9 @@ class Connections {
   // Whether the host's packet is one of those that lines about `tracked` speak of; `icmp`: lines
   // about ICMP. Learns the local port from the first one.
   static bool Belongs(const WirePacket& packet, bool icmp, Tracked* tracked);
+  // The same as far as the addresses and the protocol tell, of a packet that cannot be read.
+  static bool MayBelong(std::span<const uint8_t> packet, bool tcp_in_udp, bool icmp,
+                        const Tracked& tracked);
   // An inbound line goes out: phases follow.
   static void OnInject(const Packet& line, Tracked* tracked);
   // An outbound line has met the host's packet: initial numbers and phases follow.
