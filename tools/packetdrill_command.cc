@@ -30,8 +30,8 @@ const char kPacketdrillHelp[] =
     R"(sockbed packetdrill [--profile=openbsd|freebsd] [--exact] [flags] FILE|DIR...
 
 Runs packetdrill scripts, each on a simulated host of its own, in virtual time. Folders are searched
-for *.pkt and run in parallel. Prints what failed as script:line, with the expected and the actual
-packet; then totals, with the largest deviation of an event from its time.
+for *.pkt and run in parallel. Prints what failed to stderr as script:line, with the expected and
+the actual packet; then totals, with the largest deviation of an event from its time.
 
   --profile=NAME     whose behaviour the host has: openbsd (default) or freebsd
   --exact            no tolerance: every event at its microsecond
@@ -43,10 +43,12 @@ packet; then totals, with the largest deviation of an event from its time.
                      makes the run fail
   --ignore_sysctl=NAME,NAME...
                      tunables that scripts may set in vain
+  --ignore_command=NAME,NAME...
+                     commands that scripts may give in vain
   --capture=FOLDER   a capture of each script's packets, which Wireshark reads
   --print            print the scripts as they were understood, and run nothing
   -D NAME[=VALUE]    define a symbol of the script
-  -v                 tell each event
+  -v                 tell each event, and how far it was from its time
 
 Further flags are those of a script's head, and outrank it: --ip_version, --tolerance_usecs, --mtu,
 --bind_port, --non_fatal, --dry_run ...
@@ -104,8 +106,8 @@ absl::Status TakeFlag(const std::string& flag, PacketdrillOptions* options) {
     return absl::OkStatus();
   }
   const bool ours = name == "profile" || name == "jobs" || name == "seed" ||
-                    name == "expected_failures" || name == "ignore_sysctl" || name == "define" ||
-                    name == "capture";
+                    name == "expected_failures" || name == "ignore_sysctl" ||
+                    name == "ignore_command" || name == "define" || name == "capture";
   if (!ours) {
     packetdrill::Config scratch;
     options->run.overrides.emplace_back(name, value);
@@ -116,10 +118,10 @@ absl::Status TakeFlag(const std::string& flag, PacketdrillOptions* options) {
   if (name == "define") return TakeDefinition(*value, options);
   if (name == "expected_failures") options->expected_failures = *value;
   if (name == "capture") options->capture = *value;
-  if (name == "ignore_sysctl") {
-    for (absl::string_view word : absl::StrSplit(*value, ',')) {
-      options->run.ignored_sysctls.emplace(word);
-    }
+  if (name == "ignore_sysctl" || name == "ignore_command") {
+    auto& ignored =
+        name == "ignore_sysctl" ? options->run.ignored_sysctls : options->run.ignored_commands;
+    for (absl::string_view word : absl::StrSplit(*value, ',')) ignored.emplace(word);
   }
   if (name == "seed" && !absl::SimpleAtoi(*value, &options->run.seed)) return Bad("--seed=N");
   if (name == "jobs" && (!absl::SimpleAtoi(*value, &options->jobs) || options->jobs < 1)) {
@@ -248,10 +250,14 @@ class Totals {
     output_[job] += verdict.log;
   }
 
-  // Failures in the order of the scripts, then the sums.
-  std::string Text() const {
+  // Failures and what else there is to say of scripts, in their order.
+  std::string Complaints() const {
     std::string text;
     for (const auto& [job, output] : output_) text += output;
+    return text;
+  }
+  std::string Sums() const {
+    std::string text;
     if (folders_.size() > 1) {
       absl::StrAppendFormat(&text, "%-50s %7s %7s %9s\n", "", "passed", "failed", "deviating");
       for (const auto& [folder, count] : folders_) {
@@ -287,11 +293,30 @@ class Totals {
 
 // --- Captures. ---
 
-// A file in the folder for each script, its name without what divides folders.
-absl::StatusOr<std::unique_ptr<PcapngWriter>> OpenCapture(const std::string& folder,
-                                                          const Script& script) {
+// What a script's capture is called: its name without what divides folders.
+std::string CaptureName(const Script& script) {
   std::string name = script.name.substr(0, script.name.rfind(".pkt"));
   std::replace(name.begin(), name.end(), '/', '-');
+  return name;
+}
+
+// Errors: InvalidArgument: two scripts would have one capture.
+absl::Status CheckCaptureNames(const std::vector<Script>& scripts) {
+  std::map<std::string, std::string> paths;
+  for (const Script& script : scripts) {
+    const auto [other, added] = paths.emplace(CaptureName(script), script.path);
+    if (!added) {
+      return Bad(absl::StrCat("--capture: ", other->second, " and ", script.path,
+                              " would have one capture, ", other->first, ".pcapng"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// A file in the folder for each script.
+absl::StatusOr<std::unique_ptr<PcapngWriter>> OpenCapture(const std::string& folder,
+                                                          const Script& script) {
+  const std::string name = CaptureName(script);
   return PcapngWriter::Create(absl::StrCat(folder, "/", name, ".pcapng"), name);
 }
 
@@ -319,8 +344,8 @@ Verdict RunOne(const Script& script, const packetdrill::RunOptions& run,
 
 absl::StatusOr<bool> PrintScripts(const std::vector<Script>& scripts,
                                   const PacketdrillOptions& options) {
-  packetdrill::Definitions definitions = packetdrill::ProfileDefinitions(options.run.profile);
-  definitions.insert(options.run.definitions.begin(), options.run.definitions.end());
+  packetdrill::Definitions definitions = options.run.definitions;
+  definitions.merge(packetdrill::ProfileDefinitions(options.run.profile));
   bool good = true;
   for (const Script& script : scripts) {
     const auto parsed = packetdrill::ParseScript(Contents(script.path), script.path, definitions);
@@ -367,6 +392,9 @@ absl::StatusOr<bool> RunPacketdrill(const PacketdrillOptions& options) {
   if (!expected.ok()) return expected.status();
   if (options.print) return PrintScripts(*scripts, options);
 
+  if (!options.capture.empty()) {
+    if (absl::Status status = CheckCaptureNames(*scripts); !status.ok()) return status;
+  }
   if (!options.capture.empty() && mkdir(options.capture.c_str(), 0777) != 0 && errno != EEXIST) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", options.capture));
   }
@@ -390,8 +418,9 @@ absl::StatusOr<bool> RunPacketdrill(const PacketdrillOptions& options) {
   absl::Status status = RunInWorkers(scripts->size(), jobs, work, done);
   if (progress) fprintf(stderr, "\r%40s\r", "");
   if (!status.ok()) return status;
-  const bool silent = scripts->size() == 1 && totals.good();  // one good script says nothing
-  if (!silent || options.run.verbose) fputs(totals.Text().c_str(), stdout);
+  fputs(totals.Complaints().c_str(), stderr);
+  const bool silent = scripts->size() == 1 && totals.good();  // one good script needs no sums
+  if (!silent || options.run.verbose) fputs(totals.Sums().c_str(), stdout);
   return totals.good();
 }
 

@@ -28,8 +28,9 @@ struct PacketdrillOptions {
 // Reads the arguments behind "packetdrill". Errors: InvalidArgument, for people.
 absl::StatusOr<PacketdrillOptions> ParsePacketdrillArguments(const std::vector<std::string>& args);
 
-// Runs all scripts and prints failures and totals. Returns whether each went as expected. Errors:
-// NotFound (no such script or list), InvalidArgument.
+// Runs all scripts and prints failures (to stderr) and totals. Returns whether each went as
+// expected. Errors: NotFound (no such script or list), InvalidArgument (also: two scripts with one
+// name for their captures).
 absl::StatusOr<bool> RunPacketdrill(const PacketdrillOptions& options);
 
 }  // namespace sockbed::tools

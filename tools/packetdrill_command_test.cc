@@ -47,6 +47,41 @@ TEST_F(PacketdrillCommand, TheListOfFailuresHoldsBothWays) {
   EXPECT_FALSE(Play({mute, folder_.string()}).ok());
 }
 
+TEST_F(PacketdrillCommand, FailuresAndWarningsGoToStderr) {
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(*Play({folder_.string()}), false);
+  std::string out = testing::internal::GetCapturedStdout();
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("bad.pkt:1: runtime error"),
+            std::string::npos);
+  EXPECT_EQ(out.find("runtime error"), std::string::npos) << out;
+  EXPECT_NE(out.find("2 scripts: 1 passed, 1 failed"), std::string::npos) << out;
+
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(*Play({"--non_fatal=syscall", (folder_ / "bad.pkt").string()}), true);
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("bad.pkt:1: runtime warning"),
+            std::string::npos);
+}
+
+TEST_F(PacketdrillCommand, EachScriptHasACaptureOfItsOwn) {
+  Write("b/good.pkt", "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n");
+  const std::string capture = "--capture=" + (folder_ / "captures").string();
+  EXPECT_FALSE(Play({capture, (folder_ / "a").string(), (folder_ / "b").string()}).ok());
+  EXPECT_EQ(*Play({capture, (folder_ / "a").string()}), true);
+}
+
+TEST_F(PacketdrillCommand, PrintsWithTheDefinitionsOfARun) {
+  const std::string script = Write("print.pkt",
+                                   "0 socket(..., SOCK_STREAM, 0) = STANDARD\n"
+                                   "#ifdef STANDARD\n+1 x() = 0\n#endif");
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(*Play({"--print", "-DSTANDARD=3", script}), true);
+  EXPECT_EQ(testing::internal::GetCapturedStdout(),
+            "0 socket(..., SOCK_STREAM, 0) = 3\n+1 x() = 0\n");
+}
+
 TEST_F(PacketdrillCommand, RefusesBadArguments) {
   for (const char* arg :
        {"--profile=linux", "--nonsense", "--jobs=0", "--mtu=1", "--exact=yes", "-x", "--seed"}) {
@@ -58,11 +93,13 @@ TEST_F(PacketdrillCommand, RefusesBadArguments) {
 
 TEST_F(PacketdrillCommand, OptionsOfScriptsAreTaken) {
   const auto options = ParsePacketdrillArguments(
-      {"--profile=freebsd", "--mtu=1280", "-D", "A=7", "-DB", "--exact", "-v", "x.pkt"});
+      {"--profile=freebsd", "--mtu=1280", "-D", "A=7", "-DB", "--exact", "-v",
+       "--ignore_command=tc,nstat", "x.pkt"});
   ASSERT_TRUE(options.ok());
   EXPECT_EQ(options->run.overrides.at(0).first, "mtu");
   EXPECT_EQ(options->run.definitions.at("A"), "7");
   EXPECT_EQ(options->run.definitions.at("B"), "");
+  EXPECT_EQ(options->run.ignored_commands, (std::set<std::string>{"tc", "nstat"}));
   EXPECT_TRUE(options->run.exact && options->run.verbose);
 }
 
