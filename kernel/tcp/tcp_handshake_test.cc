@@ -437,7 +437,9 @@ TEST_F(Handshake, ConnectingEndsTheHandshakeOfTheseEnds) {
   });
   Expect("S 0:0(0)");
   for (const LiveCount& live : host().live_counts) {
-    if (std::string_view(live.what) == "syncache") EXPECT_EQ(*live.count, 0);
+    if (std::string_view(live.what) == "syncache") {
+      EXPECT_EQ(*live.count, 0);
+    }
   }
   ExpectNothingUntil(5000);
 }

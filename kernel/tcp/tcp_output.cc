@@ -168,7 +168,7 @@ bool DataPays(const tcpcb* tp, const socket* so, const Outgoing& out, bool idle)
   if (out.len == 0) return false;
   uint64_t enough = tp->t_maxseg;
   // One system makes do with half of what the buffer holds.
-  if (tunables(tp).winupdate_freebsd == 0) enough = std::min(enough, so->so_snd.sb_hiwat / 2);
+  if (tunables(tp).nagle_whole == 0) enough = std::min(enough, so->so_snd.sb_hiwat / 2);
   if (out.len >= enough) return true;
   const bool all = out.off + out.len >= so->so_snd.sb_cc;
   const bool held = (so->so_state & SS_ISSENDING) != 0 || (tp->t_flags & TF_NOPUSH) != 0;

@@ -427,7 +427,7 @@ int OutputError(tcpcb* tp, int error, uint32_t advanced, const News& news) {
 
 // What WriteIp does over IPv6, or where the segment travels in UDP.
 [[gnu::noinline]] uint8_t* WriteIp6OrUdp(const tcpcb* tp, mbuf* m, bool v4, uint8_t ecn) {
-  const inpcb* inp = tcp_inpcb(tp);
+  inpcb* inp = tcp_inpcb(tp);
   TcpIpFields fields = tcp_ip_fields(inp, v4);
   fields.tos = static_cast<uint8_t>((fields.tos & ~IPTOS_ECN_MASK) | ecn);
   if (!tcp_may_leave(fields)) return nullptr;

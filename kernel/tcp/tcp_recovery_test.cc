@@ -23,8 +23,8 @@ class Recovery : public SegmentTest {
 };
 
 // RFC 3042: two new segments, then recovery.
-// Where the last loss was is forgotten as acknowledgements pass it: after 2 GiB it would seem to lie
-// ahead, and what is lost now an echo of it.
+// Where the last loss was is forgotten as acknowledgements pass it. After 2 GiB it would seem to
+// lie ahead, and what is lost now to be an echo of it.
 TEST_F(Recovery, TheLastLossStaysBehind) {
   Establish();
   EXPECT_EQ(Write(10), 0);

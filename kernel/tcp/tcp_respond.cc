@@ -17,7 +17,7 @@ TcpEndpoints EndsOf(const inpcb* inp) {
 
 // A reply of a connection, with its TTL and TOS.
 TcpReply ReplyOf(const tcpcb* tp) {
-  const inpcb* inp = tcp_inpcb(tp);
+  inpcb* inp = tcp_inpcb(tp);
   TcpReply reply;
   reply.ends = EndsOf(inp);
   reply.ack = tp->rcv_nxt;

@@ -119,7 +119,7 @@ void SynCache::Remove(syn_cache* sc) {
 }
 
 void SynCache::Forget(const TcpEndpoints& ends) {
-  syn_cache* sc = Find(ends);
+  syn_cache* sc = live() != 0 ? Find(ends) : nullptr;
   if (sc == nullptr) return;
   EmitHandshake(sc, TcpHandshake::kForgotten);
   Remove(sc);
@@ -211,7 +211,7 @@ void TakeOffer(const TcpSegment& seg, syn_cache* sc) {
   TcpHost& host = *seg.host;
   const tcpcb* listener = seg.tp;
   const TcpOptions& opt = seg.opt;
-  const inpcb* inp = tcp_inpcb(listener);
+  inpcb* inp = tcp_inpcb(listener);
   sc->sc_irs = seg.th.th_seq;
   sc->sc_iss = seg.reuse_iss ? *seg.reuse_iss : tcp_new_iss(host, seg.ends);
   sc->sc_peermaxseg = opt.has_mss ? opt.mss : 0;

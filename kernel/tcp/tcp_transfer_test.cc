@@ -429,7 +429,7 @@ TEST_F(Transfer, OptionsOfIpShortenSegments) {
 TEST_F(Transfer, HalfABufferIsWorthASegment) {
   for (const int whole : {1, 0}) {
     SCOPED_TRACE(whole);
-    Sysctl("net.inet.tcp.knob.winupdate_freebsd", whole);
+    Sysctl("net.inet.tcp.knob.nagle_whole", whole);
     peer_port_ = static_cast<uint16_t>(kPeerPort + whole);
     Establish();
     EXPECT_EQ(SetOption(SOL_SOCKET, SO_SNDBUF, 2000), 0);

@@ -147,7 +147,8 @@ namespace sockbed {
   X(timewait_random_iss, "knob.timewait_random_iss", 1, 0, 0, 1, "ISS of a reopened connection")   \
   X(finwait2_poll, "knob.finwait2_poll", 1, 0, 0, 1, "FIN_WAIT_2: poll, or one timeout")           \
   X(rtt_freebsd, "knob.rtt_freebsd", 0, 1, 0, 1, "rounding of the estimator; backoff to 512")      \
-  X(winupdate_freebsd, "knob.winupdate_freebsd", 0, 1, 0, 1, "when an update, or part of an MSS, pays")          \
+  X(winupdate_freebsd, "knob.winupdate_freebsd", 0, 1, 0, 1, "when a window update pays")          \
+  X(nagle_whole, "knob.nagle_whole", 0, 1, 0, 1, "half a send buffer does not do for a segment")   \
   X(tso, "tso", 1, 1, 0, 1, "leave it to interfaces that can to cut segments")                     \
   X(debug_walks, "debug_walks", 0, 0, 0, 1, "check whole queues after every segment")              \
   X(udp_tunneling_overhead, "udp_tunneling_overhead", 8, 8, 8, 1024,                               \

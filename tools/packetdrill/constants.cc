@@ -212,7 +212,7 @@ constexpr Symbol kSymbols[] = {
     {"TCP_CC_INFO", kNoSuchOption},
     {"TCP_FUNCTION_ALIAS", kNoSuchOption},
     {"TCP_DELACK", kNoSuchOption},
-    {"TCP_MAXUNACKTIME", kNoSuchOption},
+    {"TCP_MAXUNACKTIME", kTcpMaxUnackTime},
     {"TCP_LOG", kNoSuchOption},
     {"TCP_RACK_PACE_RATE_CA", kNoSuchOption},
     {"TCP_RACK_PACE_RATE_REC", kNoSuchOption},
