@@ -180,9 +180,11 @@ void in_setpeeraddr(const inpcb* inp, mbuf* nam);
 [[nodiscard]] int in_pcbbind(inpcb* inp, const mbuf* nam, proc* p);
 
 // Fixes the peer, as in_pcbpeername has read it, choosing source address and port if there are
-// none. Errors: EAFNOSUPPORT (bound to an address of the other family), EADDRNOTAVAIL (port 0; no
-// source; no port left), ENETUNREACH (no route: FreeBSD), EADDRINUSE (4-tuple taken).
-[[nodiscard]] int in_pcbconnect(inpcb* inp, const InetName& peer);
+// none. An IPV6_PKTINFO that sticks says which address, and which link an address of a link is of.
+// Errors: EAFNOSUPPORT (bound to an address of the other family), EADDRNOTAVAIL (port 0; no source,
+// or not the one that is wanted; no port left), ENETUNREACH (no route: FreeBSD), EADDRINUSE
+// (4-tuple taken).
+[[nodiscard]] int in_pcbconnect(inpcb* inp, const InetName& name);
 
 // Sets all four of an unconnected pcb: a connection accepted on behalf of a listener, whose port it
 // shares. Errors: EADDRINUSE.

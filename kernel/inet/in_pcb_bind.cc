@@ -11,6 +11,7 @@
 #include "kernel/inet/in_pcb_private.h"
 #include "kernel/inet/in_var.h"
 #include "kernel/inet/inet_host.h"
+#include "kernel/inet/ip6_var.h"
 #include "kernel/sim/machine.h"
 
 namespace sockbed {
@@ -153,10 +154,11 @@ const rtentry* RouteTo(inpcb* inp, const inpaddru& dst) {
 }
 
 // The interface that an address of a link or of a group is reached by without a route: its zone
-// says it, or of a group the socket's option. 0: neither does.
+// says it, or of a group the socket's options, IPV6_PKTINFO first. 0: none does.
 uint32_t ChosenInterface(const inpcb* inp, const in6_addr& dst) {
-  const bool by_option = in6_ismulticast(dst) && inp->inp_moptions6 != nullptr;
-  return in6_zone(dst) != 0 ? in6_zone(dst) : by_option ? inp->inp_moptions6->im6o_ifidx : 0;
+  if (in6_zone(dst) != 0 || !in6_ismulticast(dst)) return in6_zone(dst);
+  if (const uint32_t wanted = in_pcbpktopts(inp).ip6po_ifindex) return wanted;
+  return inp->inp_moptions6 != nullptr ? inp->inp_moptions6->im6o_ifidx : 0;
 }
 
 // The address of ours to speak from by that interface.
@@ -177,6 +179,17 @@ int SourceOf(const rtentry* rt, const inpaddru& dst, inpaddru* src) {
   const in6_ifaddr* ia6 = in6_ifawithscope(rt->rt_ifp, dst.v6());
   if (ia6 == nullptr) return EADDRNOTAVAIL;
   *src = ia6->ia_addr;
+  return 0;
+}
+
+// The address that a connection to `dst` has here: the one that IPV6_PKTINFO asks for if bind has
+// given none (RFC 3542 6.2).
+int SourceOfConnection(inpcb* inp, const inpaddru& dst, inpaddru* laddr) {
+  const in6_addr& wanted = in_pcbpktopts(inp).ip6po_addr;
+  if (!inp->inp_laddr.is_any() || in6_isany(wanted)) return in_pcbselsrc(laddr, inp, dst);
+  const in6_ifaddr* ia6 = dst.is_v4() ? nullptr : in6_ifawithaddr(wanted);
+  if (ia6 == nullptr || (ia6->ia6_flags & IN6_IFF_NOTREADY) != 0) return EADDRNOTAVAIL;
+  *laddr = wanted;
   return 0;
 }
 
@@ -215,11 +228,15 @@ int in_pcbbind(inpcb* inp, const mbuf* nam, proc* p) {
   return 0;
 }
 
-int in_pcbconnect(inpcb* inp, const InetName& peer) {
-  if (peer.port == 0) return EADDRNOTAVAIL;
+int in_pcbconnect(inpcb* inp, const InetName& name) {
+  if (name.port == 0) return EADDRNOTAVAIL;
   KASSERT(inp->inp_faddr.is_any());
+  InetName peer = name;
+  if (in_pcbis6(inp)) {
+    peer.addr = in6_setscope(name.addr.v6(), in_pcbpktopts(inp).ip6po_ifindex);
+  }
   inpaddru laddr;
-  int error = in_pcbselsrc(&laddr, inp, peer.addr);
+  int error = SourceOfConnection(inp, peer.addr, &laddr);
   if (error != 0) return error;
   if (inp->inp_lport != 0) {
     error = InpcbTableAccess::SetPeer(inp, laddr, peer.addr, peer.port);

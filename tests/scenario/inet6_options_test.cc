@@ -425,6 +425,47 @@ TEST_F(SourceRules, DeprecatedOnesAreAvoidedBeforeThat) {
   });
 }
 
+TEST_F(SourceRules, ConnectTakesTheAddressThatTheSocketHasAskedFor) {
+  server_.Spawn("hear", [] {
+    const int fd = Bound(SOCK_DGRAM, "::");
+    sockaddr_in6 from{};
+    socklen_t length = sizeof from;
+    char byte;
+    EXPECT_EQ(uapi::recvfrom(fd, &byte, 1, 0, reinterpret_cast<sockaddr*>(&from), &length), 1);
+    EXPECT_EQ(in6_text(from.sin6_addr), "2001:db8::5");
+  });
+  InClient([this] {
+    Add("2001:db8::5");
+    EXPECT_EQ(SourceFor("2001:db8::1"), "2001:db8::2");
+    const int fd = Socket(SOCK_DGRAM);
+    const in6_pktinfo info = {.ipi6_addr = Name("2001:db8::5").sin6_addr, .ipi6_ifindex = 0};
+    EXPECT_THAT(uapi::setsockopt(fd, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info), Works());
+    const sockaddr_in6 to = Name("2001:db8::1");
+    EXPECT_THAT(uapi::connect(fd, AsName(to), sizeof to), Works());
+    EXPECT_EQ(uapi::send(fd, "x", 1, 0), 1);
+    EXPECT_EQ(in6_ifdel(interface(1), info.ipi6_addr), 0);
+    const int late = Socket(SOCK_DGRAM);
+    EXPECT_THAT(uapi::setsockopt(late, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info),
+                FailsWith(EADDRNOTAVAIL));
+  });
+}
+
+TEST_F(SourceRules, ConnectFindsANeighbourByTheInterfaceThatTheSocketHasAskedFor) {
+  InClient([this] {
+    const int fd = Socket(SOCK_DGRAM);
+    const sockaddr_in6 to = Name("fe80::1");
+    EXPECT_THAT(uapi::connect(fd, AsName(to), sizeof to), FailsWith(EHOSTUNREACH));
+    const in6_pktinfo info = {.ipi6_addr = {}, .ipi6_ifindex = interface(1)->if_index};
+    EXPECT_THAT(uapi::setsockopt(fd, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info), Works());
+    EXPECT_THAT(uapi::connect(fd, AsName(to), sizeof to), Works());
+    EXPECT_EQ(uapi::send(fd, "x", 1, 0), 1);
+    sockaddr_in6 peer{};
+    socklen_t length = sizeof peer;
+    EXPECT_THAT(uapi::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length), Works());
+    EXPECT_EQ(peer.sin6_scope_id, interface(1)->if_index);
+  });
+}
+
 TEST_F(SourceRules, ThoseThatAreNotReadyAreNobodys) {
   InClient([this] {
     Add("2001:db8:0:2::1", IN6_IFF_TENTATIVE);
