@@ -197,6 +197,8 @@ void in_pcbinherit(inpcb* inp, const inpcb* listener);
 // Forgets the peer; the local address and port stay. Frees the pcb if its socket has no descriptor.
 void in_pcbdisconnect(inpcb* inp);
 
+// Whether packets may come from the pcb's own address: it is no group's and for no broadcasts.
+bool in_pcbhassource(const inpcb* inp);
 // The source address for a packet to `dst`: the pcb's own, else that of the route. Errors:
 // EADDRNOTAVAIL, ENETUNREACH (no route: FreeBSD), EHOSTUNREACH (an address of a link without its
 // zone), EAFNOSUPPORT (bound to the other family).

@@ -238,6 +238,9 @@ int in_pcbconnect(inpcb* inp, const InetName& name) {
   inpaddru laddr;
   int error = SourceOfConnection(inp, peer.addr, &laddr);
   if (error != 0) return error;
+  // What bind has given stays, even if no packet can come from it.
+  const bool of_many = !inp->inp_laddr.is_any() && inp->inp_laddr != laddr;
+  if (of_many) laddr = inp->inp_laddr;
   if (inp->inp_lport != 0) {
     error = InpcbTableAccess::SetPeer(inp, laddr, peer.addr, peer.port);
   } else {
@@ -247,8 +250,10 @@ int in_pcbconnect(inpcb* inp, const InetName& name) {
     if (error != 0) return error;
     error = InpcbTableAccess::SetNames(inp, laddr, lport, peer.addr, peer.port);
   }
-  if (error == 0) SetFlow(inp);
-  return error;
+  if (error != 0) return error;
+  inp->inp_flags = of_many ? inp->inp_flags | INP_OFMANY : inp->inp_flags & ~INP_OFMANY;
+  SetFlow(inp);
+  return 0;
 }
 
 int in_pcbset_addr(inpcb* inp, const inpaddru& faddr, in_port_t fport, const inpaddru& laddr,
@@ -264,12 +269,16 @@ void in_pcbdisconnect(inpcb* inp) {
   if ((inp->inp_socket->so_state & SS_NOFDREF) != 0) in_pcbdetach(inp);
 }
 
+bool in_pcbhassource(const inpcb* inp) {
+  const inpaddru& laddr = inp->inp_laddr;
+  return !laddr.is_any() && !IsMulticast(laddr) && !(laddr.is_v4() && in_broadcast(laddr.v4()));
+}
+
 int in_pcbselsrc(inpaddru* src, inpcb* inp, const inpaddru& dst) {
   *src = inp->inp_laddr;
   const bool to_v4 = dst.is_any() ? !in_pcbis6(inp) : dst.is_v4();
   if (!src->is_any() && src->is_v4() != to_v4) return EAFNOSUPPORT;
-  const bool fixed = !src->is_any() && !IsMulticast(*src) && !(to_v4 && in_broadcast(src->v4()));
-  if (fixed) return 0;
+  if (in_pcbhassource(inp)) return 0;
   const bool to_many = to_v4 && (in_ismulticast(dst.v4()) || in_host(dst.v4()) == INADDR_BROADCAST);
   if (to_many && inp->inp_moptions != nullptr && inp->inp_moptions->imo_ifidx != 0) {
     const ifnet* ifp = if_byindex(*inet_here().host, inp->inp_moptions->imo_ifidx);

@@ -19,6 +19,7 @@ inline constexpr int INP_RECVTOS = 0x0010;
 inline constexpr int INP_RECVPKTINFO = 0x0020;
 inline constexpr int INP_HIGHPORT = 0x0100;     // IP_PORTRANGE_HIGH
 inline constexpr int INP_LOWPORT = 0x0200;      // IP_PORTRANGE_LOW
+inline constexpr int INP_OFMANY = 0x0400;       // connected, and not in_pcbhassource
 inline constexpr int INP_IPV6 = 0x1000;         // [I] of a socket of AF_INET6
 inline constexpr int INP_V6ONLY = 0x2000;       // IPV6_V6ONLY: no peers of IPv4
 inline constexpr int IN6P_PKTINFO = 0x01'0000;  // IPV6_RECVPKTINFO

@@ -42,6 +42,13 @@ class UdpMulticastTest : public UdpTestNet {
         },
         kSecond);
   }
+  static std::string LocalName(const socket* so) {
+    const inpcb* inp = sotoinpcb(so);
+    sockaddr_in sin{};
+    sin.sin_addr = inp->inp_laddr.v4();
+    sin.sin_port = inp->inp_lport;
+    return Endpoint(sin);
+  }
   // What has come within two seconds.
   std::string Heard(socket* so) {
     Pause(2 * kSecond);
@@ -100,6 +107,68 @@ TEST_F(UdpMulticastTest, SocketBoundToTheGroupHearsNothingElse) {
     EXPECT_EQ(Heard(other), "nothing");
   });
   SendFrom("10.0.1.1");
+  Run();
+}
+
+TEST_F(UdpMulticastTest, SocketBoundToTheGroupStaysThereWhenItIsConnected) {
+  Spawn(b_, [&] {
+    socket* so = Member("10.0.1.2", kGroup);
+    EXPECT_EQ(Connect(so, "10.0.1.1", 9), 0);
+    EXPECT_EQ(LocalName(so), "239.1.2.3:7");
+    EXPECT_EQ(Receive(so).data, "of its peer");
+    EXPECT_EQ(Send(so, "thanks"), 0);
+    EXPECT_EQ(SendTo(so, "again", nullptr, PacketInfo(2)), 0);
+    EXPECT_EQ(LocalName(so), "239.1.2.3:7");
+    EXPECT_EQ(sodisconnect(so), 0);
+    EXPECT_EQ(Connect(so, "10.0.1.1", 9), 0);
+    EXPECT_EQ(LocalName(so), "10.0.1.2:7") << "the group went with the peer";
+  });
+  Spawn(
+      a_,
+      [&] {
+        for (const auto& [port, data] : {std::pair(8, "of another"), std::pair(9, "of its peer")}) {
+          socket* so = Bound("10.0.1.1", static_cast<uint16_t>(port));
+          EXPECT_EQ(SendTo(so, data, Name(kGroup, 7).get(), PacketInfo(2)), 0);
+          if (port == 8) continue;
+          for (const char* expected : {"thanks", "again"}) {
+            const Datagram got = Receive(so);
+            EXPECT_EQ(got.data, expected);
+            EXPECT_EQ(got.from, "10.0.1.2:7");
+          }
+        }
+      },
+      kSecond);
+  Run();
+}
+
+TEST_F(UdpMulticastTest, SocketBoundToABroadcastAddressStaysThereWhenItIsConnected) {
+  Spawn(b_, [&] {
+    socket* so = Bound("10.0.1.255", 7);
+    EXPECT_EQ(Connect(so, "10.0.1.1", 9), 0);
+    EXPECT_EQ(LocalName(so), "10.0.1.255:7");
+    EXPECT_EQ(Receive(so).data, "to all");
+    EXPECT_EQ(Send(so, "thanks"), 0);
+  });
+  Spawn(
+      a_,
+      [&] {
+        socket* so = Bound("10.0.1.1", 9, kSoBroadcast);
+        EXPECT_EQ(SendTo(so, "to all", "10.0.1.255", 7), 0);
+        EXPECT_EQ(Receive(so).from, "10.0.1.2:7");
+      },
+      kSecond);
+  Run();
+}
+
+TEST_F(UdpMulticastTest, SocketBoundToTheGroupSpeaksToItFromAnAddressOfTheHost) {
+  Spawn(b_, [&] { EXPECT_EQ(Receive(Member("10.0.1.2")).from, "10.0.1.1:7"); });
+  Spawn(
+      a_,
+      [&] {
+        socket* so = Bound(kGroup, 7);
+        EXPECT_EQ(SendTo(so, "x", Name(kGroup, 7).get(), PacketInfo(2)), 0);
+      },
+      kSecond);
   Run();
 }
 

@@ -119,7 +119,7 @@ int InterfaceSource(const inpcb* inp, uint32_t interface, const inpaddru& dst, i
     if (const in6_ifaddr* ia6 = in6_ifawithscope(ifp, dst.v6())) found = ia6->ia_addr;
   }
   if (found.is_any()) return EADDRNOTAVAIL;
-  *src = inp->inp_laddr.is_any() ? found : inp->inp_laddr;
+  *src = in_pcbhassource(inp) ? inp->inp_laddr : found;
   return 0;
 }
 
@@ -133,11 +133,12 @@ bool GoesTo4(const inpcb* inp, const inpaddru& dst) {
 }
 
 // Which of our addresses it comes from, if it may leave by the interface that was asked for. A
-// connected socket's was chosen when it was connected. An unbound one gets its port here; its
-// address stays open.
+// connected socket's was chosen when it was connected, unless it is bound to a group or the like.
+// An unbound one gets its port here; its address stays open.
 int Source(inpcb* inp, const inpaddru& dst, const SendOptions& options, inpaddru* src) {
   *src = inp->inp_laddr;
-  int error = inp->inp_faddr.is_any() ? in_pcbselsrc(src, inp, dst) : 0;
+  const bool chosen = !inp->inp_faddr.is_any() && (inp->inp_flags & INP_OFMANY) == 0;
+  int error = chosen ? 0 : in_pcbselsrc(src, inp, dst);
   const uint32_t interface = in_pcbis6(inp) ? options.v6.ip6po_ifindex : options.interface;
   const bool by_interface = interface != 0 && IsMulticast(dst);
   if (by_interface) {
@@ -256,7 +257,8 @@ int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control) {
   KASSERT((m->m_flags & M_PKTHDR) != 0);
   if (m->m_pkthdr.len > kUdpDataMax) return EMSGSIZE;
   const bool connected = (inp->inp_socket->so_state & SS_ISCONNECTED) != 0;
-  const bool plain = nam == nullptr && control == nullptr && connected && !in_pcbis6(inp);
+  const bool plain = nam == nullptr && control == nullptr && connected &&
+                     (inp->inp_flags & (INP_IPV6 | INP_OFMANY)) == 0;
   if (!plain || !inp->inp_faddr.is_v4()) return SendAsAsked(inp, std::move(m), nam, control.get());
   return Send4(inp, std::move(m), inp->inp_ip.ip_ttl, inp->inp_ip.ip_tos, inp->inp_moptions,
                inp->inp_laddr, {inp->inp_faddr, inp->inp_fport});
