@@ -158,22 +158,24 @@ void ip6_input(ifnet* ifp, MbufPtr m) {
   m = CheckHeader(std::move(m));
   if (m == nullptr) return;
   const Ours ours = IsOurs(inet6, ifp, m.get());
+  switch (ours) {
+    case Ours::kYes: break;
+    case Ours::kNotMember: return ip6_drop(ip6s_notmember, std::move(m));
+    case Ours::kWrongInterface: return ip6_drop(ip6s_wrongif, std::move(m));
+    case Ours::kNotReady: return ip6_drop(ip6s_notready, std::move(m));
+    case Ours::kNo:
+      if (inet6.tunables.forwarding == 0 || (m->m_flags & (M_BCAST | M_MCAST)) != 0) {
+        return ip6_drop(ip6s_cantforward, std::move(m));
+      }
+  }
+  // Rule 5: of every node on the way, but of no bystander.
   if (ip6_view(m.get()).next_header() == IPPROTO_HOPOPTS) {
     Ip6Chain behind = ip6_firsthdr(m.get());
     if (!ip6_nexthdr(m.get(), &behind)) return ip6_drop(ip6s_toomanyhdr, std::move(m));
     m = ip6_dooptions(std::move(m), kIpv6Header);
     if (m == nullptr) return;
   }
-  switch (ours) {
-    case Ours::kYes: return Deliver(inet6, std::move(m));
-    case Ours::kNotMember: return ip6_drop(ip6s_notmember, std::move(m));
-    case Ours::kWrongInterface: return ip6_drop(ip6s_wrongif, std::move(m));
-    case Ours::kNotReady: return ip6_drop(ip6s_notready, std::move(m));
-    case Ours::kNo: break;
-  }
-  if (inet6.tunables.forwarding == 0 || (m->m_flags & (M_BCAST | M_MCAST)) != 0) {
-    return ip6_drop(ip6s_cantforward, std::move(m));
-  }
+  if (ours == Ours::kYes) return Deliver(inet6, std::move(m));
   ip6_forward(ifp, std::move(m));
 }
 

@@ -162,6 +162,39 @@ TEST_F(Ip6InputTest, TheTopBitsSayWhatToDoAboutUnknownOptions) {
   }
 }
 
+TEST_F(Ip6InputTest, OptionsOfHopsConcernOnlyThoseThatThePacketIsFor) {
+  Join6(a_, AddHost6("c"));
+  Packet6 packet = Good();
+  packet.next = IPPROTO_HOPOPTS;
+  packet.payload = Extension(kTestProtocol, "\x9e\x02xx");  // unknown: drop it and tell
+  const auto arrives_for = [&](const char* dst) {
+    packet.dst = Addr6(dst);
+    Arrives(packet);
+  };
+  arrives_for("ff02::2");
+  ExpectDrops6(a_, ip6s_notmember, 1);
+  arrives_for("2001:db8:2::1");
+  ExpectDrops6(a_, ip6s_wrongif, 1);
+  arrives_for("2001:db8:9::1");
+  ExpectDrops6(a_, ip6s_cantforward, 1);
+  {
+    HostScope scope(a_);
+    in6_ifawithaddr(Addr6("2001:db8:1::1"))->ia6_flags |= IN6_IFF_TENTATIVE;
+    arrives_for("2001:db8:1::1");
+    ExpectDrops6(a_, ip6s_notready, 1);
+    in6_ifawithaddr(Addr6("2001:db8:1::1"))->ia6_flags &= ~IN6_IFF_TENTATIVE;
+  }
+  EXPECT_TRUE(ErrorsSent().empty());
+  ExpectDrops6(a_, ip6s_badoptions, 0);
+  Set(a_, "net.inet6.ip6.forwarding", 1);
+  for (const char* dst : {"2001:db8:9::1", "2001:db8:1::1"}) {  // a router's, the host's own
+    const size_t before = ErrorsSent().size();
+    arrives_for(dst);
+    EXPECT_EQ(ErrorsSent().size(), before + 1);
+    ExpectProblem(ICMP6_PARAMPROB_OPTION, 42);
+  }
+}
+
 TEST_F(Ip6InputTest, ComplainsOfHeadersThatItCannotObey) {
   Packet6 source_routed = Good();
   source_routed.next = IPPROTO_ROUTING;
