@@ -103,18 +103,25 @@ MbufPtr CheckRouting(MbufPtr m, const Ip6Chain& at) {
   return m;
 }
 
+// A hop-by-hop header that is not the first of all, or was not before fragments became one packet
+// (RFC 8200 4.1).
+MbufPtr RefuseHops(MbufPtr m, const Ip6Chain& at) {
+  return Complain(ip6s_badhdr, std::move(m), ICMP6_PARAMPROB_NEXTHEADER, at.next_at);
+}
+
 // Steps over one extension header and acts on it. Null: the packet is gone.
 MbufPtr PassHeader(Inet6Host& inet6, MbufPtr m, Ip6Chain* at) {
   if (at->next == IPPROTO_FRAGMENT) {
     // What comes back whole has no such header any more; its first header begins here.
     m = inet6.reassembly.Add(std::move(m), at->offset, at->next_at);
-    if (m != nullptr) m_copydata(m.get(), at->next_at, 1, &at->next);
-    return m;
+    if (m == nullptr) return nullptr;
+    m_copydata(m.get(), at->next_at, 1, &at->next);
+    return at->next == IPPROTO_HOPOPTS ? RefuseHops(std::move(m), *at) : std::move(m);
   }
   Ip6Chain behind = *at;
   if (!ip6_nexthdr(m.get(), &behind)) return Dropped(ip6s_toomanyhdr, std::move(m));
   if (at->next == IPPROTO_HOPOPTS && at->next_at != kIpv6NextHeaderAt) {
-    return Complain(ip6s_badhdr, std::move(m), ICMP6_PARAMPROB_NEXTHEADER, at->next_at);
+    return RefuseHops(std::move(m), *at);
   }
   if (at->next == IPPROTO_DSTOPTS) m = ip6_dooptions(std::move(m), at->offset);
   if (at->next == IPPROTO_ROUTING) m = CheckRouting(std::move(m), *at);

@@ -195,6 +195,28 @@ TEST_F(Ip6InputTest, OptionsOfHopsConcernOnlyThoseThatThePacketIsFor) {
   }
 }
 
+// RFC 8200 4.1: nowhere but in front.
+TEST_F(Ip6InputTest, OptionsOfHopsDoNotTravelInFragments) {
+  const std::string part = Extension(kTestProtocol, "") + "payload!" + "and more";
+  Packet6 packet = Good();
+  packet.next = IPPROTO_FRAGMENT;
+  const auto fragment = [](int offset_and_more) {
+    return std::string{static_cast<char>(IPPROTO_HOPOPTS), 0, 0,
+                       static_cast<char>(offset_and_more), 0, 0, 0, 7};
+  };
+  packet.payload = fragment(0) + part;  // all in one
+  Arrives(packet);
+  ExpectProblem(ICMP6_PARAMPROB_NEXTHEADER, 6);
+  ExpectDrops6(a_, ip6s_badhdr, 1);
+  packet.payload = fragment(1) + part.substr(0, 16);
+  Arrives(packet);
+  packet.payload = fragment(16) + part.substr(16);
+  Arrives(packet);
+  ExpectDrops6(a_, ip6s_badhdr, 2);
+  EXPECT_EQ(ErrorsSent().size(), 2u);
+  EXPECT_TRUE(Packets6(a_).empty());
+}
+
 TEST_F(Ip6InputTest, ComplainsOfHeadersThatItCannotObey) {
   Packet6 source_routed = Good();
   source_routed.next = IPPROTO_ROUTING;
