@@ -81,6 +81,13 @@ inline inpcb* BestMatch(const inpcb* self, const inpaddru& laddr, in_port_t lpor
   return port != nullptr ? BestMatchOf(port, self, laddr, wild) : nullptr;
 }
 
+// Whether the user rule of spec 9.4 is about such a pcb. FreeBSD's is not about connections,
+// TIME_WAIT included, that a stream meets.
+bool UserCounts(const inpcb* other, const socket* so) {
+  return inet_here().tunables.profile == 0 || so->so_type != SOCK_STREAM ||
+         other->inp_faddr.is_any();
+}
+
 // Rule 5 of spec 9.3 with 9.4.
 int CheckConflict(const inpcb* inp, const inpaddru& laddr, in_port_t lport) {
   const socket* so = inp->inp_socket;
@@ -89,7 +96,8 @@ int CheckConflict(const inpcb* inp, const inpaddru& laddr, in_port_t lport) {
   if (multicast && (so->so_options & kReuse) != 0) sharing = kReuse;
   if (so->so_euid != 0 && !multicast) {
     const inpcb* other = BestMatch(inp, laddr, lport, true);
-    if (other != nullptr && other->inp_socket->so_euid != so->so_euid) return EADDRINUSE;
+    const bool others = other != nullptr && other->inp_socket->so_euid != so->so_euid;
+    if (others && UserCounts(other, so)) return EADDRINUSE;
   }
   const inpcb* other = BestMatch(inp, laddr, lport, WildcardsCount(so));
   if (other == nullptr || (other->inp_socket->so_options & sharing) != 0) return 0;

@@ -134,6 +134,27 @@ TEST_F(PcbTest, AnotherUsersPortIsTakenWhateverTheFlags) {
   });
 }
 
+// Streams may meet another user's connections, as of a server that has gone (spec 9.4).
+TEST_F(PcbTest, AnotherUsersConnectionsDoNotCountForStreamsOfTheOtherSystem) {
+  for (const int profile : {0, 1}) {
+    Set(a_, "net.inet.ip.profile", profile);
+    InProcess([&] {
+      EXPECT_EQ(Connect(Bound("10.0.1.1", 5000, kAddr), "10.0.1.2", 9), 0);
+      Bound("10.0.1.1", 5001, kAddr);
+      AsUser([&] {
+        const int expected = profile != 0 ? 0 : EADDRINUSE;
+        EXPECT_EQ(Bind(Create(SOCK_STREAM, kAddr), "10.0.1.1", 5000), expected);
+        EXPECT_EQ(Bind(Create(SOCK_STREAM, kAddr), "0.0.0.0", 5001), EADDRINUSE);
+        EXPECT_EQ(Bind(Create(SOCK_STREAM), "0.0.0.0", 5000), EADDRINUSE);
+      });
+      EXPECT_EQ(Connect(Bound("10.0.1.1", 5002, kAddr), "10.0.1.2", 9), 0);
+      AsUser([&] {
+        EXPECT_EQ(Bind(Create(SOCK_DGRAM, kAddr), "10.0.1.1", 5002), EADDRINUSE);
+      });
+    });
+  }
+}
+
 TEST_F(PcbTest, OnlyTheBestMatchCounts) {
   InProcess([&] {
     Bound("10.0.1.1", 5000, kPort);
