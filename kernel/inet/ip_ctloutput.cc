@@ -88,7 +88,9 @@ int SetInt(inpcb* inp, int optname, int value) {
       inp->inp_ip.ip_tos = static_cast<uint8_t>(value);
       return 0;
     case IP_TTL:
-      if (value == -1) value = static_cast<int>(inet_here().tunables.ttl);
+      if (value == -1 && inet_here().tunables.profile == 0) {
+        value = static_cast<int>(inet_here().tunables.ttl);
+      }
       if (value < 1 || value > 255) return EINVAL;
       inp->inp_ip.ip_ttl = static_cast<uint8_t>(value);
       return 0;

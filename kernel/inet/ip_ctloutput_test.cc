@@ -77,6 +77,16 @@ TEST_F(IpOptionTest, MinusOneIsTheDefaultTtl) {
   });
 }
 
+TEST_F(IpOptionTest, MinusOneIsNoTtlForTheOtherSystem) {
+  PcbTestNet::Set(a_, "net.inet.ip.profile", 1);
+  InProcess([&] {
+    socket* so = Create();
+    EXPECT_EQ(Set(so, IP_TTL, 7), 0);
+    EXPECT_EQ(Set(so, IP_TTL, -1), EINVAL);
+    EXPECT_EQ(Get(so, IP_TTL), 7);
+  });
+}
+
 TEST_F(IpOptionTest, WhatIsToldWithDatagramsIsRefusedByStreams) {
   InProcess([&] {
     socket* datagrams = Create(SOCK_DGRAM);
