@@ -52,7 +52,6 @@ constexpr Tunable kTunables[] = {
     {"net.inet.ip.rfc1122_strong_es", &InetTunables::strong_es, 0, 1},
     {"net.inet.ip.rfc6864", &InetTunables::rfc6864, 0, 1},
     {"net.inet.icmp.quotelen", &InetTunables::icmp_quotelen, 8, 548},
-    {"net.inet.icmp.errppslimit", &InetTunables::icmp_errppslimit, -1, 1'000'000},
     {"net.inet.icmp.bmcastecho", &InetTunables::icmp_bmcastecho, 0, 1},
     {"net.inet.icmp.maskrepl", &InetTunables::icmp_maskrepl, 0, 1},
     {"net.inet.icmp.tstamprepl", &InetTunables::icmp_tstamprepl, 0, 1},
@@ -140,6 +139,13 @@ void inet_boot(HostBase& host) {
     SetProfile(&inet.tunables, profile);
     return 0;
   };
+  // FreeBSD's one limit is of resets, too. A host without TCP sends none.
+  const auto limit_resets = [&host, &inet](int64_t limit) {
+    if (inet.tunables.profile != 0) (void)host.sysctls.Set("net.inet.tcp.rstppslimit", limit);
+    return 0;
+  };
+  host.sysctls.Add("net.inet.icmp.errppslimit",
+                   {&inet.tunables.icmp_errppslimit, -1, 1'000'000, limit_resets});
   host.sysctls.Add("net.inet.ip.profile", {&inet.tunables.profile, 0, 1, set_profile});
   host.sysctls.Add("net.inet.ip.arptimeout", {.value = &inet.arp.arptimeout, .min = 1});
   host.sysctls.Add("net.inet.ip.arpdown", {.value = &inet.arp.arpdown, .min = 0});

@@ -112,7 +112,7 @@ struct InetHost {
   std::unique_ptr<inpcbtable> raw;  // of raw sockets
   ReassemblyTable reassembly;
   IpIds ids;
-  ppsrate icmp_errors;
+  ppsrate icmp_errors, icmp_echoes, icmp_timestamps;
 
   Inet6Host v6;
 

@@ -225,6 +225,14 @@ void Reflect(MbufPtr m) {
   Send(std::move(m));
 }
 
+// Whether one more answer may be sent now: FreeBSD limits those to echoes and timestamps, each kind
+// by itself (icmp.icmplim).
+bool MayAnswer(InetHost& inet, uint8_t type) {
+  if (inet.tunables.profile == 0 || type == ICMP_MASKREQ) return true;
+  ppsrate* rate = type == ICMP_ECHO ? &inet.icmp_echoes : &inet.icmp_timestamps;
+  return ppsratecheck(rate, inet.tunables.icmp_errppslimit);
+}
+
 // A request: answered unless switched off, or broadcast and such are not answered.
 void Answer(MbufPtr m, int hlen, int length, bool enabled, int needs) {
   const InetTunables& tunables = inet_here().tunables;
@@ -233,6 +241,9 @@ void Answer(MbufPtr m, int hlen, int length, bool enabled, int needs) {
     return icmp_drop(icps_bmcastecho, std::move(m));
   }
   if (length < needs) return icmp_drop(icps_badlen, std::move(m));
+  uint8_t type;
+  m_copydata(m.get(), hlen, sizeof type, &type);
+  if (!MayAnswer(inet_here(), type)) return icmp_drop(icps_toofreq, std::move(m));
   // Header and message may lie in storage that others share: what is changed becomes private.
   int at = 0;
   mbuf* piece = m_pulldown(m, hlen, needs, &at);

@@ -65,7 +65,7 @@ void icmp_mtudisc(const IcmpError& error);
   X(icps_oldicmp, "* no error about an error")                   \
   X(icps_oldshort, "* no error about a fragment or a broadcast") \
   X(icps_badsource, "* no error to what is no single host")      \
-  X(icps_toofreq, "* error beyond icmp.errppslimit")             \
+  X(icps_toofreq, "* error or answer beyond icmp.errppslimit")   \
   X(icps_nobufs, "* no memory for a message")                    \
   X(icps_badlen, "* message too short for its type")             \
   X(icps_tooshort, "* quoted packet too short")                  \

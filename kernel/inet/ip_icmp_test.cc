@@ -224,6 +224,32 @@ TEST_F(IcmpTest, FreeBsdHearsRefusalsAndLoops) {
   }
 }
 
+// There the limit is of answers, too, and each kind has its own count.
+TEST_F(IcmpTest, FreeBsdLimitsEchoesAndTimestamps) {
+  Set(host_, "net.inet.icmp.errppslimit", 2);
+  const auto answered_of_four = [&](const Packet& packet) {
+    lan_.sent.clear();
+    for (int i = 0; i < 4; ++i) Get(packet);
+    return lan_.sent.size();
+  };
+  const Packet echo = From("192.168.1.9", Message(ICMP_ECHO, 0, 1, "data"));
+  const Packet stamp = From("192.168.1.9", Message(ICMP_TSTAMP, 0, 1, std::string(12, '\0')));
+  EXPECT_EQ(answered_of_four(echo), 4u);
+  EXPECT_EQ(answered_of_four(stamp), 4u);
+  Set(host_, "net.inet.ip.profile", 1);
+  Set(host_, "net.inet.icmp.icmplim", 3);
+  EXPECT_EQ(answered_of_four(echo), 3u);
+  EXPECT_EQ(answered_of_four(stamp), 3u);
+  EXPECT_EQ(answered_of_four(Provoking()), 3u);
+  EXPECT_EQ(Count(icps_toofreq), 3u);
+  Set(host_, "net.inet.icmp.bmcastecho", 0);
+  Packet to_all = echo;
+  to_all.dst = Addr("192.168.1.255");
+  Wait(kSecond);
+  EXPECT_EQ(answered_of_four(to_all), 0u);
+  EXPECT_EQ(answered_of_four(echo), 3u) << "what is not answered anyway does not count";
+}
+
 TEST_F(IcmpTest, QuotesAsMuchAsTheTunableSaysAndAnErrorMayHold) {
   Packet packet = Provoking();
   packet.payload = std::string(1000, 'p');

@@ -278,6 +278,21 @@ TEST_F(Handshake, ResetsAreLimited) {
   EXPECT_EQ(Skip(), 1);
 }
 
+TEST_F(Handshake, OneNameLimitsResetsAndIcmpInTheOtherSystem) {
+  Sysctl("net.inet.icmp.icmplim", 1);
+  for (int i = 0; i < 5; ++i) Send("S 0:0(0)");
+  EXPECT_EQ(Skip(), 5) << "not in this one";
+  RunTo(1000);
+  Sysctl("net.inet.tcp.profile", 1);
+  Sysctl("net.inet.icmp.icmplim", 3);
+  for (int i = 0; i < 5; ++i) Send("S 0:0(0)");
+  EXPECT_EQ(Skip(), 3);
+  RunTo(2000);
+  Sysctl("net.inet.tcp.rstppslimit", 2);
+  for (int i = 0; i < 5; ++i) Send("S 0:0(0)");
+  EXPECT_EQ(Skip(), 2);
+}
+
 // --- The SYN cache. ---
 
 class Cache : public SegmentTest {
