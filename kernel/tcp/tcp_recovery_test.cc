@@ -22,7 +22,6 @@ class Recovery : public SegmentTest {
   }
 };
 
-// RFC 3042: two new segments, then recovery.
 // Where the last loss was is forgotten as acknowledgements pass it. After 2 GiB it would seem to
 // lie ahead, and what is lost now to be an echo of it.
 TEST_F(Recovery, TheLastLossStaysBehind) {
@@ -33,6 +32,7 @@ TEST_F(Recovery, TheLastLossStaysBehind) {
   EXPECT_EQ(tp()->snd_last, tp()->snd_una);
 }
 
+// RFC 3042: two new segments, then recovery.
 TEST_F(Recovery, LimitedTransmitKeepsTheClockGoing) {
   Begin(10, "");
   EXPECT_EQ(Write(1460 * 4), 0);
