@@ -22,10 +22,6 @@ constexpr uint16_t kPortReserved = 1024;  // ports below need privilege
 constexpr uint16_t kLowPortFirst = 600;   // of IP_PORTRANGE_LOW
 constexpr int kReuse = kSoReuseAddr | kSoReusePort;
 
-bool IsMulticast(const inpaddru& a) {
-  return a.is_v4() ? in_ismulticast(a.v4()) : in6_ismulticast(a.v6());
-}
-
 bool IsPrivileged(const proc* p) { return p == nullptr || suser(p->p_ucred); }
 
 // Of ports in order: most are beyond the last.
@@ -92,7 +88,7 @@ bool UserCounts(const inpcb* other, const socket* so) {
 int CheckConflict(const inpcb* inp, const inpaddru& laddr, in_port_t lport) {
   const socket* so = inp->inp_socket;
   int sharing = so->so_options & kSoReusePort;
-  const bool multicast = IsMulticast(laddr);
+  const bool multicast = in_isgroup(laddr);
   if (multicast && (so->so_options & kReuse) != 0) sharing = kReuse;
   if (so->so_euid != 0 && !multicast) {
     const inpcb* other = BestMatch(inp, laddr, lport, true);
@@ -107,7 +103,7 @@ int CheckConflict(const inpcb* inp, const inpaddru& laddr, in_port_t lport) {
 // Rules 3 and 3b: whether the host lets a socket have that address.
 bool MayHaveAddress(const socket* so, const inpaddru& laddr) {
   if (laddr.is_any() || (so->so_options & kSoBindAny) != 0) return true;
-  if (so->so_type != SOCK_STREAM && IsMulticast(laddr)) return true;
+  if (so->so_type != SOCK_STREAM && in_isgroup(laddr)) return true;
   if (laddr.is_v4()) {
     if (so->so_type != SOCK_STREAM && in_broadcast(laddr.v4())) return true;
     return in_ifawithaddr(laddr.v4()) != nullptr;
@@ -278,8 +274,7 @@ void in_pcbdisconnect(inpcb* inp) {
 }
 
 bool in_pcbhassource(const inpcb* inp) {
-  const inpaddru& laddr = inp->inp_laddr;
-  return !laddr.is_any() && !IsMulticast(laddr) && !(laddr.is_v4() && in_broadcast(laddr.v4()));
+  return !inp->inp_laddr.is_any() && !in_isofmany(inp->inp_laddr);
 }
 
 int in_pcbselsrc(inpaddru* src, inpcb* inp, const inpaddru& dst) {

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 
+#include "kernel/inet/in6.h"
 #include "kernel/net/if.h"
 
 namespace sockbed {
@@ -60,6 +61,13 @@ inline bool in_isloopback(in_addr a) { return in_host(a) >> 24 == 127; }
 inline bool in_ismulticast(in_addr a) { return in_host(a) >> 28 == 0xe; }
 inline bool in_isreserved(in_addr a) { return in_host(a) >> 28 == 0xf; }  // 255.255.255.255 too
 inline bool in_isthisnet(in_addr a) { return in_host(a) >> 24 == 0; }     // 0.0.0.0 too
+// Of either family: a group's; a group's or for broadcasts, which is no single host's.
+inline bool in_isgroup(const inpaddru& a) {
+  return a.is_v4() ? in_ismulticast(a.v4()) : in6_ismulticast(a.v6());
+}
+inline bool in_isofmany(const inpaddru& a) {
+  return in_isgroup(a) || (a.is_v4() && in_broadcast(a.v4()));
+}
 
 }  // namespace sockbed
 

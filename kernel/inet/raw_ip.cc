@@ -127,13 +127,6 @@ MbufPtr CheckOwnHeader(MbufPtr m, int* error) {
   return m;
 }
 
-// The source of what the socket sends: what it is bound to, unless that is more than one host's.
-// "Any": ip_output chooses.
-in_addr SourceOf(const rawcb* raw) {
-  const in_addr laddr = raw->laddr.v4();
-  return in_ismulticast(laddr) || in_broadcast(laddr) ? in_addr{} : laddr;
-}
-
 int rip_output(inpcb* inp, MbufPtr m, in_addr dst) {
   const rawcb* raw = RawOf(inp);
   const int flags = in_pcboutflags(inp);
@@ -152,7 +145,7 @@ int rip_output(inpcb* inp, MbufPtr m, in_addr dst) {
              .tos = inp->inp_ip.ip_tos,
              .ttl = inp->inp_ip.ip_ttl,
              .protocol = raw->protocol,
-             .source = SourceOf(raw),
+             .source = in_isofmany(raw->laddr) ? in_addr{} : raw->laddr.v4(),  // ip_output chooses
              .destination = dst}
       .Write(m->m_data, kIpv4HeaderMin);
   return ip_output(std::move(m), inp->inp_options, &inp->inp_route, flags, inp->inp_moptions, inp);

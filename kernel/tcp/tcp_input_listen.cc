@@ -24,9 +24,9 @@ Next FastOpened(TcpSegment& seg) {
 
 // Whether a connection may have such an end. Our own anycast address is nobody's in particular.
 bool IsSingleHost(const inpaddru& a) {
-  if (a.is_v4()) return !in_ismulticast(a.v4()) && !in_broadcast(a.v4());
-  const in6_ifaddr* ia6 = in6_ifawithaddr(a.v6());
-  return !in6_ismulticast(a.v6()) && (ia6 == nullptr || (ia6->ia6_flags & IN6_IFF_ANYCAST) == 0);
+  if (in_isofmany(a)) return false;
+  const in6_ifaddr* ia6 = a.is_v4() ? nullptr : in6_ifawithaddr(a.v6());
+  return ia6 == nullptr || (ia6->ia6_flags & IN6_IFF_ANYCAST) == 0;
 }
 
 // Whether the address of ours is deprecated, and the host wants no new connections to such.

@@ -100,11 +100,6 @@ bool EndOldConnection(const tcpcb* tp, const InetName& peer) {
   return true;
 }
 
-bool MayBePeer(const inpaddru& a) {
-  if (a.is_any()) return false;
-  return a.is_v4() ? !in_ismulticast(a.v4()) && !in_broadcast(a.v4()) : !in6_ismulticast(a.v6());
-}
-
 // The connection is opened, up to its first SYN, which SendFirst sends.
 int StartConnect(tcpcb* tp, mbuf* nam) {
   socket* so = tcp_so(tp);
@@ -112,7 +107,7 @@ int StartConnect(tcpcb* tp, mbuf* nam) {
   if (tp->t_state != TCPS_CLOSED) return inp->inp_faddr.is_any() ? EINVAL : EADDRINUSE;
   InetName peer;
   if (int error = in_pcbpeername(inp, nam, &peer)) return error;
-  if (!MayBePeer(peer.addr)) return EINVAL;
+  if (peer.addr.is_any() || in_isofmany(peer.addr)) return EINVAL;
   int error = in_pcbconnect(inp, peer);
   if (error == EADDRINUSE && EndOldConnection(tp, peer)) error = in_pcbconnect(inp, peer);
   if (error != 0) return error;

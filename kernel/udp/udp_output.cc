@@ -123,10 +123,6 @@ int InterfaceSource(const inpcb* inp, uint32_t interface, const inpaddru& dst, i
   return 0;
 }
 
-bool IsMulticast(const inpaddru& a) {
-  return a.is_v4() ? in_ismulticast(a.v4()) : in6_ismulticast(a.v6());
-}
-
 // Whether it goes to a peer of IPv4. "Any" is of the socket's own family.
 bool GoesTo4(const inpcb* inp, const inpaddru& dst) {
   return dst.is_any() ? !in_pcbis6(inp) : dst.is_v4();
@@ -140,7 +136,7 @@ int Source(inpcb* inp, const inpaddru& dst, const SendOptions& options, inpaddru
   const bool chosen = !inp->inp_faddr.is_any() && (inp->inp_flags & INP_OFMANY) == 0;
   int error = chosen ? 0 : in_pcbselsrc(src, inp, dst);
   const uint32_t interface = in_pcbis6(inp) ? options.v6.ip6po_ifindex : options.interface;
-  const bool by_interface = interface != 0 && IsMulticast(dst);
+  const bool by_interface = interface != 0 && in_isgroup(dst);
   if (by_interface) {
     error = InterfaceSource(inp, interface, dst, src);
     if (error != 0) return error;
