@@ -1,6 +1,6 @@
 // Between what tcp_output decides and the segment that carries it.
 //
-// Lives here:  Outgoing; tcp_send_segment, and its quick forms for plain segments.
+// Lives here:  Outgoing, TcpNews; tcp_send_segment, and its quick forms for plain segments.
 // Called by:   tcp_output.cc, tcp_respond.cc.
 // Owns:        nothing.
 // Units:       bytes; offsets in so_snd.
@@ -8,6 +8,7 @@
 #ifndef SOCKBED_KERNEL_TCP_TCP_OUTGOING_H_
 #define SOCKBED_KERNEL_TCP_TCP_OUTGOING_H_
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kernel/tcp/tcp_private.h"
@@ -24,6 +25,26 @@ struct Outgoing {
   sackhole* hole = nullptr;  // it fills this hole of the peer's
   bool more = false;         // others can follow at once
   uint32_t space = 0;        // room in so_rcv
+};
+
+// Room in so_rcv that a segment can tell of.
+inline uint32_t tcp_space_to_offer(const socket* so) {
+  return static_cast<uint32_t>(std::max<int64_t>(sbspace(&so->so_rcv), 0));
+}
+
+// What a segment tells the peer once.
+struct TcpNews {
+  explicit TcpNews(const tcpcb* tp) : rcv_adv(tp->rcv_adv), flags(tp->t_flags & kOnce) {}
+  // It was not told.
+  void PutBack(tcpcb* tp) const {
+    tp->rcv_adv = rcv_adv;
+    tp->t_flags = (tp->t_flags & ~kOnce) | flags;
+  }
+
+ private:
+  static constexpr uint32_t kOnce = TF_DSACK | TF_SEND_CWR | TF_RXWIN0SENT;
+  tcp_seq rcv_adv;
+  uint32_t flags;
 };
 
 // Whether a segment has other options than a timestamp.

@@ -179,10 +179,6 @@ bool DataPays(const tcpcb* tp, const socket* so, const Outgoing& out, bool idle)
   return SEQ_LT(tp->snd_nxt, tp->snd_max);
 }
 
-uint32_t SpaceToOffer(const socket* so) {
-  return static_cast<uint32_t>(std::max<int64_t>(sbspace(&so->so_rcv), 0));
-}
-
 // Whether a window that has opened by `adv` is worth telling.
 [[gnu::noinline]] bool OpeningPays(const tcpcb* tp, const socket* so, uint32_t space, int64_t adv) {
   const int64_t open = tp->rcv_adv - tp->rcv_nxt;
@@ -227,7 +223,7 @@ bool Decide(tcpcb* tp, const socket* so, bool idle, bool first, Outgoing* out) {
     out->hole = nullptr;
     DecideData(tp, so, out);
   }
-  out->space = SpaceToOffer(so);
+  out->space = tcp_space_to_offer(so);
   if (DataPays(tp, so, *out, idle)) return true;
   return ControlPays(tp, *out) || WindowUpdatePays(tp, so, out->space);
 }
@@ -284,7 +280,7 @@ bool AllSaid(const tcpcb* tp, const socket* so) {
 
 // Sends the ACK that is owed, or tells that the window has opened. REQUIRES: AllSaid.
 [[gnu::noinline]] int AckIfDue(tcpcb* tp, const socket* so) {
-  const uint32_t space = SpaceToOffer(so);
+  const uint32_t space = tcp_space_to_offer(so);
   if ((tp->t_flags & TF_ACKNOW) == 0 && !WindowUpdatePays(tp, so, space)) return 0;
   return tcp_is_plain(tp) ? tcp_send_ack(tp, so, space) : SendSegments(tp, so);
 }

@@ -377,23 +377,8 @@ uint32_t Advance(tcpcb* tp, const Outgoing& out) {
 
 // --- Handing over. ---
 
-// What a segment tells the peer once.
-struct News {
-  explicit News(const tcpcb* tp) : rcv_adv(tp->rcv_adv), flags(tp->t_flags & kOnce) {}
-  // It was not told.
-  void PutBack(tcpcb* tp) const {
-    tp->rcv_adv = rcv_adv;
-    tp->t_flags = (tp->t_flags & ~kOnce) | flags;
-  }
-
- private:
-  static constexpr uint32_t kOnce = TF_DSACK | TF_SEND_CWR | TF_RXWIN0SENT;
-  tcp_seq rcv_adv;
-  uint32_t flags;
-};
-
 // What IP's refusal means (12.3).
-int OutputError(tcpcb* tp, int error, uint32_t advanced, const News& news) {
+int OutputError(tcpcb* tp, int error, uint32_t advanced, const TcpNews& news) {
   news.PutBack(tp);
   switch (error) {
     case ENOBUFS:
@@ -491,7 +476,7 @@ int HandOver(tcpcb* tp, const socket* so, MbufPtr m, const TcpHeader& th, uint8_
       [[unlikely]] {
     tp->snd_nxt = tp->snd_nxt - 1;  // it is out already and keeps its number
   }
-  const News news(tp);
+  const TcpNews news(tp);
   TcpOptionWriter options;
   WriteAllOptions(tp, out, options);
   const int header_length = static_cast<int>(tcp_headers(tp)) + options.size();
@@ -564,7 +549,7 @@ inline int PlainHeaders(const tcpcb* tp, bool stamped) {
 [[gnu::noinline]] int tcp_send_ack(tcpcb* tp, const socket* so, uint32_t space) {
   MbufPtr m = m_gethdr(M_DONTWAIT, MT_HEADER);
   const bool stamped = Stamps(tp);
-  const News news(tp);
+  const TcpNews news(tp);
   TcpStat& stat = tp->t_host->stat;
   ++stat[tcps_sndtotal];
   ++stat[(tp->t_flags & TF_ACKNOW) != 0 ? tcps_sndacks : tcps_sndwinup];
@@ -585,7 +570,7 @@ inline int PlainHeaders(const tcpcb* tp, bool stamped) {
 
 [[gnu::noinline]] int tcp_send_data(tcpcb* tp, const socket* so, const Outgoing& out) {
   const bool stamped = Stamps(tp);
-  const News news(tp);
+  const TcpNews news(tp);
   MbufPtr m = MakePacket(tp, so, out, PlainHeaders(tp, stamped));
   TcpStat& stat = tp->t_host->stat;
   if (out.mss != 0) ++stat[tcps_outhwtso];
@@ -616,8 +601,7 @@ inline int PlainHeaders(const tcpcb* tp, bool stamped) {
 
 uint16_t tcp_take_offer(tcpcb* tp) {
   const socket* so = tcp_so(tp);
-  const auto space = static_cast<uint32_t>(std::max<int64_t>(sbspace(&so->so_rcv), 0));
-  return TakeWindow(tp, so, space, 1, false);
+  return TakeWindow(tp, so, tcp_space_to_offer(so), 1, false);
 }
 
 void tcp_acknowledged(tcpcb* tp) { Acknowledged(tp); }

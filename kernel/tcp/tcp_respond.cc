@@ -128,7 +128,7 @@ void BareAck(tcpcb* tp, tcp_seq seq) {
   TcpReply reply = ReplyOf(tp);
   reply.flags = TH_ACK | tcp_ecn_flags(tp, false);
   reply.seq = seq;
-  const tcp_seq promised = tp->rcv_adv;
+  const TcpNews news(tp);
   reply.win = tcp_take_offer(tp);
   TcpOptionWriter options;
   const uint32_t both = TF_REQ_TSTMP | TF_RCVD_TSTMP;
@@ -144,7 +144,7 @@ void BareAck(tcpcb* tp, tcp_seq seq) {
   if (tcp_respond(*tp->t_host, reply, &tcp_inpcb(tp)->inp_route) == 0) {
     tcp_acknowledged(tp);
   } else {
-    tp->rcv_adv = promised;
+    news.PutBack(tp);
   }
 }
 
