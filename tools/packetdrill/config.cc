@@ -37,10 +37,11 @@ bool SetIpVersion(const std::string& text, Config* config) {
 bool SetAddress(const std::string& text, std::string* address, int least_prefix, int* prefix_len) {
   const size_t slash = text.find('/');
   *address = text.substr(0, slash);
-  if (!ParseAddressText(*address).ok()) return false;
+  const absl::StatusOr<Address> parsed = ParseAddressText(*address);
+  if (!parsed.ok()) return false;
   if (slash == std::string::npos) return true;
-  const int bits = ParseAddressText(*address)->length * 8;
-  return prefix_len != nullptr && ToNumber(text.substr(slash + 1), least_prefix, bits, prefix_len);
+  return prefix_len != nullptr &&
+         ToNumber(text.substr(slash + 1), least_prefix, parsed->length * 8, prefix_len);
 }
 
 bool SetLinkLocal(const std::string& text, std::string* address) {
