@@ -83,6 +83,9 @@ struct InetProtocol {
   // An ICMP error about a packet of ours. May be null. For one that was too big the protocol, when
   // it believes the message, calls icmp_mtudisc (ip_icmp.h) or icmp6_mtudisc (icmp6.h).
   void (*ctlinput)(const IcmpError& error);
+  // What routers have told of the MTU towards `peer` is forgotten: packets may be larger again. May
+  // be null.  BSD: PRC_MTUINC.
+  void (*mtuinc)(const inpaddru& peer) = nullptr;
 };
 
 // Makes `protocol` receive its packets on `host`. REQUIRES: the number is free; the table lives on.

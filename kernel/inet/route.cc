@@ -106,13 +106,24 @@ uint32_t PlainMtu(const rtentry* rt) {
   return rt->rt_family == AF_INET6 ? nd6_ifinfo(rt->rt_ifp)->link_mtu : 0;
 }
 
-void Expired(void* arg) {
-  rtentry* rt = static_cast<rtentry*>(arg);
+// What ICMP has told is too old to be believed.
+void Forget(rtentry* rt) {
   if ((rt->rt_flags & RTF_DYNAMIC) != 0) return Unlink(inet_here(), rt);
   rt->rt_expire = 0;
   rt->rt_mtu = PlainMtu(rt);
   rt->rt_locks &= ~RTV_MTU;
   NoteMtu(rt);
+}
+
+void Expired(void* arg) {
+  rtentry* rt = static_cast<rtentry*>(arg);
+  const InetHost& inet = inet_here();
+  const auto& protocols = rt->rt_family == AF_INET6 ? inet.v6.protocols : inet.protocols;
+  const inpaddru peer = rt->rt_dest;  // only host routes expire
+  Forget(rt);
+  for (const InetProtocol* protocol : protocols) {
+    if (protocol != nullptr && protocol->mtuinc != nullptr) protocol->mtuinc(peer);
+  }
 }
 
 // Calls visit(rt) for every entry.

@@ -23,7 +23,7 @@ constexpr std::array<uint16_t, 1> kRootOnly = {2049};
 
 constexpr int64_t kFreeBsdSbMax = 2 << 20;  // kern.ipc.maxsockbuf
 
-constexpr InetProtocol kTcpProtocol = {IPPROTO_TCP, tcp_input, tcp_ctlinput};
+constexpr InetProtocol kTcpProtocol = {IPPROTO_TCP, tcp_input, tcp_ctlinput, tcp_mtuinc};
 
 struct Tunable {
   const char* name;

@@ -124,6 +124,20 @@ void tcp_ctlinput_from(const IcmpError& told, uint16_t udp_port) {
   }
 }
 
+namespace {
+
+void GrowBack(inpcb* inp, int) {
+  tcpcb* tp = intotcpcb(inp);
+  // Segments may be small for another reason: TCP_MAXSEG, a small send buffer, a black hole.
+  if (tp->t_maxseg == tcp_payload(tp, tp->t_maxopd) && tp->t_blackhole == 0) tcp_mss(tp, -1);
+}
+
+}  // namespace
+
+void tcp_mtuinc(const inpaddru& peer) {
+  in_pcbnotifyall(&HostLocal<TcpHost>::Get().tcbtable, peer, 0, GrowBack);
+}
+
 bool tcp_pmtud_timeout(tcpcb* tp) {
   if ((tp->t_flags & TF_PMTUD_PEND) == 0) return false;
   const tcp_seq seq = tp->t_pmtud_seq;

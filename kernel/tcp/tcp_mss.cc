@@ -85,11 +85,16 @@ uint16_t tcp_mss_offer(const TcpHost& host, const rtentry* rt, bool v4, bool in_
   return static_cast<uint16_t>(std::clamp<int64_t>(mss, 1, kIpv4PacketMax - headers));
 }
 
-void tcp_set_maxopd(tcpcb* tp, uint32_t maxopd) {
-  tp->t_maxopd = tp->t_maxseg = maxopd;
+uint32_t tcp_payload(const tcpcb* tp, uint32_t maxopd) {
   const uint32_t both = TF_REQ_TSTMP | TF_RCVD_TSTMP;
-  if ((tp->t_flags & both) == both) tp->t_maxseg -= TCPOLEN_TSTAMP_APPA;
-  if ((tp->t_flags & TF_SIGNATURE) != 0) tp->t_maxseg -= kTcpOptSignatureLen + 2;
+  if ((tp->t_flags & both) == both) maxopd -= TCPOLEN_TSTAMP_APPA;
+  if ((tp->t_flags & TF_SIGNATURE) != 0) maxopd -= kTcpOptSignatureLen + 2;
+  return maxopd;
+}
+
+void tcp_set_maxopd(tcpcb* tp, uint32_t maxopd) {
+  tp->t_maxopd = maxopd;
+  tp->t_maxseg = tcp_payload(tp, maxopd);
 }
 
 void tcp_mss(tcpcb* tp, int offer) {

@@ -68,7 +68,9 @@ uint32_t tcp_route_mss(const tcpcb* tp);
 // The peer has offered `offer` (0: nothing; negative: no news, the route may have changed): sets
 // t_maxopd, t_maxseg and, with an offer, the initial window.
 void tcp_mss(tcpcb* tp, int offer);
-// Segments of `maxopd` bytes, options included, from now on.
+// What is left for data of a segment of `maxopd` bytes, options included.
+uint32_t tcp_payload(const tcpcb* tp, uint32_t maxopd);
+// Segments of that size from now on.
 void tcp_set_maxopd(tcpcb* tp, uint32_t maxopd);
 // The handshake is done: rounds the buffers to segments.
 void tcp_mss_update(tcpcb* tp);
@@ -81,6 +83,8 @@ void tcp_update_rcvspace(tcpcb* tp);
 void tcp_ctlinput(const IcmpError& error);
 // The same about a segment in UDP to this port of the peer's; error.transport is TCP's header.
 void tcp_ctlinput_from(const IcmpError& error, uint16_t udp_port);
+// What was told of the MTU towards `peer` is too old: segments grow back.
+void tcp_mtuinc(const inpaddru& peer);
 // REXMT fires: if a "too big" waited for just that, acts upon it. Returns whether it has sent
 // again.
 bool tcp_pmtud_timeout(tcpcb* tp);
