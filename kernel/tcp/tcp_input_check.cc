@@ -62,11 +62,12 @@ Next tcp_step_syn_received(TcpSegment& seg) {
 
 namespace {
 
-// Whether a SYN is surely younger than all of the old connection (RFC 6191, RFC 9293 3.10.7.4).
-bool IsNewConnection(const TcpSegment& seg) {
+// Whether a SYN is surely younger than all of the old connection (RFC 6191, RFC 9293 3.10.7.4): by
+// its number, or if `stamped` by its timestamp.
+bool IsNewConnection(const TcpSegment& seg, bool stamped) {
   if (!seg.has(TH_SYN) || seg.has(TH_RST | TH_ACK)) return false;
   const tcpcb* tp = seg.tp;
-  return (seg.stamped && TSTMP_LT(tp->ts_recent, seg.opt.ts_val)) ||
+  return (stamped && TSTMP_LT(tp->ts_recent, seg.opt.ts_val)) ||
          SEQ_GT(seg.th.th_seq, tp->rcv_nxt);
 }
 
@@ -100,7 +101,7 @@ Next TimeWaitFreeBsd(TcpSegment& seg) {
   if (syn_only && seg.has(TH_FIN) && seg.host->tunables.drop_synfin != 0) {
     return tcp_dropped(seg, tcps_timewaitdrop);
   }
-  if (IsNewConnection(seg)) return Reopen(seg);  // by whichever UDP port
+  if (IsNewConnection(seg, seg.stamped)) return Reopen(seg);  // by whichever UDP port
   if (const Next next = tcp_step_udp_port(seg); next != Next::kGoOn) return next;
   if (!seg.has(TH_ACK)) return tcp_dropped(seg, tcps_timewaitdrop);
   return FinAgain(seg);
@@ -136,8 +137,9 @@ Next tcp_step_time_wait(TcpSegment& seg) {
     case 1: return TimeWaitFreeBsd(seg);
     case 2: return TimeWaitStandard(seg);
     default:
-      // All else takes the way of any segment, and is answered if it lies outside the window.
-      return IsNewConnection(seg) ? Reopen(seg) : tcp_step_udp_port(seg);
+      // A timestamp counts even if the old connection had none: its last one reads as 0. All else
+      // takes the way of any segment, and is answered if it lies outside the window.
+      return IsNewConnection(seg, seg.opt.has_timestamp) ? Reopen(seg) : tcp_step_udp_port(seg);
   }
 }
 
