@@ -144,6 +144,8 @@ void DeliverWhatWaited(TcpSegment& seg) {
 Next tcp_step_ack(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   if (!seg.has(TH_ACK)) {
+    // Its data can wait with what else has come before the handshake's end.
+    if (tp->t_state == TCPS_SYN_RECEIVED && tunables(tp).synrcvd_no_ack != 0) return Next::kGoOn;
     (void)tcp_dropped(seg, tcps_noack);
     return (tp->t_flags & TF_ACKNOW) != 0 ? Next::kAck : Next::kDrop;
   }

@@ -107,6 +107,7 @@ namespace sockbed {
     "connect takes over its own connection in TIME_WAIT")                                          \
   X(cache_rtt, "knob.cache_rtt", 0, 1, 0, 1, "the handshake of a listener is a round trip")        \
   X(synrcvd_old_rst, "knob.synrcvd_old_rst", 0, 1, 0, 1, "SYN_RECEIVED resets what is older")      \
+  X(synrcvd_no_ack, "knob.synrcvd_no_ack", 0, 1, 0, 1, "SYN_RECEIVED keeps what has no ACK")       \
   X(synsent_drop_fin, "knob.synsent_drop_fin", 0, 1, 0, 1,                                         \
     "a SYN that crosses ours loses its FIN")                                                       \
   X(ts_recent_strict, "knob.ts_recent_strict", 0, 1, 0, 1, "RFC 7323: and not left of the window") \
