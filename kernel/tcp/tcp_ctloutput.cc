@@ -14,10 +14,13 @@ namespace {
 constexpr size_t TCP_CC_NAME_MAX = 16;        // of a congestion control algorithm, 0 included
 constexpr int kKeepMaxSeconds = 1 << 20;  // of the TCP_KEEP* times
 
+// Which system knows an option.
+enum class Of : uint8_t { kBoth, kOpenBsd, kFreeBsd };
+
 // An option that reads and is set as an int.
 struct TcpOption {
   int name;
-  bool freebsd_only;                 // the other system does not know it
+  Of system;
   int (*set)(tcpcb* tp, int value);  // returns an errno
   int (*get)(const tcpcb* tp);
 };
@@ -136,28 +139,28 @@ int SetUdpPort(tcpcb* tp, int value) {
 int GetUdpPort(const tcpcb* tp) { return tp->t_port; }
 
 constexpr TcpOption kOptions[] = {
-    {TCP_NODELAY, false, SetNoDelay, GetFlag<TF_NODELAY>},
-    {TCP_MAXSEG, false, SetMaxSeg, GetMaxSeg},
-    {kTcpNoPush, false, SetNoPush, GetFlag<TF_NOPUSH>},
-    {TCP_CORK, false, SetNoPush, GetFlag<TF_NOPUSH>},
-    {kTcpSackEnable, false, SetSackEnable, GetFlag<TF_REQ_SACK>},
-    {TCP_MD5SIG, false, SetSignature, GetFlag<TF_SIGNATURE>},
-    {kTcpNoOpt, true, SetNoOpt, GetFlag<TF_NOOPT>},
-    {TCP_FASTOPEN, true, SetFastOpen, GetFlag<TF_FASTOPEN>},
-    {kTcpKeepInit, true, SetKeepInit, GetKeepInit},
-    {TCP_KEEPIDLE, true, SetKeepIdle, GetKeepIdle},
-    {TCP_KEEPINTVL, true, SetKeepIntvl, GetKeepIntvl},
-    {TCP_KEEPCNT, true, SetKeepCnt, GetKeepCnt},
-    {kTcpMaxUnackTime, true, SetMaxUnackTime, GetMaxUnackTime},
-    {TCP_USER_TIMEOUT, true, SetUserTimeout, GetUserTimeout},
-    {kTcpRemoteUdpEncapsPort, true, SetUdpPort, GetUdpPort},
+    {TCP_NODELAY, Of::kBoth, SetNoDelay, GetFlag<TF_NODELAY>},
+    {TCP_MAXSEG, Of::kBoth, SetMaxSeg, GetMaxSeg},
+    {kTcpNoPush, Of::kBoth, SetNoPush, GetFlag<TF_NOPUSH>},
+    {TCP_CORK, Of::kBoth, SetNoPush, GetFlag<TF_NOPUSH>},
+    {kTcpSackEnable, Of::kOpenBsd, SetSackEnable, GetFlag<TF_REQ_SACK>},
+    {TCP_MD5SIG, Of::kBoth, SetSignature, GetFlag<TF_SIGNATURE>},
+    {kTcpNoOpt, Of::kFreeBsd, SetNoOpt, GetFlag<TF_NOOPT>},
+    {TCP_FASTOPEN, Of::kFreeBsd, SetFastOpen, GetFlag<TF_FASTOPEN>},
+    {kTcpKeepInit, Of::kFreeBsd, SetKeepInit, GetKeepInit},
+    {TCP_KEEPIDLE, Of::kFreeBsd, SetKeepIdle, GetKeepIdle},
+    {TCP_KEEPINTVL, Of::kFreeBsd, SetKeepIntvl, GetKeepIntvl},
+    {TCP_KEEPCNT, Of::kFreeBsd, SetKeepCnt, GetKeepCnt},
+    {kTcpMaxUnackTime, Of::kFreeBsd, SetMaxUnackTime, GetMaxUnackTime},
+    {TCP_USER_TIMEOUT, Of::kFreeBsd, SetUserTimeout, GetUserTimeout},
+    {kTcpRemoteUdpEncapsPort, Of::kFreeBsd, SetUdpPort, GetUdpPort},
 };
 
 // The row of `optname`, or null: this host does not have it.
 const TcpOption* Find(const tcpcb* tp, int optname) {
+  const Of other = tunables(tp).freebsd_options != 0 ? Of::kOpenBsd : Of::kFreeBsd;
   for (const TcpOption& option : kOptions) {
-    if (option.name != optname) continue;
-    return option.freebsd_only && tunables(tp).freebsd_options == 0 ? nullptr : &option;
+    if (option.name == optname) return option.system != other ? &option : nullptr;
   }
   return nullptr;
 }

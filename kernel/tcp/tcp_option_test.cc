@@ -36,7 +36,9 @@ TEST_F(Options, BelongToTheirSystem) {
     EXPECT_EQ(Set(name, 1), ENOPROTOOPT) << name;
     EXPECT_EQ(Get(name), -ENOPROTOOPT) << name;
   }
+  EXPECT_EQ(Get(kTcpSackEnable), 1);
   FreeBsd();
+  EXPECT_EQ(Get(kTcpSackEnable), -ENOPROTOOPT);
   for (const int name : {kTcpNoOpt, kTcpKeepInit, int{TCP_KEEPIDLE}, int{TCP_KEEPINTVL},
                          int{TCP_KEEPCNT}, kTcpMaxUnackTime, int{TCP_USER_TIMEOUT}}) {
     EXPECT_EQ(Set(name, 1), 0) << name;
