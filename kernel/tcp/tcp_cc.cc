@@ -65,10 +65,13 @@ void PostRecovery(tcpcb* tp, uint32_t flight) {
   if (tunables(tp).rfc3465 != 0) tp->snd_cwnd = std::max(tp->snd_cwnd, tp->t_maxseg);
 }
 
+// A window is all that NewReno remembers.
+void UndoTimeout(tcpcb*) {}
+
 }  // namespace
 
-const cc_algo newreno_cc_algo = {"newreno", AckReceived, tcp_cc_after_idle, CongSignal,
-                                 PostRecovery};
+const cc_algo newreno_cc_algo = {"newreno",  AckReceived, tcp_cc_after_idle,
+                                 CongSignal, UndoTimeout, PostRecovery};
 
 std::span<const cc_algo* const> tcp_cc_algos() { return kAlgos; }
 

@@ -32,6 +32,9 @@ struct cc_algo {
   // Congestion: set snd_ssthresh and, for a timeout or ECN, snd_cwnd. What recovery does to the
   // window in between is its own business.
   void (*cong_signal)(tcpcb* tp, CcSignal signal);
+  // The last timeout was needless: forget that it was a signal. The caller has put snd_cwnd and
+  // snd_ssthresh back.
+  void (*undo_timeout)(tcpcb* tp);
   // Recovery has ended with `flight` bytes outstanding: set snd_cwnd, without a burst.
   void (*post_recovery)(tcpcb* tp, uint32_t flight);
 };

@@ -87,6 +87,9 @@ void CongSignal(tcpcb* tp, CcSignal signal) {
   if (signal == CcSignal::kTimeout) {
     tp->snd_ssthresh = std::max(SevenTenths(cwnd), Least(tp));
     tp->snd_cwnd = tp->t_maxseg;
+    state.was_congested = state.congested;
+    state.was_timed_out = state.timed_out;
+    state.was_cwnd_prior = state.cwnd_prior;
     state.timed_out = true;
     state.congested = true;
     state.cwnd_prior = cwnd;
@@ -102,6 +105,15 @@ void CongSignal(tcpcb* tp, CcSignal signal) {
   if (signal == CcSignal::kEcn) tp->snd_cwnd = tp->snd_ssthresh;
 }
 
+// What was known of congestion stands. The epoch begins anew, from the same window towards the same
+// w_max.
+void UndoTimeout(tcpcb* tp) {
+  CubicState& state = tp->t_cubic;
+  state.congested = state.was_congested;
+  state.timed_out = state.was_timed_out;
+  state.cwnd_prior = state.was_cwnd_prior;
+}
+
 void PostRecovery(tcpcb* tp, uint32_t flight) {
   const uint32_t mss = tp->t_maxseg;
   tp->snd_cwnd = flight < tp->snd_ssthresh ? std::max(flight, mss) + mss : tp->snd_ssthresh;
@@ -109,6 +121,7 @@ void PostRecovery(tcpcb* tp, uint32_t flight) {
 
 }  // namespace
 
-const cc_algo cubic_cc_algo = {"cubic", AckReceived, AfterIdle, CongSignal, PostRecovery};
+const cc_algo cubic_cc_algo = {"cubic",    AckReceived, AfterIdle,
+                               CongSignal, UndoTimeout, PostRecovery};
 
 }  // namespace sockbed

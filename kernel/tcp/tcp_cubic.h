@@ -24,6 +24,10 @@ struct CubicState {
   SimTime unused_since = -1;  // the window is not used: the epoch's clock stands still
   bool congested = false;     // congestion was met before
   bool timed_out = false;     // the last one was a timeout: w_max is where it begins
+  // The same before the last timeout, which may turn out to be needless.
+  bool was_congested = false;
+  bool was_timed_out = false;
+  uint32_t was_cwnd_prior = 0;
 };
 
 // The largest r with r^3 <= n.

@@ -285,6 +285,7 @@ void tcp_undo_timeout(TcpSegment& seg) {
   tp->snd_ssthresh = tp->t_prev_ssthresh;
   tp->snd_last = tp->t_prev_last;
   tp->snd_nxt = tp->snd_max;
+  tp->t_cc->undo_timeout(tp);
   if (tp->t_rack != nullptr) tcp_rack_undo(tp);
 }
 

@@ -151,6 +151,22 @@ TEST_F(Recovery, ANeedlessTimeoutIsTakenBack) {
   EXPECT_EQ(Stat(tcps_sndrexmitbad), 1u);
 }
 
+// CUBIC, too, forgets such a timeout: the window returns to where congestion was met before.
+TEST_F(Recovery, ANeedlessTimeoutDoesNotMoveTheTopOfTheCurve) {
+  Begin(10, ",sackOK,nop,nop,TS val 1 ecr 0");
+  CubicState& cubic = tp()->t_cubic;
+  cubic.congested = true;
+  cubic.w_max = 30 * 1448;
+  tp()->snd_ssthresh = 5 * 1448;  // congestion avoidance
+  RunTo(tp()->t_rxtcur);
+  Skip();
+  Send(". 1:1(0) ack 7241 <nop,nop,TS val 2 ecr 1>");
+  ASSERT_EQ(Stat(tcps_sndrexmitbad), 1u);
+  Send(". 1:1(0) ack 14481 <nop,nop,TS val 3 ecr 1>");
+  EXPECT_EQ(cubic.w_max, 30 * 1448u);
+  EXPECT_GT(cubic.k_ms, 0);
+}
+
 TEST_F(Recovery, ATimeoutThatWasNeededStays) {
   Begin(4, ",sackOK,nop,nop,TS val 1 ecr 0");
   RunTo(tp()->t_rxtcur);
