@@ -26,7 +26,7 @@ bool LostBehindMark(const tcpcb* tp) {
 }
 
 // Sends the segment at `seq` alone, whatever the window says, and goes back to where sending stood;
-// unless the window turns out to be shut: then PERSIST probes from snd_una on.
+// unless nothing could go, and PERSIST was armed for it: then all goes again from there on.
 void ResendAt(tcpcb* tp, tcp_seq seq, uint32_t cwnd) {
   const tcp_seq next = tp->snd_nxt;
   tp->snd_nxt = seq;
@@ -313,6 +313,7 @@ bool tcp_recovery_ack(TcpSegment& seg, uint32_t acked) {
 
 void tcp_recovery_send(TcpSegment& seg, uint32_t acked) {
   tcpcb* tp = seg.tp;
+  tcp_take_window(seg);  // or what the ACK has used up would seem shut
   if (tp->t_rack != nullptr) {
     tcp_rack_ack(seg, acked);
     return;
