@@ -1,7 +1,10 @@
 #include "kernel/tcp/tcp_netstat.h"
 
+#include <algorithm>
+
 #include "kernel/tcp/tcp_ip.h"
 #include "kernel/tcp/tcp_private.h"
+#include "kernel/tcp/tcp_trace.h"
 #include "kernel/tcp/tcp_var.h"
 
 namespace sockbed {
@@ -23,6 +26,23 @@ std::vector<TcpEndpoint> tcp_endpoints(HostBase& host) {
                    .state = TCPS_SYN_RECEIVED,
                    .owned = false});
   }
+  return all;
+}
+
+std::vector<TcpPendingTimer> tcp_pending_timers(HostBase& host) {
+  const TcpHost& tcp = HostLocal<TcpHost>::Of(host);
+  std::vector<TcpPendingTimer> all;
+  for (const inpcb* inp = tcp.tcbtable.first(); inp != nullptr; inp = inp->inp_queue_next) {
+    const TcpTimers& timers = intotcpcb(inp)->t_timers;
+    for (uint8_t i = 0; i < TCPT_NTIMERS; ++i) {
+      if (timers.deadline[i] == kForever) continue;
+      all.push_back({tcp_timer_name(static_cast<TcpTimer>(i)), timers.deadline[i]});
+    }
+  }
+  for (const syn_cache* sc = tcp.syn_cache.oldest(); sc != nullptr; sc = sc->sc_age_next) {
+    all.push_back({"SYN-ACK", sc->sc_timer.when});
+  }
+  std::ranges::stable_sort(all, {}, &TcpPendingTimer::when);
   return all;
 }
 

@@ -136,6 +136,8 @@ constexpr std::array<uint64_t, 256> AllFlagTexts() {
 
 }  // namespace
 
+const char* tcp_timer_name(TcpTimer timer) { return kTimers[timer].name; }
+
 constexpr std::array<uint64_t, 256> tcp_flag_text = AllFlagTexts();
 
 namespace {

@@ -1,7 +1,7 @@
 // What TCP writes into the trace.
 //
-// Lives here:  TcpEvent, EmitTcp, EmitSegment.
-// Called by:   this room (Emit); tests that read records.
+// Lives here:  TcpEvent, EmitTcp, EmitSegment, tcp_timer_name.
+// Called by:   this room; tests that read records.
 // The object of a record is a pcb, by inp_id; 0 where a segment is nobody's. Sequence numbers are
 // relative to the initial ones, as far as those are known.
 #ifndef SOCKBED_KERNEL_TCP_TCP_TRACE_H_
@@ -14,6 +14,7 @@
 
 #include "kernel/sim/machine.h"
 #include "kernel/tcp/tcp_seq.h"
+#include "kernel/tcp/tcp_timer.h"
 #include "kernel/tcp/tcp_wire.h"
 
 namespace sockbed {
@@ -66,6 +67,9 @@ inline TraceId EmitTcp(TcpEvent type, uint64_t pcb, uint64_t a0 = 0, uint64_t a1
                        uint64_t a2 = 0) {
   return Emit(Room::kTcp, static_cast<uint8_t>(type), pcb, a0, a1, a2);
 }
+
+// "REXMT".
+const char* tcp_timer_name(TcpTimer timer);
 
 // The flags of a header as text, "S." or "FP.", packed for a record.
 extern const std::array<uint64_t, 256> tcp_flag_text;

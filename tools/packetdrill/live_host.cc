@@ -102,7 +102,9 @@ absl::Status LiveHost::Configure(const LiveHostOptions& options) {
 
 // --- Time. ---
 
-int64_t LiveHost::now_us() const { return (simulation_->machine().now() - kStart) / kMicrosecond; }
+int64_t LiveHost::us_at(SimTime when) { return (when - kStart) / kMicrosecond; }
+
+int64_t LiveHost::now_us() const { return us_at(simulation_->machine().now()); }
 
 Machine::End LiveHost::Run(SimTime until) { return simulation_->machine().Run(until, progress_); }
 

@@ -61,6 +61,8 @@ class LiveHost {
   LiveHost& operator=(const LiveHost&) = delete;
 
   int64_t now_us() const;
+  // When that is, on the script's clock.
+  static int64_t us_at(SimTime when);
   // Runs on to `us`, if that lies ahead; in any case until nothing is left to do by then.
   void RunTo(int64_t us);
   // Runs until the host has sent one more packet, at most to `us`. Returns whether it has.

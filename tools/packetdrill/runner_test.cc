@@ -133,6 +133,13 @@ TEST(Runner, SaysThatNothingIsLeftToHappen) {
   EXPECT_NE(report.find("t.pkt:9: error handling packet: no packet"), std::string::npos) << report;
 }
 
+TEST(Runner, SaysWhatTcpWaitsForWhenNoPacketComes) {
+  const std::string report =
+      Report("+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1\n+0.1 > . 11:11(0) ack 1\n");
+  EXPECT_NE(report.find("no packet until 2.300000 sec; pending: REXMT at "), std::string::npos)
+      << report;
+}
+
 TEST(Runner, ComparesResultsAndErrors) {
   EXPECT_EQ(Report("+0 close(9) = 0\n"),
             "t.pkt:9: runtime error in close call: descriptor 9 is not open\n  close(9) = 0\n");

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "kernel/tcp/tcp.h"
 #include "kernel/tcp/tcp_info.h"
+#include "kernel/tcp/tcp_netstat.h"
 #include "tools/packetdrill/check.h"
 #include "tools/packetdrill/printer.h"
 #include "tools/packetdrill/translate.h"
@@ -182,6 +183,16 @@ bool ScriptRun::Inbound(const ScriptEvent& event, const Packet& line, const When
   return true;
 }
 
+// What TCP waits for by itself: why a packet has not come yet.
+std::string ScriptRun::PendingTimers() const {
+  std::string text;
+  for (const TcpPendingTimer& timer : tcp_pending_timers(live_->host())) {
+    absl::StrAppend(&text, text.empty() ? "; pending: " : ", ", timer.name, " at ",
+                    Seconds(LiveHost::us_at(timer.when)), " sec");
+  }
+  return text.empty() ? "; no timer of TCP is pending" : text;
+}
+
 bool ScriptRun::NextPacket(const When& when, const Packet& line, Tracked* tracked, SentPacket* sent,
                            std::string* why) {
   const bool icmp = std::holds_alternative<IcmpPart>(line.body);
@@ -202,7 +213,8 @@ bool ScriptRun::NextPacket(const When& when, const Packet& line, Tracked* tracke
     if (live_->RunToPacket(limit)) continue;
     *why = live_->quiescent() ? "no packet: nothing is left to happen on the host"
                               : absl::StrCat("no packet until ",
-                                             Seconds(std::max(limit, live_->now_us())), " sec");
+                                             Seconds(std::max(limit, live_->now_us())), " sec",
+                                             PendingTimers());
     return false;
   }
 }

@@ -52,6 +52,8 @@ class ScriptRun {
   bool Outbound(const ScriptEvent& event, const Packet& line, const When& when);
   bool Compare(const ScriptEvent& event, const Packet& line, const When& when,
                const SentPacket& sent, Tracked* tracked);
+  // For reports.
+  std::string PendingTimers() const;
   // The next packet of the host that belongs to `tracked`. False: none came; *why says it.
   bool NextPacket(const When& when, const Packet& line, Tracked* tracked, SentPacket* sent,
                   std::string* why);
