@@ -143,9 +143,10 @@ void DeliverRaw(Inet6Host& inet6, MbufPtr m, const Ip6Chain& at) {
 
 // Rule 6: through the headers to the protocol. Hop-by-hop options have been acted on.
 void Deliver(Inet6Host& inet6, MbufPtr m) {
+  const int64_t limit = inet6.tunables.hdrnestlimit;  // 0: as many as the packet has room for
   Ip6Chain at = ip6_firsthdr(m.get());
   for (int64_t passed = 0; Ip6IsOptionsHeader(at.next) || at.next == IPPROTO_FRAGMENT; ++passed) {
-    if (passed >= inet6.tunables.hdrnestlimit) return ip6_drop(ip6s_toomanyhdr, std::move(m));
+    if (limit != 0 && passed >= limit) return ip6_drop(ip6s_toomanyhdr, std::move(m));
     m = PassHeader(inet6, std::move(m), &at);
     if (m == nullptr) return;
   }

@@ -257,6 +257,9 @@ TEST_F(Ip6InputTest, GivesUpOnEndlessChains) {
   Set(a_, "net.inet6.ip6.hdrnestlimit", 11);
   Arrives(packet);
   EXPECT_EQ(Packets6(a_).size(), 1u);
+  Set(a_, "net.inet6.ip6.hdrnestlimit", 0);
+  Arrives(packet);
+  EXPECT_EQ(Packets6(a_).size(), 2u) << "unless it is to bear them all";
 }
 
 TEST_F(Ip6InputTest, NothingBehindTheHeadersIsNothing) {
