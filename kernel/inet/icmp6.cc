@@ -19,13 +19,14 @@ namespace {
 
 // Answers a request with its own data, behind headers made anew.
 void Echo(MbufPtr m, int hlen) {
+  uint8_t head[kIcmpHeader];
+  m_copydata(m.get(), hlen, kIcmpHeader, head);
+  if (IcmpView(head, sizeof head).code() != 0) return icmp6_drop(icp6s_badcode, std::move(m));
   const in6_addr src = ip6_source(m.get()), dst = ip6_destination(m.get());
   if (in6_isany(src)) return icmp6_drop(icp6s_badsource, std::move(m));
   const in6_ifaddr* ours = in6_ifawithaddr(dst);
   const bool usable = ours != nullptr && (ours->ia6_flags & IN6_IFF_ANYCAST) == 0;
   const uint8_t traffic_class = ip6_view(m.get()).traffic_class();
-  uint8_t head[kIcmpHeader];
-  m_copydata(m.get(), hlen, kIcmpHeader, head);
   constexpr int kHeaders = kIpv6Header + kIcmpHeader;
   m_adj(m.get(), hlen + kIcmpHeader);
   m_resethdr(m.get());

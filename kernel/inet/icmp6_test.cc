@@ -111,6 +111,14 @@ TEST_F(Icmp6Test, BadChecksumShortAndUnspecifiedSourceAreDropped) {
   EXPECT_EQ(tap_.sent.size(), 0u);
 }
 
+TEST_F(Icmp6Test, EchoOfAnotherCodeIsNotAnswered) {
+  std::string request = Request("x");
+  request[1] = 1;
+  Inject("2001:db8:1::2", "2001:db8:1::1", request);
+  EXPECT_EQ(icmp6stat_get(a_, icp6s_badcode), 1u);
+  EXPECT_EQ(tap_.sent.size(), 0u);
+}
+
 // The table of spec 8, by profile.
 TEST_F(Icmp6Test, TheTransportHearsOfErrorsAsErrnos) {
   struct Row {
