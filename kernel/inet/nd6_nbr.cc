@@ -229,6 +229,9 @@ void nd6_link_state(ifnet* ifp) {
     ia6->ia6_flags = (ia6->ia6_flags & ~IN6_IFF_DUPLICATED) | IN6_IFF_TENTATIVE;
     nd6_dad_start(ia6);
   }
+  // A host that configures itself begins with a link-local address (RFC 4862 5.3). A link too
+  // narrow for IPv6 goes without.
+  if (inet6.tunables.autoconf != 0) (void)in6_ifattach(ifp);
 }
 
 }  // namespace sockbed

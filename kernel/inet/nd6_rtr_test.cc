@@ -49,11 +49,6 @@ class RouterTest : public Inet6TestNet {
     link_->AddTap(&tap_);
     return host;
   }
-  // The interface gets its link-local address.
-  void Attach() {
-    HostScope scope(a_);
-    EXPECT_EQ(in6_ifattach(a()), 0);
-  }
   ifnet* a() { return link_->interface(0); }
   void Inject(const char* src, const char* dst, std::string message, uint8_t hops = 255) {
     Packet6 packet = {.src = Addr6(src),
@@ -131,10 +126,31 @@ std::string RedirectTo(const char* target) {
   return bytes;
 }
 
+// --- Who configures itself: RFC 4862 5.3. ---
+
+TEST_F(RouterTest, LinkThatComesUpGetsItsLinkLocalAddress) {
+  constexpr char kLinkLocal[] = "fe80::ff:fe00:101%2";
+  EXPECT_NE(Address(kLinkLocal), nullptr);
+  {
+    HostScope scope(b_);
+    EXPECT_EQ(in6_ifalinklocal(link_->interface(1)), nullptr) << "b is configured by hand";
+  }
+  HostScope scope(a_);
+  EXPECT_EQ(in6_ifdel(a(), Addr6(kLinkLocal)), 0);
+  link_->SetConnected(false);
+  EXPECT_EQ(Address(kLinkLocal), nullptr);
+  link_->SetConnected(true);
+  ASSERT_NE(Address(kLinkLocal), nullptr);
+  EXPECT_EQ(Address(kLinkLocal)->ia6_flags, IN6_IFF_TENTATIVE);
+  Run();
+  EXPECT_EQ(Address(kLinkLocal)->ia6_flags, 0);
+  EXPECT_EQ(tap_.Count(ND_NEIGHBOR_SOLICIT), 1) << "checked for duplicates once";
+  EXPECT_EQ(tap_.Count(ND_ROUTER_SOLICIT), 3);
+}
+
 // --- Asking: 6.3.7. ---
 
 TEST_F(RouterTest, RoutersAreAskedForThreeTimesFourSecondsApart) {
-  Attach();
   Run();
   EXPECT_EQ(tap_.Count(ND_ROUTER_SOLICIT), 3);
   EXPECT_EQ(Now(), kSecond + 12 * kSecond) << "detection of duplicates comes first";
@@ -146,7 +162,6 @@ TEST_F(RouterTest, RoutersAreAskedForThreeTimesFourSecondsApart) {
 }
 
 TEST_F(RouterTest, AnAnswerEndsTheAsking) {
-  Attach();
   Wait(2 * kSecond);
   EXPECT_EQ(tap_.Count(ND_ROUTER_SOLICIT), 1);
   Hear(Advert(0));
@@ -156,7 +171,6 @@ TEST_F(RouterTest, AnAnswerEndsTheAsking) {
 
 TEST_F(RouterTest, WhoIsConfiguredByHandAsksNobodyAndBelievesNobody) {
   Set(a_, "net.inet6.ip6.autoconf", 0);
-  Attach();
   Run();
   EXPECT_EQ(tap_.Count(ND_ROUTER_SOLICIT), 0);
   Hear(Advert(1800) + Prefix("2001:db8:9::", 3600, 1800));
@@ -167,7 +181,6 @@ TEST_F(RouterTest, WhoIsConfiguredByHandAsksNobodyAndBelievesNobody) {
 // --- Believing: 6.3.4. ---
 
 TEST_F(RouterTest, DefaultRouteLivesAsLongAsItsRouter) {
-  Attach();
   Settle();
   Hear(Advert(100) + LinkOption(ND_OPT_SOURCE_LINKADDR));
   const rtentry* rt = Route("2001:db8:77::1");
@@ -189,7 +202,6 @@ TEST_F(RouterTest, DefaultRouteLivesAsLongAsItsRouter) {
 }
 
 TEST_F(RouterTest, AnotherRouterTakesOverFromOneThatGoes) {
-  Attach();
   Settle();
   Hear(Advert(100));
   Inject("fe80::a", "ff02::1", Advert(200));
@@ -200,7 +212,6 @@ TEST_F(RouterTest, AnotherRouterTakesOverFromOneThatGoes) {
 }
 
 TEST_F(RouterTest, RouterThatDoesNotAnswerIsNoneAnyMore) {
-  Attach();
   Settle();
   Hear(Advert(1800));
   EXPECT_EQ(Output6(a_, {.dst = Addr6("2001:db8:77::1"), .payload = "x"}), 0);
@@ -209,7 +220,6 @@ TEST_F(RouterTest, RouterThatDoesNotAnswerIsNoneAnyMore) {
 }
 
 TEST_F(RouterTest, InterfaceTakesOverWhatTheRouterSays) {
-  Attach();
   Settle();
   HostScope scope(a_);
   RouteSpec by_hand = {.dest = Addr6("2001:db8:88::"), .family = AF_INET6, .plen = 48};
@@ -232,7 +242,6 @@ TEST_F(RouterTest, InterfaceTakesOverWhatTheRouterSays) {
 
 // Its MTU is that of every route by the link, whatever comes first.
 TEST_F(RouterTest, LinksMtuIsThatOfRoutesThatComeLater) {
-  Attach();
   Settle();
   Set(a_, "net.inet6.icmp6.rediraccept", 1);
   Hear(Advert(1800) + Mtu(1400) + Prefix("2001:db8:9::", 3600, 1800));
@@ -254,7 +263,6 @@ TEST_F(RouterTest, LinksMtuIsThatOfRoutesThatComeLater) {
 }
 
 TEST_F(RouterTest, MalformedAdvertisementsAreDropped) {
-  Attach();
   Settle();
   Inject("fe80::9", "ff02::1", Advert(1800), 254);
   Inject("2001:db8:9::9", "ff02::1", Advert(1800));
@@ -267,7 +275,6 @@ TEST_F(RouterTest, MalformedAdvertisementsAreDropped) {
 // --- Addresses: RFC 4862 5.5.3. ---
 
 TEST_F(RouterTest, AddressIsMadeUnderThePrefixAndAgesWithIt) {
-  Attach();
   Settle();
   Hear(Advert(0) + Prefix("2001:db8:9::", 10'000, 8'000));
   ASSERT_NE(Address(kOwn), nullptr);
@@ -286,7 +293,6 @@ TEST_F(RouterTest, AddressIsMadeUnderThePrefixAndAgesWithIt) {
 }
 
 TEST_F(RouterTest, NobodyEndsAnAddressSoonerThanInTwoHours) {
-  Attach();
   Settle();
   Hear(Advert(0) + Prefix("2001:db8:9::", 100'000, 50'000));
   Hear(Advert(0) + Prefix("2001:db8:9::", 0, 0));
@@ -298,7 +304,6 @@ TEST_F(RouterTest, NobodyEndsAnAddressSoonerThanInTwoHours) {
 }
 
 TEST_F(RouterTest, PrefixMayBeOnTheLinkOrForAddressesOrBoth) {
-  Attach();
   Settle();
   Hear(Advert(1800) + Prefix("2001:db8:8::", 3600, 1800, 0x80) +
        Prefix("2001:db8:9::", 3600, 1800, 0x40) + Prefix("fe80::", 3600, 1800) +
@@ -313,7 +318,6 @@ TEST_F(RouterTest, PrefixMayBeOnTheLinkOrForAddressesOrBoth) {
 }
 
 TEST_F(RouterTest, PrefixThatIsNotOnTheLinkStaysSo) {
-  Attach();
   Settle();
   AddAddress6(a(), "2001:db8:5::1", 64);
   Hear(Advert(1800) + Prefix("2001:db8:9::", 3600, 1800, 0x40));
@@ -327,7 +331,6 @@ TEST_F(RouterTest, PrefixThatIsNotOnTheLinkStaysSo) {
 }
 
 TEST_F(RouterTest, LinkThatGoesTakesItsRoutersAlong) {
-  Attach();
   Settle();
   Hear(Advert(1800) + Prefix("2001:db8:8::", 3600, 1800, 0x80));
   link_->SetConnected(false);
@@ -340,7 +343,6 @@ TEST_F(RouterTest, LinkThatGoesTakesItsRoutersAlong) {
 // --- Redirects: 8. ---
 
 TEST_F(RouterTest, RedirectIsBelievedOfTheGatewayInUseIfAtAll) {
-  Attach();
   Settle();
   Hear(Advert(1800));
   Inject("fe80::9", "fe80::ff:fe00:101", RedirectTo("fe80::a"));
