@@ -150,5 +150,32 @@ TEST_F(Multicast6Test, PacketsGoByTheChosenInterfaceWithItsHopsAndCopy) {
   });
 }
 
+TEST_F(Multicast6Test, WhatStaysHereIsCountedWhetherHeardOrNot) {
+  ifnet* ether = if_byname(a_, "link3");
+  ifnet* lo0 = if_byname(a_, "lo0");
+  InProcess([&] {
+    socket* so = Create(SOCK_DGRAM);
+    const auto stays = [&](const ifnet* ifp, const char* group, uint64_t heard) {
+      const uint64_t received = ifp->if_counters.ifi_ipackets;
+      const uint64_t counted = ip6stat_get(a_, ip6s_mcastlocal);
+      EXPECT_EQ(Set(so, IPV6_MULTICAST_IF, static_cast<int>(ifp->if_index)), 0);
+      EXPECT_EQ(Output(so, group), 0);
+      EXPECT_EQ(tsleep_nsec(&nowake, PSOCK, "pause", kMillisecond), EWOULDBLOCK);
+      EXPECT_EQ(ip6stat_get(a_, ip6s_mcastlocal), counted + 1) << group;
+      EXPECT_EQ(ifp->if_counters.ifi_ipackets, received + heard) << group;
+    };
+    const uint64_t sent = ether->if_counters.ifi_opackets;
+    stays(ether, "ff01::1", 1);
+    stays(ether, "ff01::9", 0);
+    stays(lo0, "ff01::1", 1);
+    stays(lo0, "ff02::9", 0);
+    EXPECT_EQ(Set(so, IPV6_MULTICAST_HOPS, 0), 0);
+    stays(ether, "ff02::1", 1);
+    EXPECT_EQ(Set(so, IPV6_MULTICAST_LOOP, 0), 0);
+    stays(ether, "ff02::1", 0);
+    EXPECT_EQ(ether->if_counters.ifi_opackets, sent);
+  });
+}
+
 }  // namespace
 }  // namespace sockbed

@@ -99,16 +99,16 @@ int ChooseSource(const Way& way, int flags, mbuf* m) {
 }
 
 // This host is in the group too: a copy goes to its own input, unless the sender forbids it.
-// Interface-local groups and a hop limit of 0 end here. Returns whether the packet goes on.
+// Interface-local groups, a hop limit of 0 and lo0 end here. Returns whether the packet goes on.
 bool LoopMulticast(const Way& way, const ip6_moptions* im6o, mbuf* m) {
   const Ipv6View ip = ip6_view(m);
   const bool wanted = im6o == nullptr || im6o->im6o_loop;
-  if (wanted && (way.ifp->if_flags & IFF_LOOPBACK) == 0 &&
-      in6_hasmulti(way.ifp, way.next_hop) != nullptr) {
+  if (wanted && in6_hasmulti(way.ifp, way.next_hop) != nullptr) {
     MbufPtr copy = m_copym(m, 0, M_COPYALL, M_DONTWAIT);
     if (copy != nullptr) if_input_local(way.ifp, std::move(copy), AF_INET6);
   }
-  return ip.hop_limit() != 0 && in6_addrscope(way.next_hop) != kScopeInterface;
+  return ip.hop_limit() != 0 && in6_addrscope(way.next_hop) != kScopeInterface &&
+         (way.ifp->if_flags & IFF_LOOPBACK) == 0;
 }
 
 // Takes the zones out of a packet that leaves the host. Null: no memory (counted).
@@ -218,7 +218,7 @@ int ip6_output(MbufPtr m, const ip6_pktopts* opt, route* ro, int flags, ip6_mopt
     if (!in6_equal(way.next_hop, dst)) ip6_edit(m.get()).set_destination(way.next_hop);
     if (im6o != nullptr) ip6_edit(m.get()).set_hop_limit(static_cast<uint8_t>(im6o->im6o_hlim));
     m->m_flags |= M_MCAST;
-    if (!LoopMulticast(way, im6o, m.get())) return 0;
+    if (!LoopMulticast(way, im6o, m.get())) return Refuse(std::move(m), ip6s_mcastlocal, 0);
   }
   if ((way.ifp->if_flags & IFF_LOOPBACK) == 0) {
     m = ClearZones(std::move(m));

@@ -121,6 +121,7 @@ int in6_selecthlim(int hops, route* ro = nullptr, const inpaddru& dst = {});
   X(ip6s_rejected, "* refused or swallowed by a route")                                \
   X(ip6s_sources_none, "* no source address, or a destination that cannot be sent to") \
   X(ip6s_cantfrag, "* too big and not to be fragmented")                               \
+  X(ip6s_mcastlocal, "* multicast that stays here: hop limit 0, interface scope, lo0") \
   X(ip6s_odropped, "* refused by the interface")                                       \
   X(ip6s_nobufs, "* no memory")                                                        \
   X(ip6s_rawdropped, "* no room for a raw socket's copy, or hops below the least")     \
