@@ -122,17 +122,20 @@ bool IsTentative(const in6_ifaddr* ia6) { return (ia6->ia6_flags & IN6_IFF_TENTA
 
 // --- Answering. ---
 
-// A solicitation for an address that is ours alone (RFC 4861 7.2.4).
-void Answer(const Received& ns, const in6_ifaddr* ia6) {
+// Answers `m`, a solicitation for an address that is ours alone (RFC 4861 7.2.4), or one of many's,
+// which says nothing itself.
+void Answer(MbufPtr m, const Received& ns, const in6_ifaddr* ia6) {
   const bool known = !in6_isany(ns.source);
   const bool anycast = (ia6->ia6_flags & IN6_IFF_ANYCAST) != 0;
   uint32_t flags = inet6_here().tunables.forwarding != 0 ? ND_NA_FLAG_ROUTER : 0;
   if (known) flags |= ND_NA_FLAG_SOLICITED;
   if (!anycast) flags |= ND_NA_FLAG_OVERRIDE;
-  const in6_ifaddr* from = anycast ? in6_ifalinklocal(ns.ifp) : ia6;
+  const in6_addr to = known ? ns.source : in6_allnodes(ns.ifp->if_index);
+  const in6_ifaddr* from = anycast ? in6_ifawithscope(ns.ifp, to) : ia6;
+  if (from == nullptr) return ip6_drop(ip6s_sources_none, std::move(m));
   Send(ns.ifp, {.type = ND_NEIGHBOR_ADVERT,
                 .source = from->ia_addr,
-                .destination = known ? ns.source : in6_allnodes(ns.ifp->if_index),
+                .destination = to,
                 .target = ns.target,
                 .flags = flags,
                 .option = ND_OPT_TARGET_LINKADDR});
@@ -165,7 +168,7 @@ void nd6_ns_input(MbufPtr m, int hlen) {
   }
   if ((ia6->ia6_flags & IN6_IFF_DUPLICATED) != 0) return icmp6_drop(icp6s_ignored, std::move(m));
   if (known && ns.has_link) (void)nd6_table().Learn(ns.ifp, ns.source, ns.link);
-  Answer(ns, ia6);
+  Answer(std::move(m), ns, ia6);
 }
 
 void nd6_na_input(MbufPtr m, int hlen) {

@@ -31,9 +31,11 @@ class Nd6Tap : public PacketTap {
       return;
     }
     EXPECT_EQ(packet.hops, 255);
+    source = in6_text(packet.src);
     frames.push_back(p[0] == ND_ROUTER_SOLICIT ? "rs" : Describe(packet, p));
   }
   std::vector<std::string> frames;
+  std::string source;  // of the message seen last
 
  private:
   static std::string Describe(const Packet6& packet, const uint8_t* p) {
@@ -392,6 +394,29 @@ TEST_F(Nd6Test, MessagesAgainstTheRulesAreDropped) {
   EXPECT_EQ(icmp6stat_get(a_, icp6s_badnd), 9u);
   EXPECT_EQ(Frames(), Words{});
   EXPECT_EQ(Entry(a_, "2001:db8:1::9"), nullptr);
+}
+
+TEST_F(Nd6Test, AnycastAddressIsAnsweredForByAnyThatMaySpeak) {
+  constexpr char kLinkLocal[] = "fe80::ff:fe00:101%2";
+  const auto ask = [this] {
+    Inject("2001:db8:1::9", "ff02::1:ff00:aa",
+           Message(ND_NEIGHBOR_SOLICIT, 0, "2001:db8:1::aa") +
+               LinkOption(ND_OPT_SOURCE_LINKADDR, kStranger));
+  };
+  HostScope scope(a_);
+  EXPECT_EQ(in6_ifadd(a(), Addr6("2001:db8:1::aa"), 64, IN6_IFF_ANYCAST), 0);
+  in6_ifawithaddr(Addr6(kLinkLocal))->ia6_flags |= IN6_IFF_DUPLICATED;
+  ask();
+  EXPECT_EQ(Frames(), Words{"na 2001:db8:1::aa S"});
+  EXPECT_EQ(tap_.source, "2001:db8:1::1");
+  EXPECT_EQ(in6_ifdel(a(), Addr6(kLinkLocal)), 0);
+  ask();
+  EXPECT_EQ(Frames(), Words{"na 2001:db8:1::aa S"});
+  EXPECT_EQ(tap_.source, "2001:db8:1::1");
+  EXPECT_EQ(in6_ifdel(a(), Addr6("2001:db8:1::1")), 0);
+  ask();
+  EXPECT_EQ(Frames(), Words{});
+  ExpectDrops6(a_, ip6s_sources_none, 1);
 }
 
 TEST_F(Nd6Test, SolicitationForOthersIsNotAnswered) {
