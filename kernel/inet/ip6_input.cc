@@ -64,12 +64,11 @@ MbufPtr CheckHeader(MbufPtr m) {
   return m;
 }
 
-// Whether a packet for an address that is still being checked for duplicates may have it: a message
-// of neighbour discovery.
-bool IsNeighbourDiscovery(const mbuf* m) {
-  if (ip6_view(m).next_header() != IPPROTO_ICMPV6 || m->m_pkthdr.len <= kIpv6Header) return false;
+// Whether what begins at `at` is a message of neighbour discovery.
+bool IsNeighbourDiscovery(const mbuf* m, const Ip6Chain& at) {
+  if (at.next != IPPROTO_ICMPV6 || m->m_pkthdr.len <= at.offset) return false;
   uint8_t type;
-  m_copydata(m, kIpv6Header, sizeof type, &type);
+  m_copydata(m, at.offset, sizeof type, &type);
   return type >= ND_ROUTER_SOLICIT && type <= ND_REDIRECT;
 }
 
@@ -88,8 +87,9 @@ Ours IsOurs(Inet6Host& inet6, const ifnet* ifp, mbuf* m) {
   const bool other_interface = ia6->ia_ifp != ifp && (ifp->if_flags & IFF_LOOPBACK) == 0;
   if (other_interface && inet6.tunables.forwarding == 0) return Ours::kWrongInterface;
   if ((ia6->ia6_flags & IN6_IFF_DUPLICATED) != 0) return Ours::kNotReady;
-  if ((ia6->ia6_flags & IN6_IFF_TENTATIVE) != 0 && !IsNeighbourDiscovery(m)) return Ours::kNotReady;
-  return Ours::kYes;
+  // While it is checked for duplicates it has no more than neighbour discovery.
+  const bool checked = (ia6->ia6_flags & IN6_IFF_TENTATIVE) != 0;
+  return checked && !IsNeighbourDiscovery(m, ip6_firsthdr(m)) ? Ours::kNotReady : Ours::kYes;
 }
 
 // Rule 5: a routing header is stepped over when there is nothing left to visit.
@@ -144,11 +144,17 @@ void DeliverRaw(Inet6Host& inet6, MbufPtr m, const Ip6Chain& at) {
 // Rule 6: through the headers to the protocol. Hop-by-hop options have been acted on.
 void Deliver(Inet6Host& inet6, MbufPtr m) {
   const int64_t limit = inet6.tunables.hdrnestlimit;  // 0: as many as the packet has room for
+  bool fragmented = false;
   Ip6Chain at = ip6_firsthdr(m.get());
   for (int64_t passed = 0; Ip6IsOptionsHeader(at.next) || at.next == IPPROTO_FRAGMENT; ++passed) {
     if (limit != 0 && passed >= limit) return ip6_drop(ip6s_toomanyhdr, std::move(m));
+    fragmented |= at.next == IPPROTO_FRAGMENT;
     m = PassHeader(inet6, std::move(m), &at);
     if (m == nullptr) return;
+  }
+  // RFC 6980 5: no honest one is that long, and a forged one may hide so from who watches the link.
+  if (fragmented && IsNeighbourDiscovery(m.get(), at)) {
+    return icmp6_drop(icp6s_badnd, std::move(m));
   }
   if (at.next == IPPROTO_NONE) return ip6_drop(ip6s_nonxt, std::move(m));
   const InetProtocol* protocol = inet6.protocols[at.next];

@@ -88,8 +88,8 @@ class Nd6Test : public Inet6TestNet {
     HostScope scope(host);
     return in6_ifawithaddr(Addr6(addr));
   }
-  // A message arrives at host a, its checksum right.
-  void Inject(const char* src, const char* dst, std::string message, uint8_t hops = 255) {
+  // A message with its checksum.
+  static Packet6 Sealed(const char* src, const char* dst, std::string message, uint8_t hops = 255) {
     Packet6 packet = {.src = Addr6(src),
                       .dst = Addr6(dst),
                       .payload = std::move(message),
@@ -99,7 +99,21 @@ class Nd6Test : public Inet6TestNet {
                                         static_cast<int>(packet.payload.size()));
     StoreBe16(reinterpret_cast<uint8_t*>(packet.payload.data()) + 2,
               in_cksum_finish(in_cksum_add(sum, packet.payload.data(), packet.payload.size())));
-    Inject6(a(), packet.Bytes());
+    return packet;
+  }
+  // It arrives at host a.
+  void Inject(const char* src, const char* dst, std::string message, uint8_t hops = 255) {
+    Inject6(a(), Sealed(src, dst, std::move(message), hops).Bytes());
+  }
+  // A fragment of it does: `size` bytes from `offset` on.
+  void InjectFragment(Packet6 whole, int offset, size_t size) {
+    const size_t end = static_cast<size_t>(offset) + size;
+    std::string header(kIp6FragmentHeader, '\0');
+    Ip6Fragment{whole.next, offset, end < whole.payload.size(), 7}.Write(header.data(),
+                                                                         header.size());
+    whole.payload = header + whole.payload.substr(static_cast<size_t>(offset), size);
+    whole.next = IPPROTO_FRAGMENT;
+    Inject6(a(), whole.Bytes());
   }
   static std::string Message(uint8_t type, uint32_t flags, const char* target) {
     std::string bytes(kNdNeighbour, '\0');
@@ -392,6 +406,24 @@ TEST_F(Nd6Test, MessagesAgainstTheRulesAreDropped) {
   Inject("2001:db8:1::9", "ff02::1",
          Message(ND_NEIGHBOR_ADVERT, ND_NA_FLAG_SOLICITED, "2001:db8:1::9"));
   EXPECT_EQ(icmp6stat_get(a_, icp6s_badnd), 9u);
+  EXPECT_EQ(Frames(), Words{});
+  EXPECT_EQ(Entry(a_, "2001:db8:1::9"), nullptr);
+}
+
+// RFC 6980 5.
+TEST_F(Nd6Test, MessagesInFragmentsAreIgnored) {
+  for (uint8_t type = ND_ROUTER_SOLICIT; type <= ND_REDIRECT; ++type) {
+    const Packet6 whole =
+        Sealed("2001:db8:1::9", "2001:db8:1::1",
+               Message(type, 0, "2001:db8:1::1") + LinkOption(ND_OPT_SOURCE_LINKADDR, kStranger));
+    const uint64_t dropped = icmp6stat_get(a_, icp6s_badnd);
+    InjectFragment(whole, 0, 32);  // all of it
+    EXPECT_EQ(icmp6stat_get(a_, icp6s_badnd), dropped + 1) << int{type};
+    InjectFragment(whole, 0, 24);
+    InjectFragment(whole, 24, 8);
+    EXPECT_EQ(icmp6stat_get(a_, icp6s_badnd), dropped + 2) << int{type};
+  }
+  EXPECT_EQ(icmp6stat_get(a_, icp6s_received), 0u);
   EXPECT_EQ(Frames(), Words{});
   EXPECT_EQ(Entry(a_, "2001:db8:1::9"), nullptr);
 }
