@@ -72,8 +72,9 @@ int in_pcboutflags(const inpcb* inp);
 // The same of all messages of `control` (may be null). Errors: also EINVAL (malformed, another
 // level).
 [[nodiscard]] int ip6_setpktopts(const mbuf* control, ip6_pktopts* opt);
-// What IPV6_PATHMTU and the control message of IPV6_RECVPATHMTU say of a pcb's peer.
-ip6_mtuinfo in6_mtuinfo(const inpcb* inp, uint32_t mtu);
+// What IPV6_PATHMTU and the control message of IPV6_RECVPATHMTU say to a pcb of `peer`, the path to
+// which takes `mtu` bytes.
+ip6_mtuinfo in6_mtuinfo(const inpcb* inp, const InetName& peer, uint32_t mtu);
 // The sticky options of a pcb; defaults if it has none.
 const ip6_pktopts& in_pcbpktopts(const inpcb* inp);
 

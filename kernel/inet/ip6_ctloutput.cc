@@ -146,8 +146,7 @@ int SetInt(inpcb* inp, int optname, int value) {
 int GetPathMtu(inpcb* inp, uint32_t* mtu) {
   const rtentry* rt = in_pcbrtentry(inp);
   if (rt == nullptr) return ENOTCONN;
-  *mtu = rt_path_mtu(rt);
-  if (inp->inp_ip6_mtu != 0) *mtu = std::min(*mtu, inp->inp_ip6_mtu);
+  *mtu = ip6_getpmtu(inp, rt_path_mtu(rt));
   return 0;
 }
 
@@ -197,18 +196,18 @@ int GetStruct(inpcb* inp, int optname, mbuf* m) {
   if (optname != IPV6_PATHMTU) return ENOPROTOOPT;
   uint32_t mtu = 0;
   if (const int error = GetPathMtu(inp, &mtu)) return error;
-  return Write(m, in6_mtuinfo(inp, mtu));
+  return Write(m, in6_mtuinfo(inp, {inp->inp_faddr, inp->inp_fport}, mtu));
 }
 
 }  // namespace
 
-ip6_mtuinfo in6_mtuinfo(const inpcb* inp, uint32_t mtu) {
+ip6_mtuinfo in6_mtuinfo(const inpcb* inp, const InetName& peer, uint32_t mtu) {
   ip6_mtuinfo info{};
   info.ip6m_addr.sin6_family = AF_INET6;
-  info.ip6m_addr.sin6_port = inp->inp_fport;
-  info.ip6m_addr.sin6_addr = in6_clearscope(inp->inp_faddr.v6());
-  info.ip6m_addr.sin6_scope_id = in6_zone(inp->inp_faddr.v6());
-  info.ip6m_mtu = mtu;
+  info.ip6m_addr.sin6_port = peer.port;
+  info.ip6m_addr.sin6_addr = in6_clearscope(peer.addr.v6());
+  info.ip6m_addr.sin6_scope_id = in6_zone(peer.addr.v6());
+  info.ip6m_mtu = ip6_getpmtu(inp, mtu);
   return info;
 }
 

@@ -126,8 +126,7 @@ MbufPtr ClearZones(MbufPtr m) {
 // The largest packet that may go that way whole.
 uint32_t MtuOf(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* inp) {
   const bool path_counts = way.rt != nullptr && (flags & IPV6_MTUPROBE) == 0;
-  uint32_t mtu = path_counts ? rt_path_mtu(way.rt) : way.ifp->if_mtu;
-  if (inp != nullptr && inp->inp_ip6_mtu != 0) mtu = std::min(mtu, inp->inp_ip6_mtu);
+  const uint32_t mtu = ip6_getpmtu(inp, path_counts ? rt_path_mtu(way.rt) : way.ifp->if_mtu);
   const int policy = opt != nullptr ? opt->ip6po_minmtu : -1;
   const bool least =
       (flags & IPV6_MINMTU) != 0 || policy == 1 || (policy == -1 && way.rt == nullptr);
@@ -281,6 +280,11 @@ int in6_selecthlim(int hops, route* ro, const inpaddru& dst) {
     if (told != 0) return told;
   }
   return static_cast<int>(inet6.tunables.hlim);
+}
+
+uint32_t ip6_getpmtu(const inpcb* inp, uint32_t mtu) {
+  const bool capped = inp != nullptr && inp->inp_ip6_mtu != 0;
+  return capped ? std::min(mtu, inp->inp_ip6_mtu) : mtu;
 }
 
 }  // namespace sockbed

@@ -86,6 +86,8 @@ inline in6_addr ip6_destination(const mbuf* m) {
 // The hop limit of a pcb's packets to `dst`: its own (-1: none), else what routers have told of the
 // link that its route there leads to (`ro` is its cache; null: none), else the host's.
 int in6_selecthlim(int hops, route* ro = nullptr, const inpaddru& dst = {});
+// What a path of `mtu` bytes takes of a pcb's packets (null: of nobody's) whole: IPV6_MTU caps it.
+uint32_t ip6_getpmtu(const inpcb* inp, uint32_t mtu);
 // Counters of IPv6. X(name, meaning). Those marked with * count packets that were dropped.
 #define SOCKBED_IP6STAT(X)                                                             \
   X(ip6s_total, "packets received")                                                    \

@@ -206,7 +206,7 @@ void udp_input(MbufPtr m, int hlen) {
 void udp_notify_pmtu(inpcb* inp, const InetName& peer, uint32_t mtu) {
   if ((inp->inp_flags & IN6P_MTU) == 0) return;
   socket* so = inp->inp_socket;
-  const ip6_mtuinfo info = in6_mtuinfo(inp, mtu);
+  const ip6_mtuinfo info = in6_mtuinfo(inp, peer, mtu);
   MbufPtr control, nothing;
   in_addcontrol(&control, IPPROTO_IPV6, IPV6_PATHMTU, &info, sizeof info);
   if (control == nullptr) return;  // no memory: the program asks IPV6_PATHMTU itself

@@ -263,6 +263,40 @@ TEST_F(Inet6Options, ADatagramTooBigIsReportedWithTheMtu) {
   Run();
 }
 
+TEST_F(Inet6Options, ACapOnTheMtuHoldsWhereverItIsAskedFor) {
+  client_.Spawn("say",
+                [] {
+                  const int fd = Socket(SOCK_DGRAM);
+                  const sockaddr_in6 to = Name("2001:db8::1");
+                  for (const int option : {IPV6_DONTFRAG, IPV6_RECVPATHMTU}) {
+                    EXPECT_THAT(Set(fd, option, 1), Works());
+                  }
+                  EXPECT_THAT(Set(fd, IPV6_MTU, 1400), Works());
+                  const std::string data(1353, 'x');  // one byte too many
+                  EXPECT_THAT(uapi::sendto(fd, data.data(), data.size(), 0, AsName(to), sizeof to),
+                              FailsWith(EMSGSIZE));
+                  const Received got = ReceiveWith(fd);
+                  ip6_mtuinfo info{};
+                  ASSERT_EQ(got.value.size(), sizeof info);
+                  memcpy(&info, got.value.data(), sizeof info);
+                  EXPECT_EQ(info.ip6m_mtu, 1400u);
+                  EXPECT_EQ(in6_text(info.ip6m_addr.sin6_addr), "2001:db8::1");
+                  EXPECT_EQ(info.ip6m_addr.sin6_port, to.sin6_port);
+                  EXPECT_THAT(uapi::connect(fd, AsName(to), sizeof to), Works());
+                  int mtu = 0;
+                  socklen_t length = sizeof mtu;
+                  EXPECT_THAT(uapi::getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &length), Works());
+                  EXPECT_EQ(mtu, 1400);
+                  length = sizeof info;
+                  EXPECT_THAT(uapi::getsockopt(fd, IPPROTO_IPV6, IPV6_PATHMTU, &info, &length),
+                              Works());
+                  EXPECT_EQ(info.ip6m_mtu, 1400u);
+                  EXPECT_EQ(uapi::send(fd, data.data(), data.size() - 1, 0), 1352);
+                },
+                {.start_at = kReady});
+  Run();
+}
+
 // --- Addresses that are not for all. ---
 
 // Connects to an address of the server's that has that flag. Returns the errno, EINPROGRESS if
