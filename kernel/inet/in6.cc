@@ -208,6 +208,11 @@ in6_ifaddr* in6_ifawithscope(const ifnet* ifp, const in6_addr& dst) {
   return best;
 }
 
+bool in6_issource(const in6_addr& addr) {
+  const in6_ifaddr* ia6 = in6_ifawithaddr(addr);
+  return ia6 != nullptr && (ia6->ia6_flags & IN6_IFF_NOSOURCE) == 0;
+}
+
 bool in6_use_deprecated() { return inet6_here().tunables.use_deprecated != 0; }
 
 }  // namespace sockbed

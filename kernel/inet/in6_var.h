@@ -80,6 +80,8 @@ in6_ifaddr* in6_ifaonlink(const in6_addr& addr);
 // The address to send to `dst` from when the packet leaves by `ifp`: RFC 6724 5, rules 1, 2, 3, 5
 // and 8, then the order of creation. Null: none is ready.
 in6_ifaddr* in6_ifawithscope(const ifnet* ifp, const in6_addr& dst);
+// Whether a socket may ask for that address to speak from: it is ours, and not NOSOURCE.
+bool in6_issource(const in6_addr& addr);
 
 // Whether deprecated addresses may begin new conversations (ip6.use_deprecated).
 bool in6_use_deprecated();

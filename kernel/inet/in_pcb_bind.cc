@@ -108,8 +108,7 @@ bool MayHaveAddress(const socket* so, const inpaddru& laddr) {
     if (so->so_type != SOCK_STREAM && in_broadcast(laddr.v4())) return true;
     return in_ifawithaddr(laddr.v4()) != nullptr;
   }
-  const in6_ifaddr* ia6 = in6_ifawithaddr(laddr.v6());
-  return ia6 != nullptr && (ia6->ia6_flags & IN6_IFF_NOSOURCE) == 0;
+  return in6_issource(laddr.v6());
 }
 
 struct PortRange {
@@ -191,8 +190,7 @@ int SourceOf(const rtentry* rt, const inpaddru& dst, inpaddru* src) {
 int SourceOfConnection(inpcb* inp, const inpaddru& dst, inpaddru* laddr) {
   const in6_addr& wanted = in_pcbpktopts(inp).ip6po_addr;
   if (!inp->inp_laddr.is_any() || in6_isany(wanted)) return in_pcbselsrc(laddr, inp, dst);
-  const in6_ifaddr* ia6 = dst.is_v4() ? nullptr : in6_ifawithaddr(wanted);
-  if (ia6 == nullptr || (ia6->ia6_flags & IN6_IFF_NOTREADY) != 0) return EADDRNOTAVAIL;
+  if (dst.is_v4() || !in6_issource(wanted)) return EADDRNOTAVAIL;
   *laddr = wanted;
   return 0;
 }

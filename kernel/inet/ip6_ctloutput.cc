@@ -78,10 +78,7 @@ int TakePacketInfo(const in6_pktinfo& info, ip6_pktopts* opt) {
   const uint32_t index = info.ipi6_ifindex;
   if (index != 0 && if_byindex(*Here().host, index) == nullptr) return ENXIO;
   const in6_addr addr = in6_setscope(info.ipi6_addr, index);
-  if (!in6_isany(addr)) {
-    const in6_ifaddr* ia6 = in6_ifawithaddr(addr);
-    if (ia6 == nullptr || (ia6->ia6_flags & IN6_IFF_NOTREADY) != 0) return EADDRNOTAVAIL;
-  }
+  if (!in6_isany(addr) && !in6_issource(addr)) return EADDRNOTAVAIL;
   opt->ip6po_addr = addr;
   opt->ip6po_ifindex = index;
   return 0;

@@ -127,9 +127,7 @@ int rip6_output(inpcb* inp, MbufPtr m, const inpaddru& dst, const mbuf* control)
   inpaddru src = in6_ismulticast(raw->laddr.v6()) ? inpaddru() : raw->laddr;
   if (const inpaddru wanted = opt.ip6po_addr; !wanted.is_any()) {
     const bool bound_elsewhere = !src.is_any() && src != wanted;
-    const in6_ifaddr* ia6 = in6_ifawithaddr(wanted.v6());
-    const bool usable = ia6 != nullptr && (ia6->ia6_flags & IN6_IFF_NOSOURCE) == 0;
-    if (bound_elsewhere || !usable) return EADDRNOTAVAIL;
+    if (bound_elsewhere || !in6_issource(wanted.v6())) return EADDRNOTAVAIL;
     src = wanted;
   }
   const inpaddru to = in6_setscope(dst.v6(), opt.ip6po_ifindex);

@@ -104,8 +104,8 @@ bool IsElsewhere(inpcb* inp, const inpaddru& dst, uint32_t interface) {
   return rt == nullptr || rt->rt_ifp->if_index != interface;
 }
 
-bool IsOurs(const inpaddru& a) {
-  return a.is_v4() ? in_ifawithaddr(a.v4()) != nullptr : in6_ifawithaddr(a.v6()) != nullptr;
+bool MaySpeakFrom(const inpaddru& a) {
+  return a.is_v4() ? in_ifawithaddr(a.v4()) != nullptr : in6_issource(a.v6());
 }
 
 // The source of a multicast that must leave by the interface that was asked for.
@@ -145,7 +145,7 @@ int Source(inpcb* inp, const inpaddru& dst, const SendOptions& options, inpaddru
   if (!wanted.is_any()) {
     const bool bound_elsewhere = !inp->inp_laddr.is_any() && inp->inp_laddr != wanted;
     const bool of_other_family = wanted.is_v4() != GoesTo4(inp, dst);
-    if (bound_elsewhere || of_other_family || !IsOurs(wanted)) return EADDRNOTAVAIL;
+    if (bound_elsewhere || of_other_family || !MaySpeakFrom(wanted)) return EADDRNOTAVAIL;
     *src = wanted;
   } else if (error != 0) {
     return error;

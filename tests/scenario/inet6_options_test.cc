@@ -500,6 +500,31 @@ TEST_F(SourceRules, ConnectFindsANeighbourByTheInterfaceThatTheSocketHasAskedFor
   });
 }
 
+TEST_F(SourceRules, ThoseThatNobodyMaySpeakFromAreRefusedHoweverAskedFor) {
+  InClient([this] {
+    Add("2001:db8::5");
+    const sockaddr_in6 to = Name("2001:db8::1"), from = Name("2001:db8::5");
+    const in6_pktinfo info = {.ipi6_addr = from.sin6_addr, .ipi6_ifindex = 0};
+    int& flags = in6_ifawithaddr(from.sin6_addr)->ia6_flags;
+    for (const int flag :
+         {IN6_IFF_TENTATIVE, IN6_IFF_DUPLICATED, IN6_IFF_ANYCAST, IN6_IFF_DETACHED}) {
+      flags = 0;
+      const int fd = Socket(SOCK_DGRAM), late = Socket(SOCK_DGRAM);
+      const auto ask = [&](int by) {
+        return uapi::setsockopt(by, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+      };
+      EXPECT_THAT(ask(fd), Works());
+      flags = flag;
+      const auto refused = FailsWith(EADDRNOTAVAIL);
+      EXPECT_THAT(uapi::sendto(fd, "x", 1, 0, AsName(to), sizeof to), refused) << flag;
+      EXPECT_THAT(uapi::connect(fd, AsName(to), sizeof to), refused) << flag;
+      EXPECT_THAT(ask(late), refused) << flag;
+      EXPECT_THAT(SendWith(late, to, "x", IPV6_PKTINFO, info), refused) << flag;
+      EXPECT_THAT(uapi::bind(late, AsName(from), sizeof from), refused) << flag;
+    }
+  });
+}
+
 TEST_F(SourceRules, ThoseThatAreNotReadyAreNobodys) {
   InClient([this] {
     Add("2001:db8:0:2::1", IN6_IFF_TENTATIVE);
