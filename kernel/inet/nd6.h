@@ -67,7 +67,7 @@ struct nd_ifinfo {
   uint64_t draws = 0;
   timeout solicit_timer;      // for routers
   int solicitations = 0;      // left to send
-  bool heard_router = false;  // since they were asked for
+  bool heard_router = false;  // one that may be the default one, since they were asked for
 };
 
 class Nd6Table {

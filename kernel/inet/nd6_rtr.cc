@@ -335,13 +335,14 @@ void nd6_ra_input(MbufPtr m, int hlen) {
   if (!Believes()) return icmp6_drop(icp6s_ignored, std::move(m));
   ifnet* ifp = if_byindex(*Here().host, m->m_pkthdr.ph_ifidx);
   nd_ifinfo* nd = nd6_ifinfo(ifp);
-  nd->heard_router = true;
   if (p[4] != 0) {
     nd->hop_limit = p[4];
     inet6_here().nd_hops_told = true;
   }
   const uint32_t lifetime = LoadBe16(p + 6), reachable = LoadBe32(p + 8),
                  retrans = LoadBe32(p + 12);
+  // One that may not be the default router ends no asking (6.3.7).
+  nd->heard_router |= lifetime != 0;
   if (reachable != 0 && reachable <= kReachableMaxMs && reachable != nd->basereachable_ms) {
     nd->basereachable_ms = reachable;
     nd->drawn_until = 0;
