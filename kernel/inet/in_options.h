@@ -75,6 +75,12 @@ int in_pcboutflags(const inpcb* inp);
 // What IPV6_PATHMTU and the control message of IPV6_RECVPATHMTU say to a pcb of `peer`, the path to
 // which takes `mtu` bytes.
 ip6_mtuinfo in6_mtuinfo(const inpcb* inp, const InetName& peer, uint32_t mtu);
+// A packet was too big for that path: tells a socket that has asked for it (IPV6_RECVPATHMTU) by an
+// empty datagram with a control message.
+void ip6_notify_pmtu(inpcb* inp, const InetName& peer, uint32_t mtu);
+// Sends a packet of a datagram or raw socket to `peer`, in fragments or not as its options and
+// `opt` ask; tells it of one that is too big. Takes m. Errors: as ip6_output.
+[[nodiscard]] int ip6_pcboutput(inpcb* inp, MbufPtr m, ip6_pktopts opt, const InetName& peer);
 // The sticky options of a pcb; defaults if it has none.
 const ip6_pktopts& in_pcbpktopts(const inpcb* inp);
 

@@ -3,6 +3,7 @@
 #include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_cksum.h"
+#include "kernel/inet/in_options.h"
 #include "kernel/inet/in_pcb.h"
 #include "kernel/inet/inet6_host.h"
 #include "kernel/inet/inet_host.h"
@@ -76,6 +77,13 @@ int FindWay(const ip6_pktopts* opt, const in6_addr& dst, route* ro, Way* way,
   way->ifp = rt->rt_ifp;
   way->next_hop = (rt->rt_flags & RTF_GATEWAY) != 0 ? rt->rt_gateway.v6() : dst;
   return 0;
+}
+
+// The way of either, by the destination.
+int DecideWay(const ip6_pktopts* opt, const in6_addr& dst, route* ro, const ip6_moptions* im6o,
+              Way* way, ip6stat_counters* why) {
+  return in6_ismulticast(dst) ? FindMulticastWay(opt, im6o, dst, way, why)
+                              : FindWay(opt, dst, ro, way, why);
 }
 
 // Whether a packet between these two may leave by that interface. lo0 carries anything.
@@ -202,18 +210,16 @@ int ip6_output(MbufPtr m, const ip6_pktopts* opt, route* ro, int flags, ip6_mopt
   if ((flags & IPV6_FORWARDING) == 0) ip6stat_inc(ip6s_localout);
 
   const in6_addr dst = ip6_view(m.get()).destination();
-  const bool multicast = in6_ismulticast(dst);
   Way way;
   route here;
   ip6stat_counters why;
-  int error = multicast ? FindMulticastWay(opt, im6o, dst, &way, &why)
-                        : FindWay(opt, dst, ro != nullptr ? ro : &here, &way, &why);
+  int error = DecideWay(opt, dst, ro != nullptr ? ro : &here, im6o, &way, &why);
   if (error != 0 || way.ifp == nullptr) return Refuse(std::move(m), why, error);
   error = ChooseSource(way, flags, m.get());
   if (error != 0 || !MayLeave(way.ifp, ip6_view(m.get()).source(), dst)) {
     return Refuse(std::move(m), ip6s_sources_none, EADDRNOTAVAIL);
   }
-  if (multicast) {
+  if (in6_ismulticast(dst)) {
     if (!in6_equal(way.next_hop, dst)) ip6_edit(m.get()).set_destination(way.next_hop);
     if (im6o != nullptr) ip6_edit(m.get()).set_hop_limit(static_cast<uint8_t>(im6o->im6o_hlim));
     m->m_flags |= M_MCAST;
@@ -224,6 +230,21 @@ int ip6_output(MbufPtr m, const ip6_pktopts* opt, route* ro, int flags, ip6_mopt
     if (m == nullptr) return ENOBUFS;
   }
   return SendByWay(way, opt, flags, inp, std::move(m));
+}
+
+int ip6_pcboutput(inpcb* inp, MbufPtr m, ip6_pktopts opt, const InetName& peer) {
+  ip6_moptions im6o = ip6_packetmoptions(inp, opt);
+  const bool probe = inp->inp_mtu_discover == MtuDiscover::kProbe;
+  if (probe || inp->inp_mtu_discover == MtuDiscover::kDo) opt.ip6po_dontfrag = true;
+  const int flags = probe ? IPV6_MTUPROBE : 0;
+  const int error = ip6_output(std::move(m), &opt, &inp->inp_route, flags, &im6o, inp);
+  Way way;
+  ip6stat_counters why;
+  if (error == EMSGSIZE &&
+      DecideWay(&opt, peer.addr.v6(), &inp->inp_route, &im6o, &way, &why) == 0) {
+    ip6_notify_pmtu(inp, peer, MtuOf(way, &opt, flags, inp));
+  }
+  return error;
 }
 
 void in6_proto_cksum_out(mbuf* m, uint16_t which) {

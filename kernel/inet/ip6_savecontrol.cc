@@ -1,4 +1,4 @@
-// What a socket of AF_INET6 wants to be told with each datagram (spec 10.5).
+// What a socket of AF_INET6 wants to be told with each datagram, or without one (spec 10.5).
 #include <sys/time.h>
 
 #include "kernel/inet/in_options.h"
@@ -55,6 +55,21 @@ MbufPtr ip6_savecontrol(const inpcb* inp, const mbuf* m, in_port_t dport) {
     in_addcontrol(&chain, IPPROTO_IPV6, kIpv6RecvDstPort, &dport, sizeof dport);
   }
   return chain;
+}
+
+void ip6_notify_pmtu(inpcb* inp, const InetName& peer, uint32_t mtu) {
+  if ((inp->inp_flags & IN6P_MTU) == 0) return;
+  socket* so = inp->inp_socket;
+  const ip6_mtuinfo info = in6_mtuinfo(inp, peer, mtu);
+  MbufPtr control, nothing;
+  in_addcontrol(&control, IPPROTO_IPV6, IPV6_PATHMTU, &info, sizeof info);
+  if (control == nullptr) return;  // no memory: the program asks IPV6_PATHMTU itself
+  socklen_t length;
+  const sockaddr_in6 from = in_sockaddr(inp, peer, &length);
+  if (sbappendaddr(&so->so_rcv, reinterpret_cast<const sockaddr*>(&from), length, nothing,
+                   control) != 0) {
+    sorwakeup(so);
+  }
 }
 
 }  // namespace sockbed

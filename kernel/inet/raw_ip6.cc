@@ -136,7 +136,6 @@ int rip6_output(inpcb* inp, MbufPtr m, const inpaddru& dst, const mbuf* control)
   }
   m = m_prepend(std::move(m), kIpv6Header, M_DONTWAIT);
   if (m == nullptr) return ENOBUFS;
-  ip6_moptions im6o = ip6_packetmoptions(inp, opt);
   const int hops =
       in6_selecthlim(opt.ip6po_hlim >= 0 ? opt.ip6po_hlim : inp->inp_hops, &inp->inp_route, to);
   Ipv6Header{.payload_length = length,
@@ -149,7 +148,7 @@ int rip6_output(inpcb* inp, MbufPtr m, const inpaddru& dst, const mbuf* control)
   if (const int at = ChecksumAt(raw); at >= 0) {
     if (const int error = Checksum(m.get(), raw->protocol, at)) return error;
   }
-  return ip6_output(std::move(m), &opt, &inp->inp_route, 0, &im6o, inp);
+  return ip6_pcboutput(inp, std::move(m), opt, {to, 0});
 }
 
 int rip6_ctloutput(prc_setopt op, socket* so, int level, int optname, mbuf* m) {

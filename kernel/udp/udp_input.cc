@@ -203,21 +203,6 @@ void udp_input(MbufPtr m, int hlen) {
   }
 }
 
-void udp_notify_pmtu(inpcb* inp, const InetName& peer, uint32_t mtu) {
-  if ((inp->inp_flags & IN6P_MTU) == 0) return;
-  socket* so = inp->inp_socket;
-  const ip6_mtuinfo info = in6_mtuinfo(inp, peer, mtu);
-  MbufPtr control, nothing;
-  in_addcontrol(&control, IPPROTO_IPV6, IPV6_PATHMTU, &info, sizeof info);
-  if (control == nullptr) return;  // no memory: the program asks IPV6_PATHMTU itself
-  socklen_t length;
-  const sockaddr_in6 from = in_sockaddr(inp, peer, &length);
-  if (sbappendaddr(&so->so_rcv, reinterpret_cast<const sockaddr*>(&from), length, nothing,
-                   control) != 0) {
-    sorwakeup(so);
-  }
-}
-
 void udp_ctlinput(const IcmpError& told) {
   inpcbtable& table = udp_here().table;
   const UdpView quoted(told.transport, static_cast<size_t>(told.transport_len));
@@ -237,7 +222,7 @@ void udp_ctlinput(const IcmpError& told) {
   // Only a connected socket has asked that peer to be its one: the others never hear of it.
   if (inp == nullptr) return;
   SetError(inp, told.error);
-  if (told.error == EMSGSIZE) udp_notify_pmtu(inp, {told.dst, fport}, told.mtu);
+  if (told.error == EMSGSIZE) ip6_notify_pmtu(inp, {told.dst, fport}, told.mtu);
 }
 
 }  // namespace sockbed

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_mcast.h"
 #include "kernel/inet/in_options.h"
@@ -189,14 +188,13 @@ TraceId NoteOut(const inpcb* inp, const inpaddru& src, const InetName& dst, int 
   return ip_output(std::move(m), inp->inp_options, &inp->inp_route, in_pcboutflags(inp), imo, inp);
 }
 
-int Send6(inpcb* inp, MbufPtr m, ip6_pktopts opt, const inpaddru& src, const InetName& dst) {
+int Send6(inpcb* inp, MbufPtr m, const ip6_pktopts& opt, const inpaddru& src, const InetName& dst) {
   const int length = m->m_pkthdr.len;
   const CauseScope cause(NoteOut(inp, src, dst, length));
   if (length > kUdp6DataMax) return EMSGSIZE;
   constexpr int kHeaders = kIpv6Header + kUdpHeader;
   m = m_prepend(std::move(m), kHeaders, M_DONTWAIT);
   if (m == nullptr) return ENOBUFS;
-  ip6_moptions im6o = ip6_packetmoptions(inp, opt);
   const int hops = in6_selecthlim(opt.ip6po_hlim >= 0 ? opt.ip6po_hlim : inp->inp_hops,
                                   &inp->inp_route, dst.addr);
   Ipv6Header{.payload_length = kUdpHeader + length,
@@ -209,15 +207,7 @@ int Send6(inpcb* inp, MbufPtr m, ip6_pktopts opt, const inpaddru& src, const Ine
       .Write(m->m_data, kHeaders);
   WriteUdp(m->m_data + kIpv6Header, inp, dst, length);
   m->m_pkthdr.csum_flags = M_UDP_CSUM_OUT;  // never without (RFC 8200 8.1)
-  const bool probe = inp->inp_mtu_discover == MtuDiscover::kProbe;
-  if (probe || inp->inp_mtu_discover == MtuDiscover::kDo) opt.ip6po_dontfrag = true;
-  const int error =
-      ip6_output(std::move(m), &opt, &inp->inp_route, probe ? IPV6_MTUPROBE : 0, &im6o, inp);
-  if (error == EMSGSIZE) {
-    const rtentry* rt = dst.addr.is_any() ? nullptr : rtalloc(&inp->inp_route, dst.addr);
-    if (rt != nullptr) udp_notify_pmtu(inp, dst, rt_path_mtu(rt));
-  }
-  return error;
+  return ip6_pcboutput(inp, std::move(m), opt, dst);
 }
 
 // IPv6's terms in IPv4's, for a peer of IPv4 of a socket that is open to both.

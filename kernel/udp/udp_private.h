@@ -45,10 +45,6 @@ void udp_ctlinput(const IcmpError& error);
 // and ip6_output.
 [[nodiscard]] int udp_output(inpcb* inp, MbufPtr m, const mbuf* nam, MbufPtr control);
 
-// A datagram was too big for the path to `peer`: tells a socket that has asked for it
-// (IPV6_RECVPATHMTU) by an empty one with a control message.
-void udp_notify_pmtu(inpcb* inp, const InetName& peer, uint32_t mtu);
-
 }  // namespace sockbed
 
 #endif  // SOCKBED_KERNEL_UDP_UDP_PRIVATE_H_

@@ -112,6 +112,15 @@ class Inet6Options : public testing::Test {
                      header->cmsg_len - CMSG_LEN(0));
     return got;
   }
+  // What a report of IPV6_RECVPATHMTU says, read from the socket: 1500 to 2001:db8::1, port 7007.
+  static std::string PathMtu(int fd) {
+    const Received got = ReceiveWith(fd);
+    ip6_mtuinfo info{};
+    if (got.bytes != 0 || got.type != IPV6_PATHMTU || got.value.size() != sizeof info) return "";
+    memcpy(&info, got.value.data(), sizeof info);
+    return std::to_string(info.ip6m_mtu) + " to " + in6_text(info.ip6m_addr.sin6_addr) + ", port " +
+           std::to_string(ntohs(info.ip6m_addr.sin6_port));
+  }
   ifnet* interface(int end) { return link_->interface(end); }
 
   TestSimulation sim_{{.seed = 3}};
@@ -245,13 +254,7 @@ TEST_F(Inet6Options, ADatagramTooBigIsReportedWithTheMtu) {
                   const std::string big(2000, 'x');
                   EXPECT_THAT(uapi::sendto(fd, big.data(), big.size(), 0, AsName(to), sizeof to),
                               FailsWith(EMSGSIZE));
-                  const Received got = ReceiveWith(fd);
-                  EXPECT_EQ(got.bytes, 0);
-                  EXPECT_EQ(got.type, IPV6_PATHMTU);
-                  ip6_mtuinfo info{};
-                  ASSERT_EQ(got.value.size(), sizeof info);
-                  memcpy(&info, got.value.data(), sizeof info);
-                  EXPECT_EQ(info.ip6m_mtu, 1500u);
+                  EXPECT_EQ(PathMtu(fd), "1500 to 2001:db8::1, port 7007");
                   EXPECT_THAT(Set(fd, IPV6_RECVPATHMTU, 0), Works());
                   EXPECT_THAT(uapi::sendto(fd, big.data(), big.size(), 0, AsName(to), sizeof to),
                               FailsWith(EMSGSIZE));
@@ -275,23 +278,64 @@ TEST_F(Inet6Options, ACapOnTheMtuHoldsWhereverItIsAskedFor) {
                   const std::string data(1353, 'x');  // one byte too many
                   EXPECT_THAT(uapi::sendto(fd, data.data(), data.size(), 0, AsName(to), sizeof to),
                               FailsWith(EMSGSIZE));
-                  const Received got = ReceiveWith(fd);
-                  ip6_mtuinfo info{};
-                  ASSERT_EQ(got.value.size(), sizeof info);
-                  memcpy(&info, got.value.data(), sizeof info);
-                  EXPECT_EQ(info.ip6m_mtu, 1400u);
-                  EXPECT_EQ(in6_text(info.ip6m_addr.sin6_addr), "2001:db8::1");
-                  EXPECT_EQ(info.ip6m_addr.sin6_port, to.sin6_port);
+                  EXPECT_EQ(PathMtu(fd), "1400 to 2001:db8::1, port 7007");
                   EXPECT_THAT(uapi::connect(fd, AsName(to), sizeof to), Works());
                   int mtu = 0;
                   socklen_t length = sizeof mtu;
                   EXPECT_THAT(uapi::getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &length), Works());
                   EXPECT_EQ(mtu, 1400);
+                  ip6_mtuinfo info{};
                   length = sizeof info;
                   EXPECT_THAT(uapi::getsockopt(fd, IPPROTO_IPV6, IPV6_PATHMTU, &info, &length),
                               Works());
                   EXPECT_EQ(info.ip6m_mtu, 1400u);
                   EXPECT_EQ(uapi::send(fd, data.data(), data.size() - 1, 0), 1352);
+                },
+                {.start_at = kReady});
+  Run();
+}
+
+TEST_F(Inet6Options, WhatIsTooBigForAGroupOrTheLeastMtuIsReportedToo) {
+  client_.Spawn("say",
+                [this] {
+                  const int fd = Socket(SOCK_DGRAM);
+                  for (const int option : {IPV6_DONTFRAG, IPV6_RECVPATHMTU}) {
+                    EXPECT_THAT(Set(fd, option, 1), Works());
+                  }
+                  const std::string big(1300, 'x');
+                  const auto send = [&](const sockaddr_in6& to) {
+                    return uapi::sendto(fd, big.data(), big.size(), 0, AsName(to), sizeof to);
+                  };
+                  sockaddr_in6 group = Name("ff02::9");
+                  group.sin6_scope_id = interface(1)->if_index;
+                  EXPECT_THAT(send(group), FailsWith(EMSGSIZE));
+                  EXPECT_EQ(PathMtu(fd), "1280 to ff02::9, port 7007");
+                  EXPECT_EQ(send(Name("2001:db8::1")), 1300);
+                  EXPECT_THAT(Set(fd, kIpv6UseMinMtu, 1), Works());
+                  EXPECT_THAT(send(Name("2001:db8::1")), FailsWith(EMSGSIZE));
+                  EXPECT_EQ(PathMtu(fd), "1280 to 2001:db8::1, port 7007");
+                },
+                {.start_at = kReady});
+  Run();
+}
+
+// As UDP's (spec 11).
+TEST_F(Inet6Options, ARawPacketTooBigIsRefusedAndReportedAsDatagramsAre) {
+  client_.Spawn("say",
+                [] {
+                  const int fd = Socket(SOCK_RAW, 200);
+                  EXPECT_THAT(Set(fd, IPV6_RECVPATHMTU, 1), Works());
+                  const sockaddr_in6 to = Name("2001:db8::1", 0);
+                  const std::string big(2000, 'x');
+                  const auto send = [&] {
+                    return uapi::sendto(fd, big.data(), big.size(), 0, AsName(to), sizeof to);
+                  };
+                  EXPECT_EQ(send(), 2000) << "in fragments";
+                  for (const int policy : {IPV6_PMTUDISC_DO, IPV6_PMTUDISC_PROBE}) {
+                    EXPECT_THAT(Set(fd, IPV6_MTU_DISCOVER, policy), Works());
+                    EXPECT_THAT(send(), FailsWith(EMSGSIZE));
+                    EXPECT_EQ(PathMtu(fd), "1500 to 2001:db8::1, port 0");
+                  }
                 },
                 {.start_at = kReady});
   Run();
