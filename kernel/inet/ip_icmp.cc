@@ -29,8 +29,12 @@ bool IsQuery(uint8_t type) {
   switch (type) {
     case ICMP_ECHOREPLY:
     case ICMP_ECHO:
+    case ICMP_ROUTERADVERT:
+    case ICMP_ROUTERSOLICIT:
     case ICMP_TSTAMP:
     case ICMP_TSTAMPREPLY:
+    case ICMP_IREQ:
+    case ICMP_IREQREPLY:
     case ICMP_MASKREQ:
     case ICMP_MASKREPLY:
       return true;

@@ -24,10 +24,14 @@ inline constexpr uint8_t ICMP_UNREACH = 3;
 inline constexpr uint8_t ICMP_SOURCEQUENCH = 4;
 inline constexpr uint8_t ICMP_REDIRECT = 5;
 inline constexpr uint8_t ICMP_ECHO = 8;
+inline constexpr uint8_t ICMP_ROUTERADVERT = 9;
+inline constexpr uint8_t ICMP_ROUTERSOLICIT = 10;
 inline constexpr uint8_t ICMP_TIMXCEED = 11;
 inline constexpr uint8_t ICMP_PARAMPROB = 12;
 inline constexpr uint8_t ICMP_TSTAMP = 13;
 inline constexpr uint8_t ICMP_TSTAMPREPLY = 14;
+inline constexpr uint8_t ICMP_IREQ = 15;  // for the number of one's network
+inline constexpr uint8_t ICMP_IREQREPLY = 16;
 inline constexpr uint8_t ICMP_MASKREQ = 17;
 inline constexpr uint8_t ICMP_MASKREPLY = 18;
 

@@ -131,8 +131,12 @@ TEST_F(IcmpTest, NoErrorAboutAnErrorButAboutAQuery) {
   provoke(offender);
   EXPECT_EQ(Count(icps_oldicmp), 1u);
   EXPECT_EQ(lan_.sent.size(), 0u);
-  provoke(From("192.168.1.9", Message(ICMP_ECHO, 0, 0, "")));
-  EXPECT_EQ(Answer().payload[0], ICMP_UNREACH);
+  provoke(From("192.168.1.9", Message(44, 0, 0, "")));
+  EXPECT_EQ(Count(icps_oldicmp), 2u) << "nor about what may be one";
+  for (const uint8_t query : {0, 8, 9, 10, 13, 14, 15, 16, 17, 18}) {
+    provoke(From("192.168.1.9", Message(query, 0, 0, "")));
+    EXPECT_EQ(Answer().payload[0], ICMP_UNREACH) << int{query};
+  }
 }
 
 TEST_F(IcmpTest, NoErrorAboutFragmentsBroadcastsAndNoSingleHosts) {
