@@ -182,17 +182,17 @@ void HearError(MbufPtr m, int hlen, int length) {
 
   const int error = ErrnoOf(icmp.type(), icmp.code(), inet_here().tunables.profile != 0);
   if (error < 0) return icmp_drop(icps_badcode, std::move(m));
-  if (in_host(ip.destination()) >= INADDR_UNSPEC_GROUP || in_ismulticast(ip.destination())) {
+  const in_addr dst = ip.destination();
+  if (in_host(dst) >= INADDR_UNSPEC_GROUP || in_broadcast(dst)) {
     return icmp_drop(icps_badquote, std::move(m));
   }
-  const in_addr dst = ip.destination();
   if (icmp.type() == ICMP_REDIRECT) return Redirect(std::move(m), icmp, dst);
   IcmpError told = {.family = AF_INET,
                     .error = error,
                     .type = icmp.type(),
                     .code = icmp.code(),
                     .src = ip.source(),
-                    .dst = ip.destination(),
+                    .dst = dst,
                     .mtu = error == EMSGSIZE ? NextMtu(icmp.next_mtu(), ip.total_length()) : 0,
                     .transport = quoted + quoted_hlen,
                     .transport_len = length - kIcmpHeader - quoted_hlen};

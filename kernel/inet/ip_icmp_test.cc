@@ -272,8 +272,10 @@ TEST_F(IcmpTest, DropsQuotationsThatAreShortOrNotOurs) {
   long_header[0] = 0x42;
   Get(From("192.168.1.254", Message(3, 3, 0, long_header)));
   EXPECT_EQ(Count(icps_tooshort), 3u);
-  Get(From("192.168.1.254", Message(3, 3, 0, Sent("224.0.0.9"))));
-  EXPECT_EQ(Count(icps_badquote), 1u);
+  for (const char* dst : {"224.0.0.9", "255.255.255.255", "192.168.1.255"}) {
+    Get(From("192.168.1.254", Message(3, 3, 0, Sent(dst))));
+  }
+  EXPECT_EQ(Count(icps_badquote), 3u);
   EXPECT_TRUE(Errors(host_).empty());
 }
 
