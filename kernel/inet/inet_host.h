@@ -42,8 +42,9 @@ struct InetTunables {
   int64_t porthifirst = 49152;
   int64_t porthilast = 65535;
   int64_t portrandom = 1;
-  // Of fragments that wait; -1: no limit. Beyond maxqueue and maxfragpackets the oldest packets go,
-  // beyond maxfrags the new fragment, beyond maxfragsperpacket its packet.
+  // Of fragments that wait; 0: takes none; -1: no limit. Beyond maxqueue the new fragment and the
+  // oldest packets go, beyond maxfragpackets the oldest packet, beyond maxfrags the new fragment,
+  // beyond maxfragsperpacket its packet.
   int64_t maxqueue = 300;
   int64_t maxfragpackets = 49;
   int64_t maxfrags = -1;

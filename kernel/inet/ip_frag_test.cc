@@ -248,9 +248,36 @@ TEST_F(ReassemblyTest, HoldsNoMoreFragmentsThanItMay) {
   EXPECT_EQ(Live(a_, "IPv4 fragment"), 8);
   Packet piece = Piece(8, 8, true);
   piece.id = 5;
-  Get(piece);  // the oldest packet goes: six are three quarters
+  Get(piece);  // it goes, and the oldest packet with it: six are three quarters
+  EXPECT_EQ(Live(a_, "IPv4 fragment"), 6);
+  ExpectDrops(a_, ips_fragdropped, 3);
+  Get(piece);
   EXPECT_EQ(Live(a_, "IPv4 fragment"), 7);
-  ExpectDrops(a_, ips_fragdropped, 2);
+}
+
+TEST_F(ReassemblyTest, ALimitOfNoneTakesNoFragmentAndOneBelowIsNoLimit) {
+  struct Row {
+    int64_t profile;
+    const char* limit;
+  };
+  constexpr Row kRows[] = {{0, "net.inet.ip.maxqueue"},
+                           {1, "net.inet.ip.maxfragpackets"},
+                           {1, "net.inet.ip.maxfrags"},
+                           {1, "net.inet.ip.maxfragsperpacket"}};
+  uint64_t dropped = 0;
+  size_t joined = 0;
+  for (const Row& row : kRows) {
+    Set(a_, "net.inet.ip.profile", row.profile);
+    Set(a_, row.limit, 0);
+    for (int n = 0; n < 2; ++n) {
+      Get(Piece(8 * n, 8, n == 0));
+      EXPECT_EQ(Live(a_, "IPv4 fragment"), 0) << row.limit;
+      ExpectDrops(a_, ips_fragdropped, ++dropped);
+    }
+    Set(a_, row.limit, -1);
+    for (int n = 0; n < 2; ++n) Get(Piece(8 * n, 8, n == 0));
+    EXPECT_EQ(Packets(a_).size(), ++joined) << row.limit;
+  }
 }
 
 // FreeBSD refuses the new fragment where OpenBSD forgets the oldest packet, and a packet of many

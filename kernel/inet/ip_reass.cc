@@ -58,8 +58,8 @@ ReassemblyTable::Queue* ReassemblyTable::Make(const mbuf* m) {
   return queues_.back().get();
 }
 
-// Too many fragments: one system lets the oldest packets go until three quarters of its limit are
-// left, the other refuses the new one. Returns whether it is taken.
+// Too many fragments: the new one is refused, and one system lets the oldest packets go, too, until
+// three quarters of its limit are left. Returns whether it is taken.
 bool ReassemblyTable::MakeRoom() {
   const InetTunables& set = inet_.tunables;
   if (set.maxfrags >= 0 && inet_.live_fragments >= set.maxfrags) return false;
@@ -67,7 +67,7 @@ bool ReassemblyTable::MakeRoom() {
   while (!queues_.empty() && inet_.live_fragments > set.maxqueue * 3 / 4) {
     Drop(queues_.front().get());
   }
-  return true;
+  return false;
 }
 
 // The packet, not each fragment, is counted. RFC 1122 3.3.2 would have the sender told if the first
