@@ -141,7 +141,7 @@ void rt_link_state(ifnet* ifp);
 void rt_flush(const ifaddr* ifa);
 
 // A dynamic host route to `dst` that copies what leads there now, or that host route if there is
-// one; null when nothing leads there, or it is this host.
+// one; null when nothing leads there, what does refuses or swallows it, or it is this host.
 rtentry* rt_clone(sa_family_t family, const inpaddru& dst);
 // Makes what ICMP has told about a route end after `seconds`: a dynamic one goes, another gets its
 // MTU back.

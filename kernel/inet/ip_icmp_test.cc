@@ -305,6 +305,19 @@ TEST_F(IcmpTest, AnMtuIsLoweredNeverRaised) {
   EXPECT_EQ(tell(1200), 1300u);
 }
 
+TEST_F(IcmpTest, WhatLeadsNowhereLearnsNoMtu) {
+  for (const uint32_t flag : {RTF_BLACKHOLE, RTF_REJECT}) {
+    HostScope scope(host_);
+    rtentry* nowhere = nullptr;
+    const RouteSpec spec = {.dest = Addr("10.5.0.0"), .plen = 16, .flags = flag, .ifp = lan_.ifp};
+    EXPECT_EQ(rt_add(spec, &nowhere), 0);
+    Get(From("192.168.1.254", Message(3, 4, 1400, Sent("10.5.0.1", 1480))));
+    EXPECT_EQ(rt_match(Addr("10.5.0.1")), nowhere) << flag;
+    rt_delete(nowhere);
+  }
+  EXPECT_EQ(Errors(host_).size(), 2u);
+}
+
 TEST_F(IcmpTest, BelievesARedirectOnlyFromTheGatewayInUseAndIfAsked) {
   AddRoute(host_, "10.0.0.0", 8, "192.168.1.254");
   auto redirect = [&](const char* from, const char* to) {

@@ -309,8 +309,8 @@ void rt_foreach(const std::function<void(const rtentry&)>& visit) {
 
 rtentry* rt_clone(sa_family_t family, const inpaddru& dst) {
   rtentry* rt = Match(family, dst);
-  if (rt == nullptr || (rt->rt_flags & (RTF_LOCAL | RTF_BROADCAST | RTF_REJECT)) != 0)
-    return nullptr;
+  constexpr uint32_t kNowhere = RTF_LOCAL | RTF_BROADCAST | RTF_REJECT | RTF_BLACKHOLE;
+  if (rt == nullptr || (rt->rt_flags & kNowhere) != 0) return nullptr;
   if ((rt->rt_flags & RTF_HOST) != 0) return rt;
   rtentry* clone = nullptr;
   const int error = rt_add({.dest = dst,
