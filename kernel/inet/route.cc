@@ -126,6 +126,15 @@ void Expired(void* arg) {
   }
 }
 
+// What ICMP has told of a route ends before its time, and one that it made stays: somebody has set
+// it.
+void TakeOver(rtentry* rt) {
+  timeout_del(&rt->rt_timer);
+  rt->rt_expire = 0;
+  rt->rt_flags &= ~RTF_DYNAMIC;
+  rt->rt_locks = 0;
+}
+
 // Calls visit(rt) for every entry.
 template <typename Visit>
 void VisitAll(InetHost& inet, Visit visit) {
@@ -269,7 +278,7 @@ int rt_change(rtentry* rt, const inpaddru& gateway) {
   rt->rt_ifa = ifa;
   rt->rt_flags = if_is_up(ifp) ? rt->rt_flags | RTF_UP : rt->rt_flags & ~RTF_UP;
   rt->rt_mtu = PlainMtu(rt);
-  rt->rt_locks = 0;
+  TakeOver(rt);
   ++inet_here().rt_generation;
   NoteMade(rt);
   return 0;
@@ -286,6 +295,7 @@ int rt_set_mtu(rtentry* rt, uint32_t mtu) {
   const uint32_t least = rt->rt_family == AF_INET6 ? kIpv6MtuLeast : kMtuLeast;
   if (mtu != 0 && (mtu < least || mtu > rt->rt_ifp->if_mtu)) return EINVAL;
   rt->rt_mtu = mtu;
+  TakeOver(rt);
   NoteMtu(rt);
   return 0;
 }

@@ -112,9 +112,10 @@ struct RouteSpec {
 // Removes one.
 void rt_delete(rtentry* rt);
 // Sends what goes by `rt` to another gateway, which may be on another link, and from an address
-// there; what ICMP has told about the old way is forgotten. Errors: EINVAL (no gateway, or `rt` has
-// none: it is on-link, local or broadcast), ENETUNREACH (the gateway is not on a link),
-// EADDRNOTAVAIL (no address there). After an error `rt` is as before.
+// there; what ICMP has told about the old way is forgotten, and an entry that it made stays for
+// good. Errors: EINVAL (no gateway, or `rt` has none: it is on-link, local or broadcast),
+// ENETUNREACH (the gateway is not on a link), EADDRNOTAVAIL (no address there). After an error `rt`
+// is as before.
 [[nodiscard]] int rt_change(rtentry* rt, const inpaddru& gateway);
 // The entry of exactly that prefix and priority (0: the best one), or null. Borrowed.
 rtentry* rt_get(sa_family_t family, const inpaddru& dest, uint8_t plen, uint8_t priority = 0);
@@ -124,8 +125,8 @@ inline rtentry* rt_get(in_addr dest, uint8_t plen, uint8_t priority = 0) {
 inline rtentry* rt_get(const in6_addr& dest, uint8_t plen, uint8_t priority = 0) {
   return rt_get(AF_INET6, dest, plen, priority);
 }
-// Sets an entry's MTU; 0 means the interface's. Errors: EINVAL (below what the family asks of every
-// link, 68 or 1280; beyond the interface's).
+// Sets an entry's MTU, which then stays, as after rt_change; 0 means the interface's. Errors:
+// EINVAL (below what the family asks of every link, 68 or 1280; beyond the interface's).
 [[nodiscard]] int rt_set_mtu(rtentry* rt, uint32_t mtu);
 
 // The most specific route to `dst` that is up, or null. Borrowed until the table changes.

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "kernel/inet/inet_host.h"
 #include "kernel/inet/inet_test_net.h"
 #include "kernel/inet/prefix_tree.h"
 #include "kernel/sim/random.h"
@@ -110,6 +111,29 @@ TEST_F(RouteTest, AnotherGatewayTakesOver) {
   EXPECT_EQ(Match("10.9.1.1"), nullptr) << "it follows the new link";
   EXPECT_EQ(rt_change(rt, Addr("10.0.1.4")), 0);
   EXPECT_EQ(Text(Match("10.9.1.1")->rt_gateway.v4()), "10.0.1.4") << "and back";
+}
+
+TEST_F(RouteTest, WhatIsSetByHandDoesNotExpire) {
+  AddRoute(a_, "10.9.0.0", 16, "10.0.1.3");
+  const auto told = [](const char* dst) {
+    rtentry* rt = rt_clone(AF_INET, Addr(dst));
+    rt_lower_mtu(rt, 1200);
+    rt_expire_after(rt, 600);
+    return rt;
+  };
+  EXPECT_EQ(rt_change(told("10.9.1.1"), Addr("10.0.1.4")), 0);
+  EXPECT_EQ(rt_set_mtu(told("10.9.2.2"), 1400), 0);
+  AddRoute(a_, "10.9.3.3", 32, "10.0.1.3");
+  rtentry* given = told("10.9.3.3");
+  rt_lower_mtu(given, 0);
+  EXPECT_EQ(rt_set_mtu(given, 1300), 0);
+  EXPECT_EQ(given->rt_locks, 0u);
+  (void)told("10.9.4.4");
+  Wait(601 * kSecond);
+  EXPECT_EQ(Text(Match("10.9.1.1")->rt_gateway.v4()), "10.0.1.4");
+  EXPECT_EQ(Match("10.9.2.2")->rt_mtu, 1400u);
+  EXPECT_EQ(Match("10.9.3.3")->rt_mtu, 1300u);
+  EXPECT_EQ(Match("10.9.4.4")->rt_flags & RTF_HOST, 0u) << "what nobody has touched";
 }
 
 TEST_F(RouteTest, AGatewayThatCannotBeLeavesTheRouteAsItWas) {
