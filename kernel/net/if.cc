@@ -104,10 +104,14 @@ int if_setcapabilities(ifnet* ifp, int capabilities) {
   return 0;
 }
 
-void if_drop(ifnet* ifp, NetDrop why, uint64_t* counter, MbufPtr m) {
+void if_note_drop(const ifnet* ifp, NetDrop why, uint64_t* counter, int bytes) {
   ++*counter;
   Emit(Room::kNet, static_cast<uint8_t>(NetRecord::kIfDrop), ifp->if_index,
-       static_cast<uint64_t>(m->m_pkthdr.len), static_cast<uint64_t>(why));
+       static_cast<uint64_t>(bytes), static_cast<uint64_t>(why));
+}
+
+void if_drop(ifnet* ifp, NetDrop why, uint64_t* counter, MbufPtr m) {
+  if_note_drop(ifp, why, counter, m->m_pkthdr.len);
 }
 
 int if_refuse(ifnet* ifp, MbufPtr m) {

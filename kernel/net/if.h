@@ -66,7 +66,7 @@ struct if_data {
   uint64_t ifi_ibytes = 0;
   uint64_t ifi_obytes = 0;
   uint64_t ifi_ierrors = 0;
-  uint64_t ifi_oerrors = 0;  // refused: the interface was down, or the packet looped too often
+  uint64_t ifi_oerrors = 0;  // refused: the interface was down, no memory, or it looped too often
   uint64_t ifi_imcasts = 0;
   uint64_t ifi_omcasts = 0;
   uint64_t ifi_iqdrops = 0;  // the input queue was full

@@ -50,6 +50,11 @@ void LoopBroadcast(ifnet* ifp, const mbuf* m, int family) {
   if (copy != nullptr) if_input_local(ifp, std::move(copy), family);
 }
 
+int NoMemory(ifnet* ifp, int bytes) {
+  if_note_drop(ifp, NetDrop::kMemory, &ifp->if_counters.ifi_oerrors, bytes);
+  return ENOBUFS;
+}
+
 // if_output of an Ethernet interface.
 int ether_output(ifnet* ifp, MbufPtr m, const sockaddr* dst) {
   if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
@@ -105,13 +110,13 @@ int ether_send(ifnet* ifp, MbufPtr m, const ether_addr& to, uint16_t type) {
   if_finish_checksums(ifp, m.get());
   const int bytes = m->m_pkthdr.len;
   m = m_prepend(std::move(m), kEtherHeader, M_DONTWAIT);
-  if (m == nullptr) return ENOBUFS;
+  if (m == nullptr) return NoMemory(ifp, bytes);
   EtherHeader{to, ifp->if_lladdr, type}.Write(m->m_data, static_cast<size_t>(m->m_len));
   const int padding = kEtherLeast - kEtherHeader - bytes;
   if (padding > 0) {
     // The last mbuf may be shared: the zeros stand in one of their own.
     MbufPtr zeros = m_get(M_DONTWAIT, MT_DATA);
-    if (zeros == nullptr) return ENOBUFS;
+    if (zeros == nullptr) return NoMemory(ifp, bytes);
     std::memcpy(zeros->m_data, kZeros, static_cast<size_t>(padding));
     zeros->m_len = padding;
     m_cat(m.get(), std::move(zeros));

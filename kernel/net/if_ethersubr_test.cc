@@ -177,6 +177,22 @@ TEST_F(EtherTest, ChecksumsLeftToTheInterfaceAreComputedBeforeTheFrameIsMade) {
       << "nobody vouches for them: the receiver verifies";
 }
 
+TEST_F(EtherTest, FrameThatFindsNoMemoryIsCounted) {
+  fault::Plan plan({{.site = Site::kMbufGet, .only_ordinal = 2},
+                    {.site = Site::kMbufGet, .only_ordinal = 4}});
+  Boot({.seed = 1, .fault_plan = &plan});
+  Start({.ethernet = true});
+  HostScope scope(host(0));
+  for (const bool has_room : {false, true}) {
+    MbufPtr m = m_gethdr(M_DONTWAIT, MT_DATA);
+    if (has_room) m->m_data += max_linkhdr;  // then it is the zeros behind it that find none
+    m->m_len = m->m_pkthdr.len = 5;
+    EXPECT_EQ(ether_send(a(), std::move(m), b()->if_lladdr, kEtherTypeIpv4), ENOBUFS);
+  }
+  EXPECT_EQ(a()->if_counters.ifi_oerrors, 2u);
+  EXPECT_EQ(Drops(NetDrop::kMemory), 2);
+}
+
 TEST_F(EtherTest, DownInterfaceSendsNothing) {
   link().SetConnected(false);
   EXPECT_EQ(SendFrame(b()->if_lladdr, kEtherTypeIpv4, kData), ENETDOWN);

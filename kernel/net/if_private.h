@@ -1,6 +1,6 @@
 // What the drivers of this room share: counting and dropping.
 //
-// Lives here:  if_drop, if_setflags, if_chop, if_send_chopped, if_count_output.
+// Lives here:  if_drop, if_note_drop, if_setflags, if_chop, if_send_chopped, if_count_output.
 // Called by:   if.cc, if_ethersubr.cc, loop.cc, link.cc.
 #ifndef SOCKBED_KERNEL_NET_IF_PRIVATE_H_
 #define SOCKBED_KERNEL_NET_IF_PRIVATE_H_
@@ -12,6 +12,8 @@ namespace sockbed {
 
 // Drops a packet: counts it in *counter and leaves a record of why. Takes.
 void if_drop(ifnet* ifp, NetDrop why, uint64_t* counter, MbufPtr m);
+// The same for a packet that is gone already, having been `bytes` long.
+void if_note_drop(const ifnet* ifp, NetDrop why, uint64_t* counter, int bytes);
 
 // Sets if_flags; on a change leaves a record and tells the address families.
 void if_setflags(ifnet* ifp, int flags);

@@ -24,7 +24,7 @@ enum class NetRecord : uint8_t {
 enum class NetDrop : uint8_t {
   kLoss,       // the link lost it
   kQueue,      // the transmit queue was full
-  kMemory,     // no memory for a corrupted or second copy
+  kMemory,     // no memory for a frame, or for a corrupted or second copy
   kDown,       // the interface is down
   kLoopQueue,  // lo0's queue was full
   kLoops,      // went round inside this host too often
