@@ -8,7 +8,8 @@
 // Owns:        the table owns entries and the packets they hold.
 // Units:       sysctls in seconds, instants in virtual ns.
 // Invariants:  1. Only an entry that is not resolved holds packets: at most 10, and 100 in all.
-//              2. A packet held is sent, or dropped with one counter moved (ips_arpdropped).
+//              2. A packet held is handed to the interface, which counts what it drops, or dropped
+//                 with one counter moved (ips_arpdropped).
 //              3. The timer runs exactly while packets are held: a host at rest stays at rest.
 // Source:      OpenBSD sys/netinet/if_ether.c; arp(4), arp(8); RFC 826, RFC 1122 2.3.2.
 // Differs:     entries stand in a table of their own, not in the routing table; what has expired is

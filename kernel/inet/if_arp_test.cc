@@ -113,6 +113,16 @@ TEST_F(ArpTest, HundredPacketsAreHeldInAll) {
   ExpectDrops(a_, ips_arpdropped, 20);
 }
 
+TEST_F(ArpTest, HeldPacketThatTheInterfaceRefusesCountsThereAlone) {
+  link_.set_options(0, {.rate_bps = 8000, .queue_len = 0, .ethernet = true});
+  EXPECT_EQ(SendTo("10.0.1.2"), 0);
+  EXPECT_EQ(SendTo("10.0.1.2"), 0);
+  Run();
+  EXPECT_EQ(Packets(b_).size(), 1u);
+  EXPECT_EQ(a()->if_counters.ifi_oqdrops, 1u);
+  ExpectDrops(a_, ips_odropped, 0);
+}
+
 TEST_F(ArpTest, FiveUnansweredRequestsASecondApartMakeANeighbourDown) {
   const Words asked = {"who 10.0.1.9?"};
   for (int second = 0; second < 5; ++second) {

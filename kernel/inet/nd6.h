@@ -9,7 +9,8 @@
 // Owns:        the table owns entries, the packets they hold, and the checks of addresses.
 // Units:       sysctls as the manual has them; instants in virtual ns. Addresses with their zone.
 // Invariants:  1. Only an INCOMPLETE entry holds packets: at most 10, and 100 in all.
-//              2. A packet held is sent, or dropped with one counter moved (ip6s_nddropped).
+//              2. A packet held is handed to the interface, which counts what it drops, or dropped
+//                 with one counter moved (ip6s_nddropped).
 //              3. An entry's timer runs exactly while it is INCOMPLETE, DELAY or PROBE: a host at
 //                 rest stays at rest. That a neighbour has grown STALE shows when it is used.
 // Source:      RFC 4861, RFC 4862; OpenBSD sys/netinet6/nd6.c, nd6_nbr.c, nd6_rtr.c; ndp(8).

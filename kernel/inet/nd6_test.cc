@@ -187,6 +187,16 @@ TEST_F(Nd6Test, HeldPacketsGoOutInOrderTheOldestDroppedBeyondTen) {
   for (int i = 0; i < 10; ++i) EXPECT_EQ(Packets6(b_)[i].payload, std::to_string(i + 2));
 }
 
+TEST_F(Nd6Test, HeldPacketThatTheInterfaceRefusesCountsThereAlone) {
+  link_.set_options(0, {.rate_bps = 8000, .queue_len = 0, .ethernet = true});
+  EXPECT_EQ(SendTo("2001:db8:1::2"), 0);
+  EXPECT_EQ(SendTo("2001:db8:1::2"), 0);
+  RunFor(kSecond);
+  EXPECT_EQ(Packets6(b_).size(), 1u);
+  EXPECT_EQ(a()->if_counters.ifi_oqdrops, 1u);
+  ExpectDrops6(a_, ip6s_odropped, 0);
+}
+
 TEST_F(Nd6Test, HundredPacketsAreHeldInAll) {
   for (int host = 10; host < 22; ++host) {
     for (int i = 0; i < 10; ++i) {
