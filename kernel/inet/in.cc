@@ -38,6 +38,7 @@ void AddRoutes(in_ifaddr* ifa) {
                   .ifa = ifa});
   }
   if (!in_isany(ifa->ia_broadaddr)) {
+    // The second one is asked for only while in_broadcast says so, too.
     for (const in_addr all : {ifa->ia_broadaddr, FromHost(in_host(ifa->ia_addr) & mask)}) {
       (void)rt_add({.dest = all,
                     .priority = RTP_LOCAL,
@@ -122,12 +123,11 @@ bool in_broadcast(in_addr addr, const ifnet* ifp) {
   if (in_host(addr) == INADDR_BROADCAST) return true;
   const InetHost& inet = inet_here();
   if (inet.broadcast_addresses == 0) return false;
+  const bool zeros_too = inet.tunables.profile == 0;
   for (const auto& ifa : inet.addresses) {
     if (in_isany(ifa->ia_broadaddr) || (ifp != nullptr && ifa->ia_ifp != ifp)) continue;
-    const bool zeros = (in_host(addr) & ~in_host(ifa->ia_netmask)) == 0 &&
-                       (in_host(addr) & in_host(ifa->ia_netmask)) ==
-                           (in_host(ifa->ia_addr) & in_host(ifa->ia_netmask));
-    if (addr.s_addr == ifa->ia_broadaddr.s_addr || zeros) return true;
+    if (addr.s_addr == ifa->ia_broadaddr.s_addr) return true;
+    if (zeros_too && addr.s_addr == (ifa->ia_addr.s_addr & ifa->ia_netmask.s_addr)) return true;
   }
   return false;
 }

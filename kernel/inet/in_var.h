@@ -50,8 +50,8 @@ in_ifaddr* in_ifawithaddr(in_addr addr);  // this very address
 in_ifaddr* in_ifaonlink(in_addr addr);    // whose prefix or peer this is
 in_ifaddr* in_ifaof(const ifnet* ifp);    // the interface's first
 
-// Whether `addr` is a broadcast address of an interface (null: of any): its own, or
-// 255.255.255.255.
+// Whether `addr` is a broadcast address of an interface (null: of any): its own, its net's first
+// address unless the profile is FreeBSD's, to which that is a host's, or 255.255.255.255.
 bool in_broadcast(in_addr addr, const ifnet* ifp = nullptr);
 
 // Classes of addresses.

@@ -137,6 +137,7 @@ void inet_boot(HostBase& host) {
   }
   const auto set_profile = [&inet](int64_t profile) {
     SetProfile(&inet.tunables, profile);
+    inet.last_let_in = {};  // the source of one may be a broadcast address now
     return 0;
   };
   // FreeBSD's one limit is of resets, too. A host without TCP sends none.

@@ -93,7 +93,7 @@ Ours IsOurs(InetHost& inet, const ifnet* ifp, mbuf* m) {
     m->m_flags |= M_MCAST;
     return Ours::kYes;
   }
-  if (rt != nullptr && (rt->rt_flags & RTF_BROADCAST) != 0 &&
+  if (rt != nullptr && (rt->rt_flags & RTF_BROADCAST) != 0 && in_broadcast(dst) &&
       (rt->rt_ifp == ifp || inet.tunables.directed_broadcast != 0)) {
     m->m_flags |= M_BCAST;
     return Ours::kYes;

@@ -208,6 +208,21 @@ TEST_F(IpInputTest, TakesBroadcastsOfItsNetwork) {
   ExpectDrops(host, ips_badaddr, 1);
 }
 
+TEST_F(IpInputTest, TheFirstAddressOfANetIsAHostOnFreeBsd) {
+  CaptureInterface lan;
+  HostBase& host = AddHostOnLan(&lan);
+  Set(host, "net.inet.ip.profile", 1);
+  const Packet to = {.src = Addr("192.168.1.9"), .dst = Addr("192.168.1.0"), .payload = "x"};
+  Inject(lan.ifp, to.Bytes());
+  ExpectDrops(host, ips_cantforward, 1);
+  const Packet from = {.src = Addr("192.168.1.0"), .dst = Addr("192.168.1.1"), .payload = "x"};
+  Inject(lan.ifp, from.Bytes(), 0, M_IPV4_CSUM_IN_OK);
+  EXPECT_EQ(Packets(host).size(), 1u);
+  Set(host, "net.inet.ip.profile", 0);
+  Inject(lan.ifp, from.Bytes(), 0, M_IPV4_CSUM_IN_OK);
+  ExpectDrops(host, ips_badaddr, 1);
+}
+
 TEST_F(IpInputTest, AnAddressBelongsToItsInterface) {
   HostBase& c = AddHost("c");
   Join(a_, c);  // a is also 10.0.2.1

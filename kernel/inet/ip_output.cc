@@ -66,7 +66,8 @@ int FindWay(InetHost& inet, in_addr dst, route* ro, int flags, const ip_moptions
   way->rt = rt;
   way->ifp = rt->rt_ifp;
   way->next_hop = NextHop(rt, dst);
-  way->broadcast = (rt->rt_flags & RTF_BROADCAST) != 0 || in_host(dst) == INADDR_BROADCAST;
+  way->broadcast = ((rt->rt_flags & RTF_BROADCAST) != 0 && in_broadcast(dst)) ||
+                   in_host(dst) == INADDR_BROADCAST;
   return 0;
 }
 

@@ -164,6 +164,22 @@ TEST_F(IpOutputTest, BroadcastNeedsALinkThatHasItPermissionAndASmallPacket) {
   EXPECT_NE(lan.sent[0].mbuf_flags & M_BCAST, 0);
 }
 
+// The host is told what it is when it has its addresses already.
+TEST_F(IpOutputTest, TheFirstAddressOfANetIsAHostOnFreeBsd) {
+  CaptureInterface lan;
+  HostBase& host = AddHostOnLan(&lan);
+  const Packet packet = {.dst = Addr("192.168.1.0"), .payload = "x"};
+  EXPECT_EQ(Output(host, packet), EACCES);
+  Set(host, "net.inet.ip.profile", 1);
+  EXPECT_EQ(Output(host, packet), 0);
+  ASSERT_EQ(lan.sent.size(), 1u);
+  EXPECT_EQ(lan.sent[0].mbuf_flags & M_BCAST, 0);
+  EXPECT_EQ(Text(lan.next_hop.sin_addr), "192.168.1.0");
+  EXPECT_EQ(Output(host, {.dst = Addr("192.168.1.255"), .payload = "x"}), EACCES);
+  Set(host, "net.inet.ip.profile", 0);
+  EXPECT_EQ(Output(host, packet), EACCES);
+}
+
 TEST_F(IpOutputTest, LoopbackAddressesDoNotLeaveTheHost) {
   Packet packet = To("10.0.1.2");
   packet.src = Addr("127.0.0.1");
