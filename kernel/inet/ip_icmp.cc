@@ -358,9 +358,10 @@ void icmp_mtudisc(const IcmpError& error) {
   if (rt == nullptr) return;
   // RFC 1191 3: below 296 somebody lies or errs; then packets may be fragmented again.
   constexpr uint32_t kMtuLeast = 296;
-  if (error.mtu < kMtuLeast || error.mtu > rt->rt_ifp->if_mtu) {
+  const bool locked = (rt->rt_locks & RTV_MTU) != 0;
+  if (!locked && (error.mtu < kMtuLeast || error.mtu > rt->rt_ifp->if_mtu)) {
     rt_lower_mtu(rt, 0);
-  } else if (error.mtu < rt_path_mtu(rt)) {
+  } else if (!locked && error.mtu < rt_path_mtu(rt)) {
     rt_lower_mtu(rt, error.mtu);
   }
   rt_expire_after(rt, inet.tunables.mtudisctimeout);

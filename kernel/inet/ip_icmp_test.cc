@@ -303,6 +303,9 @@ TEST_F(IcmpTest, AnMtuIsLoweredNeverRaised) {
   EXPECT_EQ(tell(1450), 1300u);
   Set(host_, "net.inet.ip.mtudisc", 0);
   EXPECT_EQ(tell(1200), 1300u);
+  Set(host_, "net.inet.ip.mtudisc", 1);
+  EXPECT_EQ(tell(200), 1300u) << "nobody's: the route is locked";
+  EXPECT_EQ(tell(1200), 1300u) << "and hears no more";
 }
 
 TEST_F(IcmpTest, WhatLeadsNowhereLearnsNoMtu) {
