@@ -160,7 +160,8 @@ void Redirect(MbufPtr m, const IcmpView& icmp, in_addr dst) {
                             .gateway = gateway,
                             .instead = (now->rt_flags & RTF_DYNAMIC) != 0 ? now : nullptr},
                            &made);
-  if (error == 0) rt_expire_after(made, inet.tunables.icmp_redirtimeout);
+  if (error != 0) return icmp_drop(error == ENOBUFS ? icps_nobufs : icps_ignored, std::move(m));
+  rt_expire_after(made, inet.tunables.icmp_redirtimeout);
 }
 
 // An error or redirect about a packet of ours, quoted behind the header at `hlen`: tells the

@@ -340,6 +340,14 @@ TEST_F(IcmpTest, BelievesARedirectOnlyFromTheGatewayInUseAndIfAsked) {
   EXPECT_EQ(Text(rt_match(Addr("10.1.1.1"))->rt_gateway.v4()), "192.168.1.254");
 }
 
+TEST_F(IcmpTest, ARedirectThatFindsItsHostsRouteMadeIsCounted) {
+  AddRoute(host_, "10.1.1.1", 32, "192.168.1.254");
+  Set(host_, "net.inet.icmp.rediraccept", 1);
+  const uint32_t gateway = ntohl(Addr("192.168.1.253").s_addr);
+  Get(From("192.168.1.254", Message(ICMP_REDIRECT, 1, gateway, Sent("10.1.1.1"))));
+  EXPECT_EQ(Count(icps_ignored), 1u);
+}
+
 // RFC 1122 3.2.2.2: the new gateway stands on the link that the redirect came by.
 TEST_F(IcmpTest, ARedirectNamesAGatewayOfItsOwnLink) {
   CaptureInterface other;
@@ -381,6 +389,7 @@ TEST_F(IcmpTest, ARedirectThatFindsNoMemoryLeavesTheOneBefore) {
   };
   EXPECT_EQ(redirect("192.168.1.254", "192.168.1.253"), "192.168.1.253");
   EXPECT_EQ(redirect("192.168.1.253", "192.168.1.252"), "192.168.1.253") << "no memory";
+  EXPECT_EQ(icmpstat_get(host, icps_nobufs), 1u);
   EXPECT_EQ(redirect("192.168.1.253", "192.168.1.252"), "192.168.1.252");
   Boot({.seed = 1});
 }
