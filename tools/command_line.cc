@@ -6,7 +6,6 @@
 #include "absl/flags/commandlineflag.h"
 #include "absl/flags/reflection.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
@@ -38,11 +37,7 @@ absl::Status AddPair(const std::string& flag, const std::string& text, CommandLi
     line->settings[name] = value;
     return absl::OkStatus();
   }
-  int64_t number = 0;
-  if (!absl::SimpleAtoi(value, &number)) {
-    return Bad(absl::StrCat("--sysctl ", name, " wants a whole number, not \"", value, "\""));
-  }
-  line->sysctls.emplace_back(name, number);
+  line->sysctls.emplace_back(name, value);
   return absl::OkStatus();
 }
 

@@ -8,7 +8,6 @@
 #ifndef SOCKBED_TOOLS_COMMAND_LINE_H_
 #define SOCKBED_TOOLS_COMMAND_LINE_H_
 
-#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
@@ -19,10 +18,10 @@
 namespace sockbed::tools {
 
 struct CommandLine {
-  std::vector<std::string> words;                        // what is no flag, in order
-  std::map<std::string, std::string> settings;           // --set name=value
-  std::vector<std::pair<std::string, int64_t>> sysctls;  // --sysctl name=value, in order
-  bool help = false;                                     // --help or -h
+  std::vector<std::string> words;                            // what is no flag, in order
+  std::map<std::string, std::string> settings;               // --set name=value
+  std::vector<std::pair<std::string, std::string>> sysctls;  // --sysctl name=value, in order
+  bool help = false;                                         // --help or -h
 };
 
 // Reads the arguments (without the program's name) and sets the flags they name. `allowed` are the

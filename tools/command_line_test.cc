@@ -22,7 +22,7 @@ TEST(CommandLine, SplitsWordsFlagsAndSettings) {
   EXPECT_EQ(line->settings.at("x"), "1");
   EXPECT_EQ(line->settings.at("y"), "2=3");
   EXPECT_THAT(line->sysctls,
-              testing::ElementsAre(testing::Pair("kern.z", -1), testing::Pair("kern.a", 2)));
+              testing::ElementsAre(testing::Pair("kern.z", "-1"), testing::Pair("kern.a", "2")));
   EXPECT_EQ(absl::GetFlag(FLAGS_test_number), 7);
   EXPECT_TRUE(absl::GetFlag(FLAGS_test_switch));
 }
@@ -32,9 +32,7 @@ TEST(CommandLine, RefusesWhatItDoesNotKnow) {
                                                {"--test_number", "many"},
                                                {"--test_number"},
                                                {"--set", "x"},
-                                               {"--sysctl", "x"},
-                                               {"--sysctl", "x=many"},
-                                               {"--sysctl", "x=1.5"}}) {
+                                               {"--sysctl", "x"}}) {
     EXPECT_FALSE(ParseCommandLine(args, kAllowed).ok()) << args[0];
   }
 }

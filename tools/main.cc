@@ -176,7 +176,10 @@ int ListSysctls(const CommandLine&) {
   Simulation simulation(Machine::Options{});
   const Host& host = simulation.AddHost("host");
   for (const std::string& name : host.sysctls.Names()) {
-    printf("%-40s %lld\n", name.c_str(), static_cast<long long>(host.GetSysctl(name)));
+    std::string value;
+    if (host.sysctls.GetText(name, &value) == 0) {
+      printf("%-40s %s\n", name.c_str(), value.c_str());
+    }
   }
   return kPassed;
 }

@@ -62,8 +62,8 @@ absl::Status Misplaced(const Scenario& scenario, Place place, absl::string_view 
 }
 
 // Sets a tunable of the current host. Returns what is wrong with it, or nothing.
-std::string SetSysctl(Host& host, const std::string& name, int64_t value) {
-  const int error = host.sysctls.Set(name, value);
+std::string SetSysctl(Host& host, const std::string& name, const std::string& value) {
+  const int error = host.sysctls.SetText(name, value);
   if (error == ENOENT) return absl::StrCat("no sysctl \"", name, "\" (see: sockbed sysctls)");
   return error != 0 ? absl::StrCat(name, " cannot be ", value) : "";
 }

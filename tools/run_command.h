@@ -22,7 +22,7 @@ struct RunOptions {
   std::string scenario;                         // path of the YAML file
   std::map<std::string, std::string> settings;  // --set
   // --sysctl: of every host, in this order, before its own.
-  std::vector<std::pair<std::string, int64_t>> sysctls;
+  std::vector<std::pair<std::string, std::string>> sysctls;
   uint64_t seed = 1;
   std::string out;               // folder; empty: nothing is written
   bool shuffle = false;          // draw the order of processes and events from the seed

@@ -118,7 +118,7 @@ class Loader {
     reader_.ForEachEntry(
         node, "sysctl",
         [&](const std::string& name, const YAML::Node& key, const YAML::Node& value) {
-          host->sysctls.push_back({name, Read(value, "a sysctl", ParseInteger), PlaceOf(key)});
+          host->sysctls.push_back({name, reader_.Text(value, "a sysctl"), PlaceOf(key)});
         });
   }
 

@@ -35,7 +35,7 @@ struct Place {
 
 struct ScenarioSysctl {
   std::string name;
-  int64_t value = 0;
+  std::string value;
   Place place;
 };
 

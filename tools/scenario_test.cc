@@ -40,6 +40,7 @@ end: 1 min
   ASSERT_TRUE(scenario.ok()) << scenario.status();
   EXPECT_EQ(scenario->hosts[0].clock_offset, 5 * kSecond);
   EXPECT_EQ(scenario->hosts[1].sysctls[0].name, "net.inet.tcp.sack");
+  EXPECT_EQ(scenario->hosts[1].sysctls[0].value, "0");
   ASSERT_TRUE(scenario->hosts[1].resolver.has_value());
   EXPECT_EQ(scenario->hosts[1].resolver->nameservers[1].text, "192.0.2.1");
   EXPECT_EQ(scenario->hosts[1].resolver->search, std::vector<std::string>{"example.org"});

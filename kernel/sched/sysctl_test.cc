@@ -49,6 +49,43 @@ TEST(SysctlTest, AliasIsTheSameVariable) {
   EXPECT_EQ(variable, 0);
 }
 
+TEST(SysctlTest, TextIsSetAndReadAsTheRoomHasIt) {
+  SysctlTable table;
+  std::string list = "1,2";
+  table.AddText("kern.list", {.get = [&] { return list; },
+                              .set = [&](std::string_view text) {
+                                if (text.empty()) return EINVAL;
+                                list = text;
+                                return 0;
+                              }});
+  table.AddAlias("kern.names", "kern.list");
+  std::string text;
+  EXPECT_EQ(table.GetText("kern.list", &text), 0);
+  EXPECT_EQ(text, "1,2");
+  EXPECT_EQ(table.SetText("kern.list", ""), EINVAL);
+  EXPECT_EQ(table.SetText("kern.names", "3"), 0);
+  EXPECT_EQ(list, "3");
+  int64_t value = 0;
+  EXPECT_EQ(table.Get("kern.list", &value), EINVAL) << "no number";
+  EXPECT_EQ(table.Set("kern.list", 3), EINVAL);
+}
+
+TEST(SysctlTest, NumberIsText) {
+  SysctlTable table;
+  int64_t variable = -5;
+  table.Add("kern.number", {.value = &variable, .max = 10});
+  std::string text;
+  EXPECT_EQ(table.GetText("kern.number", &text), 0);
+  EXPECT_EQ(text, "-5");
+  EXPECT_EQ(table.SetText("kern.number", "7"), 0);
+  EXPECT_EQ(variable, 7);
+  for (const char* wrong : {"11", "many", "1.5", "7 ", ""}) {
+    EXPECT_EQ(table.SetText("kern.number", wrong), EINVAL) << wrong;
+  }
+  EXPECT_EQ(table.GetText("kern.nothing", &text), ENOENT);
+  EXPECT_EQ(table.SetText("kern.nothing", "1"), ENOENT);
+}
+
 using HostSysctlTest = OneHost;
 
 TEST_F(HostSysctlTest, CountsAreReadOnly) {

@@ -15,13 +15,17 @@
 namespace sockbed {
 
 struct TestRunOptions : tools::RunOptions {
-  TestRunOptions() { sysctls = TestSysctls(); }
+  TestRunOptions() {
+    for (const auto& [name, value] : TestSysctls()) {
+      sysctls.emplace_back(name, std::to_string(value));
+    }
+  }
 
   // What the environment asks, in words of the command line.
   std::vector<std::string> Flags() const {
     std::vector<std::string> flags;
     for (const auto& [name, value] : sysctls) {
-      flags.insert(flags.end(), {"--sysctl", name + "=" + std::to_string(value)});
+      flags.insert(flags.end(), {"--sysctl", name + "=" + value});
     }
     return flags;
   }

@@ -35,7 +35,8 @@ TEST(Routers, CarryEchoesAndConnectionsBothWays) {
 TEST(Routers, SysctlsOfTheCommandAreOfEveryHostBeforeItsOwn) {
   RunOptions options = Routers("1500");
   for (const int ttl : {2, 3}) {
-    options.sysctls = {{"net.inet.ip.ttl", ttl}, {"net.inet.ip.forwarding", 0}};
+    options.sysctls = {{"net.inet.ip.ttl", std::to_string(ttl)},
+                       {"net.inet.ip.forwarding", "0"}};
     const absl::StatusOr<RunVerdict> verdict = RunScenario(options);
     ASSERT_TRUE(verdict.ok()) << verdict.status();
     EXPECT_EQ(verdict->passed, ttl == 3) << verdict->complaints << verdict->screen;
@@ -44,11 +45,13 @@ TEST(Routers, SysctlsOfTheCommandAreOfEveryHostBeforeItsOwn) {
 
 TEST(Routers, SysctlsOfTheCommandMustBeThere) {
   RunOptions options = Routers("1500");
-  options.sysctls = {{"net.inet.ip.nothing", 1}};
+  options.sysctls = {{"net.inet.ip.nothing", "1"}};
   EXPECT_EQ(RunScenario(options).status().message(),
             "no sysctl \"net.inet.ip.nothing\" (see: sockbed sysctls)");
-  options.sysctls = {{"net.inet.ip.ttl", -1}};
-  EXPECT_EQ(RunScenario(options).status().message(), "net.inet.ip.ttl cannot be -1");
+  for (const std::string wrong : {"-1", "many", "1.5"}) {
+    options.sysctls = {{"net.inet.ip.ttl", wrong}};
+    EXPECT_EQ(RunScenario(options).status().message(), "net.inet.ip.ttl cannot be " + wrong);
+  }
 }
 
 // The first ping over IPv6 is lost: its sender learns of the link by it.
