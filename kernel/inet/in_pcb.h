@@ -97,7 +97,7 @@ inline inpcb* sotoinpcb(const socket* so) { return static_cast<inpcb*>(so->so_pc
 class inpcbtable {
  public:
   // `baddynamic`: ports never picked automatically; `rootonly`: ports that need privilege beside
-  // those below 1024. Both borrowed constants, in order.
+  // those below 1024. Both in order.
   inpcbtable(HostBase& host, uint8_t protocol, std::span<const uint16_t> baddynamic,
              std::span<const uint16_t> rootonly);
   ~inpcbtable();
@@ -117,7 +117,7 @@ class inpcbtable {
 
   HostBase& host_;
   const uint8_t protocol_;
-  const std::span<const uint16_t> baddynamic_, rootonly_;
+  std::vector<uint16_t> baddynamic_, rootonly_;  // in order
   Slab<inpport> port_memory_;
   inpcb* queue_ = nullptr;
   int64_t count_ = 0;

@@ -7,6 +7,8 @@
 #ifndef SOCKBED_KERNEL_INET_IN_PCB_PRIVATE_H_
 #define SOCKBED_KERNEL_INET_IN_PCB_PRIVATE_H_
 
+#include <string>
+
 #include "kernel/inet/in_pcb.h"
 
 namespace sockbed {
@@ -50,6 +52,8 @@ struct InpcbTableAccess {
     return table->baddynamic_;
   }
   static std::span<const uint16_t> RootOnly(const inpcbtable* table) { return table->rootonly_; }
+  // Makes both sysctls.
+  static void AddSysctls(inpcbtable* table, const std::string& prefix);
 
  private:
   // Where the connected pcbs of that hash begin. REQUIRES: there are connected ones.

@@ -64,8 +64,8 @@ inpcbtable::inpcbtable(HostBase& host, uint8_t protocol, std::span<const uint16_
                        std::span<const uint16_t> rootonly)
     : host_(host),
       protocol_(protocol),
-      baddynamic_(baddynamic),
-      rootonly_(rootonly),
+      baddynamic_(baddynamic.begin(), baddynamic.end()),
+      rootonly_(rootonly.begin(), rootonly.end()),
       ports_drawn_(Here().machine->seed(), Site::kInpPort, host.id, protocol) {
   KASSERT(std::ranges::is_sorted(baddynamic) && std::ranges::is_sorted(rootonly));
 }

@@ -209,6 +209,41 @@ TEST_F(PcbTest, AutomaticPortsAvoidTheTakenAndTheBad) {
   });
 }
 
+TEST_F(PcbTest, SetsOfPortsCanBeChanged) {
+  in_pcbsysctls(&HostLocal<PcbHost>::Of(a_).table, "net.inet.test");
+  const auto set = [&](const char* name, const char* text) {
+    return a_.sysctls.SetText(std::string("net.inet.test.") + name, text);
+  };
+  const auto list = [&](const char* name) {
+    std::string text;
+    EXPECT_EQ(a_.sysctls.GetText(std::string("net.inet.test.") + name, &text), 0);
+    return text;
+  };
+  EXPECT_EQ(list("baddynamic"), "2001,2002");
+  EXPECT_EQ(set("baddynamic", "+2009,-2002,+2003"), 0);
+  EXPECT_EQ(list("baddynamic"), "2001,2003,2009");
+  EXPECT_EQ(set("rootonly", "5000,4000,5000"), 0);
+  EXPECT_EQ(list("rootonly"), "4000,5000");
+  for (const char* wrong : {"x", "+1,2", "1,+2", "0", "65536", "1,,2", "+", "1 2"}) {
+    EXPECT_EQ(set("rootonly", wrong), EINVAL) << wrong;
+  }
+  EXPECT_EQ(list("rootonly"), "4000,5000");
+  Set(a_, "net.inet.ip.portfirst", 2000);
+  Set(a_, "net.inet.ip.portlast", 2009);
+  Set(a_, "net.inet.ip.portrandom", 0);
+  InProcess([&] {
+    socket* so = Create();
+    EXPECT_EQ(in_pcbbind(sotoinpcb(so), nullptr, curproc()), 0);
+    EXPECT_EQ(LocalPort(so), 2002);
+    AsUser([&] {
+      EXPECT_EQ(Bind(Create(), "10.0.1.1", 4000), EACCES);
+      EXPECT_EQ(Bind(Create(), "10.0.1.1", 2049), 0);
+    });
+  });
+  EXPECT_EQ(set("rootonly", ""), 0);
+  EXPECT_EQ(list("rootonly"), "");
+}
+
 TEST_F(PcbTest, AutomaticPortsRepeatWithTheSeed) {
   auto picks = [&](uint64_t seed) {
     Boot({.seed = seed});

@@ -20,6 +20,7 @@
 #include <netinet/in.h>
 
 #include <cstdint>
+#include <string>
 
 #include "kernel/inet/route.h"
 #include "kernel/mbuf/mbuf.h"
@@ -28,6 +29,7 @@
 
 namespace sockbed {
 
+class inpcbtable;  // in_pcb.h
 struct inpcb;
 struct ip_moptions;  // in_mcast.h
 
@@ -90,6 +92,10 @@ struct InetProtocol {
 
 // Makes `protocol` receive its packets on `host`. REQUIRES: the number is free; the table lives on.
 void inet_register_protocol(HostBase& host, const InetProtocol& protocol);
+// Makes the sets of ports of a transport's pcbs tunables of their host: PREFIX.baddynamic and
+// PREFIX.rootonly, lists like "587,749". Set to a list they become it; "+587,-600" puts a port in
+// and takes one out. Errors of setting: EINVAL (no such list: nothing has changed).
+void in_pcbsysctls(inpcbtable* table, const std::string& prefix);
 
 // Whether IPv4 delivered the packet as link broadcast or multicast, or to such an address.
 inline bool ip_wasbroadcast(const mbuf* m) { return (m->m_flags & (M_BCAST | M_MCAST)) != 0; }

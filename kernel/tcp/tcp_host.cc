@@ -15,7 +15,7 @@ namespace sockbed {
 namespace {
 
 // Ports that bind(2) does not pick by itself, and those below IPPORT_RESERVED that it keeps for the
-// superuser beside them (tcp(4), baddynamic and rootonly).
+// superuser beside them (tcp(4), baddynamic and rootonly): defaults.
 constexpr std::array<uint16_t, 18> kBadDynamic = {587,  749,  750,  751,  853,  871,
                                                   2049, 6000, 6001, 6002, 6003, 6004,
                                                   6005, 6006, 6007, 6008, 6009, 6010};
@@ -122,6 +122,7 @@ void AddSysctls(HostBase& host, TcpHost* tcp) {
     host.sysctls.AddAlias(std::string("net.inet.tcp.") + alias,
                           std::string("net.inet.tcp.") + name);
   }
+  in_pcbsysctls(&tcp->tcbtable, "net.inet.tcp");
   host.sysctls.AddAlias("kern.ipc.maxsockbuf", "kern.sbmax");
   host.sysctls.AddAlias("net.inet.tcp.path_mtu_discovery", "net.inet.ip.mtudisc");
 }

@@ -13,7 +13,8 @@ namespace sockbed {
 
 namespace {
 
-// Ports that are never picked automatically, and those beside 1 .. 1023 that need privilege.
+// Ports that are never picked automatically, and those beside 1 .. 1023 that need privilege:
+// defaults.
 constexpr uint16_t kBadDynamic[] = {623, 664, 749, 750, 751, 2049, 3784, 3785, 7784};
 constexpr uint16_t kRootOnly[] = {2049};
 
@@ -157,6 +158,7 @@ void udp_boot(HostBase& host) {
   host.sysctls.Add("net.inet.udp.sendspace", {.value = &udp.sendspace, .min = 1, .max = kSpaceMax});
   host.sysctls.Add("net.inet.udp.blackhole", {.value = &udp.blackhole, .min = 0, .max = 1});
   host.sysctls.AddAlias("net.inet.udp.maxdgram", "net.inet.udp.sendspace");
+  in_pcbsysctls(&udp.table, "net.inet.udp");
   inet_register_protocol(host, kUdpProtocol);
   inet6_register_protocol(host, kUdpProtocol);
 }

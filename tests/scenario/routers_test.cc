@@ -36,7 +36,9 @@ TEST(Routers, SysctlsOfTheCommandAreOfEveryHostBeforeItsOwn) {
   RunOptions options = Routers("1500");
   for (const int ttl : {2, 3}) {
     options.sysctls = {{"net.inet.ip.ttl", std::to_string(ttl)},
-                       {"net.inet.ip.forwarding", "0"}};
+                       {"net.inet.ip.forwarding", "0"},
+                       {"net.inet.udp.baddynamic", "+587,-623"},
+                       {"net.inet.tcp.rootonly", "2049,3000"}};
     const absl::StatusOr<RunVerdict> verdict = RunScenario(options);
     ASSERT_TRUE(verdict.ok()) << verdict.status();
     EXPECT_EQ(verdict->passed, ttl == 3) << verdict->complaints << verdict->screen;
@@ -52,6 +54,9 @@ TEST(Routers, SysctlsOfTheCommandMustBeThere) {
     options.sysctls = {{"net.inet.ip.ttl", wrong}};
     EXPECT_EQ(RunScenario(options).status().message(), "net.inet.ip.ttl cannot be " + wrong);
   }
+  options.sysctls = {{"net.inet.udp.rootonly", "2049 3000"}};
+  EXPECT_EQ(RunScenario(options).status().message(),
+            "net.inet.udp.rootonly cannot be 2049 3000");
 }
 
 // The first ping over IPv6 is lost: its sender learns of the link by it.
