@@ -1,10 +1,12 @@
 #include "tools/run_command.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -65,7 +67,9 @@ absl::Status Misplaced(const Scenario& scenario, Place place, absl::string_view 
 std::string SetSysctl(Host& host, const std::string& name, const std::string& value) {
   const int error = host.sysctls.SetText(name, value);
   if (error == ENOENT) return absl::StrCat("no sysctl \"", name, "\" (see: sockbed sysctls)");
-  return error != 0 ? absl::StrCat(name, " cannot be ", value) : "";
+  if (error == 0) return "";
+  const std::string why = error == EINVAL ? "it is " + host.sysctls.Wants(name) : strerror(error);
+  return absl::StrCat(name, " cannot be \"", value, "\": ", why);
 }
 
 absl::Status AddHosts(const RunOptions& options, const Scenario& scenario, World& world) {

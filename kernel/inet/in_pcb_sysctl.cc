@@ -58,7 +58,8 @@ int Change(std::string_view text, std::vector<uint16_t>* ports) {
 void AddList(HostBase& host, const std::string& name, std::vector<uint16_t>* ports) {
   host.sysctls.AddText(name,
                        {.get = [ports] { return ListOf(*ports); },
-                        .set = [ports](std::string_view text) { return Change(text, ports); }});
+                        .set = [ports](std::string_view text) { return Change(text, ports); },
+                        .wants = "a list of ports like 587,749, or of changes like +587,-600"});
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ void SysctlTable::Add(std::string name, Node node) {
 }
 
 void SysctlTable::AddText(std::string name, TextNode node) {
-  KASSERT(node.get && node.set);
+  KASSERT(node.get && node.set && node.wants != nullptr);
   Enter(std::move(name), std::move(node));
 }
 
@@ -70,6 +70,16 @@ int SysctlTable::SetText(std::string_view name, std::string_view text) {
   const char* end = text.data() + text.size();
   const auto [read, error] = std::from_chars(text.data(), end, value);
   return error == std::errc() && read == end ? Set(name, value) : EINVAL;
+}
+
+std::string SysctlTable::Wants(std::string_view name) const {
+  const auto found = nodes_.find(name);
+  KASSERT(found != nodes_.end());
+  if (const TextNode* text = std::get_if<TextNode>(&found->second)) return text->wants;
+  const Node& node = std::get<Node>(found->second);
+  if (node.min == INT64_MIN && node.max == INT64_MAX) return "a whole number";
+  if (node.max == INT64_MAX) return "a whole number from " + std::to_string(node.min) + " on";
+  return "a whole number from " + std::to_string(node.min) + " to " + std::to_string(node.max);
 }
 
 std::vector<std::string> SysctlTable::Names() const {

@@ -31,6 +31,7 @@ class SysctlTable {
   struct TextNode {
     std::function<std::string()> get;
     std::function<int(std::string_view)> set;  // its errno refuses the change
+    const char* wants;                         // what a value looks like
   };
 
   // Adds a tunable. REQUIRES: the name is new.
@@ -47,6 +48,10 @@ class SysctlTable {
   // those of Set, or what the node's set answers.
   [[nodiscard]] int GetText(std::string_view name, std::string* text) const;
   [[nodiscard]] int SetText(std::string_view name, std::string_view text);
+
+  // What a value looks like, for who has given a wrong one: "a whole number from 0 to 255".
+  // REQUIRES: the name exists.
+  std::string Wants(std::string_view name) const;
 
   std::vector<std::string> Names() const;  // sorted
 

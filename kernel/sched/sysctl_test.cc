@@ -57,7 +57,8 @@ TEST(SysctlTest, TextIsSetAndReadAsTheRoomHasIt) {
                                 if (text.empty()) return EINVAL;
                                 list = text;
                                 return 0;
-                              }});
+                              },
+                              .wants = "a list"});
   table.AddAlias("kern.names", "kern.list");
   std::string text;
   EXPECT_EQ(table.GetText("kern.list", &text), 0);
@@ -65,6 +66,7 @@ TEST(SysctlTest, TextIsSetAndReadAsTheRoomHasIt) {
   EXPECT_EQ(table.SetText("kern.list", ""), EINVAL);
   EXPECT_EQ(table.SetText("kern.names", "3"), 0);
   EXPECT_EQ(list, "3");
+  EXPECT_EQ(table.Wants("kern.names"), "a list");
   int64_t value = 0;
   EXPECT_EQ(table.Get("kern.list", &value), EINVAL) << "no number";
   EXPECT_EQ(table.Set("kern.list", 3), EINVAL);
@@ -73,15 +75,20 @@ TEST(SysctlTest, TextIsSetAndReadAsTheRoomHasIt) {
 TEST(SysctlTest, NumberIsText) {
   SysctlTable table;
   int64_t variable = -5;
-  table.Add("kern.number", {.value = &variable, .max = 10});
+  table.Add("kern.number", {.value = &variable});
   std::string text;
   EXPECT_EQ(table.GetText("kern.number", &text), 0);
   EXPECT_EQ(text, "-5");
   EXPECT_EQ(table.SetText("kern.number", "7"), 0);
   EXPECT_EQ(variable, 7);
-  for (const char* wrong : {"11", "many", "1.5", "7 ", ""}) {
+  for (const char* wrong : {"many", "1.5", "7 ", ""}) {
     EXPECT_EQ(table.SetText("kern.number", wrong), EINVAL) << wrong;
   }
+  EXPECT_EQ(table.Wants("kern.number"), "a whole number");
+  table.Add("kern.bit", {.value = &variable, .min = 0, .max = 1});
+  EXPECT_EQ(table.Wants("kern.bit"), "a whole number from 0 to 1");
+  table.Add("kern.count", {.value = &variable, .min = 0});
+  EXPECT_EQ(table.Wants("kern.count"), "a whole number from 0 on");
   EXPECT_EQ(table.GetText("kern.nothing", &text), ENOENT);
   EXPECT_EQ(table.SetText("kern.nothing", "1"), ENOENT);
 }

@@ -52,11 +52,13 @@ TEST(Routers, SysctlsOfTheCommandMustBeThere) {
             "no sysctl \"net.inet.ip.nothing\" (see: sockbed sysctls)");
   for (const std::string wrong : {"-1", "many", "1.5"}) {
     options.sysctls = {{"net.inet.ip.ttl", wrong}};
-    EXPECT_EQ(RunScenario(options).status().message(), "net.inet.ip.ttl cannot be " + wrong);
+    EXPECT_EQ(RunScenario(options).status().message(),
+              "net.inet.ip.ttl cannot be \"" + wrong + "\": it is a whole number from 1 to 255");
   }
   options.sysctls = {{"net.inet.udp.rootonly", "2049 3000"}};
   EXPECT_EQ(RunScenario(options).status().message(),
-            "net.inet.udp.rootonly cannot be 2049 3000");
+            "net.inet.udp.rootonly cannot be \"2049 3000\": it is a list of ports like 587,749, or "
+            "of changes like +587,-600");
 }
 
 // The first ping over IPv6 is lost: its sender learns of the link by it.

@@ -218,20 +218,18 @@ absl::Status Commands::SetSysctl(std::string name, const std::string& text, bool
     if (name == known.linux_name) name = known.name;
   }
   if (ignored_sysctls_.count(name) != 0) return absl::OkStatus();
-  int64_t number;
-  if (!absl::SimpleAtoi(value, &number)) {
-    return Failed(absl::StrCat("sysctl ", name, ": no number: ", value));
-  }
   if (name == "net.inet.tcp.hostcache.purgenow") {
     PurgeHostCache();
     return absl::OkStatus();
   }
   const HostScope scope(host_->host());
-  const int error = host_->host().sysctls.Set(name, number);
+  SysctlTable& sysctls = host_->host().sysctls;
+  const int error = sysctls.SetText(name, value);
   if (error == 0) return absl::OkStatus();
   if (error == ENOENT && lenient) return absl::OkStatus();
   if (error == ENOENT) return Failed(absl::StrCat("sysctl: the host has no ", name));
-  return Failed(absl::StrCat("sysctl ", name, "=", value, ": ", strerror(error)));
+  const std::string why = error == EINVAL ? "it is " + sysctls.Wants(name) : strerror(error);
+  return Failed(absl::StrCat("sysctl ", name, "=", value, ": ", why));
 }
 
 // What the host has learnt of single peers: the routes that ICMP messages made.

@@ -317,6 +317,10 @@ TEST(Runner, CommandsActOnTheHost) {
                    "+0 `sockstat -4 -P tcp -p 8080 -s | grep -c SYN_RCVD | grep 0`\n"),
             "");
   EXPECT_NE(Report("+0 `sysctl -w net.inet.tcp.nonsense=1`\n"), "");
+  EXPECT_EQ(Report("+0 `sysctl -w net.inet.udp.baddynamic=+587,-623`\n"), "");
+  EXPECT_NE(Report("+0 `sysctl -w net.inet.tcp.sack=many`\n")
+                .find("sysctl net.inet.tcp.sack=many: it is a whole number from 0 to 1"),
+            std::string::npos);
   EXPECT_NE(Report("+0 `rm -rf /`\n"), "");
 }
 
