@@ -53,8 +53,8 @@ inline constexpr uint8_t ICMP6_PARAMPROB_OPTION = 2;
 // byte (parameter problem).
 void icmp6_error(MbufPtr m, uint8_t type, uint8_t code, uint32_t param = 0);
 
-// Lowers the path MTU towards error.dst to error.mtu, but not below 1280, for ip6.mtudisctimeout
-// seconds: called by a transport that believes the message.
+// Lowers the path MTU towards error.dst to error.mtu for ip6.mtudisctimeout seconds: called by a
+// transport that believes the message.
 void icmp6_mtudisc(const IcmpError& error);
 
 // Counters of ICMPv6. X(name, meaning); * as in SOCKBED_IP6STAT.

@@ -51,6 +51,14 @@ icmp6stat_counters WhyNoError(const mbuf* m, uint8_t type, uint8_t code) {
                                                                              : icp6s_toofreq;
 }
 
+// The MTU that a router tells of. Less than every link must carry is for one system the word of a
+// router that translates, for which packets bear a fragment header (RFC 2460 5); the other takes it
+// for 1280 (RFC 8200 5).
+uint32_t NextMtu(uint32_t told, bool freebsd) {
+  if (told >= kIpv6MtuLeast) return told;
+  return freebsd ? kIpv6MtuLeast : kIpv6MtuLeast - kIp6FragmentHeader;
+}
+
 // The errno of spec 8 that a transport hears of; 0: none; -1: no such code. `freebsd`: by that
 // profile.
 int ErrnoOf(uint8_t type, uint8_t code, bool freebsd) {
@@ -158,7 +166,8 @@ void icmp6_hear_error(MbufPtr m, int hlen) {
   m_copydata(m.get(), hlen, kIcmpHeader, head);
   const IcmpView icmp(head, sizeof head);
   const in6_addr from = ip6_source(m.get()), to = ip6_destination(m.get());
-  const int error = ErrnoOf(icmp.type(), icmp.code(), inet_here().tunables.profile != 0);
+  const bool freebsd = inet_here().tunables.profile != 0;
+  const int error = ErrnoOf(icmp.type(), icmp.code(), freebsd);
   if (error < 0) return icmp6_drop(icp6s_badcode, std::move(m));
 
   // From here on the packet is what was quoted.
@@ -180,7 +189,7 @@ void icmp6_hear_error(MbufPtr m, int hlen) {
       .code = icmp.code(),
       .src = src,
       .dst = dst,
-      .mtu = error == EMSGSIZE ? std::max(LoadBe32(head + 4), kIpv6MtuLeast) : 0,
+      .mtu = error == EMSGSIZE ? NextMtu(LoadBe32(head + 4), freebsd) : 0,
       .transport = mtod<uint8_t>(m.get()) + at.offset,
       .transport_len = m->m_len - at.offset};
   const Control control = ControlOf(told, at.next);

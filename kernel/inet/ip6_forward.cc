@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernel/inet/icmp6.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/inet6_host.h"
@@ -32,8 +34,9 @@ MbufPtr CheckWayOn(const ifnet* ifp, const rtentry* rt, MbufPtr m) {
     ip6_drop(ip6s_rejected, std::move(m));
   } else if (in6_islinklocal(src) && rt->rt_ifp != ifp) {
     Refuse(ip6s_badscope, std::move(m), ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_BEYONDSCOPE);
-  } else if (static_cast<uint32_t>(m->m_pkthdr.len) > rt_path_mtu(rt)) {
-    Refuse(ip6s_cantfrag, std::move(m), ICMP6_PACKET_TOO_BIG, 0, rt_path_mtu(rt));
+  } else if (const uint32_t mtu = std::max(rt_path_mtu(rt), kIpv6MtuLeast);
+             static_cast<uint32_t>(m->m_pkthdr.len) > mtu) {
+    Refuse(ip6s_cantfrag, std::move(m), ICMP6_PACKET_TOO_BIG, 0, mtu);
   }
   return m;
 }

@@ -1,5 +1,7 @@
 #include <errno.h>
 
+#include <algorithm>
+
 #include "kernel/inet/in6_mcast.h"
 #include "kernel/inet/in6_var.h"
 #include "kernel/inet/in_cksum.h"
@@ -134,7 +136,9 @@ MbufPtr ClearZones(MbufPtr m) {
 // The largest packet that may go that way whole.
 uint32_t MtuOf(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* inp) {
   const bool path_counts = way.rt != nullptr && (flags & IPV6_MTUPROBE) == 0;
-  const uint32_t mtu = ip6_getpmtu(inp, path_counts ? rt_path_mtu(way.rt) : way.ifp->if_mtu);
+  uint32_t mtu = path_counts ? rt_path_mtu(way.rt) : way.ifp->if_mtu;
+  if ((flags & IPV6_FORWARDING) != 0) mtu = std::max(mtu, kIpv6MtuLeast);
+  mtu = ip6_getpmtu(inp, mtu);
   const int policy = opt != nullptr ? opt->ip6po_minmtu : -1;
   const bool least =
       (flags & IPV6_MINMTU) != 0 || policy == 1 || (policy == -1 && way.rt == nullptr);
@@ -169,12 +173,21 @@ int TransmitFragments(const Way& way, uint32_t mtu, MbufPtr m) {
 
 int SendSegments(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* inp, MbufPtr m);
 
+// Whether a packet bears a fragment header, however small it is: a router has told of less than
+// every link must carry, so there is one that translates and needs it (RFC 2460 5). What is said of
+// the link to a neighbour goes without (RFC 6980 5).
+bool NeedsFragmentHeader(const Way& way, int flags) {
+  return way.rt != nullptr && rt_path_mtu(way.rt) < kIpv6MtuLeast &&
+         (flags & (IPV6_FORWARDING | IPV6_MTUPROBE | IPV6_UNSPECSRC)) == 0;
+}
+
 // Checksums, size, away.
 int SendByWay(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* inp, MbufPtr m) {
   const uint32_t mtu = MtuOf(way, opt, flags, inp);
   const int capabilities = way.ifp->if_capabilities;
+  const bool headed = NeedsFragmentHeader(way, flags);
   if ((m->m_pkthdr.csum_flags & M_TCP_TSO) != 0) {
-    if (!tcp_may_leave_whole(way.ifp, IFCAP_TSOv6, mtu, m.get())) {
+    if (headed || !tcp_may_leave_whole(way.ifp, IFCAP_TSOv6, mtu, m.get())) {
       return SendSegments(way, opt, flags, inp, std::move(m));
     }
   } else if (static_cast<uint32_t>(m->m_pkthdr.len) > mtu) {
@@ -182,6 +195,8 @@ int SendByWay(const Way& way, const ip6_pktopts* opt, int flags, const inpcb* in
     const bool never = (flags & IPV6_FORWARDING) != 0 || (opt != nullptr && opt->ip6po_dontfrag);
     if (never) return Refuse(std::move(m), ip6s_cantfrag, EMSGSIZE);
     return TransmitFragments(way, mtu, std::move(m));
+  } else if (headed) [[unlikely]] {
+    return TransmitFragments(way, mtu + kIp6FragmentHeader, std::move(m));  // in one
   }
   uint16_t cannot = 0;
   if ((capabilities & IFCAP_CSUM_TCPv6) == 0) cannot |= M_TCP_CSUM_OUT;

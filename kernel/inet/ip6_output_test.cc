@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernel/inet/inet6_test_net.h"
+#include "kernel/inet/inet_host.h"
 
 namespace sockbed {
 namespace {
@@ -60,6 +61,30 @@ TEST_F(Ip6OutputTest, TheSourceIsOneOfTheOutgoingInterface) {
   std::ranges::sort(Packets6(b_), {}, &Packet6::payload);
   EXPECT_EQ(in6_text(Packets6(b_)[0].src), "2001:db8:2::1");
   EXPECT_EQ(in6_text(Packets6(b_)[1].src), "2001:db8:1::1");
+}
+
+// Somebody on the way translates: he has told of less than 1280 bytes.
+TEST_F(Ip6OutputTest, EveryPacketBearsAFragmentHeaderWhereARouterTranslates) {
+  {
+    const HostScope scope(a_);
+    rtentry* rt = rt_clone(AF_INET6, Addr6("2001:db8:1::2"));
+    rt_lower_mtu(rt, 1272);
+    rt_expire_after(rt, 600);
+  }
+  constexpr size_t kMost = 1272 - kIpv6Header;
+  uint64_t fragments = 0;
+  for (const auto& [size, parts] : {std::pair{size_t{1}, 1u}, {kMost, 1u}, {kMost + 1, 2u}}) {
+    EXPECT_EQ(Output6(a_, {.dst = Addr6("2001:db8:1::2"), .payload = std::string(size, 'x')}), 0);
+    RunFor(kSecond);
+    fragments += parts;
+    EXPECT_EQ(ip6stat_get(a_, ip6s_ofragments), fragments) << size;
+    EXPECT_EQ(ip6stat_get(b_, ip6s_fragments), fragments) << size;
+    EXPECT_EQ(Packets6(b_).back().payload.size(), size);
+  }
+  RunFor(600 * kSecond);
+  EXPECT_EQ(Output6(a_, {.dst = Addr6("2001:db8:1::2"), .payload = "x"}), 0);
+  RunFor(kSecond);
+  EXPECT_EQ(ip6stat_get(a_, ip6s_ofragments), fragments);
 }
 
 TEST_F(Ip6OutputTest, OwnAddressesAreReachedThroughLoopback) {

@@ -71,7 +71,9 @@ struct IcmpError {
   int error;                 // the errno that spec 6.2 or 8 gives it; 0: none
   uint8_t type, code;        // as received
   inpaddru src, dst;         // of the quoted packet: ours, the peer's
-  uint32_t mtu;              // too big: of the next hop, after the plateau table; else 0
+  // Too big: of the next hop, after the plateau table, or what a fragment header leaves of 1280;
+  // else 0.
+  uint32_t mtu;
   const uint8_t* transport;  // the first 8 bytes (at least) of the quoted transport header
   int transport_len;
 };

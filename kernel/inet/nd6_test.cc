@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernel/inet/inet6_test_net.h"
+#include "kernel/inet/inet_host.h"
 #include "kernel/inet/nd6_wire.h"
 
 namespace sockbed {
@@ -252,6 +253,23 @@ TEST_F(Nd6Test, ReachableNeighbourGrowsStaleAndIsProbedWhenUsed) {
   Wait(kTickNs);
   EXPECT_EQ(Frames(), (Words{"ns 2001:db8:1::2 unicast", "na 2001:db8:1::2 SO"}));
   EXPECT_EQ(StateOf("2001:db8:1::2"), State::kReachable);
+}
+
+// Packets to him bear a fragment header (a router that translates has told of 1272 bytes); a probe
+// with one would be ignored (RFC 6980).
+TEST_F(Nd6Test, ProbesBearNoFragmentHeader) {
+  MeetB();
+  {
+    const HostScope scope(a_);
+    rtentry* rt = rt_clone(AF_INET6, Addr6("2001:db8:1::2"));
+    rt_lower_mtu(rt, 1272);
+    rt_expire_after(rt, 600);
+  }
+  Age();
+  EXPECT_EQ(SendTo("2001:db8:1::2"), 0);
+  Wait(5 * kSecond);
+  EXPECT_EQ(StateOf("2001:db8:1::2"), State::kReachable);
+  EXPECT_EQ(ip6stat_get(a_, ip6s_ofragments), 1u);
 }
 
 TEST_F(Nd6Test, NeighbourThatAnswersNoProbeIsForgotten) {

@@ -61,7 +61,7 @@ struct rtentry {
   inpaddru rt_gateway;                // next hop, with RTF_GATEWAY
   ifnet* rt_ifp = nullptr;            // the way out
   ifaddr* rt_ifa = nullptr;           // the address to send from; lives longer than the route
-  uint32_t rt_mtu = 0;                // 0: the interface's
+  uint32_t rt_mtu = 0;  // 0: the interface's; of IPv6 below 1280: beside a fragment header
   uint32_t rt_locks = 0;              // RTV_*
   SimTime rt_expire = 0;              // of what ICMP has told; 0: never
   uint64_t rt_use = 0;                // packets sent along

@@ -1,5 +1,6 @@
 // Streams over IPv6: what differs from IPv4, and that nothing else does.
 #include "kernel/inet/icmp6.h"
+#include "kernel/inet/inet_host.h"
 #include "kernel/inet/ip6_var.h"
 #include "kernel/tcp/stream_hosts.h"
 
@@ -73,6 +74,22 @@ TEST_F(Stream6, SegmentsFillTheLinkWithTheLargerHeader) {
   Sysctl("net.inet.tcp.rfc1323", 0);
   ExpectWhole({.up = 1440 * 100, .write = 1440 * 10});
   EXPECT_EQ(Stat(1, tcps_sndpack), 100u);
+}
+
+// A router that translates takes 1280 bytes of a packet, a fragment header included.
+TEST_F(Stream6, SegmentsLeaveRoomForAFragmentHeader) {
+  Boot(1, kWan);
+  Sysctl("net.inet.tcp.rfc1323", 0);
+  {
+    const HostScope scope(host(1));
+    rtentry* rt = rt_clone(AF_INET6, in6_make(0xfd00'0000'0000'0000, 1));
+    rt_lower_mtu(rt, 1272);
+    rt_expire_after(rt, 600);
+  }
+  ExpectWhole({.up = 1212 * 100, .write = 1212 * 10});
+  EXPECT_EQ(Stat(1, tcps_sndpack), 100u);
+  EXPECT_EQ(ip6stat_get(host(1), ip6s_ofragments), ip6stat_get(host(0), ip6s_fragments));
+  EXPECT_GT(ip6stat_get(host(1), ip6s_ofragments), 100u);
 }
 
 }  // namespace
