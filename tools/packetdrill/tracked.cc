@@ -175,7 +175,8 @@ bool Connections::MayBelong(std::span<const uint8_t> packet, bool tcp_in_udp, bo
   };
   if (!same(tracked.remote, addresses + length)) return false;
   if (icmp) return protocol == (v6 ? kIcmp6 : kIcmp);
-  const bool carries = tcp_in_udp && tracked.protocol == kTcp && protocol == kUdp;
+  const bool carries =
+      (tcp_in_udp && tracked.protocol == kTcp && protocol == kUdp) || (v6 && protocol == kFragment);
   return same(tracked.local, addresses) && (protocol == tracked.protocol || carries);
 }
 

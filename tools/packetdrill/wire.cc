@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kIpv4HeaderBytes = 20;
 constexpr size_t kIpv6HeaderBytes = 40;
+constexpr size_t kFragmentHeaderBytes = 8;
 constexpr size_t kTcpHeaderBytes = 20;
 constexpr size_t kUdpHeaderBytes = 8;
 constexpr size_t kIcmpHeaderBytes = 8;
@@ -214,6 +215,15 @@ absl::Status TakeIpv4(std::span<const uint8_t>* bytes, WireIp* ip, uint8_t* prot
   return absl::OkStatus();
 }
 
+// Behind the header of an atomic fragment stands all of its packet (RFC 6946).
+absl::Status TakeFragmentHeader(std::span<const uint8_t>* bytes, uint8_t* protocol) {
+  if (bytes->size() < kFragmentHeaderBytes) return Bad("a fragment header cut short");
+  if ((Load16(&(*bytes)[2]) & 0xfff9) != 0) return Bad("a fragment");
+  *protocol = (*bytes)[0];
+  *bytes = bytes->subspan(kFragmentHeaderBytes);
+  return absl::OkStatus();
+}
+
 absl::Status TakeIpv6(std::span<const uint8_t>* bytes, WireIp* ip, uint8_t* protocol) {
   const std::span<const uint8_t> whole = *bytes;
   if (whole.size() < kIpv6HeaderBytes) return Bad("an IPv6 header cut short");
@@ -229,7 +239,7 @@ absl::Status TakeIpv6(std::span<const uint8_t>* bytes, WireIp* ip, uint8_t* prot
   std::copy_n(&whole[8], 16, ip->source.bytes.begin());
   std::copy_n(&whole[24], 16, ip->destination.bytes.begin());
   *bytes = whole.subspan(kIpv6HeaderBytes);
-  return absl::OkStatus();
+  return *protocol == kFragment ? TakeFragmentHeader(bytes, protocol) : absl::OkStatus();
 }
 
 absl::Status TakeIp(std::span<const uint8_t>* bytes, WireIp* ip, uint8_t* protocol) {

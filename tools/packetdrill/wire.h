@@ -24,7 +24,8 @@
 
 namespace sockbed::packetdrill {
 
-inline constexpr uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kIcmp6 = 58, kUdpLite = 136;
+inline constexpr uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kFragment = 44, kIcmp6 = 58,
+                         kUdpLite = 136;
 
 struct Address {
   uint8_t length = 4;  // 4 or 16
