@@ -144,8 +144,10 @@ void DeliverWhatWaited(TcpSegment& seg) {
 Next tcp_step_ack(TcpSegment& seg) {
   tcpcb* tp = seg.tp;
   if (!seg.has(TH_ACK)) {
-    // Its data can wait with what else has come before the handshake's end.
-    if (tp->t_state == TCPS_SYN_RECEIVED && tunables(tp).synrcvd_no_ack != 0) return Next::kGoOn;
+    // Its data can wait with what else has come before the handshake's end. Differs: by Fast Open
+    // nothing waits, and an end without an ACK is none.
+    const bool waits = tp->t_state == TCPS_SYN_RECEIVED && !tcp_delivers(tp);
+    if (waits && tunables(tp).synrcvd_no_ack != 0) return Next::kGoOn;
     (void)tcp_dropped(seg, tcps_noack);
     return (tp->t_flags & TF_ACKNOW) != 0 ? Next::kAck : Next::kDrop;
   }
