@@ -324,7 +324,8 @@ void SetPipeFlag(tcpcb* tp) {
 bool ProbesWanted(const tcpcb* tp) {
   const RackState* rack = tp->t_rack;
   return tunables(tp).rack_tlp == 2 && !rack->probing && !InTrouble(tp) && rack->sacked == 0 &&
-         rack->lost == 0 && tp->snd_una != tp->snd_max && tcp_timer_isarmed(tp, TCPT_REXMT);
+         rack->lost == 0 && tp->snd_una != tp->snd_max && tp->snd_wnd != 0 &&
+         tcp_timer_isarmed(tp, TCPT_REXMT);
 }
 
 // Lets TCPT_RACK fire when a probe is due, unless it waits for reordering.
